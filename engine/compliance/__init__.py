@@ -1,0 +1,1 @@
+"""Audit chain, privacy, fairness, reports."""

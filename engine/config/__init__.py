@@ -1,0 +1,1 @@
+"""Settings and policies: frozen pydantic models with their defaults in TOML beside them."""

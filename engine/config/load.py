@@ -1,0 +1,83 @@
+"""Read a settings section: shipped defaults, then the workspace's own file, then flags; later wins, key by key."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from engine.domain.errors import SettingsFault
+
+Values = Mapping[str, Any]
+
+
+class Settings(BaseModel):
+    """Base of every settings model: frozen, and a key it does not know is a fault, not a silence."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def load(model: type[Model], section: str, project_file: Path | None = None, flags: Values | None = None) -> Model:
+    """Return the settings of one section, fully checked.
+
+    `defaults/<section>.toml` ships with the package; the project file (wayline.toml in the workspace) overrides it
+    under `[<section>]`; flags override both. Tables merge key by key, lists are replaced whole.
+
+    Raises
+    ------
+    SettingsFault
+        The file is not TOML, or any value is wrong; every fault is listed.
+    """
+    source = f"{section} settings"
+    merged = read_defaults(section)
+    if project_file is not None and project_file.exists():
+        source = f"{project_file.name}, [{section}]"
+        merged = _merge(merged, read_toml(project_file).get(section, {}))
+    return validate(model, _merge(merged, flags or {}), source)
+
+
+def read_defaults(section: str) -> dict[str, Any]:
+    """Return the shipped defaults of a section as plain values."""
+    return tomllib.loads((files("engine.config") / "defaults" / f"{section}.toml").read_text(encoding="utf-8"))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the content of a TOML file; raises SettingsFault with the line when it cannot be read."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsFault(path.name, [f"there is no such file in {path.parent}. Check the path."]) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+        raise SettingsFault(path.name, [f"not valid TOML: {fault}. Mend the line named."]) from fault
+
+
+def validate(model: type[Model], values: Values, source: str) -> Model:
+    """Return the model made of the values; raises SettingsFault with every fault of them."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as fault:
+        raise SettingsFault(source, [_sentence(error) for error in fault.errors()]) from None
+
+
+def _sentence(error: Any) -> str:
+    where = ".".join(str(part) for part in error["loc"]) or "the whole section"
+    if error["type"] == "extra_forbidden":
+        return f"{where}: no such setting. Take it out or mend its name."
+    if error["type"] == "missing":
+        return f"{where}: missing. Give it a value."
+    return f"{where} = {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}."
+
+
+def _merge(base: Values, over: Values) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = _merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return merged

@@ -1,0 +1,1 @@
+"""The bank's nouns and vocabulary: tables, marts, words, money, reasons, errors. Standard library only."""

@@ -1,0 +1,164 @@
+"""Everything that can go wrong, each with the facts as attributes and a sentence that says what to do next.
+
+    WaylineError                exit code 1
+    ├── SettingsFault           a settings file or flag is wrong; all faults are listed together
+    ├── UnknownName             a name that does not exist, with the nearest one that does
+    ├── ContractBroken          a source cannot be loaded at all; bad rows alone go to quarantine
+    │   ├── MissingColumns
+    │   ├── EmptySource
+    │   └── UnreadableSource    cut, not UTF-8, a bomb, a line too long, not the format it claims
+    ├── WorkspaceMissing        nothing has been initialised or loaded here
+    ├── WorkspaceBusy           another run holds the workspace
+    ├── RunMissing              no completed run, or not of that name
+    ├── MartMissing             the run skipped the stage that makes this table, and why
+    ├── NotEnoughData           an answer would be made up
+    ├── CurrencyMismatch
+    ├── CheckFailed             exit code 3: a verification found a difference
+    └── RefusedByPolicy         exit code 4
+
+No message carries a customer's data: columns, counts, rows and ids of rules only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+
+class WaylineError(Exception):
+    """Wayline cannot answer; the sentence says why and what to do next."""
+
+    exit_code = 1
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+
+
+class SettingsFault(WaylineError):
+    """A settings file or flag is wrong; `faults` holds one sentence per fault."""
+
+    exit_code = 2
+
+    def __init__(self, source: str, faults: Sequence[str]) -> None:
+        self.source, self.faults = source, tuple(faults)
+        listed = "\n".join(f"  - {fault}" for fault in self.faults)
+        count = "1 fault" if len(self.faults) == 1 else f"{len(self.faults)} faults"
+        super().__init__(f"{source}: {count}.\n{listed}")
+
+
+class UnknownName(WaylineError):
+    """A name that does not exist; `known` lists those that do."""
+
+    exit_code = 2
+
+    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+        self.what, self.name, self.known = what, name, tuple(known)
+        listed = ", ".join(self.known) or "none"
+        near = get_close_matches(name, self.known, n=1)
+        hint = f' Did you mean "{near[0]}"?' if near else ""
+        super().__init__(f'Unknown {what} "{name}". Known: {listed}.{hint}')
+
+
+class ContractBroken(WaylineError):
+    """A source cannot be loaded at all."""
+
+
+class MissingColumns(ContractBroken):
+    """A source lacks columns that its table must have."""
+
+    def __init__(self, source: str, table: str, missing: Sequence[str], found: Sequence[str]) -> None:
+        self.source, self.table, self.missing, self.found = source, table, tuple(missing), tuple(found)
+        names = ", ".join(f'"{name}"' for name in self.missing)
+        first = self.missing[0]
+        near = get_close_matches(first, self.found, n=1)
+        same = f'If "{near[0]}" is the same thing, map' if near else "Map"
+        are = "column {} is" if len(self.missing) == 1 else "columns {} are"
+        super().__init__(
+            f"{source}: {are.format(names)} missing for the table {table}. Found: {', '.join(self.found) or 'none'}. "
+            f"{same} it under [{table}.columns] in the mapping file."
+        )
+
+
+class EmptySource(ContractBroken):
+    """A source holds no row at all, which is more often a broken extract than the truth."""
+
+    def __init__(self, source: str, table: str) -> None:
+        self.source, self.table = source, table
+        super().__init__(
+            f"{source}: no rows for the table {table}. Check the extract; when the table really is empty, "
+            f"take it out of the mapping file."
+        )
+
+
+class UnreadableSource(ContractBroken):
+    """A source cannot be read as what it claims to be."""
+
+    def __init__(self, source: str, problem: str, remedy: str) -> None:
+        self.source, self.problem, self.remedy = source, problem, remedy
+        super().__init__(f"{source}: {problem}. {remedy}")
+
+
+class WorkspaceMissing(WaylineError):
+    """Nothing has been loaded here."""
+
+    def __init__(self, home: str) -> None:
+        self.home = home
+        super().__init__(
+            f"No data in the workspace {home}. Run `wayline demo`, or `wayline init --from ...` to load your own."
+        )
+
+
+class WorkspaceBusy(WaylineError):
+    """Another process holds the workspace."""
+
+    def __init__(self, home: str, holder: str) -> None:
+        self.home, self.holder = home, holder
+        super().__init__(
+            f"The workspace {home} is in use by {holder}. Wait for it to end, or name another with --home."
+        )
+
+
+class RunMissing(WaylineError):
+    """No completed run, or none of that name."""
+
+    def __init__(self, home: str, run_id: str | None = None) -> None:
+        self.home, self.run_id = home, run_id
+        which = f"run {run_id}" if run_id else "completed run"
+        super().__init__(f"No {which} in the workspace {home}. `wayline run` makes one.")
+
+
+class MartMissing(WaylineError):
+    """The run has no such table; `reason` says why."""
+
+    def __init__(self, run_id: str, mart: str, reason: str) -> None:
+        self.run_id, self.mart, self.reason = run_id, mart, reason
+        super().__init__(f"Run {run_id} has no {mart}: {reason}")
+
+
+class NotEnoughData(WaylineError):
+    """An answer would be made up; `need` says what would make it real."""
+
+    def __init__(self, what: str, have: str, need: str) -> None:
+        self.what, self.have, self.need = what, have, need
+        super().__init__(f"No {what}: {have}. Needed: {need}.")
+
+
+class CurrencyMismatch(WaylineError):
+    """Amounts of two currencies were added."""
+
+    def __init__(self, left: str, right: str) -> None:
+        self.left, self.right = left, right
+        super().__init__(f"{left} and {right} cannot be added. Convert at a dated rate first.")
+
+
+class CheckFailed(WaylineError):
+    """A verification found a difference."""
+
+    exit_code = 3
+
+
+class RefusedByPolicy(WaylineError):
+    """A policy forbids what was asked."""
+
+    exit_code = 4

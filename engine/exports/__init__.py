@@ -1,0 +1,1 @@
+"""Bundles with manifests and checksums for campaign tools."""

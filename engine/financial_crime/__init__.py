@@ -1,0 +1,1 @@
+"""Rules, screening, alerts and cases."""

@@ -1,0 +1,1 @@
+"""Sources to curated tables: contracts, cleaning, identity, quarantine, the simulated bank, public importers."""

@@ -1,0 +1,1 @@
+"""The data plane: compiles Ibis expressions, runs them on DuckDB or Spark, keeps curated tables and immutable runs."""

@@ -1,0 +1,1 @@
+"""Small pure helpers used by two or more core packages."""

@@ -1,0 +1,1 @@
+"""The next best product: candidates, propensity, gates, decisions."""

@@ -1,0 +1,1 @@
+"""A points scorecard, its validation, tiers and expected loss."""

@@ -1,0 +1,1 @@
+"""RFM cells, value tiers and behavioural clusters."""

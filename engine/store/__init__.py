@@ -1,0 +1,1 @@
+"""The operational database: runs, exports, experiments, audiences, audit."""

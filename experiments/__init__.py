@@ -1,0 +1,1 @@
+"""Experiments: assignment checks, effects and intervals. Usable alone."""

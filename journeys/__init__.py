@@ -1,0 +1,1 @@
+"""Journeys: event logs, stages, funnels and drop-offs. Usable alone."""
