@@ -1,0 +1,128 @@
+"""The engines that run compiled expressions: DuckDB here, Spark beside it in `spark.py`, one protocol for both.
+
+Ibis only compiles; our own connection runs the text. Its own back ends break on current DuckDB and sqlglot.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import duckdb
+import ibis
+import pandas as pd
+import pyarrow as pa
+
+
+class Engine(Protocol):
+    """What runs an expression over the tables attached to it."""
+
+    name: str
+
+    def attach(self, name: str, source: Path | pa.Table) -> None:
+        """Make a Parquet file or folder, or an Arrow table, readable under a name; replaces an earlier one."""
+
+    def compile(self, expression: Any) -> str:
+        """Return the SQL of an expression in the engine's dialect."""
+
+    def arrow(self, expression: Any) -> pa.Table:
+        """Run an expression and return its rows; in no particular order unless it orders them."""
+
+    def frame(self, expression: Any) -> pd.DataFrame:
+        """Run an expression and return its rows as a data frame; for small results."""
+
+    def write(self, expression: Any, folder: Path, *, order_by: Sequence[str]) -> int:
+        """Write the rows of an expression as sorted Parquet into a new folder and return how many there are.
+
+        `order_by` must name a unique key: the same rows then give the same bytes.
+        """
+
+
+class DuckDBEngine:
+    """DuckDB in memory over Parquet, with a memory limit and a folder to spill to.
+
+    In memory, since a DuckDB file shuts every other process out.
+    """
+
+    name = "duckdb"
+
+    def __init__(self, memory_limit: str = "4GB", threads: int | None = None, spill: Path | None = None) -> None:
+        self.connection = duckdb.connect(":memory:")
+        self._set("memory_limit", memory_limit)
+        self._set("threads", str(threads or os.cpu_count() or 1))
+        self._set("TimeZone", "UTC")
+        self._set("enable_progress_bar", "false")
+        # nothing from outside: extensions are never fetched
+        self._set("autoinstall_known_extensions", "false")
+        if spill is not None:
+            spill.mkdir(parents=True, exist_ok=True)
+            self._set("temp_directory", str(spill))
+
+    def _set(self, setting: str, value: str) -> None:
+        self.connection.execute(f"SET {setting} = {quoted(value)}")
+
+    def __enter__(self) -> DuckDBEngine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection and free its memory."""
+        self.connection.close()
+
+    def attach(self, name: str, source: Path | pa.Table) -> None:
+        """Make a Parquet file or folder, or an Arrow table, readable under a name."""
+        self.connection.execute(f"DROP VIEW IF EXISTS {identifier(name)}")
+        if isinstance(source, Path):
+            self.connection.execute(f"CREATE VIEW {identifier(name)} AS SELECT * FROM {parquet_scan(source)}")
+        else:
+            self.connection.register(name, source)
+
+    def compile(self, expression: Any) -> str:
+        """Return the DuckDB SQL of an expression."""
+        return str(ibis.to_sql(expression, dialect="duckdb"))
+
+    def arrow(self, expression: Any) -> pa.Table:
+        """Run an expression and return its rows."""
+        return self.query(self.compile(expression))
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
+        """Run SQL text and return its rows; for the lake, intake and the pages' look-ups only."""
+        return self.connection.execute(sql, list(parameters)).to_arrow_table()
+
+    def frame(self, expression: Any) -> pd.DataFrame:
+        """Run an expression and return its rows as a data frame."""
+        frame: pd.DataFrame = self.arrow(expression).to_pandas()
+        return frame
+
+    def write(self, expression: Any, folder: Path, *, order_by: Sequence[str]) -> int:
+        """Write the rows of an expression as one sorted Parquet file in a new folder and return how many."""
+        folder.mkdir(parents=True)
+        target = folder / "part-00000.parquet"
+        order = ", ".join(identifier(name) for name in order_by)
+        self.connection.execute(
+            f"COPY (SELECT * FROM ({self.compile(expression)}) ORDER BY {order}) TO {quoted(str(target))} "
+            "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)"
+        )
+        counted = self.connection.execute(f"SELECT count(*) FROM {parquet_scan(target)}").fetchone()
+        return int(counted[0]) if counted else 0
+
+
+def parquet_scan(source: Path) -> str:
+    """Return the table function that reads a Parquet file, or all Parquet files below a folder."""
+    if source.is_file():
+        return f"read_parquet({quoted(str(source))}, hive_partitioning = false)"
+    return f"read_parquet({quoted(str(source / '**' / '*.parquet'))}, hive_partitioning = false)"
+
+
+def quoted(text: str) -> str:
+    """Return text as an SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def identifier(name: str) -> str:
+    """Return a name as a quoted SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
