@@ -1,0 +1,35 @@
+# Short names for the plain lines in README.md and CONTRIBUTING.md.
+PYTHON ?= python3
+.PHONY: demo test check lock bench
+
+demo: .venv/.core
+	.venv/bin/wayline demo
+
+test: .venv/.dev
+	.venv/bin/python -m pytest
+
+check: .venv/.dev
+	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports
+
+bench: .venv/.dev
+	.venv/bin/python -m tests.benchmarks
+
+.venv/.core: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet --require-hashes -r requirements.lock
+	.venv/bin/pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+.venv/.dev: requirements-dev.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet --require-hashes -r requirements-dev.lock
+	.venv/bin/pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+# needs uv (pip install uv); the locks hold versions and hashes and no address of any index
+lock:
+	uv pip compile pyproject.toml --extra build --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-annotate --custom-compile-command "make lock" -o requirements.lock
+	uv pip compile pyproject.toml --extra build --extra dev --extra postgres --extra spark --universal \
+	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate -c requirements.lock \
+	  --custom-compile-command "make lock" -o requirements-dev.lock

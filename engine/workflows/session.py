@@ -1,0 +1,36 @@
+"""What every workflow begins with: the workspace, its settings, an engine over its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+from engine.config.load import Values, load
+from engine.config.runtime import RuntimeSettings
+from engine.lake.engine import DuckDBEngine
+from engine.lake.workspace import Workspace
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def settings(workspace: Workspace, model: type[Model], section: str, flags: Values | None = None) -> Model:
+    """Return a section's settings: shipped defaults, overridden by the workspace's wayline.toml, then by flags."""
+    return load(model, section, workspace.settings_file, flags)
+
+
+@contextmanager
+def duckdb(workspace: Workspace) -> Iterator[DuckDBEngine]:
+    """Open the embedded engine within the workspace's limits and close it again; its spill folder is emptied."""
+    runtime = settings(workspace, RuntimeSettings, "runtime")
+    spill = workspace.spill / "duckdb"
+    with DuckDBEngine(runtime.memory_limit, runtime.threads, spill) as engine:
+        yield engine
+
+
+def workspace_at(home: Path) -> Workspace:
+    """Return the workspace at a path, made absolute so that a change of directory does not move it."""
+    return Workspace(home.expanduser().resolve())
