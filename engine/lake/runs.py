@@ -209,7 +209,7 @@ class RunBuilder:
         self.marts[mart] = {"rows": rows, "files": [_file_facts(self.folder, path) for path in files]}
 
     def publish(self) -> Run:
-        """Make the run readable at once: manifest, `_SUCCESS`, rename, pointer; an older one of the same id gives way."""
+        """Make the run readable at once; an older one of the same id gives way."""
         manifest = {
             "run_id": self.run_id,
             "as_of": self.as_of.isoformat(),

@@ -75,9 +75,12 @@ def test_a_run_of_the_same_id_gives_way_to_the_newer(tmp_path: Path) -> None:
 
 
 def test_two_writers_are_refused_with_the_name_of_the_first(tmp_path: Path) -> None:
-    with Workspace(tmp_path).lock("run"), pytest.raises(WorkspaceBusy) as fault:
-        with Workspace(tmp_path).lock("data load"):
-            pass
+    with (
+        Workspace(tmp_path).lock("run"),
+        pytest.raises(WorkspaceBusy) as fault,
+        Workspace(tmp_path).lock("data load"),
+    ):
+        pass
     assert "wayline run" in fault.value.holder
     with Workspace(tmp_path).lock("data load"):
         pass
