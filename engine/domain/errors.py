@@ -13,6 +13,7 @@
     ├── MartMissing             the run skipped the stage that makes this table, and why
     ├── NotEnoughData           an answer would be made up
     ├── CurrencyMismatch
+    ├── StoreUnavailable        the operational database cannot be opened, or is of another version
     ├── CheckFailed             exit code 3: a verification found a difference
     └── RefusedByPolicy         exit code 4
 
@@ -150,6 +151,14 @@ class CurrencyMismatch(WaylineError):
     def __init__(self, left: str, right: str) -> None:
         self.left, self.right = left, right
         super().__init__(f"{left} and {right} cannot be added. Convert at a dated rate first.")
+
+
+class StoreUnavailable(WaylineError):
+    """The operational database cannot be used; `address` holds no password."""
+
+    def __init__(self, address: str, problem: str, remedy: str) -> None:
+        self.address, self.problem, self.remedy = address, problem, remedy
+        super().__init__(f"The database {address} cannot be used: {problem}. {remedy}")
 
 
 class CheckFailed(WaylineError):

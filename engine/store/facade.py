@@ -1,0 +1,288 @@
+"""The operational database behind typed methods: nobody else sees a table, a session or an address.
+
+Every change and its entry in the audit log are one transaction: neither is there without the other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from engine.domain.errors import UnknownName
+from engine.numerics.chain import Break, Head, Link, canonical, walk
+from engine.store import trail, versions
+from engine.store.connection import open_engine, shown, told, writing
+from engine.store.migrate import upgrade
+from engine.store.records import AudienceRecord, AuditRecord, ExperimentRecord, ExportRecord, RunRecord
+from engine.store.tables import AudienceRow, ExperimentRow, ExportRow, RunRow
+
+
+class Store:
+    """The operational database at an address, such as `sqlite:///workspace/wayline.db`.
+
+    Making one connects to nothing; the first use creates or migrates the tables, unless `migrate` is false.
+    `actor` is who does what follows; it stands in the audit log.
+
+    Raises
+    ------
+    StoreUnavailable
+        On first use: the database cannot be reached, or is of a newer version.
+    """
+
+    def __init__(self, address: str, *, actor: str = "wayline", migrate: bool = True) -> None:
+        self.actor = actor
+        self._engine = open_engine(address)
+        self._ready = not migrate
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def address(self) -> str:
+        """The address without its password."""
+        return shown(self._engine.url)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    def upgrade(self) -> None:
+        """Bring the tables to those of this version; several processes may do so at once."""
+        upgrade(self._engine)
+        self._ready = True
+
+    # Runs
+
+    def start_run(self, run_id: str, as_of: datetime, seed: int, facts: Mapping[str, Any] | None = None) -> RunRecord:
+        """Note that a run begins; one that was begun before begins again, counted as one more attempt."""
+        with self._write() as session:
+            earlier = session.get(RunRow, run_id)
+            row = RunRow(
+                run_id=run_id,
+                as_of=as_of,
+                seed=seed,
+                status="running",
+                attempts=earlier.attempts + 1 if earlier else 1,
+                started_at=_now(),
+                facts=canonical(facts or {}),
+            )
+            self._note(session, "run.started", run_id, {"attempt": row.attempts, "seed": seed})
+            return _run(session.merge(row))
+
+    def finish_run(self, run_id: str, facts: Mapping[str, Any] | None = None) -> RunRecord:
+        """Note that a run is complete; `facts` join those given at its start.
+
+        Raises
+        ------
+        UnknownName
+            It was never started.
+        """
+        with self._write() as session:
+            row = _require_run(session, run_id)
+            row.status, row.finished_at, row.reason = "done", _now(), None
+            row.facts = canonical({**json.loads(row.facts), **(facts or {})})
+            session.add(row)
+            self._note(session, "run.finished", run_id, {"attempt": row.attempts})
+            return _run(row)
+
+    def fail_run(self, run_id: str, reason: str) -> RunRecord:
+        """Note that a run failed, and why, in a sentence without personal data; raises UnknownName like finish_run."""
+        with self._write() as session:
+            row = _require_run(session, run_id)
+            row.status, row.finished_at, row.reason = "failed", _now(), reason
+            session.add(row)
+            self._note(session, "run.failed", run_id, {"attempt": row.attempts, "reason": reason})
+            return _run(row)
+
+    def runs(self, limit: int | None = None) -> list[RunRecord]:
+        """Return the runs, the one started last first."""
+        query = select(RunRow).order_by(col(RunRow.started_at).desc(), col(RunRow.run_id)).limit(limit)
+        with self._read() as session:
+            return [_run(row) for row in session.exec(query)]
+
+    # Exports
+
+    def record_export(
+        self,
+        export_id: str,
+        *,
+        run_id: str,
+        audience: str,
+        file_format: str,
+        destination: str,
+        rows: int,
+        sha256: str,
+    ) -> ExportRecord:
+        """Note that a bundle left the engine; the same export made again replaces its row and is audited again.
+
+        Raises
+        ------
+        UnknownName
+            The run was never started.
+        """
+        with self._write() as session:
+            _require_run(session, run_id)
+            row = ExportRow(
+                export_id=export_id,
+                run_id=run_id,
+                audience=audience,
+                file_format=file_format,
+                destination=destination,
+                rows=rows,
+                sha256=sha256,
+                exported_by=self.actor,
+                exported_at=_now(),
+            )
+            details = {"run_id": run_id, "audience": audience, "format": file_format, "rows": rows, "sha256": sha256}
+            self._note(session, "export.recorded", export_id, details)
+            return _export(session.merge(row))
+
+    def exports(self, run_id: str | None = None, limit: int | None = None) -> list[ExportRecord]:
+        """Return the exports, of one run or of all, the newest first."""
+        query = select(ExportRow).order_by(col(ExportRow.exported_at).desc(), col(ExportRow.export_id)).limit(limit)
+        if run_id is not None:
+            query = query.where(ExportRow.run_id == run_id)
+        with self._read() as session:
+            return [_export(row) for row in session.exec(query)]
+
+    # Experiments and audiences: versions that never change
+
+    def register_experiments(self, specs: Mapping[str, Mapping[str, Any]]) -> list[ExperimentRecord]:
+        """Register designs by experiment; what is registered already in the same words is left as it is.
+
+        Returns the current version of each, in the order given. A changed design is a new version: the old one stays.
+        """
+        with self._write() as session:
+            return [
+                _experiment(self._save(session, ExperimentRow, "experiment.registered", name, spec))
+                for name, spec in specs.items()
+            ]
+
+    def experiments(self) -> list[ExperimentRecord]:
+        """Return the current version of every registered experiment, by id."""
+        with self._read() as session:
+            return [_experiment(row) for row in versions.latest(session, ExperimentRow)]
+
+    def save_audience(self, name: str, definition: Mapping[str, Any]) -> AudienceRecord:
+        """Keep an audience's definition under a name; a changed one becomes its next version."""
+        with self._write() as session:
+            return _audience(self._save(session, AudienceRow, "audience.saved", name, definition))
+
+    def audiences(self) -> list[AudienceRecord]:
+        """Return the current version of every audience, by name."""
+        with self._read() as session:
+            return [_audience(row) for row in versions.latest(session, AudienceRow)]
+
+    def _save(
+        self, session: Session, table: type[versions.Row], action: str, name: str, content: Mapping[str, Any]
+    ) -> versions.Row:
+        row, is_new = versions.save(session, table, name, content, self.actor)
+        if is_new:
+            self._note(session, action, name, {"version": row.version, "hash": row.content_hash})
+        return row
+
+    # Audit
+
+    def audit(
+        self, action: str, subject: str, details: Mapping[str, Any] | None = None, *, actor: str | None = None
+    ) -> AuditRecord:
+        """Append who did what to what; `details` are ids, counts and hashes, never personal data."""
+        with self._write() as session:
+            entry = trail.Entry(actor=actor or self.actor, action=action, subject=subject, details=details or {})
+            return trail.append(session, _now(), entry)
+
+    def audit_trail(
+        self, limit: int = 100, before: int | None = None, subject: str | None = None, action: str | None = None
+    ) -> list[AuditRecord]:
+        """Return entries of the audit log, the newest first; `before` a number pages on."""
+        with self._read() as session:
+            return trail.newest(session, limit, before, subject, action)
+
+    def audit_head(self) -> Head:
+        """Return the newest entry's number and hash, to be sealed and kept elsewhere."""
+        with self._read() as session:
+            return trail.head(session)
+
+    def verify_audit(self) -> Break | None:
+        """Return the first entry at which the audit log does not hold, or None when it holds."""
+        with self.audit_links() as links:
+            return walk(links)[1]
+
+    @contextmanager
+    def audit_links(self) -> Iterator[Iterator[Link]]:
+        """Open the whole chain for a check, streamed in the order of its numbers."""
+        with self._read() as session:
+            yield trail.links(session)
+
+    def _note(self, session: Session, action: str, subject: str, details: Mapping[str, Any]) -> None:
+        trail.append(session, _now(), trail.Entry(actor=self.actor, action=action, subject=subject, details=details))
+
+    # Sessions
+
+    @contextmanager
+    def _read(self) -> Iterator[Session]:
+        self._prepare()
+        with told(self._engine), Session(self._engine) as session:
+            yield session
+
+    @contextmanager
+    def _write(self) -> Iterator[Session]:
+        """Open a transaction that writes: committed at the end, undone when anything raises."""
+        self._prepare()
+        with told(self._engine), Session(writing(self._engine), expire_on_commit=False) as session, session.begin():
+            trail.take_turn(session)
+            yield session
+
+    def _prepare(self) -> None:
+        if not self._ready:
+            self.upgrade()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _require_run(session: Session, run_id: str) -> RunRow:
+    row = session.get(RunRow, run_id)
+    if row is None:
+        newest = session.exec(select(RunRow.run_id).order_by(col(RunRow.started_at).desc()).limit(5))
+        raise UnknownName("run", run_id, newest)
+    return row
+
+
+def _run(row: RunRow) -> RunRecord:
+    return RunRecord(**{**row.model_dump(), "facts": json.loads(row.facts)})
+
+
+def _export(row: ExportRow) -> ExportRecord:
+    return ExportRecord(**row.model_dump())
+
+
+def _experiment(row: ExperimentRow) -> ExperimentRecord:
+    return ExperimentRecord(
+        experiment_id=row.name,
+        version=row.version,
+        spec=json.loads(row.content),
+        spec_hash=row.content_hash,
+        registered_by=row.saved_by,
+        registered_at=row.saved_at,
+    )
+
+
+def _audience(row: AudienceRow) -> AudienceRecord:
+    return AudienceRecord(
+        name=row.name,
+        version=row.version,
+        definition=json.loads(row.content),
+        definition_hash=row.content_hash,
+        saved_by=row.saved_by,
+        saved_at=row.saved_at,
+    )

@@ -1,0 +1,1 @@
+"""Migrations of the operational database, shipped inside the package and run by `engine.store.migrate`."""

@@ -1,0 +1,76 @@
+"""What the store hands out: frozen records, free of the database they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """A run and how it ended; `reason` says why it failed."""
+
+    run_id: str
+    as_of: datetime
+    seed: int
+    status: str
+    attempts: int
+    started_at: datetime
+    finished_at: datetime | None
+    reason: str | None
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportRecord:
+    """A bundle that left the engine; `sha256` is that of its manifest."""
+
+    export_id: str
+    run_id: str
+    audience: str
+    file_format: str
+    destination: str
+    rows: int
+    sha256: str
+    exported_by: str
+    exported_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentRecord:
+    """An experiment's design as it was registered; a changed design is a new version beside the old one."""
+
+    experiment_id: str
+    version: int
+    spec: Mapping[str, Any]
+    spec_hash: str
+    registered_by: str
+    registered_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudienceRecord:
+    """An audience's definition; a changed definition is a new version."""
+
+    name: str
+    version: int
+    definition: Mapping[str, Any]
+    definition_hash: str
+    saved_by: str
+    saved_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRecord:
+    """One thing somebody did: who, what, to what, when, and its place in the chain."""
+
+    seq: int
+    at: datetime
+    actor: str
+    action: str
+    subject: str
+    details: Mapping[str, Any]
+    previous: str
+    hash: str

@@ -1,0 +1,110 @@
+"""The tables of the operational database. Bulk results stay in Parquet; here is what happened, and who did it.
+
+Columns that hold JSON are text in the canonical form of `engine.numerics.chain`, so that a hash over them is the same
+on every database. Table models check nothing when they are made: the facade in `facade.py` does.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import BigInteger, CheckConstraint, Integer, MetaData, Text, UniqueConstraint
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+from engine.store.types import UtcDateTime
+
+# Names that do not depend on the database, so that a migration can speak of a constraint
+NAMING: Final = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+RUN_STATUSES: Final = ("running", "done", "failed")
+# only a plain INTEGER key is SQLite's row number; it holds 64 bits there all the same
+LONG: Final = BigInteger().with_variant(Integer(), "sqlite")
+
+
+class Stored(SQLModel, registry=registry(metadata=MetaData(naming_convention=NAMING))):
+    """Base of every table."""
+
+
+class RunRow(Stored, table=True):
+    """One row is one run, however often it was tried; what it wrote is in its manifest."""
+
+    __tablename__ = "runs"
+    __table_args__ = (CheckConstraint(f"status IN {RUN_STATUSES!r}", name="status"),)
+
+    run_id: str = Field(primary_key=True)
+    as_of: datetime = Field(sa_type=UtcDateTime)
+    seed: int = Field(sa_type=LONG)
+    status: str
+    attempts: int
+    started_at: datetime = Field(sa_type=UtcDateTime, index=True)
+    finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    reason: str | None = Field(default=None, sa_type=Text)
+    facts: str = Field(sa_type=Text)
+
+
+class ExportRow(Stored, table=True):
+    """One row is one bundle that left the engine."""
+
+    __tablename__ = "exports"
+
+    export_id: str = Field(primary_key=True)
+    run_id: str = Field(foreign_key="runs.run_id", index=True)
+    audience: str
+    file_format: str
+    destination: str = Field(sa_type=Text)
+    rows: int = Field(sa_type=LONG)
+    sha256: str
+    exported_by: str
+    exported_at: datetime = Field(sa_type=UtcDateTime, index=True)
+
+
+class Version(Stored):
+    """A definition under a name; what changes becomes the next version beside it."""
+
+    number: int | None = Field(default=None, primary_key=True)
+    name: str
+    version: int
+    content: str = Field(sa_type=Text)
+    content_hash: str
+    saved_by: str
+    saved_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class ExperimentRow(Version, table=True):
+    """One row is one version of an experiment's design as it was registered; triggers refuse to change it."""
+
+    __tablename__ = "experiments"
+    __table_args__ = (UniqueConstraint("name", "version"),)
+
+
+class AudienceRow(Version, table=True):
+    """One row is one version of an audience's definition."""
+
+    __tablename__ = "audiences"
+    __table_args__ = (UniqueConstraint("name", "version"),)
+
+
+class AuditRow(Stored, table=True):
+    """One row is one thing somebody did; triggers refuse to change or delete it.
+
+    `previous` is unique, so that two writers cannot both follow the same entry.
+    """
+
+    __tablename__ = "audit_log"
+    __table_args__ = (UniqueConstraint("previous"), UniqueConstraint("hash"))
+
+    seq: int = Field(primary_key=True, sa_type=LONG, sa_column_kwargs={"autoincrement": False})
+    at: datetime = Field(sa_type=UtcDateTime)
+    actor: str = Field(index=True)
+    action: str = Field(index=True)
+    subject: str = Field(index=True)
+    details: str = Field(sa_type=Text)
+    previous: str
+    hash: str

@@ -1,0 +1,44 @@
+"""Definitions that never change: what differs from the current version becomes the next one beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from engine.numerics.chain import canonical, digest
+from engine.store.tables import AudienceRow, ExperimentRow
+
+Row = TypeVar("Row", ExperimentRow, AudienceRow)
+
+
+def save(session: Session, table: type[Row], name: str, content: Mapping[str, Any], actor: str) -> tuple[Row, bool]:
+    """Return the current version of a name, and whether it is new: the same content makes no second version."""
+    text = canonical(content)
+    hashed = digest(text)
+    newest = select(table).where(col(table.name) == name).order_by(col(table.version).desc()).limit(1)
+    current = session.exec(newest).first()
+    if current is not None and current.content_hash == hashed:
+        return current, False
+    row = table(
+        name=name,
+        version=current.version + 1 if current else 1,
+        content=text,
+        content_hash=hashed,
+        saved_by=actor,
+        saved_at=datetime.now(UTC),
+    )
+    session.add(row)
+    session.flush()
+    return row, True
+
+
+def latest(session: Session, table: type[Row]) -> list[Row]:
+    """Return the newest version of each name, by name."""
+    name, version = col(table.name), col(table.version)
+    newest = select(name.label("name"), func.max(version).label("version")).group_by(name).subquery()
+    match = (name == newest.c.name) & (version == newest.c.version)
+    return list(session.exec(select(table).join(newest, match).order_by(name)))
