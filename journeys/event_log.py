@@ -1,0 +1,61 @@
+"""An event log: any table of events, with the roles that its columns play."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import ibis
+
+from engine.config.journeys import ANY_EVENT, JourneySettings, StepSettings
+from engine.lake.schema import instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventLog:
+    """An Ibis table of events and the names of its columns, by default those of the curated table `events`.
+
+    `time` is a naive UTC timestamp. A role that the table lacks is None: then nothing is narrowed by it.
+    `seq` orders events of one instant; the ordered funnel lets ties count in step order and does not read it.
+    """
+
+    table: Any
+    customer: str = "customer_id"
+    event: str = "event_name"
+    time: str = "occurred_at"
+    seq: str | None = "seq"
+    channel: str | None = "channel"
+    product: str | None = "product_id"
+    lifecycle: str | None = "lifecycle"
+
+    def step_events(self, journey: JourneySettings, as_of: datetime) -> Any:
+        """Return the events that can matter to a journey: customer_id, event, at, channel, lifecycle.
+
+        Events after as_of, of nobody, about other products or of other names are left out.
+        """
+        table = self.table
+        kept = [table[self.customer].notnull(), table[self.time] <= instant(as_of)]
+        names = sorted({name for step in journey.steps for name in step.events})
+        if ANY_EVENT not in names:
+            kept.append(table[self.event].isin(names))
+        if journey.products and self.product is not None:
+            kept.append(table[self.product].isin(journey.products))
+        return table.filter(*kept).select(
+            customer_id=table[self.customer],
+            event=table[self.event],
+            at=table[self.time],
+            channel=self._role(self.channel),
+            lifecycle=self._role(self.lifecycle),
+        )
+
+    def _role(self, column: str | None) -> Any:
+        return ibis.null("string") if column is None else self.table[column]
+
+
+def reaches(events: Any, step: StepSettings) -> Any:
+    """Return a column that is true where an event of `EventLog.step_events` reaches the step; never null."""
+    matches = events.event.notnull() if ANY_EVENT in step.events else events.event.isin(step.events)
+    if step.lifecycles:
+        matches = matches & events.lifecycle.isin(step.lifecycles)
+    return matches.fill_null(False)
