@@ -15,15 +15,18 @@ from typing import Any, Final
 GENESIS: Final = "0" * 64
 """What the first entry takes for the hash before it."""
 
+# made once: a long chain is checked entry by entry
+_ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """One entry of a chain as it was stored; `entry` is None when what is stored is no longer readable."""
+    """One entry of a chain as it was stored; `text` is its canonical form, None when it is no longer readable."""
 
     seq: int
     previous: str
     hash: str
-    entry: Mapping[str, Any] | None
+    text: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +55,7 @@ def canonical(entry: Mapping[str, Any]) -> str:
     TypeError
         A value is not text, a number, true, false, null, a list or a mapping of these.
     """
-    return json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _ENCODER.encode(entry)
 
 
 def digest(text: str) -> str:
@@ -86,6 +89,6 @@ def _problem(head: Head, item: Link) -> str | None:
         return f"entry {item.seq} comes again after entry {head.seq}"
     if item.previous != head.hash:
         return f"entry {item.seq} does not follow from entry {head.seq}"
-    if item.entry is None or link(item.previous, item.entry) != item.hash:
+    if item.text is None or digest(item.previous + item.text) != item.hash:
         return f"entry {item.seq} was changed after it was written"
     return None

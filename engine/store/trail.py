@@ -87,24 +87,24 @@ def links(session: Session) -> Iterator[Link]:
     """
     table = AuditRow.__table__  # type: ignore[attr-defined]
     # SQLite's text is read as it is, since its own reading of a spoilt instant would raise
-    moment = type_coerce(table.c.at, String).label("moment")
-    rows = session.connection().execution_options(yield_per=_CHUNK).execute(select(table, moment).order_by(table.c.seq))
-    for row in rows:
-        yield Link(seq=row.seq, previous=row.previous, hash=row.hash, entry=_readable(row))
+    moment = type_coerce(table.c.at, String).label("at")
+    columns = [moment, *(column for column in table.c if column.name != "at")]
+    query = select(*columns).order_by(table.c.seq)
+    for row in session.connection().execution_options(yield_per=_CHUNK).execute(query):
+        yield Link(seq=row.seq, previous=row.previous, hash=row.hash, text=_hashed_text(row))
 
 
-def _readable(row: Any) -> Mapping[str, Any] | None:
+def _hashed_text(row: Any) -> str | None:
     try:
-        at = row.moment if isinstance(row.moment, datetime) else datetime.fromisoformat(f"{row.moment}+00:00")
+        at = row.at if isinstance(row.at, datetime) else datetime.fromisoformat(f"{row.at}+00:00")
         details = json.loads(row.details)
         # text that says the same in another form was not written by us
         if canonical(details) != row.details:
             return None
-        entry = Entry(actor=row.actor, action=row.action, subject=row.subject, details=details).hashed(row.seq, at)
-        canonical(entry)
+        entry = Entry(actor=row.actor, action=row.action, subject=row.subject, details=details)
+        return canonical(entry.hashed(row.seq, at))
     except (ValueError, TypeError):
         return None
-    return entry
 
 
 def _record(row: AuditRow) -> AuditRecord:

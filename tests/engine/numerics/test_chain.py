@@ -12,7 +12,7 @@ def chain_of(*actions: str) -> list[Link]:
     for seq, action in enumerate(actions, start=1):
         previous = links[-1].hash if links else GENESIS
         entry = {"action": action, "seq": seq}
-        links.append(Link(seq=seq, previous=previous, hash=link(previous, entry), entry=entry))
+        links.append(Link(seq=seq, previous=previous, hash=link(previous, entry), text=canonical(entry)))
     return links
 
 
@@ -36,8 +36,8 @@ def test_an_empty_chain_holds() -> None:
 
 def test_each_kind_of_tampering_is_named_at_its_first_entry() -> None:
     one, two, three, four = chain_of("a", "b", "c", "d")
-    forged = Link(seq=2, previous=one.hash, hash=two.hash, entry={"action": "x", "seq": 2})
-    unreadable = Link(seq=2, previous=one.hash, hash=two.hash, entry=None)
+    forged = Link(seq=2, previous=one.hash, hash=two.hash, text=canonical({"action": "x", "seq": 2}))
+    unreadable = Link(seq=2, previous=one.hash, hash=two.hash, text=None)
     cases = {
         "edited": ([one, forged, three, four], 2),
         "unreadable": ([one, unreadable, three, four], 2),
@@ -64,5 +64,5 @@ def test_law_any_edited_entry_is_found_at_its_own_number(actions: list[str], dat
     assert walk(links)[1] is None
     at = data.draw(st.integers(0, len(links) - 1))
     touched = links[at]
-    links[at] = Link(seq=touched.seq, previous=touched.previous, hash=touched.hash, entry={"action": 1})
+    links[at] = Link(seq=touched.seq, previous=touched.previous, hash=touched.hash, text='{"action":1}')
     assert walk(links)[1] == Break(seq=at + 1, problem=f"entry {at + 1} was changed after it was written")
