@@ -21,7 +21,6 @@ import ibis
 from engine.config.journeys import JourneySettings, StepSettings
 from journeys.event_log import EventLog, reaches
 
-
 Kind = tuple[tuple[str, ...], tuple[str, ...]]
 """What reaches a step: event names and phases. Steps of one kind are reached by the same events."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import ibis
@@ -84,7 +85,7 @@ def test_worked_case_takes_the_published_time(case: Case) -> None:
     attempts = best_attempts(case.people, journey(case.steps.split(), case.window))
     for customer, expected in case.seconds.items():
         times = [attempts[customer][f"reached_{step}"] for step in range(1, len(expected) + 2)]
-        waited = [(later - earlier).total_seconds() for earlier, later in zip(times, times[1:], strict=False)]
+        waited = [(later - earlier).total_seconds() for earlier, later in pairwise(times)]
         assert waited == expected
 
 

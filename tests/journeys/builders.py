@@ -38,10 +38,10 @@ def event_rows(people: Mapping[str | None, str | Sequence[Event]], **roles: str)
     """Turn {"ann": "A@0 B@60"} into rows; seconds count from START. Roles set channel, product_id, lifecycle."""
     rows = []
     for customer, told in people.items():
-        told = [_event(word) for word in told.split()] if isinstance(told, str) else told
+        events = [_event(word) for word in told.split()] if isinstance(told, str) else told
         rows += [
             {"customer_id": customer, "event_name": name, "occurred_at": moment(seconds).replace(tzinfo=None), **roles}
-            for seconds, name in told
+            for seconds, name in events
         ]
     return rows
 

@@ -115,9 +115,7 @@ def test_funnel_never_grows_and_accounts_for_everybody(steps: list[Any], logs: l
 
 @settings(slow, max_examples=8)
 @given(logs=people, future=people, now=st.integers(0, 9))
-def test_events_after_as_of_change_nothing(
-    logs: list[list[Event]], future: list[list[Event]], now: int
-) -> None:
+def test_events_after_as_of_change_nothing(logs: list[list[Event]], future: list[list[Event]], now: int) -> None:
     wanted = journey(JOURNEYS["a step repeated"], WINDOW)
     past = event_rows({name: [event for event in log if event[0] <= now] for name, log in named(logs).items()})
     later = event_rows(named([[(now + 1 + seconds, name) for seconds, name in log] for log in future]))
