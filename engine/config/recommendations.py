@@ -1,0 +1,97 @@
+"""What may be offered to whom, what a contact costs, and how the next best product is learned."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from engine.config.load import Settings
+
+ContactChannel = Literal["email", "sms", "phone", "push", "post"]
+Family = Literal["account", "deposit", "card", "loan", "mortgage", "insurance", "investment"]
+KnownTier = Literal["low", "medium", "high"]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class GatePolicy(Settings):
+    """The limits that the gates hold; a lower limit never lets a pair pass that a higher one refused."""
+
+    max_signal_age_days: Count
+    max_risk_tier: dict[Family, KnownTier]
+    max_debt_service_ratio: Share
+    revolving_payment_share: Share
+    max_contacts: Positive
+    contact_window_days: Positive
+    min_expected_value_minor: Count
+
+
+class Assumptions(Settings):
+    """What holds where the bank's data are silent; as shipped nothing is assumed, and silence refuses."""
+
+    consent_channels: tuple[ContactChannel, ...]
+    kyc_verified: bool
+    debts_from: Literal["bureau", "own_loans"]
+    income_feature: str
+    income_feature_months: Annotated[float, Field(gt=0)]
+
+
+class TrackPolicy(Settings):
+    """Which offers go through quickly and which need a second look."""
+
+    verify_tiers: tuple[KnownTier, ...]
+    verify_credit_from_minor: Count
+    fast_credit_up_to_minor: Count
+
+
+class Training(Settings):
+    """How the models are learned: sample sizes and the least data they need."""
+
+    sample: Positive
+    negatives: Positive
+    ridge: Annotated[float, Field(gt=0)]
+    min_positives: Positive
+    min_buyers: Positive
+    calibration_share: Annotated[float, Field(gt=0, lt=1)]
+    positives_per_bin: Positive
+    group_prior: Positive
+    excluded_features: tuple[str, ...]
+    unspoken_features: tuple[str, ...]
+
+
+class CandidateSettings(Settings):
+    """Parameters of the candidates that learn from holdings alone."""
+
+    ease_ridge: Annotated[float, Field(gt=0)]
+    als_factors: Positive
+    als_regularization: Annotated[float, Field(gt=0)]
+    als_alpha: Annotated[float, Field(gt=0)]
+    als_iterations: Positive
+    rules_sample: Positive
+    rules_min_support: Annotated[float, Field(gt=0, le=1)]
+    rules_min_confidence: Share
+
+
+class RecommendationSettings(Settings):
+    """Everything that a recommendation run decides by; stored whole in the bundle that replays it."""
+
+    horizon_days: Positive
+    top_n: Annotated[int, Field(ge=1, le=20)]
+    block_customers: Positive
+    contact_cost_minor: dict[ContactChannel, Count]
+    gates: GatePolicy
+    assumptions: Assumptions
+    tracks: TrackPolicy
+    training: Training
+    candidates: CandidateSettings
+
+    @model_validator(mode="after")
+    def _channels_have_a_cost(self) -> RecommendationSettings:
+        if not self.contact_cost_minor:
+            raise ValueError("contact_cost_minor is empty: name at least one channel, or nothing can be offered")
+        unpriced = [name for name in self.assumptions.consent_channels if name not in self.contact_cost_minor]
+        if unpriced:
+            raise ValueError(f"assumptions.consent_channels names {', '.join(unpriced)}, which has no contact cost")
+        return self

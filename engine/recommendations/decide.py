@@ -1,0 +1,171 @@
+"""The decision kernel: one pure function from a block of customers and a bundle to decisions.
+
+The batch run, an answer for one customer and a replay years later all call `decide`, and agree to the bit: no step
+mixes rows, and sums run in the same order for one row as for many.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from engine.config.recommendations import TrackPolicy
+from engine.domain.marts import DECISIONS, RECOMMENDATIONS
+from engine.domain.words import RiskTier
+from engine.lake.schema import arrow_schema
+from engine.recommendations import gates, value
+from engine.recommendations.bundle import Bundle
+from engine.recommendations.explain import REASONS, top_reasons
+from engine.recommendations.frame import TIERS, Catalogue, DecisionBlock, Floats, Integers
+
+TRACKS: Final = ("fast_track", "standard", "extra_verification")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionTable:
+    """What was decided for n customers and P products; all pair arrays are (n, P).
+
+    `value` and `loss` are whole minor units, NaN is unknown. `rank` is 0 where the product is not offered, `channel`
+    -1 where the customer agreed to none. `offer_rows`, `offer_products` list the offers in the order of customer and
+    rank, with `offer_tracks` and `offer_reasons` (offers, 2) beside them.
+    """
+
+    customer_ids: pa.Array
+    propensity: Floats
+    value: Floats
+    loss: Floats
+    masks: NDArray[np.uint64]
+    rank: Integers
+    channel: Integers
+    offer_rows: Integers
+    offer_products: Integers
+    offer_tracks: Integers
+    offer_reasons: Integers
+
+    @property
+    def counts(self) -> gates.GateCounts:
+        """What the gates refused."""
+        return gates.count(self.masks, len(self.offer_rows))
+
+
+def decide(block: DecisionBlock, bundle: Bundle) -> DecisionTable:
+    """Decide every product for every customer of the block; rows never influence each other."""
+    catalogue, settings = bundle.catalogue, bundle.settings
+    scores = bundle.fitted.ranker.scores(block.view)
+    propensity = bundle.fitted.calibration.probabilities(scores)
+    channel, cost = contact_channels(block, tuple(settings.contact_cost_minor.values()))
+    worth = value.of(block, catalogue, propensity, cost)
+    masks = gates.evaluate(gates.Case(block=block, catalogue=catalogue, settings=settings, value=worth.value))
+    rank = rank_offers(worth.value, masks, settings.top_n)
+    rows, products = offers_in_order(rank)
+    terms = bundle.fitted.ranker.terms(block.view)
+    return DecisionTable(
+        customer_ids=block.customer_ids,
+        propensity=propensity,
+        value=worth.value,
+        loss=worth.loss,
+        masks=masks,
+        rank=rank,
+        channel=channel,
+        offer_rows=rows,
+        offer_products=products,
+        offer_tracks=tracks(block.tier[rows], products, catalogue, settings.tracks),
+        offer_reasons=top_reasons(terms, bundle.phrases, rows, products),
+    )
+
+
+def contact_channels(block: DecisionBlock, costs: tuple[int, ...]) -> tuple[Integers, Floats]:
+    """Return the cheapest channel that each customer agreed to and its cost; the first listed of equally cheap ones.
+
+    Where none is agreed to the channel is -1, and the cost is that of the cheapest of all, so that the value of an
+    offer that the consent gate refuses is still known.
+    """
+    price = np.array(costs, dtype=np.float64)
+    agreed = np.where(block.consent, price, np.inf)
+    channel = np.where(block.consent.any(axis=1), np.argmin(agreed, axis=1), -1)
+    return channel, price[np.where(channel < 0, np.argmin(price), channel)]
+
+
+def rank_offers(worth: Floats, masks: NDArray[np.uint64], top_n: int) -> Integers:
+    """Rank what no gate refused by value, the best `top_n` from 1, all else 0; equal values in product order."""
+    passed = masks == 0
+    order = np.argsort(np.where(passed, -worth, np.inf), axis=1, kind="stable")[:, :top_n]
+    rank = np.zeros(worth.shape, dtype=np.int64)
+    np.put_along_axis(rank, order, np.arange(1, order.shape[1] + 1)[None, :].repeat(len(worth), axis=0), axis=1)
+    return np.where(passed, rank, 0)
+
+
+def offers_in_order(rank: Integers) -> tuple[Integers, Integers]:
+    """Return the rows and products of the offers, by customer and then by rank."""
+    rows, products = np.nonzero(rank)
+    order = np.lexsort((rank[rows, products], rows))
+    return rows[order], products[order]
+
+
+def tracks(tier: Integers, products: Integers, catalogue: Catalogue, policy: TrackPolicy) -> Integers:
+    """Return the place in TRACKS of each offer.
+
+    Credit of a large amount, and anything to a tier that the policy wants verified, gets a second look. What is no
+    credit, or little credit, goes quickly to a customer of low risk. All else is standard.
+    """
+    credit, amount = catalogue.is_credit[products], catalogue.amount[products]
+    verified = np.isin(tier, [TIERS.index(RiskTier(name)) for name in policy.verify_tiers])
+    verify = verified | (credit & (amount >= policy.verify_credit_from_minor))
+    small = ~credit | (amount <= policy.fast_credit_up_to_minor)
+    fast = (tier == TIERS.index(RiskTier.LOW)) & small
+    return np.where(verify, 2, np.where(fast, 0, 1))
+
+
+def recommendation_rows(table: DecisionTable, bundle: Bundle, digest: str) -> pa.Table:
+    """Return the offers as rows of the mart recommendations, in the order of its key.
+
+    A decision's id is made of the bundle's digest, the customer and the product: the same whenever it is recomputed,
+    and it can be looked up without a table.
+    """
+    rows, products = table.offer_rows, table.offer_products
+    customers = table.customer_ids.take(pa.array(rows))
+    product_ids = _pick(bundle.catalogue.product_ids, products)
+    columns = {
+        "customer_id": customers,
+        "rank": pa.array(table.rank[rows, products]),
+        "decision_id": pc.binary_join_element_wise(pa.scalar(digest), customers, product_ids, "-"),
+        "product_id": product_ids,
+        "channel": _pick(tuple(bundle.settings.contact_cost_minor), table.channel[rows]),
+        "propensity": pa.array(table.propensity[rows, products]),
+        "expected_value_minor": _whole(table.value[rows, products]),
+        "expected_loss_minor": _whole(table.loss[rows, products]),
+        "track": _pick(TRACKS, table.offer_tracks),
+    }
+    for place in range(REASONS):
+        columns[f"reason_{place + 1}"] = _pick(bundle.phrases.en, table.offer_reasons[:, place])
+        columns[f"reason_{place + 1}_zh"] = _pick(bundle.phrases.zh, table.offer_reasons[:, place])
+    return pa.table(columns).select(RECOMMENDATIONS.names).cast(arrow_schema(RECOMMENDATIONS))
+
+
+def decision_rows(table: DecisionTable, bundle: Bundle) -> pa.Table:
+    """Return every pair as a row of the mart decisions, in the order of its key."""
+    customers, products = table.masks.shape
+    columns = {
+        "customer_id": table.customer_ids.take(pa.array(np.repeat(np.arange(customers), products))),
+        "product_id": _pick(bundle.catalogue.product_ids, np.tile(np.arange(products), customers)),
+        "propensity": pa.array(table.propensity.ravel()),
+        "expected_value_minor": _whole(table.value.ravel()),
+        "refused_mask": pa.array(table.masks.ravel().astype(np.int64)),
+        "rank": pa.array(table.rank.ravel(), mask=table.rank.ravel() == 0),
+    }
+    return pa.table(columns).select(DECISIONS.names).cast(arrow_schema(DECISIONS))
+
+
+def _pick(words: tuple[str, ...], places: Integers) -> pa.Array:
+    """Return the words at the places; null where the place is negative."""
+    return pa.array(words, pa.string()).take(pa.array(places, mask=places < 0))
+
+
+def _whole(amounts: Floats) -> pa.Array:
+    unknown = np.isnan(amounts)
+    return pa.array(np.where(unknown, 0, amounts).astype(np.int64), mask=unknown)

@@ -1,0 +1,90 @@
+"""Why this product: the terms that raise its score most, exactly as the score was summed, in a sentence each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.recommendations.candidates import Terms
+from engine.recommendations.frame import Catalogue, Integers
+from engine.recommendations.panel import matches
+
+REASONS = 2
+"""Reasons given with an offer."""
+
+
+# pairs explained at a time: bounds the memory of their terms
+_PAIRS = 8192
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phrases:
+    """Sentences by number, English and Chinese side by side; number 0 is the one for when nothing stands out.
+
+    `more` and `less` give, for each term of the ranker in its order, the number of the sentence to say when the
+    customer has more or less of it than usual; 0 where the term is never told.
+    """
+
+    en: tuple[str, ...]
+    zh: tuple[str, ...]
+    more: Integers
+    less: Integers
+
+
+def phrases(
+    terms: Sequence[str], catalogue: Catalogue, meanings: Mapping[str, tuple[str, str]], unspoken: Sequence[str]
+) -> Phrases:
+    """Make the sentences of all terms that may be told.
+
+    `meanings` gives each feature in English and Chinese. A feature without a meaning, or that fits an unspoken
+    pattern, gets sentence 0 and is never chosen as a reason.
+    """
+    en, zh = ["Often chosen by customers like this one."], ["相似客户常选此产品。"]
+    more, less = np.zeros(len(terms), dtype=np.int64), np.zeros(len(terms), dtype=np.int64)
+    names = dict(zip(catalogue.product_ids, zip(catalogue.names_en, catalogue.names_zh, strict=True), strict=True))
+    for place, term in enumerate(terms):
+        if term.startswith("holds:"):
+            name_en, name_zh = names[term.removeprefix("holds:")]
+            more[place] = _add(en, zh, f"Already has: {name_en}.", f"已持有{name_zh}。")
+        elif term in meanings and not matches(term, unspoken):
+            said_en, said_zh = meanings[term]
+            more[place] = _add(en, zh, f"Above average: {said_en}.", f"高于平均：{said_zh}。")
+            less[place] = _add(en, zh, f"Below average: {said_en}.", f"低于平均：{said_zh}。")
+    return Phrases(en=tuple(en), zh=tuple(zh), more=more, less=less)
+
+
+def _add(en: list[str], zh: list[str], sentence: str, sentence_zh: str) -> int:
+    en.append(sentence)
+    zh.append(sentence_zh)
+    return len(en) - 1
+
+
+def top_reasons(terms: Terms | None, phrases: Phrases, rows: Integers, products: Integers) -> Integers:
+    """Return the sentences (pairs, REASONS) of the terms that add most to each (row, product); -1 for none.
+
+    Only terms that raise the score and may be told count. Where there is none, the first sentence is the general one.
+    """
+    found = np.full((len(rows), REASONS), -1, dtype=np.int64)
+    if terms is not None:
+        for start in range(0, len(rows), _PAIRS):
+            part = slice(start, start + _PAIRS)
+            found[part] = _largest(terms, phrases, rows[part], products[part])
+    found[found[:, 0] < 0, 0] = 0
+    return found
+
+
+def _largest(terms: Terms, phrases: Phrases, rows: Integers, products: Integers) -> Integers:
+    values = terms.values[rows]
+    added = values * terms.weights.T[products]
+    # a term is told only where there is a sentence for the side on which the customer is
+    sentence = np.where(values > 0, phrases.more, phrases.less)
+    added = np.where(sentence > 0, added, -np.inf)
+    found, each = np.full((len(rows), REASONS), -1, dtype=np.int64), np.arange(len(rows))
+    for order in range(REASONS):
+        best = np.argmax(added, axis=1)
+        raises = added[each, best] > 0
+        found[:, order] = np.where(raises, sentence[each, best], -1)
+        added[each, best] = -np.inf
+    return found

@@ -1,0 +1,368 @@
+"""The arrays that decisions are made of: a catalogue of P products and blocks of n customers.
+
+A block of one customer and a block of 50,000 go through the same code and come out the same to the bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from engine.domain.words import RiskTier
+from engine.recommendations.inputs import Inputs
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+Integers = NDArray[np.int64]
+
+TIERS: Final = (RiskTier.LOW, RiskTier.MEDIUM, RiskTier.HIGH, RiskTier.UNKNOWN)
+"""In order of risk; the code of a tier is its place here, so that a higher code is never the better risk."""
+
+NO_GROUP: Final = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """The products in the order of their ids; amounts are minor units of the base currency, NaN is unknown.
+
+    `needs` is the place of the product that must be held first, -1 for none, -2 for one the bank does not sell.
+    """
+
+    product_ids: tuple[str, ...]
+    names_en: tuple[str, ...]
+    names_zh: tuple[str, ...]
+    families: tuple[str, ...]
+    is_credit: Flags
+    multiple: Flags
+    on_sale: Flags
+    margin: Floats
+    amount: Floats
+    lgd: Floats
+    instalment: Floats
+    min_age: Floats
+    max_age: Floats
+    needs: Integers
+
+    @property
+    def size(self) -> int:
+        """How many products there are."""
+        return len(self.product_ids)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """What models may see of n customers: holdings (n, P), features (n, D) with NaN for unknown, and a group code."""
+
+    owned: Flags
+    x: NDArray[np.float32]
+    group: Integers
+
+    @property
+    def size(self) -> int:
+        """How many customers there are."""
+        return len(self.owned)
+
+    def rows(self, index: Any) -> View:
+        """Return some of the customers."""
+        return View(owned=self.owned[index], x=self.x[index], group=self.group[index])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionBlock:
+    """n customers, sorted by id, with all that a decision looks at; NaN is unknown.
+
+    `consent` (n, C) is one flag per contact channel in the order of the settings; `kyc_ok` is 1, 0 or NaN.
+    """
+
+    customer_ids: pa.Array
+    view: View
+    is_open: Flags
+    age: Floats
+    income: Floats
+    debts: Floats
+    default_probability: Floats
+    tier: Integers
+    signal_age_days: Floats
+    consent: Flags
+    kyc_ok: Floats
+    contacts: Floats
+    has_complaint: Flags
+
+    @property
+    def size(self) -> int:
+        """How many customers there are."""
+        return self.view.size
+
+    def one(self, row: int) -> DecisionBlock:
+        """Return a block of one customer."""
+        return self.rows(slice(row, row + 1))
+
+    def rows(self, part: slice) -> DecisionBlock:
+        """Return a stretch of the customers."""
+        return DecisionBlock(
+            customer_ids=self.customer_ids[part],
+            view=self.view.rows(part),
+            is_open=self.is_open[part],
+            age=self.age[part],
+            income=self.income[part],
+            debts=self.debts[part],
+            default_probability=self.default_probability[part],
+            tier=self.tier[part],
+            signal_age_days=self.signal_age_days[part],
+            consent=self.consent[part],
+            kyc_ok=self.kyc_ok[part],
+            contacts=self.contacts[part],
+            has_complaint=self.has_complaint[part],
+        )
+
+
+def catalogue(products: pa.Table, as_of: datetime, revolving_payment_share: float) -> Catalogue:
+    """Return the catalogue of a products table as of a day; a date of sale that is empty sets no limit."""
+    rows = products.sort_by("product_id").to_pydict()
+    ids, today = tuple(rows["product_id"]), as_of.astimezone(UTC).date()
+    numbers = {
+        name: _numbers(rows[name])
+        for name in ("annual_margin_minor", "typical_amount_minor", "typical_term_months", "annual_rate", "lgd")
+    }
+    place = {product: index for index, product in enumerate(ids)}
+    return Catalogue(
+        product_ids=ids,
+        names_en=tuple(rows["name_en"]),
+        names_zh=tuple(zh or en for zh, en in zip(rows["name_zh"], rows["name_en"], strict=True)),
+        families=tuple(rows["family"]),
+        is_credit=np.array([bool(value) for value in rows["is_credit"]]),
+        multiple=np.array([bool(value) for value in rows["multiple"]]),
+        on_sale=np.array([_sold(*dates, today) for dates in zip(rows["sold_since"], rows["sold_until"], strict=True)]),
+        margin=numbers["annual_margin_minor"],
+        amount=numbers["typical_amount_minor"],
+        lgd=numbers["lgd"],
+        instalment=instalments(
+            numbers["typical_amount_minor"],
+            numbers["annual_rate"],
+            numbers["typical_term_months"],
+            revolving_payment_share,
+        ),
+        min_age=_numbers(rows["min_age"]),
+        max_age=_numbers(rows["max_age"]),
+        needs=np.array([-1 if need is None else place.get(need, -2) for need in rows["requires_product_id"]]),
+    )
+
+
+def instalments(amount: Floats, annual_rate: Floats, term_months: Floats, revolving_share: float) -> Floats:
+    """Return the monthly instalment of each product: an annuity, or a share of the limit where there is no term.
+
+    NaN where the amount is unknown, or the rate of a loan with a term is.
+    """
+    monthly = annual_rate / 12
+    with np.errstate(divide="ignore", invalid="ignore"):
+        annuity = amount * monthly / (1 - (1 + monthly) ** -term_months)
+    annuity = np.where(monthly == 0, amount / np.where(term_months > 0, term_months, np.nan), annuity)
+    revolving = np.isnan(term_months) | (term_months == 0)
+    # rounded up: a limit must not be passed for a fraction of a fen
+    return np.ceil(np.where(revolving, amount * revolving_share, annuity))
+
+
+def _sold(since: date | None, until: date | None, today: date) -> bool:
+    return (since is None or since <= today) and (until is None or today <= until)
+
+
+def _numbers(values: Sequence[Any]) -> Floats:
+    return np.array([np.nan if value is None else float(value) for value in values], dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """The customers of one instant, aligned and sorted by id: what blocks are cut from."""
+
+    as_of: datetime
+    customer_ids: pa.Array
+    owned: Flags
+    opened: Flags | None
+    features: pa.Table
+    feature_rows: Integers
+    group: Integers
+    profile: pa.Table
+    risk: pa.Table | None = None
+
+    @property
+    def size(self) -> int:
+        """How many customers there are."""
+        return len(self.customer_ids)
+
+
+def align(
+    inputs: Inputs,
+    product_ids: Sequence[str],
+    *,
+    by_cluster: bool,
+    risk: pa.Table | None = None,
+    opened_after: datetime | None = None,
+) -> Base:
+    """Bring holdings, features, groups and risk of one instant into the order of the sorted customer ids.
+
+    A holding of a product or a customer that is not known is passed over. With `opened_after` the holdings opened
+    later than that are marked in `opened`.
+    """
+    profile = inputs.profile.sort_by("customer_id").combine_chunks()
+    ids = _plain(profile["customer_id"])
+    owned, opened = _owned(inputs, ids, product_ids, opened_after)
+    return Base(
+        as_of=inputs.as_of,
+        customer_ids=ids,
+        owned=owned,
+        opened=opened,
+        features=inputs.features,
+        feature_rows=_places(ids, inputs.features["customer_id"]),
+        group=_cluster_codes(ids, inputs.clusters) if by_cluster else _age_bands(profile),
+        profile=profile,
+        risk=None if risk is None else _aligned(risk, ids),
+    )
+
+
+def _plain(column: Any) -> pa.Array:
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def _places(wanted: pa.Array, among: Any) -> Integers:
+    """Return for each wanted id its row among others, -1 where it is missing."""
+    return np.asarray(pc.fill_null(pc.index_in(wanted, value_set=_plain(among)), -1).to_numpy(zero_copy_only=False))
+
+
+def _owned(
+    inputs: Inputs, ids: pa.Array, product_ids: Sequence[str], opened_after: datetime | None
+) -> tuple[Flags, Flags | None]:
+    customers = _places(inputs.holdings["customer_id"], ids)
+    products = _places(inputs.holdings["product_id"], pa.array(product_ids, pa.string()))
+    known = (customers >= 0) & (products >= 0)
+    owned = np.zeros((len(ids), len(product_ids)), dtype=bool)
+    owned[customers[known], products[known]] = True
+    if opened_after is None:
+        return owned, None
+    opened = np.zeros_like(owned)
+    new = known & (inputs.holdings["opened_at"].to_numpy().astype("datetime64[us]") > _naive(opened_after))
+    opened[customers[new], products[new]] = True
+    return owned, opened
+
+
+def _naive(moment: datetime) -> np.datetime64:
+    return np.datetime64(moment.astimezone(UTC).replace(tzinfo=None), "us")
+
+
+def _aligned(rows: pa.Table, ids: pa.Array) -> pa.Table:
+    places = _places(ids, rows["customer_id"])
+    return rows.take(pa.array(places, mask=places < 0)).combine_chunks()
+
+
+def _cluster_codes(ids: pa.Array, clusters: pa.Table | None) -> Integers:
+    """Return 1 + the cluster of each customer, 0 where there is none."""
+    if clusters is None:
+        return np.full(len(ids), NO_GROUP, dtype=np.int64)
+    codes = _aligned(clusters.select(["customer_id", "cluster_id"]), ids)["cluster_id"]
+    return _values(codes, -1).astype(np.int64) + 1
+
+
+def _age_bands(profile: pa.Table) -> Integers:
+    """Return 1 + the decade of life of each customer, 0 where the age is unknown; 90 and more is one band."""
+    ages = _values(profile["age_years"], -1)
+    return np.where(ages < 0, NO_GROUP, 1 + np.clip(ages, 0, 90) // 10).astype(np.int64)
+
+
+def _values(column: Any, missing: float) -> Floats:
+    filled = pc.fill_null(pc.cast(column, pa.float64()), missing)
+    return np.asarray(filled.to_numpy(), dtype=np.float64)
+
+
+def _flags(column: Any) -> Flags:
+    return np.asarray(pc.fill_null(column, False).to_numpy(zero_copy_only=False), dtype=bool)
+
+
+def features_of(base: Base, names: Sequence[str], rows: Any) -> NDArray[np.float32]:
+    """Return the features (rows, D) in the order of `names`; NaN for unknown, or for a feature the table lacks."""
+    places = base.feature_rows[rows]
+    known = places >= 0
+    x = np.full((len(places), len(names)), np.nan, dtype=np.float32)
+    if not known.any():
+        return x
+    for index, name in enumerate(names):
+        if name in base.features.column_names:
+            column = pc.cast(_picked(base.features[name], places), pa.float64())
+            x[:, index] = np.where(known, _values(column, np.nan), np.nan)
+    return x
+
+
+def _picked(column: Any, places: Integers) -> Any:
+    """Return the rows of a column; a stretch of rows is a slice and copies nothing."""
+    if places[0] >= 0 and np.array_equal(places, np.arange(places[0], places[0] + len(places))):
+        return column.slice(places[0], len(places))
+    return column.take(pa.array(np.maximum(places, 0)))
+
+
+def view_of(base: Base, names: Sequence[str], rows: Any) -> View:
+    """Return what models may see of some of the customers."""
+    return View(owned=base.owned[rows], x=features_of(base, names, rows), group=base.group[rows])
+
+
+def blocks(
+    base: Base, names: Sequence[str], channels: Sequence[str], income: tuple[str, float] | None, customers: int
+) -> Iterator[DecisionBlock]:
+    """Cut the base into blocks of at most so many customers, in the order of their ids.
+
+    `income` names a feature and the months it covers; it stands in where no income was declared.
+    """
+    for start in range(0, base.size, customers):
+        yield _block(base, names, channels, income, np.arange(start, min(start + customers, base.size)))
+
+
+def _block(
+    base: Base, names: Sequence[str], channels: Sequence[str], income: tuple[str, float] | None, rows: Integers
+) -> DecisionBlock:
+    profile = base.profile.slice(rows[0], len(rows))
+    pd, tier, signal_age = _risk(base, rows)
+    return DecisionBlock(
+        customer_ids=base.customer_ids[rows[0] : rows[-1] + 1],
+        view=view_of(base, names, rows),
+        is_open=_flags(profile["is_open"]),
+        age=_values(profile["age_years"], np.nan),
+        income=_income(base, profile, rows, income),
+        debts=_values(profile["debts_minor"], np.nan),
+        default_probability=pd,
+        tier=tier,
+        signal_age_days=signal_age,
+        consent=np.column_stack([_flags(profile[f"consent_{channel}"]) for channel in channels]),
+        kyc_ok=_values(profile["kyc_ok"], np.nan),
+        contacts=_values(profile["contacts"], np.nan),
+        has_complaint=_flags(profile["has_complaint"]),
+    )
+
+
+def _income(base: Base, profile: pa.Table, rows: Integers, stand_in: tuple[str, float] | None) -> Floats:
+    declared = _values(profile["income_minor"], np.nan)
+    if stand_in is None:
+        return declared
+    feature, months = stand_in
+    seen = features_of(base, [feature], rows)[:, 0].astype(np.float64) / months
+    return np.where(np.isnan(declared), seen, declared)
+
+
+def _risk(base: Base, rows: Integers) -> tuple[Floats, Integers, Floats]:
+    unknown = len(TIERS) - 1
+    if base.risk is None:
+        nothing = np.full(len(rows), np.nan)
+        return nothing, np.full(len(rows), unknown, dtype=np.int64), nothing
+    risk = base.risk.slice(rows[0], len(rows))
+    codes = pc.index_in(_plain(risk["risk_tier"]), value_set=pa.array([str(tier) for tier in TIERS]))
+    age = _values(_days_before(base.as_of, risk["signal_at"]), np.nan)
+    return _values(risk["default_probability"], np.nan), _values(codes, unknown).astype(np.int64), age
+
+
+def _days_before(as_of: datetime, moments: Any) -> Any:
+    micros = pc.cast(pc.cast(moments, pa.timestamp("us")), pa.int64())
+    now = int(_naive(as_of).astype(np.int64))
+    return pc.divide(pc.cast(pc.subtract(pa.scalar(now), micros), pa.float64()), 86_400_000_000.0)

@@ -1,0 +1,299 @@
+"""The gates: each may refuse a product to a customer, all are asked about every pair, and silence refuses.
+
+To add one: write a function `(case) -> refused, shape (n, P) or (n, 1) or (P,)` and append a `Gate` to `GATES`;
+its place is its bit in `refused_mask`, so append, never reorder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from engine.config.recommendations import RecommendationSettings
+from engine.domain.marts import GATES as MART
+from engine.domain.words import RiskTier
+from engine.lake.schema import to_contract
+from engine.recommendations.frame import TIERS, Catalogue, DecisionBlock, Flags, Floats, Integers
+
+Masks = NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """What gates look at: n customers, P products, the limits, and the expected value of each pair (NaN unknown)."""
+
+    block: DecisionBlock
+    catalogue: Catalogue
+    settings: RecommendationSettings
+    value: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """One gate: its name, the code and sentences given with a refusal, and the question it asks."""
+
+    name: str
+    reason_code: str
+    text_en: str
+    text_zh: str
+    refuses: Callable[[Case], Flags]
+
+
+def _relationship(case: Case) -> Flags:
+    return ~case.block.is_open[:, None]
+
+
+def _consent(case: Case) -> Flags:
+    agreed: Flags = np.any(case.block.consent, axis=1)
+    return ~agreed[:, None]
+
+
+def _kyc(case: Case) -> Flags:
+    known = ~np.isnan(case.block.kyc_ok)
+    passes: Flags = np.where(known, case.block.kyc_ok == 1, case.settings.assumptions.kyc_verified)
+    return ~passes[:, None]
+
+
+def _holdings(case: Case) -> Flags:
+    return case.block.view.owned & ~case.catalogue.multiple
+
+
+def _prerequisite(case: Case) -> Flags:
+    needs = case.catalogue.needs
+    held = case.block.view.owned[:, np.maximum(needs, 0)]
+    missing: Flags = (needs != -1) & ~(held & (needs >= 0))
+    return missing
+
+
+def _age(case: Case) -> Flags:
+    age, least, most = case.block.age[:, None], case.catalogue.min_age, case.catalogue.max_age
+    # a comparison with NaN is false: an unknown age is not within any limit, an unset limit holds for any age
+    old_enough: Flags = np.isnan(least) | (age >= least)
+    young_enough: Flags = np.isnan(most) | (age <= most)
+    return ~(old_enough & young_enough)
+
+
+def _on_sale(case: Case) -> Flags:
+    return ~case.catalogue.on_sale[None, :]
+
+
+def _risk_unknown(case: Case) -> Flags:
+    probability = case.block.default_probability
+    known: Flags = (case.block.tier != TIERS.index(RiskTier.UNKNOWN)) & (probability >= 0) & (probability <= 1)
+    return case.catalogue.is_credit & ~known[:, None]
+
+
+def _risk_stale(case: Case) -> Flags:
+    age = case.block.signal_age_days
+    fresh = (age >= 0) & (age <= case.settings.gates.max_signal_age_days)
+    return case.catalogue.is_credit & ~fresh[:, None]
+
+
+def _risk_tier(case: Case) -> Flags:
+    allowed = case.settings.gates.max_risk_tier
+    limits = [TIERS.index(RiskTier(allowed[family])) if family in allowed else -1 for family in case.catalogue.families]
+    return case.catalogue.is_credit & (case.block.tier[:, None] > np.array(limits, dtype=np.int64))
+
+
+def _affordability(case: Case) -> Flags:
+    burden = case.catalogue.instalment + case.block.debts[:, None]
+    affordable = burden <= case.settings.gates.max_debt_service_ratio * case.block.income[:, None]
+    return case.catalogue.is_credit & ~affordable
+
+
+def _value(case: Case) -> Flags:
+    return ~(case.value > case.settings.gates.min_expected_value_minor)
+
+
+def _complaint(case: Case) -> Flags:
+    return case.block.has_complaint[:, None]
+
+
+def _contact_cap(case: Case) -> Flags:
+    below: Flags = case.block.contacts < case.settings.gates.max_contacts
+    return ~below[:, None]
+
+
+GATES: Final = (
+    Gate(
+        name="relationship_open",
+        reason_code="RELATIONSHIP_CLOSED",
+        text_en="The customer has left the bank.",
+        text_zh="客户已与本行终止关系。",
+        refuses=_relationship,
+    ),
+    Gate(
+        name="consent",
+        reason_code="NO_CONSENT",
+        text_en="No contact channel with a valid consent to marketing.",
+        text_zh="没有任何触达渠道持有有效的营销授权。",
+        refuses=_consent,
+    ),
+    Gate(
+        name="kyc",
+        reason_code="KYC_NOT_VALID",
+        text_en="The identity check is missing, failed or has expired.",
+        text_zh="身份核验缺失、未通过或已过期。",
+        refuses=_kyc,
+    ),
+    Gate(
+        name="already_held",
+        reason_code="ALREADY_HELD",
+        text_en="The customer holds it already, and may hold only one.",
+        text_zh="客户已持有该产品，且只能持有一份。",
+        refuses=_holdings,
+    ),
+    Gate(
+        name="prerequisite",
+        reason_code="PREREQUISITE_MISSING",
+        text_en="Another product must be held first.",
+        text_zh="须先持有另一种产品。",
+        refuses=_prerequisite,
+    ),
+    Gate(
+        name="age",
+        reason_code="AGE_OUTSIDE_LIMITS",
+        text_en="The age is unknown or outside the product's limits.",
+        text_zh="年龄未知或不在该产品的销售年龄范围内。",
+        refuses=_age,
+    ),
+    Gate(
+        name="not_on_sale",
+        reason_code="NOT_ON_SALE",
+        text_en="The product is not on sale on this day.",
+        text_zh="该产品当日不在售。",
+        refuses=_on_sale,
+    ),
+    Gate(
+        name="risk_unknown",
+        reason_code="RISK_UNKNOWN",
+        text_en="Credit needs a risk signal, and there is none.",
+        text_zh="授信产品须有风险信号，而该客户没有。",
+        refuses=_risk_unknown,
+    ),
+    Gate(
+        name="risk_stale",
+        reason_code="RISK_STALE",
+        text_en="The risk signal is undated or too old to lend on.",
+        text_zh="风险信号无日期或已过时，不足以据此授信。",
+        refuses=_risk_stale,
+    ),
+    Gate(
+        name="risk_tier",
+        reason_code="RISK_TIER_TOO_HIGH",
+        text_en="The risk tier is above what this family of credit allows.",
+        text_zh="风险等级高于该类授信所允许的上限。",
+        refuses=_risk_tier,
+    ),
+    Gate(
+        name="affordability",
+        reason_code="NOT_AFFORDABLE",
+        text_en="Income is unknown, or instalments would take too large a share of it.",
+        text_zh="收入未知，或还款额占收入比例过高。",
+        refuses=_affordability,
+    ),
+    Gate(
+        name="negative_value",
+        reason_code="NO_VALUE",
+        text_en="The expected value after losses and contact cost is unknown or too low.",
+        text_zh="扣除损失与触达成本后的期望价值未知或过低。",
+        refuses=_value,
+    ),
+    Gate(
+        name="open_complaint",
+        reason_code="OPEN_COMPLAINT",
+        text_en="A complaint is still open: settle it first.",
+        text_zh="有未办结的投诉，须先行处理。",
+        refuses=_complaint,
+    ),
+    Gate(
+        name="contact_cap",
+        reason_code="CONTACT_CAP",
+        text_en="The customer was contacted as often as the policy allows, or it is not known how often.",
+        text_zh="触达次数已达上限或次数未知。",
+        refuses=_contact_cap,
+    ),
+)
+
+
+def evaluate(case: Case, gates: Sequence[Gate] = GATES) -> Masks:
+    """Mark every gate that refuses each product to each customer.
+
+    Returns
+    -------
+    array, shape (n_customers, n_products)
+        Bit i is set where gates[i] refuses. 0 means that every gate lets the product pass.
+    """
+    refused = np.zeros(case.value.shape, dtype=np.uint64)
+    for bit, gate in enumerate(gates):
+        refused |= gate.refuses(case).astype(np.uint64) << np.uint64(bit)
+    return refused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateCounts:
+    """What the gates refused; counts of two blocks add up to the counts of both."""
+
+    pairs: Integers
+    only: Integers
+    customers: Integers
+    considered: int = 0
+    passed: int = 0
+    offered: int = 0
+
+    def __add__(self, other: GateCounts) -> GateCounts:
+        return GateCounts(
+            pairs=self.pairs + other.pairs,
+            only=self.only + other.only,
+            customers=self.customers + other.customers,
+            considered=self.considered + other.considered,
+            passed=self.passed + other.passed,
+            offered=self.offered + other.offered,
+        )
+
+    def table(self) -> pa.Table:
+        """Return the mart gates."""
+        rows: list[dict[str, Any]] = [
+            {
+                "bit": bit,
+                "gate": gate.name,
+                "reason_code": gate.reason_code,
+                "text_en": gate.text_en,
+                "text_zh": gate.text_zh,
+                "refused_pairs": int(self.pairs[bit]),
+                "refused_only_by_this": int(self.only[bit]),
+                "customers": int(self.customers[bit]),
+            }
+            for bit, gate in enumerate(GATES)
+        ]
+        return to_contract(MART, pa.Table.from_pylist(rows))
+
+
+def no_counts() -> GateCounts:
+    """Return the counts of nothing, to start adding from."""
+    zeros = np.zeros(len(GATES), dtype=np.int64)
+    return GateCounts(pairs=zeros, only=zeros, customers=zeros)
+
+
+def count(masks: Masks, offered: int) -> GateCounts:
+    """Count what each gate refused among the pairs of a block."""
+    pairs, only, customers = (np.zeros(len(GATES), dtype=np.int64) for _ in range(3))
+    for bit in range(len(GATES)):
+        flag = np.uint64(1 << bit)
+        refused = (masks & flag) != 0
+        pairs[bit], only[bit] = refused.sum(), (masks == flag).sum()
+        customers[bit] = refused.any(axis=1).sum()
+    passed = int((masks == 0).sum())
+    return GateCounts(
+        pairs=pairs, only=only, customers=customers, considered=masks.size, passed=passed, offered=offered
+    )
+
+
+def reasons(mask: int) -> tuple[Gate, ...]:
+    """Return the gates that a mask stands for."""
+    return tuple(gate for bit, gate in enumerate(GATES) if mask >> bit & 1)

@@ -1,0 +1,152 @@
+"""Next-window propensity: one logistic regression per product on holdings and features.
+
+One per product rather than one softmax with a "nothing" class: a customer may open several products in a window, each
+model learns only from those who could still open its product, and rare products can be refused a model of their own
+without disturbing the others. Fitted on all openings and a sample of the rest; the intercept is put right for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
+
+from engine.config.recommendations import Training
+from engine.recommendations.candidates import Terms, holding_names
+from engine.recommendations.frame import Flags, Floats, View
+from engine.recommendations.linear import weighted_sums
+from engine.recommendations.panel import Panel
+
+# beyond this a feature is money or a count with a long tail, and its logarithm is what behaves
+_LONG_TAIL = 50.0
+# standard deviations; one extreme customer must not decide by one feature
+_CLIP = 6.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scaling:
+    """How raw features become comparable: logarithm where flagged, centred, scaled, clipped; unknown becomes the mean.
+
+    `flag_missing` names the places of the features whose absence is told apart by a term of its own.
+    """
+
+    features: tuple[str, ...]
+    take_log: Flags
+    mean: Floats
+    scale: Floats
+    flag_missing: tuple[int, ...]
+
+    def apply(self, view: View) -> Floats:
+        """Return the terms of the model, shape (n, features + flags of absence + products)."""
+        width = len(self.features)
+        terms = np.zeros((view.size, width + len(self.flag_missing) + view.owned.shape[1]))
+        for place in range(width):
+            column = np.ascontiguousarray(view.x[:, place], dtype=np.float64)
+            terms[:, place] = self._scaled(column, place)
+        for order, place in enumerate(self.flag_missing):
+            terms[:, width + order] = np.isnan(view.x[:, place])
+        terms[:, width + len(self.flag_missing) :] = view.owned
+        return terms
+
+    def _scaled(self, column: Floats, place: int) -> Floats:
+        known = ~np.isnan(column)
+        filled = np.where(known, column, 0.0)
+        if self.take_log[place]:
+            filled = signed_log(filled)
+        centred = np.clip((filled - self.mean[place]) / self.scale[place], -_CLIP, _CLIP)
+        return np.where(known, centred, 0.0)
+
+
+def signed_log(values: Floats) -> Floats:
+    """Return the logarithm of the size with the sign kept: 0 stays 0."""
+    logs: Floats = np.copysign(np.log1p(np.abs(values)), values)
+    return logs
+
+
+def scaling(view: View, features: tuple[str, ...]) -> Scaling:
+    """Learn the scaling of each feature from the customers of a panel."""
+    take_log = np.zeros(len(features), dtype=bool)
+    mean, scale = np.zeros(len(features)), np.ones(len(features))
+    flags = []
+    for place in range(len(features)):
+        column = view.x[:, place].astype(np.float64)
+        known = column[np.isfinite(column)]
+        missing = 1 - len(known) / max(len(column), 1)
+        if 0.005 < missing < 0.995:
+            flags.append(place)
+        if len(known) == 0:
+            continue
+        take_log[place] = bool(np.abs(known).max() > _LONG_TAIL)
+        known = signed_log(known) if take_log[place] else known
+        mean[place] = known.mean()
+        scale[place] = known.std() or 1.0
+    return Scaling(features=features, take_log=take_log, mean=mean, scale=scale, flag_missing=tuple(flags))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logistic:
+    """Log-odds of opening each product: terms times weights (K, P) plus an intercept per product.
+
+    `plain` marks the products that opened too rarely for a model: their weights are 0, their intercept the rate.
+    """
+
+    kind: ClassVar[str] = "logistic"
+    product_ids: tuple[str, ...]
+    scaling: Scaling
+    weights: Floats
+    intercept: Floats
+    plain: Flags
+
+    @property
+    def term_names(self) -> tuple[str, ...]:
+        """Features, then the flags of absence (which have no name), then holdings."""
+        silent = ("",) * len(self.scaling.flag_missing)
+        return self.scaling.features + silent + holding_names(self.product_ids)
+
+    def scores(self, view: View) -> Floats:
+        """Return the log-odds, shape (n, P)."""
+        return weighted_sums(self.scaling.apply(view), self.weights) + self.intercept
+
+    def terms(self, view: View) -> Terms | None:
+        """Return exactly what the log-odds are the sum of."""
+        return Terms(values=self.scaling.apply(view), weights=self.weights, names=self.term_names)
+
+
+def fit(panel: Panel, features: tuple[str, ...], product_ids: tuple[str, ...], rules: Training, seed: int) -> Logistic:
+    """Fit the model of each product on the panel; a product with too few openings keeps its plain rate."""
+    learned = scaling(panel.view, features)
+    terms = learned.apply(panel.view)
+    weights = np.zeros((terms.shape[1], len(product_ids)))
+    intercept, plain = np.zeros(len(product_ids)), np.zeros(len(product_ids), dtype=bool)
+    with threadpool_limits(1):
+        for product in range(len(product_ids)):
+            could = np.flatnonzero(panel.eligible[:, product])
+            opened = panel.labels[could, product]
+            plain[product] = opened.sum() < rules.min_positives or opened.all()
+            if plain[product]:
+                intercept[product] = _log_odds(opened)
+            else:
+                random = np.random.default_rng([seed, 92, product])
+                weights[:, product], intercept[product] = _fit_one(terms, could, opened, rules, random)
+    return Logistic(product_ids=product_ids, scaling=learned, weights=weights, intercept=intercept, plain=plain)
+
+
+def _fit_one(
+    terms: Floats, could: np.ndarray, opened: Flags, rules: Training, random: np.random.Generator
+) -> tuple[Floats, float]:
+    """Fit one product on all who opened it and a sample of those who did not (Prentice and Pyke 1979)."""
+    yes, no = could[opened], could[~opened]
+    kept = np.sort(random.choice(no, size=min(len(no), rules.negatives), replace=False))
+    rows = np.concatenate([yes, kept])
+    target = np.concatenate([np.ones(len(yes)), np.zeros(len(kept))])
+    model = LogisticRegression(C=1 / rules.ridge, solver="newton-cholesky", max_iter=50, tol=1e-5)
+    model.fit(terms[rows], target)
+    return model.coef_[0], float(model.intercept_[0] + np.log(len(kept) / len(no)))
+
+
+def _log_odds(opened: Flags) -> float:
+    # half an opening more and half a refusal more (Haldane): the log-odds of no opening at all stay finite
+    return float(np.log((opened.sum() + 0.5) / ((~opened).sum() + 0.5)))

@@ -1,0 +1,173 @@
+"""From the bank at up to three instants to decisions for every customer, a block at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from engine.config.recommendations import RecommendationSettings
+from engine.domain.errors import NotEnoughData
+from engine.recommendations import explain, frame, race, rules
+from engine.recommendations import panel as panels
+from engine.recommendations.bundle import Bundle
+from engine.recommendations.decide import DecisionTable, decide, decision_rows, recommendation_rows
+from engine.recommendations.gates import GateCounts
+from engine.recommendations.inputs import Inputs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockResult:
+    """The decisions of one block: rows of the marts recommendations and decisions, and what the gates refused."""
+
+    recommendations: pa.Table
+    decisions: pa.Table
+    counts: GateCounts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """Models fitted and judged, customers aligned: ready to decide, block by block, in the order of customer ids.
+
+    `models` and `rules` are the marts recommendation_models and product_rules.
+    """
+
+    bundle: Bundle
+    models: pa.Table
+    rules: pa.Table
+    notes: tuple[str, ...]
+    base: frame.Base
+
+    def decision_blocks(self) -> Iterator[frame.DecisionBlock]:
+        """Return the customers as blocks."""
+        return blocks_of(self.base, self.bundle)
+
+    def blocks(self) -> Iterator[BlockResult]:
+        """Decide for all customers and return the rows block by block; blocks follow each other in key order."""
+        digest = self.bundle.digest()
+        for block in self.decision_blocks():
+            yield rows_of(decide(block, self.bundle), self.bundle, digest)
+
+
+def recommend(
+    *,
+    now: Inputs,
+    past: Inputs,
+    earlier: Inputs | None,
+    risk: pa.Table | None,
+    products: pa.Table,
+    settings: RecommendationSettings,
+    seed: int,
+    meanings: Mapping[str, tuple[str, str]] | None = None,
+) -> Prepared:
+    """Fit and judge the models, choose one, and make ready to decide for every customer of `now`.
+
+    Parameters
+    ----------
+    now, past, earlier : the bank at as_of, one horizon before, and two horizons before. `past` and `earlier` may hold
+        a sample of the customers. Without `earlier` the logistic model cannot be judged, so it is not used.
+    risk : the mart risk as of now; None when there is no signal, and the gates then refuse all credit.
+    products : the curated table products.
+    meanings : English and Chinese meaning of each feature, for the reasons given.
+
+    Raises
+    ------
+    NotEnoughData
+        The bank sells nothing or has no customers, or nobody opened anything in the last window.
+    LabelsInFeatures
+        The instants do not lie one horizon apart.
+    """
+    if products.num_rows == 0 or now.profile.num_rows == 0:
+        raise NotEnoughData(
+            "recommendations",
+            f"{products.num_rows} products, {now.profile.num_rows} customers",
+            "at least one product and one customer",
+        )
+    catalogue = frame.catalogue(products, now.as_of, settings.gates.revolving_payment_share)
+    features = panels.model_features(now.features, settings.training.excluded_features)
+    by_cluster = all(inputs.clusters is not None for inputs in (now, past, earlier) if inputs is not None)
+
+    def panel(before: Inputs, after: Inputs) -> panels.Panel:
+        return panels.build(
+            before, after, catalogue, features=features, settings=settings, seed=seed, by_cluster=by_cluster
+        )
+
+    trainer = race.Trainer(product_ids=catalogue.product_ids, features=features, settings=settings, seed=seed)
+    raced = race.run(panel(past, now), None if earlier is None else panel(earlier, past), trainer)
+    base = frame.align(now, catalogue.product_ids, by_cluster=by_cluster, risk=risk)
+    spoken = explain.phrases(
+        raced.winner.ranker.term_names, catalogue, meanings or {}, settings.training.unspoken_features
+    )
+    bundle = Bundle(
+        as_of=now.as_of,
+        catalogue=catalogue,
+        settings=settings,
+        fitted=raced.winner,
+        features=features,
+        phrases=spoken,
+        by_cluster=by_cluster,
+    )
+    return Prepared(
+        bundle=bundle,
+        models=raced.models,
+        rules=rules.find(base.owned, catalogue.product_ids, settings.candidates, seed),
+        notes=raced.notes + _notes(risk, by_cluster),
+        base=base,
+    )
+
+
+def _notes(risk: pa.Table | None, by_cluster: bool) -> tuple[str, ...]:
+    notes = []
+    if risk is None:
+        notes.append("No risk signal: all credit is refused.")
+    if not by_cluster:
+        notes.append("Popularity by group uses decades of age: clusters as of the earlier dates were not given.")
+    return tuple(notes)
+
+
+def blocks_of(base: frame.Base, bundle: Bundle) -> Iterator[frame.DecisionBlock]:
+    """Cut aligned customers into the blocks that a bundle decides."""
+    assumed = bundle.settings.assumptions
+    income = (assumed.income_feature, assumed.income_feature_months) if assumed.income_feature else None
+    channels = tuple(bundle.settings.contact_cost_minor)
+    return frame.blocks(base, bundle.features, channels, income, bundle.settings.block_customers)
+
+
+def rows_of(table: DecisionTable, bundle: Bundle, digest: str) -> BlockResult:
+    """Return the rows of the marts that a decided block makes."""
+    return BlockResult(
+        recommendations=recommendation_rows(table, bundle, digest),
+        decisions=decision_rows(table, bundle),
+        counts=table.counts,
+    )
+
+
+def replay(bundle: Bundle, now: Inputs, risk: pa.Table | None, customer_id: str) -> dict[str, Any]:
+    """Decide again for one customer and return the rows; the same as the run's own to the last bit.
+
+    Raises
+    ------
+    KeyError
+        The customer is not among those of `now`.
+    """
+    wanted = pa.array([customer_id])
+    one = Inputs(
+        as_of=now.as_of,
+        features=_of(now.features, wanted),
+        holdings=_of(now.holdings, wanted),
+        profile=_of(now.profile, wanted),
+        clusters=None if now.clusters is None else _of(now.clusters, wanted),
+    )
+    if one.profile.num_rows == 0:
+        raise KeyError(customer_id)
+    base = frame.align(one, bundle.catalogue.product_ids, by_cluster=bundle.by_cluster, risk=risk)
+    block = next(blocks_of(base, bundle))
+    rows = rows_of(decide(block, bundle), bundle, bundle.digest())
+    return {"recommendations": rows.recommendations, "decisions": rows.decisions}
+
+
+def _of(rows: pa.Table, wanted: pa.Array) -> pa.Table:
+    return rows.filter(pc.is_in(rows["customer_id"], value_set=wanted))

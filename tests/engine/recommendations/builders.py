@@ -1,0 +1,142 @@
+"""Small banks for the tests of the recommendations: seeded, with openings that follow from holdings and savings."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from engine.config.load import load
+from engine.config.recommendations import RecommendationSettings
+from engine.domain.curated import PRODUCTS
+from engine.domain.words import CONTACT_CHANNELS
+from engine.lake.schema import arrow_schema
+from engine.recommendations.frame import Catalogue, DecisionBlock, View, catalogue
+from engine.recommendations.inputs import Inputs
+
+AS_OF = datetime(2026, 6, 30, 23, 59, 59, tzinfo=UTC)
+HORIZON = timedelta(days=90)
+
+
+def settings(flags: Mapping[str, Any] | None = None) -> RecommendationSettings:
+    return load(RecommendationSettings, "recommendations", flags=flags)
+
+
+def products(rows: list[dict[str, Any]] | None = None) -> pa.Table:
+    """Return products as curated; by default the demo bank's 24."""
+    if rows is None:
+        text = (files("engine.config") / "defaults" / "products.toml").read_text(encoding="utf-8")
+        rows = tomllib.loads(text)["products"]
+    empty = {"is_credit": False, "multiple": False, "name_zh": None, **dict.fromkeys(PRODUCTS.names)}
+    filled = [empty | {"is_credit": False, "multiple": False} | row for row in rows]
+    return pa.Table.from_pylist(filled, schema=arrow_schema(PRODUCTS))
+
+
+def bank(customers: int, seed: int = 7) -> tuple[Inputs, Inputs, Inputs, pa.Table]:
+    """Return a random bank as of now, one and two windows before, and its risk as of now.
+
+    Every window some customers open a product; whoever has much savings more readily opens a fund, and whoever
+    holds a debit card a credit card.
+    """
+    random = np.random.default_rng(seed)
+    ids = pa.array([f"C{number:07d}" for number in range(customers)])
+    product_ids = sorted(products()["product_id"].to_pylist())
+    opened = np.full((customers, len(product_ids)), np.datetime64("NaT", "us"))
+    opened[random.random(opened.shape) < 0.1] = np.datetime64(AS_OF.replace(tzinfo=None) - 3 * HORIZON, "us")
+    opened[:, product_ids.index("current_account")] = np.datetime64(AS_OF.replace(tzinfo=None) - 4 * HORIZON, "us")
+    savings = random.lognormal(11, 2, customers)
+    made = []
+    for windows in (2, 1, 0):
+        made.append(_inputs(ids, product_ids, opened, savings, AS_OF - windows * HORIZON, random))
+        _open_some(opened, product_ids, savings, AS_OF - windows * HORIZON, random)
+    earlier, past, now = made
+    return now, past, earlier, _risk(ids, random)
+
+
+def _open_some(opened: Any, product_ids: list[str], savings: Any, since: datetime, random: Any) -> None:
+    chance = np.full(opened.shape, 0.002) * np.linspace(0.5, 3, opened.shape[1])
+    chance[savings > np.quantile(savings, 0.8), product_ids.index("index_fund")] = 0.15
+    card = ~np.isnat(opened[:, product_ids.index("debit_card")])
+    chance[card, product_ids.index("credit_card_classic")] = 0.2
+    new = np.isnat(opened) & (random.random(opened.shape) < chance)
+    opened[new] = np.datetime64(since.replace(tzinfo=None) + timedelta(days=30), "us")
+
+
+def _inputs(ids: pa.Array, product_ids: list[str], opened: Any, savings: Any, as_of: datetime, random: Any) -> Inputs:
+    rows, places = np.nonzero(~np.isnat(opened))
+    holdings = {
+        "customer_id": ids.take(pa.array(rows)),
+        "product_id": pa.array(product_ids).take(pa.array(places)),
+        "opened_at": pa.array(opened[rows, places]),
+    }
+    features = {
+        "customer_id": ids,
+        "savings": savings,
+        "visits": random.poisson(4, len(ids)),
+        "quiet": np.where(random.random(len(ids)) < 0.3, np.nan, random.normal(size=len(ids))),
+        "gender_code": random.integers(0, 2, len(ids)),
+    }
+    return Inputs(as_of=as_of, features=pa.table(features), holdings=pa.table(holdings), profile=_profile(ids, random))
+
+
+def _profile(ids: pa.Array, random: Any) -> pa.Table:
+    size = len(ids)
+    some = random.random((12, size))
+    columns = {
+        "customer_id": ids,
+        "is_open": some[0] < 0.97,
+        "age_years": pa.array(random.integers(10, 90, size), mask=some[1] < 0.03),
+        "income_minor": pa.array(random.integers(100_000, 5_000_000, size), mask=some[2] < 0.1),
+        "kyc_ok": pa.array(some[3] < 0.9, mask=some[4] < 0.02),
+        "debts_minor": pa.array(random.integers(0, 500_000, size), mask=some[5] < 0.1),
+        "contacts": random.integers(0, 6, size),
+        "has_complaint": some[6] < 0.05,
+    }
+    consents = {f"consent_{channel}": some[7 + place] < 0.4 for place, channel in enumerate(CONTACT_CHANNELS)}
+    return pa.table(columns | consents)
+
+
+def _risk(ids: pa.Array, random: Any) -> pa.Table:
+    size = len(ids)
+    tiers = np.array(["low", "medium", "high", "unknown"])[random.choice(4, size, p=[0.6, 0.25, 0.1, 0.05])]
+    days = random.integers(0, 120, size)
+    at = np.datetime64(AS_OF.replace(tzinfo=None), "us") - days.astype("timedelta64[D]")
+    return pa.table(
+        {
+            "customer_id": ids,
+            "default_probability": pa.array(random.beta(1, 20, size), mask=tiers == "unknown"),
+            "risk_tier": tiers,
+            "signal_at": pa.array(at, mask=tiers == "unknown"),
+        }
+    )
+
+
+def demo_catalogue() -> Catalogue:
+    return catalogue(products(), AS_OF, settings().gates.revolving_payment_share)
+
+
+def good_customer(catalogue: Catalogue, **changes: Any) -> DecisionBlock:
+    """Return one customer whom no gate refuses anything but what is held: the current account."""
+    owned = np.array([[product == "current_account" for product in catalogue.product_ids]])
+    block = DecisionBlock(
+        customer_ids=pa.array(["C1"]),
+        view=View(owned=owned, x=np.zeros((1, 0), dtype=np.float32), group=np.zeros(1, dtype=np.int64)),
+        is_open=np.array([True]),
+        age=np.array([40.0]),
+        income=np.array([100_000_000.0]),
+        debts=np.array([0.0]),
+        default_probability=np.array([0.001]),
+        tier=np.array([0]),
+        signal_age_days=np.array([5.0]),
+        consent=np.ones((1, 5), dtype=bool),
+        kyc_ok=np.array([1.0]),
+        contacts=np.array([0.0]),
+        has_complaint=np.array([False]),
+    )
+    return replace(block, **changes)
