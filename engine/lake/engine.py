@@ -87,7 +87,7 @@ class DuckDBEngine:
 
     def arrow(self, expression: Any) -> pa.Table:
         """Run an expression and return its rows."""
-        return self.query(self.compile(expression))
+        return _as_declared(self.query(self.compile(expression)), expression)
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
         """Run SQL text and return its rows; for the lake, intake and the pages' look-ups only."""
@@ -104,11 +104,33 @@ class DuckDBEngine:
         target = folder / "part-00000.parquet"
         order = ", ".join(identifier(name) for name in order_by)
         self.connection.execute(
-            f"COPY (SELECT * FROM ({self.compile(expression)}) ORDER BY {order}) TO {quoted(str(target))} "
+            f"COPY (SELECT {_declared(expression)} FROM ({self.compile(expression)}) ORDER BY {order}) "
+            f"TO {quoted(str(target))} "
             "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)"
         )
         counted = self.connection.execute(f"SELECT count(*) FROM {parquet_scan(target)}").fetchone()
         return int(counted[0]) if counted else 0
+
+
+def _whole_numbers(expression: Any) -> tuple[str, ...]:
+    """Return the columns that an expression declares as int64.
+
+    DuckDB sums them into 128 bits, which would leave as a decimal; the declared type holds on every engine.
+    """
+    return tuple(name for name, kind in expression.as_table().schema().items() if kind.is_int64())
+
+
+def _declared(expression: Any) -> str:
+    casts = ", ".join(f"{identifier(name)}::BIGINT AS {identifier(name)}" for name in _whole_numbers(expression))
+    return f"* REPLACE ({casts})" if casts else "*"
+
+
+def _as_declared(rows: pa.Table, expression: Any) -> pa.Table:
+    for name in _whole_numbers(expression):
+        index = rows.schema.get_field_index(name)
+        if rows.schema.types[index] != pa.int64():
+            rows = rows.set_column(index, name, rows.column(index).cast(pa.int64()))
+    return rows
 
 
 def parquet_scan(source: Path) -> str:
