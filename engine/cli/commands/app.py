@@ -1,0 +1,110 @@
+"""`wayline app`: the pages, in the browser."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+import engine
+from engine.cli import options
+from engine.cli.output import Output
+from engine.domain.errors import WaylineError
+
+Port = Annotated[
+    int | None, typer.Option("--port", min=1, max=65_535, help="By default the first free one from 8501 on.")
+]
+Headless = Annotated[bool, typer.Option("--headless", help="Do not open a browser.")]
+
+ADDRESS = "127.0.0.1"  # other machines reach it through the bank's own proxy
+_PORTS = range(8501, 8521)
+
+
+def app(
+    *,
+    home: options.Home = options.HOME,
+    port: Port = None,
+    headless: Headless = False,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Open the pages in the browser: journeys, segments, offers, experiments, risk, data. Ctrl-C ends it.
+
+    It listens on this machine only. With --json the address is written as JSON before the app starts.
+
+    [bold]Examples[/]
+
+      wayline app
+
+      wayline app --home /srv/bank --port 8600 --headless
+    """
+    start(home, port, headless, Output(as_json, quiet))
+
+
+def start(home: Path, port: int | None, headless: bool, output: Output) -> NoReturn:
+    """Become the app's server: this process is replaced by Streamlit's and does not return.
+
+    Raises
+    ------
+    WaylineError
+        The port is taken, or `app.py` is not where it was installed.
+    """
+    script = _script()
+    chosen = _free(port)
+    address = f"http://{ADDRESS}:{chosen}"
+    if output.as_json:
+        output.result({"address": address, "home": home.resolve()}, lambda _: None)
+    output.say(f"The app is at {address}. Ctrl-C ends it.")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    environment = {**os.environ, "WAYLINE_HOME": str(home.expanduser().resolve())}
+    os.chdir(script.parent)  # Streamlit reads .streamlit/config.toml from there
+    os.execve(sys.executable, _command(script, chosen, headless or not _has_screen()), environment)
+
+
+def _command(script: Path, port: int, headless: bool) -> list[str]:
+    settings = {
+        "server.address": ADDRESS,
+        "server.port": str(port),
+        "server.headless": str(headless).lower(),
+        "server.showEmailPrompt": "false",
+        "browser.gatherUsageStats": "false",
+        "client.showErrorDetails": "none",
+    }
+    flags = [f"--{name}={value}" for name, value in settings.items()]
+    return [sys.executable, "-m", "streamlit", "run", str(script), *flags]
+
+
+def _script() -> Path:
+    script = Path(engine.__file__).resolve().parent.parent / "app.py"
+    if not script.is_file():
+        raise WaylineError(f"The app's script {script} is missing. Install Wayline again.")
+    return script
+
+
+def _free(port: int | None) -> int:
+    for candidate in _PORTS if port is None else (port,):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((ADDRESS, candidate))
+            except OSError:
+                continue
+            return candidate
+    which = f"Port {port} is" if port is not None else f"Ports {_PORTS[0]} to {_PORTS[-1]} are"
+    raise WaylineError(f"{which} taken on {ADDRESS}. Name another with --port.")
+
+
+def _has_screen() -> bool:
+    if sys.platform in ("darwin", "win32"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def add_to(wayline: typer.Typer) -> None:
+    """Add the command."""
+    wayline.command("app")(app)

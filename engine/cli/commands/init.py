@@ -1,0 +1,65 @@
+"""`wayline init`: a workspace, ready to run."""
+
+# ruff: noqa: PLC0415  the engine is imported when a command runs, so that help answers at once
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from engine.cli import options
+from engine.cli.commands import data
+from engine.cli.output import Output
+
+
+def init(
+    *,
+    folder: Annotated[
+        Path | None, typer.Argument(help="Where the data set lies that --from names; not needed for a mapping file.")
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option("--from", help="berka, bpi2012, vanguard, simulated, or the path of your own mapping.toml."),
+    ] = None,
+    home: options.Home = options.HOME,
+    assume_consent: Annotated[
+        bool,
+        typer.Option(
+            "--assume-consent",
+            help="Take it that every customer agreed to marketing, for data sets that do not say; it is noted.",
+        ),
+    ] = False,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Make a workspace: settings and a mapping to fill in, or with --from the data loaded as well.
+
+    [bold]Examples[/]
+
+      wayline init
+
+      wayline init --from berka downloads/berka --assume-consent
+
+      wayline init --from bank/mapping.toml --home work
+    """
+    from engine.workflows import load as workflow
+
+    output = Output(as_json, quiet)
+    with output.progress("Making the workspace"):
+        made = workflow.init(home, source, folder, assume_consent)
+    output.result(made, lambda facts: _show(output, facts))
+    output.say(f"Next: `wayline run --home {home}`." if source else f"Next: fill in {home / 'mapping.toml'}.")
+
+
+def _show(output: Output, facts: dict[str, Any]) -> None:
+    report = facts.get("report") or facts.get("loaded")
+    if isinstance(report, dict):
+        data.show_report(output, report)
+    known = {name: str(value) for name, value in facts.items() if isinstance(value, (str, int)) and value != ""}
+    output.facts({name.replace("_", " "): value for name, value in known.items()})
+
+
+def add_to(wayline: typer.Typer) -> None:
+    """Add the command."""
+    wayline.command("init")(init)

@@ -1,0 +1,88 @@
+"""`wayline journey`: where customers stop on their way."""
+
+# ruff: noqa: PLC0415  the engine is imported when a command runs, so that help answers at once
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Annotated, Any
+
+import typer
+
+from engine.cli import options
+from engine.cli.groups import group
+from engine.cli.output import Output
+
+journey = group("journey", "Read journeys: the funnel, step by step.")
+
+_STEPS = (
+    "step_index",
+    "step",
+    "stage",
+    "customers",
+    "continued",
+    "dropped",
+    "in_progress",
+    "rate_from_first",
+    "rate_from_previous",
+    "median_seconds_from_previous",
+)
+
+
+@journey.command("list")
+def listing(
+    *,
+    home: options.Home = options.HOME,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """List the journeys of the current run.
+
+    [bold]Examples[/]
+
+      wayline journey list
+
+      wayline journey list --json
+    """
+    from engine.workflows import journey as workflow
+
+    output = Output(as_json, quiet)
+    output.result(workflow.listing(home), lambda rows: output.table(rows, tuple(rows[0]) if rows else ()))
+
+
+@journey.command()
+def show(
+    *,
+    name: Annotated[str, typer.Argument(metavar="JOURNEY", help="The journey, as `wayline journey list` names it.")],
+    by: Annotated[
+        str, typer.Option("--by", help="Break it down: all, cluster, value_tier, risk_tier or channel.")
+    ] = "all",
+    home: options.Home = options.HOME,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Show the funnel of one journey: who reached each step, went on, dropped off, or is still on the way.
+
+    [bold]Examples[/]
+
+      wayline journey show personal_loan
+
+      wayline journey show personal_loan --by risk_tier
+
+      wayline journey show personal_loan --json | jq '.steps[].dropped'
+    """
+    from engine.workflows import journey as workflow
+
+    output = Output(as_json, quiet)
+    output.result(workflow.show(home, name, by), lambda facts: _show(output, facts))
+
+
+def _show(output: Output, facts: dict[str, Any] | list[dict[str, Any]]) -> None:
+    rows = facts if isinstance(facts, list) else facts.get("steps") or []
+    for title, steps in groupby(rows, key=lambda row: row.get("group")):
+        output.table(list(steps), _STEPS, title="" if title in (None, "all") else str(title))
+        output.line("")
+
+
+def add_to(wayline: typer.Typer) -> None:
+    """Add the group."""
+    wayline.add_typer(journey)

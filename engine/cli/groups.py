@@ -1,0 +1,47 @@
+"""Groups of commands: listed in the order in which a newcomer needs them, and helpful when nothing more is typed."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+_ORDER: Final = (
+    # the command itself, from nothing to the screen
+    *("demo", "init", "doctor", "simulate", "data", "run", "export", "experiment", "journey", "explain", "app"),
+    # within its groups: what changes nothing comes first
+    *("list", "check", "load", "report", "dictionary", "show", "recommendations", "verify"),
+)
+
+
+class InOrder(TyperGroup):
+    """A group that lists its commands in our order, the rest behind them."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of the commands as the help lists them."""
+        return sorted(self.commands, key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
+
+
+def group(name: str, summary: str) -> typer.Typer:
+    """Return a group of commands that shows its help when none of them is named."""
+    made = typer.Typer(
+        name=name,
+        help=summary,
+        cls=InOrder,
+        invoke_without_command=True,
+        no_args_is_help=False,
+        rich_markup_mode="rich",
+    )
+
+    @made.callback()
+    def begin(context: typer.Context) -> None:
+        show_help(context)
+
+    return made
+
+
+def show_help(context: typer.Context) -> None:
+    """Print the help of a group when none of its commands was named."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), nl=False)

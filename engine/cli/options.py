@@ -1,0 +1,47 @@
+"""The options that commands share, each worded once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Home = Annotated[
+    Path, typer.Option("--home", envvar="WAYLINE_HOME", help="The workspace: data, runs, exports and settings.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Write the result as JSON to standard output.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No messages and no progress; errors are still told.")]
+Seed = Annotated[
+    int | None, typer.Option("--seed", min=0, help="Every random draw descends from it; by default the bank's own.")
+]
+RunId = Annotated[str | None, typer.Option("--run", help="A run's id; by default the current run.")]
+
+HOME = Path("workspace")
+
+
+def instant(text: str | None, option: str) -> datetime | None:
+    """Return the instant that an option names: a date means the end of that day in UTC.
+
+    Raises
+    ------
+    typer.BadParameter
+        It is neither a date nor an instant with its offset from UTC.
+    """
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f'"{text}" is no date. Write 2026-06-30 for the end of that day in UTC, or 2026-06-30T16:00:00+08:00.',
+            param_hint=option,
+        ) from None
+    if len(text) <= len("2026-06-30"):
+        return datetime.combine(moment.date(), time.max, tzinfo=UTC)
+    if moment.tzinfo is None:
+        raise typer.BadParameter(
+            f'"{text}" has no time zone. Write it with its offset, such as {text}Z.', param_hint=option
+        )
+    return moment.astimezone(UTC)
