@@ -14,4 +14,3 @@ class RuntimeSettings(Settings):
 
     memory_limit: Annotated[str, Field(pattern=r"^\d+(\.\d+)?\s?(MB|GB|MiB|GiB)$")]
     threads: Annotated[int, Field(ge=1, le=256)] | None = None
-    block_customers: Annotated[int, Field(ge=1)]

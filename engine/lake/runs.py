@@ -58,13 +58,19 @@ class Run:
         """The folder of a table of the run."""
         return self.folder / mart
 
+    def text(self, name: str) -> str:
+        """Return a text that the run kept beside its tables; raises FileNotFoundError when it kept none."""
+        return (self.folder / name).read_text(encoding="utf-8")
+
     def require(self, mart: str) -> Path:
         """Return the folder of a table; raises MartMissing with the reason why its stage was skipped."""
         if self.has(mart):
             return self.path(mart)
         for stage in self.manifest["stages"]:
-            if stage["status"] == "skipped" and mart in stage.get("marts", ()):
+            if stage["status"] == "skipped" and mart in stage["marts"]:
                 raise MartMissing(self.run_id, mart, stage["reason"])
+            if mart in stage.get("absent", {}):
+                raise MartMissing(self.run_id, mart, stage["absent"][mart])
         raise MartMissing(self.run_id, mart, "this version of Wayline did not make it; run `wayline run` again.")
 
     def read(
@@ -153,6 +159,7 @@ class RunBuilder:
     folder: Path = field(init=False)
     stages: list[dict[str, Any]] = field(default_factory=list)
     marts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    texts: dict[str, dict[str, Any]] = field(default_factory=dict)
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def __post_init__(self) -> None:
@@ -204,6 +211,12 @@ class RunBuilder:
             yield writer
         self._note(mart, pq.read_metadata(path).num_rows)
 
+    def write_text(self, name: str, text: str) -> None:
+        """Keep a text beside the tables, such as a fitted model as JSON; `Run.text` returns it."""
+        path = self.folder / name
+        path.write_text(text, encoding="utf-8")
+        self.texts[name] = _file_facts(self.folder, path)
+
     def _note(self, mart: str, rows: int) -> None:
         files = sorted((self.folder / mart).rglob("*.parquet"))
         self.marts[mart] = {"rows": rows, "files": [_file_facts(self.folder, path) for path in files]}
@@ -219,6 +232,7 @@ class RunBuilder:
             **self.facts,
             "stages": self.stages,
             "marts": self.marts,
+            "texts": self.texts,
         }
         _write_synced(self.folder / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False))
         _write_synced(self.folder / SUCCESS, "")

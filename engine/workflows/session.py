@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,3 +35,8 @@ def duckdb(workspace: Workspace) -> Iterator[DuckDBEngine]:
 def workspace_at(home: Path) -> Workspace:
     """Return the workspace at a path, made absolute so that a change of directory does not move it."""
     return Workspace(home.expanduser().resolve())
+
+
+def database_url(workspace: Workspace) -> str:
+    """Return the address of the operational database: WAYLINE_DATABASE_URL, else SQLite in the workspace."""
+    return os.environ.get("WAYLINE_DATABASE_URL") or f"sqlite:///{workspace.home / 'wayline.db'}"

@@ -1,0 +1,85 @@
+"""What every stage of a run is given, and how a stage is run or skipped with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+import ibis
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel
+
+from engine.config.bank import BankSettings
+from engine.domain.errors import NotEnoughData
+from engine.domain.marts import MARTS
+from engine.lake.engine import DuckDBEngine
+from engine.lake.runs import RunBuilder
+from engine.lake.schema import ibis_schema
+from engine.lake.workspace import Workspace
+from engine.workflows import session
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """A run in the making: its inputs, its date, its seed, and where its tables go."""
+
+    workspace: Workspace
+    engine: DuckDBEngine
+    tables: dict[str, Any]
+    builder: RunBuilder
+    bank: BankSettings
+    as_of: datetime
+    seed: int
+
+    def settings(self, model: type[Model], section: str) -> Model:
+        """Return a section's settings in this workspace."""
+        return session.settings(self.workspace, model, section)
+
+    def wrote(self, mart: str) -> bool:
+        """Whether an earlier stage of this run wrote that table."""
+        return mart in self.builder.marts
+
+    def rows(self, mart: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return a table that an earlier stage of this run wrote, in the order of its key."""
+        return pq.read_table(self.builder.folder / mart, columns=None if columns is None else list(columns))
+
+    def attached(self, mart: str) -> Any:
+        """Return a table that an earlier stage of this run wrote as an expression, attached to the engine."""
+        name = f"_mart_{mart}"
+        self.engine.attach(name, self.builder.folder / mart)
+        return ibis.table(ibis_schema(MARTS[mart]), name=name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One stage: the curated tables and marts without which it cannot run, and the marts it writes."""
+
+    name: str
+    write: Callable[[Context, dict[str, Any]], None]
+    marts: Sequence[str]
+    needs_tables: Sequence[str] = ()
+    needs_marts: Sequence[str] = ()
+
+    def run(self, context: Context) -> None:
+        """Run the stage, or record the sentence that says why it cannot be."""
+        missing = self._missing(context)
+        if missing:
+            context.builder.skip(self.name, self.marts, missing)
+            return
+        try:
+            with context.builder.stage(self.name) as facts:
+                self.write(context, facts)
+        except NotEnoughData as fault:
+            context.builder.skip(self.name, self.marts, fault.sentence)
+
+    def _missing(self, context: Context) -> str | None:
+        tables = [name for name in self.needs_tables if name not in context.tables]
+        if tables:
+            return f"the workspace has no {' and no '.join(tables)}. Map it in the mapping file and load again."
+        marts = [name for name in self.needs_marts if not context.wrote(name)]
+        return f"the run made no {' and no '.join(marts)}, which it builds on." if marts else None

@@ -1,0 +1,103 @@
+"""Recommendations: learn from what was opened, judge on a later window, decide for every customer inside the gates."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import ibis
+import pyarrow as pa
+
+from engine.config.recommendations import RecommendationSettings
+from engine.domain.marts import DECISIONS, RECOMMENDATIONS
+from engine.features import table as feature_table
+from engine.features.table import FEATURES
+from engine.lake.schema import arrow_schema
+from engine.recommendations import inputs
+from engine.recommendations.gates import no_counts
+from engine.recommendations.recommend import Prepared, recommend
+from engine.workflows.stages.context import Context, Stage
+
+MARTS = ("product_rules", "recommendation_models", "recommendations", "decisions", "gates")
+BUNDLE = "decision_bundle.json"
+_SAMPLE: Final = "_sampled_customers"
+
+
+def write(context: Context, facts: dict[str, Any]) -> None:
+    """Write the offers, every decision behind them, the gates' counts, the race of the models and the pair rules."""
+    settings = context.settings(RecommendationSettings, "recommendations")
+    prepared = prepare(context, settings)
+    facts["notes"] = list(prepared.notes)
+    context.builder.write_rows("recommendation_models", prepared.models)
+    context.builder.write_rows("product_rules", prepared.rules)
+    context.builder.write_text(BUNDLE, prepared.bundle.to_json())
+    _decide(context, prepared)
+
+
+def prepare(context: Context, settings: RecommendationSettings) -> Prepared:
+    """Gather the bank at three instants, one horizon apart, and fit and judge the models."""
+    horizon = timedelta(days=settings.horizon_days)
+    profile = context.engine.arrow(inputs.profile(context.tables, context.as_of, settings))
+    sampled = inputs.sample_customers(profile["customer_id"].combine_chunks(), settings.training.sample, context.seed)
+    context.engine.attach(_SAMPLE, pa.table({"customer_id": sampled}))
+    return recommend(
+        now=_now(context, profile),
+        past=_sampled(context, context.as_of - horizon, settings),
+        earlier=_sampled(context, context.as_of - 2 * horizon, settings),
+        risk=context.rows("risk") if context.wrote("risk") else None,
+        products=context.engine.arrow(context.tables["products"]),
+        settings=settings,
+        seed=context.seed,
+        meanings={name: (feature.meaning, feature.meaning_zh) for name, feature in FEATURES.items()},
+    )
+
+
+def _now(context: Context, profile: pa.Table) -> inputs.Inputs:
+    holdings = inputs.holdings(context.tables, context.as_of)
+    names = ["customer_id", *feature_table.PROPENSITY_INPUTS]
+    return inputs.Inputs(
+        as_of=context.as_of,
+        features=context.rows("features", names),
+        holdings=context.engine.arrow(holdings),
+        profile=profile,
+    )
+
+
+def _sampled(context: Context, moment: datetime, settings: RecommendationSettings) -> inputs.Inputs:
+    """The bank at an earlier instant, of the sampled customers only: to learn from, a sample is enough."""
+    sample = ibis.table({"customer_id": "string"}, name=_SAMPLE)
+    tables = {
+        name: one.semi_join(sample, "customer_id") if "customer_id" in one.columns else one
+        for name, one in context.tables.items()
+    }
+    features = feature_table.build(tables, moment, context.bank)
+    return inputs.Inputs(
+        as_of=moment,
+        features=context.engine.arrow(features.select("customer_id", *feature_table.PROPENSITY_INPUTS)),
+        holdings=context.engine.arrow(inputs.holdings(tables, moment)),
+        profile=context.engine.arrow(inputs.profile(tables, moment, settings)),
+    )
+
+
+def _decide(context: Context, prepared: Prepared) -> None:
+    """Stream the blocks to disk: memory stays that of one block however many customers there are."""
+    counts = no_counts()
+    builder = context.builder
+    with (
+        builder.writer("recommendations", arrow_schema(RECOMMENDATIONS)) as offers,
+        builder.writer("decisions", arrow_schema(DECISIONS)) as decisions,
+    ):
+        for block in prepared.blocks():
+            offers.write_table(block.recommendations)
+            decisions.write_table(block.decisions)
+            counts += block.counts
+    builder.write_rows("gates", counts.table())
+
+
+STAGE = Stage(
+    name="recommendations",
+    write=write,
+    marts=MARTS,
+    needs_tables=("customers", "products", "holdings"),
+    needs_marts=("features",),
+)
