@@ -1,0 +1,65 @@
+"""How default risk is learned, scored and cut into tiers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from engine.config.load import Settings
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class BinningSettings(Settings):
+    """How a characteristic is cut into bins."""
+
+    max_bins: Annotated[int, Field(ge=2)]
+    min_bin_share: Annotated[float, Field(gt=0, lt=0.5)]
+    prebins: Annotated[int, Field(ge=2)]
+    smoothing_bads: Annotated[float, Field(ge=0)]
+    special_values: tuple[float, ...] = ()
+
+
+class ScalingSettings(Settings):
+    """How log-odds become points, and which characteristics earn a place."""
+
+    base_points: float
+    base_odds: Annotated[float, Field(gt=0)]
+    points_to_double_odds: Annotated[float, Field(gt=0)]
+    min_information_value: Annotated[float, Field(ge=0)]
+    significance: Annotated[float, Field(gt=0, le=1)]
+    l2: Annotated[float, Field(gt=0)]
+
+
+class TierSettings(Settings):
+    """Cut-offs of the default probability; at a cut-off the worse tier holds."""
+
+    medium_from: Share
+    high_from: Share
+
+    @model_validator(mode="after")
+    def _ordered(self) -> TierSettings:
+        if self.medium_from >= self.high_from:
+            raise ValueError(
+                f"medium_from = {self.medium_from} must lie below high_from = {self.high_from}, else no one is medium"
+            )
+        return self
+
+
+class RiskSettings(Settings):
+    """Default within `outcome_months` of booking is learned from applications whose outcome is known."""
+
+    outcome: Literal["within_months", "ever"]
+    outcome_months: Count
+    out_of_time_share: Annotated[float, Field(gt=0, lt=1)]
+    minimum_bads: Count
+    small_sample_bads: Count
+    signal_max_age_days: Count
+    default_lgd: Share
+    protected: tuple[str, ...]
+    never_a_reason: tuple[str, ...]
+    binning: BinningSettings
+    scaling: ScalingSettings
+    tiers: TierSettings

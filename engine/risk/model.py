@@ -1,0 +1,286 @@
+"""The default model of one bank: learned on earlier loans, tried on later ones, then every customer graded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from engine.config.risk import RiskSettings
+from engine.domain.errors import NotEnoughData
+from engine.domain.marts import RISK, RISK_SCORECARD, RISK_VALIDATION
+from engine.domain.words import RiskTier
+from engine.lake.schema import arrow_schema, naive_utc, to_contract
+from engine.risk import scorecard as cards
+from engine.risk import tiers, validation
+from engine.risk.characteristics import BY_NAME, MISSING_SUFFIX
+from engine.risk.scorecard import Scorecard, Scored
+from engine.risk.table import KNOWN
+from engine.risk.validation import Measure, Sample
+
+Floats = NDArray[np.float64]
+BLOCK: Final = 250_000
+"""Rows scored at once: memory stays flat however many customers there are."""
+REASONS: Final = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiskModel:
+    """A scorecard with what it was learned from and how it held on later loans.
+
+    `left_out` counts booked loans whose outcome is not known, by state; `notes` say what limits the model.
+    """
+
+    scorecard: Scorecard
+    settings: RiskSettings
+    as_of: datetime
+    loans: int
+    bads: int
+    left_out: Mapping[str, int]
+    measures: tuple[Measure, ...]
+    notes: tuple[str, ...]
+
+    def scorecard_table(self) -> pa.Table:
+        """Return the RISK_SCORECARD mart."""
+        return to_contract(RISK_SCORECARD, pa.Table.from_pylist(self.scorecard.rows(), arrow_schema(RISK_SCORECARD)))
+
+    def validation_table(self) -> pa.Table:
+        """Return the RISK_VALIDATION mart."""
+        rows = [measure.to_row() for measure in self.measures]
+        return to_contract(RISK_VALIDATION, pa.Table.from_pylist(rows, arrow_schema(RISK_VALIDATION)))
+
+    def score(self, scoring: pa.Table, as_of: datetime | None = None) -> pa.Table:
+        """Return the RISK mart; see `score`."""
+        return score(self, scoring, as_of)
+
+    def to_json(self) -> str:
+        """Return the model as JSON from which `from_json` makes the very same model."""
+        values = {
+            "scorecard": self.scorecard.to_dict(),
+            "settings": self.settings.model_dump(mode="json"),
+            "as_of": self.as_of.isoformat(),
+            "loans": self.loans,
+            "bads": self.bads,
+            "left_out": dict(self.left_out),
+            "measures": [measure.to_row() for measure in self.measures],
+            "notes": list(self.notes),
+        }
+        return json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> RiskModel:
+        """Return the model that `to_json` wrote."""
+        values = json.loads(text)
+        return cls(
+            scorecard=Scorecard.from_dict(values["scorecard"]),
+            settings=RiskSettings.model_validate(values["settings"]),
+            as_of=datetime.fromisoformat(values["as_of"]),
+            loans=values["loans"],
+            bads=values["bads"],
+            left_out=values["left_out"],
+            measures=tuple(Measure.from_row(row) for row in values["measures"]),
+            notes=tuple(values["notes"]),
+        )
+
+
+def fit(training: pa.Table, settings: RiskSettings, as_of: datetime, seed: int = 0) -> RiskModel:
+    """Learn the model from the training table, on its earlier loans, and try it on the later ones.
+
+    When the later loans default more or less than predicted beyond chance, the intercept is moved to their level, since
+    they are nearest to whom the model will grade; the measures are those before the move, and a note says so.
+    `seed` is taken like every model's, and not needed: nothing here is drawn.
+
+    Raises
+    ------
+    NotEnoughData
+        Fewer defaults than settings ask for, one class only, or no characteristic that tells them apart.
+    """
+    known, left_out = _known(training)
+    bads = int(pc.sum(known["bad"]).as_py() or 0)
+    if bads < settings.minimum_bads:
+        have = f"{bads} defaults among {known.num_rows} loans whose outcome is known"
+        raise NotEnoughData("default probability", have, f"{settings.minimum_bads} defaults or more")
+    earlier, later = validation.split(known, settings)
+    card = _learn(earlier, settings)
+    samples = [_sample(card, "train", earlier), _sample(card, "out_of_time", later)]
+    measures = [measure for sample in samples for measure in validation.measures(sample, settings.small_sample_bads)]
+    shift, notes = validation.shift_to_latest(samples[1])
+    return RiskModel(
+        scorecard=card.shifted(shift),
+        settings=settings,
+        as_of=as_of,
+        loans=known.num_rows,
+        bads=bads,
+        left_out=left_out,
+        measures=tuple(measures),
+        notes=(*notes, *_notes(left_out)),
+    )
+
+
+def score(model: RiskModel, scoring: pa.Table, as_of: datetime | None = None) -> pa.Table:
+    """Return the RISK mart: one row per customer of the scoring table, sorted by customer.
+
+    The tier is unknown, and score, probability and loss are empty, where the newest record is missing or too
+    old at `as_of` (by default that of the model) or where no characteristic of the scorecard has a value.
+    """
+    moment = np.datetime64(naive_utc(as_of or model.as_of), "us")
+    blocks = [_grade(model, scoring.slice(start, BLOCK), moment) for start in range(0, max(1, scoring.num_rows), BLOCK)]
+    return to_contract(RISK, pa.concat_tables(blocks))
+
+
+def ungraded(scoring: pa.Table) -> pa.Table:
+    """Return the RISK mart of a bank without a model: every tier is unknown, so that the gates refuse credit."""
+    empty = {name: pa.nulls(scoring.num_rows, kind) for name, kind in zip(*_types(), strict=True)}
+    known = {
+        "customer_id": scoring["customer_id"],
+        "risk_tier": pa.array([RiskTier.UNKNOWN.value] * scoring.num_rows, pa.string()),
+        "exposure_minor": scoring["exposure_minor"],
+    }
+    return to_contract(RISK, pa.table({**empty, **known}))
+
+
+def grade_one(model: RiskModel, values: Mapping[str, object]) -> dict[str, Any]:
+    """Return score, probability, tier and reasons of one customer, as `score` gives for a fresh record."""
+    points, probability = model.scorecard.score_one(values)
+    codes = [attribute.bins.code(values.get(attribute.bins.name)) for attribute in model.scorecard.attributes]
+    known = any(values.get(name) is not None for name in _own(model.scorecard))
+    tier = tiers.codes(np.array([probability]), np.array([known]), model.settings.tiers)[0]
+    if not known:
+        return {"score": None, "default_probability": None, "risk_tier": tiers.TIERS[tier].value, "reasons": []}
+    places = _worst(model, tuple(np.array([code]) for code in codes))
+    words = _reason_words(model)
+    reasons = [words[place[0]] for place in places if words[place[0]] is not None]
+    return {
+        "score": points,
+        "default_probability": probability,
+        "risk_tier": tiers.TIERS[tier].value,
+        "reasons": reasons,
+    }
+
+
+def _known(training: pa.Table) -> tuple[pa.Table, dict[str, int]]:
+    """Return the loans whose outcome is known, in order of booking, and how many were left out by state."""
+    states = pc.value_counts(training["outcome_state"]).to_pylist()
+    left_out = {state["values"]: state["counts"] for state in states if state["values"] != KNOWN}
+    known = training.filter(pc.equal(training["outcome_state"], KNOWN))
+    ordered = known.sort_by([("booked_at", "ascending"), ("application_id", "ascending")])
+    return ordered, dict(sorted(left_out.items()))
+
+
+def _learn(loans: pa.Table, settings: RiskSettings) -> Scorecard:
+    columns = {name: loans[name] for name in BY_NAME if name in loans.column_names and name not in settings.protected}
+    neutral = [name for name in columns if BY_NAME[name].source == "application"]
+    return cards.fit(columns, _bad(loans), settings.binning, settings.scaling, neutral)
+
+
+def _sample(card: Scorecard, name: str, loans: pa.Table) -> Sample:
+    scored = card.score(_columns(card, loans), loans.num_rows)
+    return Sample(name=name, log_odds=scored.log_odds, probability=scored.probability, bad=_bad(loans))
+
+
+def _grade(model: RiskModel, block: pa.Table, moment: np.datetime64) -> pa.Table:
+    scored = model.scorecard.score(_columns(model.scorecard, block), block.num_rows)
+    missing = _missing_share(model.scorecard, scored)
+    signal_at = block["signal_at"].cast(pa.timestamp("us")).to_numpy().astype("datetime64[us]")
+    known = tiers.is_fresh(signal_at, moment, model.settings.signal_max_age_days) & (missing < 1)
+    probability = np.where(known, scored.probability, np.nan)
+    losses = block["default_loss_minor"].cast(pa.float64()).to_numpy()
+    tier = tiers.codes(scored.probability, known, model.settings.tiers)
+    reasons = _reasons(model, scored, known)
+    return pa.table(
+        {
+            "customer_id": block["customer_id"],
+            "score": pa.array(scored.points, mask=~known),
+            "default_probability": pa.array(probability, mask=~known),
+            "risk_tier": pa.array([each.value for each in tiers.TIERS]).take(pa.array(tier)),
+            "exposure_minor": block["exposure_minor"],
+            "expected_loss_minor": pa.array(tiers.expected_loss(probability, losses), mask=~known).cast(pa.int64()),
+            **{f"reason_{rank + 1}": column for rank, column in enumerate(reasons)},
+            "signal_at": block["signal_at"],
+            "signal_missing_share": pa.array(missing),
+        }
+    ).cast(pa.schema(zip(*_types(), strict=True)))
+
+
+def _missing_share(card: Scorecard, scored: Scored) -> Floats:
+    """Return the share of the customer's own characteristics without a value; 1 where the scorecard has none."""
+    own = _own(card)
+    if not own:
+        return np.ones(len(scored.points))
+    missing = np.zeros(len(scored.points), dtype=np.int64)
+    for attribute, codes in zip(card.attributes, scored.codes, strict=True):
+        if attribute.bins.name in own:
+            missing += codes == attribute.bins.size - 1
+    return missing / len(own)
+
+
+def _own(card: Scorecard) -> tuple[str, ...]:
+    """Return the characteristics that a customer has without applying for anything."""
+    return tuple(each.bins.name for each in card.attributes if not each.neutral_when_missing)
+
+
+def _reasons(model: RiskModel, scored: Scored, known: NDArray[np.bool_]) -> list[pa.Array]:
+    """Return the names of what costs each customer most points, the worst first; empty where nothing does."""
+    words = pa.array(_reason_words(model), pa.string())
+    nothing = len(words) - 1
+    return [words.take(pa.array(np.where(known, place, nothing))) for place in _worst(model, scored.codes)]
+
+
+def _worst(model: RiskModel, codes: tuple[NDArray[np.intp], ...]) -> list[NDArray[np.intp]]:
+    """Return, rank by rank, the place among the reason words of the attribute that costs most points."""
+    lost, place, start = [], [], 0
+    for attribute, points, code in zip(model.scorecard.attributes, model.scorecard.points(), codes, strict=True):
+        if attribute.bins.name not in model.settings.never_a_reason:
+            lost.append(_lost(attribute, points)[code])
+            place.append(start + (code == attribute.bins.size - 1))
+        start += 2
+    nothing = start
+    if not lost:
+        return [np.full(len(codes[0]), nothing)] * REASONS
+    table, places, ranks = np.column_stack(lost), np.column_stack(place), []
+    every = np.arange(len(table))
+    for _ in range(REASONS):
+        worst = table.argmax(axis=1)
+        ranks.append(np.where(table[every, worst] > 0, places[every, worst], nothing))
+        table[every, worst] = -np.inf
+    return ranks
+
+
+def _lost(attribute: cards.Attributes, points: Floats) -> Floats:
+    """Return what each bin costs against the best that anybody was in; what was not asked costs nothing."""
+    seen = np.array(attribute.bins.goods) + np.array(attribute.bins.bads) > 0
+    lost: Floats = points[seen].max() - points
+    if attribute.neutral_when_missing:
+        lost[-1] = 0.0
+    return lost
+
+
+def _reason_words(model: RiskModel) -> list[str | None]:
+    """Return the reason codes: each characteristic, then the same for a missing value; last, no reason."""
+    names = (name for name in model.scorecard.names)
+    return [word for name in names for word in (name, name + MISSING_SUFFIX)] + [None]
+
+
+def _columns(card: Scorecard, rows: pa.Table) -> dict[str, pa.ChunkedArray]:
+    return {name: rows[name] for name in card.names if name in rows.column_names}
+
+
+def _bad(loans: pa.Table) -> NDArray[np.bool_]:
+    bad: NDArray[np.bool_] = loans["bad"].to_numpy().astype(bool)
+    return bad
+
+
+def _types() -> tuple[list[str], list[pa.DataType]]:
+    schema = arrow_schema(RISK)
+    return schema.names, schema.types
+
+
+def _notes(left_out: Mapping[str, int]) -> list[str]:
+    return [f"{count} loans left out: outcome {state.replace('_', ' ')}" for state, count in left_out.items()]

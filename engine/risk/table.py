@@ -1,0 +1,222 @@
+"""The risk table as of an instant: what was known of whoever was lent to, and what is known of every customer now.
+
+Characteristics are those known at the application: the newest bureau record not later than it, age and tenure on
+its day. A customer's income, employment, education and dependants are kept without history, so that
+the present value stands in for the one at the application.
+
+A default counts only inside the outcome window, and a loan counts only when its window has closed by `as_of`, whether
+it went bad or not: to take early defaults from windows still open would fill the latest months with bads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+import ibis
+
+from engine.config.bank import BankSettings
+from engine.config.risk import RiskSettings
+from engine.domain.curated import BUREAU
+from engine.domain.errors import NotEnoughData
+from engine.domain.money import minor_digits
+from engine.domain.schema import Kind
+from engine.lake.schema import instant
+from engine.risk.characteristics import CHARACTERISTICS, Characteristic
+
+Tables = Mapping[str, Any]
+KNOWN, OPEN, CUT_SHORT = "known", "open", "cut_short"
+"""What `outcome_state` says: the outcome is known, its window is open, or observation ended inside the window."""
+
+_BUREAU_FIELDS = tuple(column.name for column in BUREAU if column.kind in (Kind.INTEGER, Kind.NUMBER, Kind.MONEY))
+_CUSTOMER_FIELDS = (
+    "birth_date", "joined_at", "income_monthly_minor", "dependants", "employment", "education", "gender",
+    "marital_status", "region", "language",
+)  # fmt: skip
+_APPLICATION_FIELDS = ("requested_minor", "instalment_minor", "term_months")
+
+
+def training(tables: Tables, as_of: datetime, settings: RiskSettings) -> Any:
+    """Return one row per application booked by `as_of`, with its characteristics and its outcome.
+
+    Columns: application_id, customer_id, applied_at, booked_at, outcome_state, bad (empty unless the state is known),
+    signal_at (the bureau record used), then the characteristics that settings allow.
+
+    Raises
+    ------
+    NotEnoughData
+        There is no table of outcomes.
+    """
+    if "outcomes" not in tables:
+        raise NotEnoughData("default probability", "there is no table outcomes", "booked loans and which defaulted")
+    booked = _booked(tables, as_of, settings)
+    wide = _with_bureau(_with_customer(booked, tables["customers"]), tables, _dates_per_application(booked, tables))
+    kept = ("application_id", "customer_id", "applied_at", "booked_at", "outcome_state", "bad", "signal_at")
+    return wide.select(*kept, **_characteristics(wide, settings))
+
+
+def scoring(tables: Tables, as_of: datetime, settings: RiskSettings, bank: BankSettings) -> Any:
+    """Return one row per customer joined by `as_of`: characteristics as of then, exposure and loss in a default.
+
+    Characteristics of an application are empty. `signal_at` is the newest bureau record; where the bank has no
+    bureau at all it is `as_of`, the instant of the bank's own records.
+    """
+    customers, moment = tables["customers"], instant(as_of)
+    people = customers.filter(customers.joined_at <= moment).select("customer_id", applied_at=moment)
+    people = people.mutate(product_id=_null("string"), **{name: _null("int64") for name in _APPLICATION_FIELDS})
+    wide = _with_bureau(_with_customer(people, customers), tables, _dates_per_customer(tables, moment))
+    signal = wide.signal_at if "bureau" in tables else wide.applied_at
+    scored = wide.select("customer_id", **_characteristics(wide, settings), signal_at=signal)
+    lent = exposure(tables, as_of, settings, bank)
+    joined = scored.left_join(lent, "customer_id")
+    return joined.select(
+        *scored.columns,
+        exposure_minor=joined.exposure_minor.fill_null(0),
+        default_loss_minor=joined.default_loss_minor.fill_null(0),
+    )
+
+
+def exposure(tables: Tables, as_of: datetime, settings: RiskSettings, bank: BankSettings) -> Any:
+    """Return, per customer with credit, what is owed or could be drawn and what a default would lose of it.
+
+    In minor units of the base currency. A revolving line counts with its limit, as a defaulter draws it first; a loan
+    whose balance was taken after `as_of` counts with the amount lent.
+    """
+    if "holdings" not in tables or "products" not in tables:
+        zero = ibis.literal(0, type="int64")
+        none = tables["customers"].filter(ibis.literal(False))
+        return none.select("customer_id", exposure_minor=zero, default_loss_minor=zero)
+    credit = _open_credit(tables, as_of)
+    drawn = ibis.greatest(credit.owed, credit.limit_minor.fill_null(0)).cast("float64") * _rate(credit.currency, bank)
+    credit = credit.mutate(exposure_minor=drawn.round().cast("int64"))
+    lost = credit.exposure_minor.cast("float64") * credit.lgd.fill_null(settings.default_lgd)
+    credit = credit.mutate(default_loss_minor=lost.round().cast("int64"))
+    return credit.group_by("customer_id").agg(
+        exposure_minor=_sum(credit.exposure_minor),
+        default_loss_minor=_sum(credit.default_loss_minor),
+    )
+
+
+def allowed(settings: RiskSettings) -> tuple[Characteristic, ...]:
+    """Return the characteristics that may be input: all but those the settings protect."""
+    return tuple(one for one in CHARACTERISTICS if one.name not in settings.protected)
+
+
+def _booked(tables: Tables, as_of: datetime, settings: RiskSettings) -> Any:
+    """Return the booked loans with what was asked for, and the state of their outcome."""
+    outcomes = tables["outcomes"]
+    booked = _labelled(outcomes.filter(outcomes.booked_at <= instant(as_of)), as_of, settings)
+    if "applications" not in tables:
+        return booked.mutate(applied_at=booked.booked_at, **{name: _null("int64") for name in _APPLICATION_FIELDS})
+    asked = tables["applications"].select("application_id", asked_at="applied_at", **_same(_APPLICATION_FIELDS))
+    joined = booked.left_join(asked, "application_id").select(*booked.columns, "asked_at", *_APPLICATION_FIELDS)
+    # an application cannot follow its booking: where the dates say so, the booking is when it was known
+    applied = ibis.least(joined.asked_at.coalesce(joined.booked_at), joined.booked_at)
+    return joined.mutate(applied_at=applied).drop("asked_at")
+
+
+def _labelled(outcomes: Any, as_of: datetime, settings: RiskSettings) -> Any:
+    moment = instant(as_of)
+    kept = ("application_id", "customer_id", "product_id", "booked_at")
+    if settings.outcome == "ever":
+        ever = outcomes.defaulted_at.notnull() & (outcomes.defaulted_at <= moment)
+        return outcomes.select(*kept, outcome_state=ibis.literal(KNOWN), bad=ever)
+    closes = outcomes.booked_at + ibis.interval(months=settings.outcome_months)
+    within = outcomes.defaulted_at.notnull() & (outcomes.defaulted_at <= closes)
+    state = ibis.cases(
+        (closes > moment, OPEN), (within, KNOWN), (outcomes.observed_until < closes, CUT_SHORT), else_=KNOWN
+    )
+    stated = outcomes.select(*kept, outcome_state=state, within=within)
+    bad = (stated.outcome_state == KNOWN).ifelse(stated.within, _null("boolean"))
+    return stated.mutate(bad=bad).drop("within")
+
+
+def _with_customer(rows: Any, customers: Any) -> Any:
+    known = customers.select("customer_id", **_same(_CUSTOMER_FIELDS))
+    return rows.left_join(known, "customer_id").select(*rows.columns, *_CUSTOMER_FIELDS)
+
+
+def _dates_per_application(booked: Any, tables: Tables) -> Any:
+    """Return the newest bureau record not later than each application."""
+    if "bureau" not in tables:
+        return None
+    records = tables["bureau"].select(of_customer="customer_id", reported_at="reported_at")
+    earlier = (booked.customer_id == records.of_customer) & (records.reported_at <= booked.applied_at)
+    pairs = booked.inner_join(records, earlier)
+    newest = pairs.group_by("application_id").agg(signal_at=pairs.reported_at.max())
+    return newest.select(of_row="application_id", signal_at="signal_at")
+
+
+def _dates_per_customer(tables: Tables, moment: Any) -> Any:
+    if "bureau" not in tables:
+        return None
+    records = tables["bureau"]
+    records = records.filter(records.reported_at <= moment)
+    newest = records.group_by("customer_id").agg(signal_at=records.reported_at.max())
+    return newest.select(of_row="customer_id", signal_at="signal_at")
+
+
+def _with_bureau(rows: Any, tables: Tables, dates: Any) -> Any:
+    """Add the bureau record of the given dates; `dates` is keyed by the application, or else by the customer."""
+    if dates is None:
+        return rows.mutate(signal_at=_null("timestamp(6)"), **{name: _null("float64") for name in _BUREAU_FIELDS})
+    key = "application_id" if "application_id" in rows.columns else "customer_id"
+    dated = rows.left_join(dates, rows[key] == dates.of_row).drop("of_row")
+    records = tables["bureau"].select(of_customer="customer_id", reported_at="reported_at", **_same(_BUREAU_FIELDS))
+    same = (dated.customer_id == records.of_customer) & (dated.signal_at == records.reported_at)
+    return dated.left_join(records, same).drop("of_customer", "reported_at")
+
+
+def _characteristics(wide: Any, settings: RiskSettings) -> dict[str, Any]:
+    """Return the allowed characteristics as expressions over the joined row: numbers as floats, words as text."""
+    income = wide.income_monthly_minor.nullif(0).cast("float64")
+    days = wide.applied_at.date().delta(wide.joined_at.date(), unit="day")
+    made = {
+        "age_years": (wide.applied_at.date().delta(wide.birth_date, unit="day") / 365.25).floor(),
+        "tenure_months": (days >= 0).ifelse((days / 30.4375).floor(), _null("float64")),
+        "debt_to_income": wide.instalments_monthly_minor / income,
+        "balance_to_income": wide.total_balance_minor / income,
+        "requested_to_income": wide.requested_minor / income,
+        "instalment_to_income": wide.instalment_minor / income,
+    }
+    types = {Kind.TEXT: "string", Kind.NUMBER: "float64"}
+    return {
+        one.name: (made[one.name] if one.name in made else wide[one.name]).cast(types[one.kind])
+        for one in allowed(settings)
+    }
+
+
+def _open_credit(tables: Tables, as_of: datetime) -> Any:
+    """Return the open credit holdings with what is owed on each, in its own currency."""
+    moment, holdings = instant(as_of), tables["holdings"]
+    opened = holdings.opened_at <= moment
+    still = holdings.closed_at.isnull() | (holdings.closed_at > moment)
+    taken = holdings.balance_at.isnull() | (holdings.balance_at <= moment)
+    balance = taken.ifelse(holdings.balance_minor, _null("int64"))
+    # the greatest of null and 0 would be 0: an unknown balance must not read as nothing owed
+    owed = balance.isnull().ifelse(holdings.opening_minor.abs().fill_null(0), ibis.greatest(-balance, 0))
+    open_now = holdings.mutate(owed=owed).filter(opened & still)
+    products = tables["products"]
+    lending = products.filter(products.is_credit).select(of_product="product_id", lgd="lgd")
+    return open_now.inner_join(lending, open_now.product_id == lending.of_product)
+
+
+def _rate(currency: Any, bank: BankSettings) -> Any:
+    """Return how many minor units of the base currency one minor unit of the row's currency is worth."""
+    base = minor_digits(bank.base_currency)
+    rates = [(code, rate * 10.0 ** (base - minor_digits(code))) for code, rate in sorted(bank.rates.items())]
+    return currency.cases(*rates, else_=_null("float64"))
+
+
+def _sum(minor: Any) -> Any:
+    # DuckDB widens a sum of integers to 128 bits; Ibis takes it for int64 and would leave out a direct cast back
+    return minor.sum().cast("decimal(38, 0)").cast("int64")
+
+
+def _null(kind: str) -> Any:
+    return ibis.null(kind)
+
+
+def _same(names: Iterable[str]) -> dict[str, str]:
+    return {name: name for name in names}

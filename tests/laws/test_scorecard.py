@@ -1,0 +1,127 @@
+"""What must hold for any data a scorecard is learned from."""
+
+from __future__ import annotations
+
+import json
+from math import isnan
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.config.load import load
+from engine.config.risk import RiskSettings
+from engine.domain.errors import NotEnoughData
+from engine.risk import binning, metrics, scorecard
+from engine.risk.binning import Bins
+from engine.risk.scorecard import Scorecard
+
+SETTINGS = load(RiskSettings, "risk")
+CUTTING = SETTINGS.binning.model_copy(update={"special_values": (-9.0,)})
+
+values = st.one_of(
+    st.none(), st.just(-9.0), st.floats(allow_nan=True, allow_infinity=True), st.integers(-5, 5).map(float)
+)
+words = st.one_of(st.none(), st.sampled_from(["a", "b", "c", "学生"]))
+columns = st.lists(st.tuples(values, words, st.booleans()), min_size=4, max_size=120).filter(
+    lambda rows: len({bad for *_, bad in rows}) == 2
+)
+
+
+def _unpacked(rows: list[tuple[float | None, str | None, bool]]) -> tuple[dict[str, pa.ChunkedArray], np.ndarray]:
+    numbers, texts, bads = zip(*rows, strict=True)
+    table = {
+        "number": pa.chunked_array([pa.array(numbers, pa.float64())]),
+        "word": pa.chunked_array([pa.array(texts, pa.string())]),
+    }
+    return table, np.array(bads)
+
+
+@given(columns)
+@settings(deadline=None, max_examples=60)
+def test_bad_rate_is_monotone_over_the_ordinary_bins_of_a_number(rows: list) -> None:
+    table, bad = _unpacked(rows)
+    bins = binning.fit("number", table["number"], bad, CUTTING)
+    goods, bads = np.array(bins.goods[: bins.ordinary]), np.array(bins.bads[: bins.ordinary])
+    rates = (bads / np.maximum(goods + bads, 1))[goods + bads > 0]
+    steps = np.diff(rates)
+    assert (steps >= 0).all() or (steps <= 0).all()
+
+
+@given(columns)
+@settings(deadline=None, max_examples=60)
+def test_every_row_falls_in_one_bin_and_missing_and_special_values_in_their_own(rows: list) -> None:
+    table, bad = _unpacked(rows)
+    for name, column in table.items():
+        bins = binning.fit(name, column, bad, CUTTING)
+        codes = bins.codes(column)
+        assert sum(bins.goods) + sum(bins.bads) == len(rows)
+        assert bins.ordinary <= CUTTING.max_bins
+        for value, code in zip(column.to_pylist(), codes, strict=True):
+            assert bins.code(value) == code
+            is_missing = value is None or (isinstance(value, float) and isnan(value))
+            assert (code == bins.size - 1) == is_missing
+            assert bins.label(int(code)) == "= -9" if value == -9 else bins.label(int(code)) != "= -9"
+
+
+@given(columns, st.randoms(use_true_random=False))
+@settings(deadline=None, max_examples=40)
+def test_the_order_of_rows_changes_no_bin(rows: list, random: object) -> None:
+    table, bad = _unpacked(rows)
+    shuffled = list(rows)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    other, other_bad = _unpacked(shuffled)
+    for name in table:
+        assert binning.fit(name, table[name], bad, CUTTING) == binning.fit(name, other[name], other_bad, CUTTING)
+
+
+@given(columns)
+@settings(deadline=None, max_examples=40)
+def test_a_scorecard_scores_one_as_it_scores_a_block_and_survives_json(rows: list) -> None:
+    table, bad = _unpacked(rows)
+    try:
+        card = scorecard.fit(table, bad, CUTTING, SETTINGS.scaling, neutral_when_missing=["word"])
+    except NotEnoughData:
+        return
+    assert Scorecard.from_dict(json.loads(json.dumps(card.to_dict()))) == card
+    block = card.score(table, len(rows))
+    for at, (number, word, _) in enumerate(rows):
+        points, probability = card.score_one({"number": number, "word": word})
+        assert points == block.points[at]
+        assert probability == block.probability[at]
+
+
+@given(columns)
+@settings(deadline=None, max_examples=40)
+def test_points_are_the_scaled_log_odds_within_half_a_point_per_characteristic(rows: list) -> None:
+    table, bad = _unpacked(rows)
+    try:
+        card = scorecard.fit(table, bad, CUTTING, SETTINGS.scaling)
+    except NotEnoughData:
+        return
+    block = card.score(table, len(rows))
+    exact = card.offset + card.factor * block.log_odds
+    assert np.abs(block.points - exact).max() <= 0.5 * len(card.attributes) + 1e-9
+    assert all(attribute.coefficient > 0 for attribute in card.attributes)
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=2, max_size=60))
+@settings(deadline=None)
+def test_auc_of_the_reversed_score_is_what_is_left_to_one(rows: list) -> None:
+    risk, bad = np.array([float(score) for score, _ in rows]), np.array([bad for _, bad in rows])
+    area, reversed_area = metrics.auc(risk, bad).value, metrics.auc(-risk, bad).value
+    if bad.all() or not bad.any():
+        assert np.isnan(area)
+    else:
+        assert area + reversed_area == pytest.approx(1.0)
+        assert metrics.ks(risk, bad) == pytest.approx(metrics.ks(-risk, bad))
+
+
+def test_bins_of_json_are_the_same_to_the_last_bit() -> None:
+    bins = Bins(
+        name="x", kind="number", edges=(0.1 + 0.2,), goods=(1, 2, 0), bads=(1, 0, 0), evidence=(1 / 3, -1 / 7, 0.0),
+        information=(1e-17, 2.0, 0.0),
+    )  # fmt: skip
+    assert Bins.from_dict(json.loads(json.dumps(bins.to_dict()))) == bins
