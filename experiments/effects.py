@@ -1,0 +1,186 @@
+"""Compare a variant with control: difference, interval and p-value that never contradict each other.
+
+The relative interval uses the critical value of the absolute test (Fieller), so that it leaves out 0 exactly when
+the absolute interval does: one verdict, however the effect is shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import copysign, hypot, sqrt
+from typing import Final, Literal
+
+from scipy import stats
+
+from experiments.moments import Moments
+
+ALPHA: Final = 0.05
+"""Two-sided; the intervals are 95 % intervals."""
+
+SMALL: Final = 10
+"""With fewer successes or failures than this in either arm, the normal approximation is not trusted."""
+
+Direction = Literal["increase", "decrease"]
+Bounds = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """Variant minus control. What cannot be said is None, and `reason` says why.
+
+    The relative difference is None when control is 0; its bounds are None when control cannot be told from 0, so
+    that any relative difference is possible.
+    """
+
+    difference: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    p_value: float | None = None
+    relative_difference: float | None = None
+    relative_lower: float | None = None
+    relative_upper: float | None = None
+    method: str
+    reason: str | None = None
+
+
+def means(variant: Moments, control: Moments) -> Effect:
+    """Compare two means by Welch's test; the relative interval is Fieller's with the same critical value.
+
+    References
+    ----------
+    Welch (1947), Biometrika 34; Fieller (1954), J. R. Statist. Soc. B 16.
+    """
+    method = "welch"
+    if variant.variance is None or control.variance is None:
+        return Effect(method=method, reason="fewer than two customers in a group")
+    a, b = variant.variance / variant.n, control.variance / control.n
+    if a + b == 0:
+        return Effect(method=method, reason="every customer has the same value, so there is no spread to judge by")
+    degrees = (a + b) ** 2 / (a**2 / (variant.n - 1) + b**2 / (control.n - 1))
+    difference = _difference(variant, control)
+    error = sqrt(a + b)
+    return _symmetric(
+        variant,
+        control,
+        errors=(a, b),
+        critical=float(stats.t.ppf(1 - ALPHA / 2, degrees)),
+        p_value=float(2 * stats.t.sf(abs(difference) / error, degrees)),
+        method=method,
+    )
+
+
+def proportions(variant: Moments, control: Moments) -> Effect:
+    """Compare two proportions: Wald's test where counts are large, exact where they are small.
+
+    Large: difference, interval and p-value from p (1 - p) / n of each arm; Fieller for the relative interval.
+    Small (under 10 successes or failures in an arm): Fisher's exact p-value; Newcombe's interval of the difference
+    and the same construction for the ratio. Fisher is the more cautious of the two: where it does not reject, an
+    interval that would leave out 0 is drawn out to 0, so that both still say one thing.
+
+    References
+    ----------
+    Newcombe (1998), Statistics in Medicine 17, method 10; Donner and Zou (2012), Stat. Methods Med. Res. 21.
+    """
+    if not variant.n or not control.n:
+        return Effect(method="wald", reason="no customers in a group")
+    counts = [int(count) for arm in (variant, control) for count in (arm.total, arm.n - arm.total)]
+    if min(counts) < SMALL:
+        return _exact(variant, control, counts)
+    errors = _spread(variant) / variant.n, _spread(control) / control.n
+    z = abs(_difference(variant, control)) / sqrt(sum(errors))
+    critical, p_value = float(stats.norm.ppf(1 - ALPHA / 2)), float(2 * stats.norm.sf(z))
+    return _symmetric(variant, control, errors=errors, critical=critical, p_value=p_value, method="wald")
+
+
+def verdict(effect: Effect, direction: Direction) -> str:
+    """Return better, worse or no_difference_shown; withheld when the effect cannot be told."""
+    if effect.p_value is None or effect.difference is None:
+        return "withheld"
+    if effect.p_value >= ALPHA:
+        return "no_difference_shown"
+    return "better" if (effect.difference > 0) == (direction == "increase") else "worse"
+
+
+def fieller(variant: float, control: float, errors: Bounds, critical: float) -> Bounds | None:
+    """Return the interval of variant / control - 1 for two independent means with these squared errors.
+
+    None when it has no bounds: control is not significantly different from 0.
+    """
+    denominator = control**2 - critical**2 * errors[1]
+    if denominator <= 0:
+        return None
+    product = variant * control
+    root = sqrt(max(product**2 - denominator * (variant**2 - critical**2 * errors[0]), 0.0))
+    return (product - root) / denominator - 1, (product + root) / denominator - 1
+
+
+def _symmetric(
+    variant: Moments, control: Moments, *, errors: Bounds, critical: float, p_value: float, method: str
+) -> Effect:
+    difference, base = _difference(variant, control), control.mean or 0.0
+    half = critical * sqrt(sum(errors))
+    relative = fieller(variant.mean or 0.0, base, errors, critical)
+    return Effect(
+        difference=difference,
+        lower=difference - half,
+        upper=difference + half,
+        p_value=p_value,
+        relative_difference=difference / base if base else None,
+        relative_lower=relative[0] if relative else None,
+        relative_upper=relative[1] if relative else None,
+        method=method,
+    )
+
+
+def _exact(variant: Moments, control: Moments, counts: list[int]) -> Effect:
+    p_value = min(float(stats.fisher_exact([counts[:2], counts[2:]]).pvalue), 1.0)
+    difference = _difference(variant, control)
+    p, q = variant.mean or 0.0, control.mean or 0.0
+    (p_low, p_high), (q_low, q_high) = _wilson(p, variant.n), _wilson(q, control.n)
+    bounds = difference - hypot(p - p_low, q_high - q), difference + hypot(p_high - p, q - q_low)
+    relative = _ratio_bounds(p, q, (p_low, p_high), (q_low, q_high)) if q else None
+    if p_value >= ALPHA:
+        bounds = min(bounds[0], 0.0), max(bounds[1], 0.0)
+        relative = (min(relative[0], 0.0), max(relative[1], 0.0)) if relative else None
+    return Effect(
+        difference=difference,
+        lower=bounds[0],
+        upper=bounds[1],
+        p_value=p_value,
+        relative_difference=difference / q if q else None,
+        relative_lower=relative[0] if relative else None,
+        relative_upper=relative[1] if relative else None,
+        method="fisher",
+    )
+
+
+def _ratio_bounds(p: float, q: float, p_range: Bounds, q_range: Bounds) -> Bounds | None:
+    """Bounds of p / q - 1 that leave out 0 exactly when Newcombe's leave out 0: his construction for a ratio."""
+    lower = _ratio_root(p, q, p_range[0], q_range[1], -1.0)
+    upper = _ratio_root(p, q, p_range[1], q_range[0], 1.0)
+    return None if lower is None or upper is None else (lower - 1, upper - 1)
+
+
+def _ratio_root(p: float, q: float, p_end: float, q_end: float, side: float) -> float | None:
+    # solves (p - r q)^2 = (p - p_end)^2 + r^2 (q_end - q)^2
+    denominator = q_end * (2 * q - q_end)
+    if denominator <= 0:
+        return None
+    inside = (p * q) ** 2 - p_end * (2 * p - p_end) * denominator
+    return (p * q + copysign(sqrt(max(inside, 0.0)), side)) / denominator
+
+
+def _wilson(share: float, n: int) -> Bounds:
+    z2 = float(stats.norm.ppf(1 - ALPHA / 2)) ** 2
+    centre, scale = share + z2 / (2 * n), 1 + z2 / n
+    half = sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n**2)))
+    return max((centre - half) / scale, 0.0), min((centre + half) / scale, 1.0)
+
+
+def _difference(variant: Moments, control: Moments) -> float:
+    return float(variant.total / variant.n - control.total / control.n)
+
+
+def _spread(arm: Moments) -> float:
+    share = arm.total / arm.n
+    return float(share * (1 - share))

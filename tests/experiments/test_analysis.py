@@ -1,0 +1,161 @@
+"""From raw exposures and events to the experiment marts, on a handful of customers worked by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.config.experiments import Experiments
+from engine.config.load import load
+from engine.domain.errors import SettingsFault
+from engine.domain.marts import EXPERIMENT_HEALTH, EXPERIMENT_RESULTS
+from engine.lake.schema import arrow_schema
+from experiments.spec import fingerprint
+from tests.experiments.builders import analyse, check, day, experiment, many, result
+
+
+def test_means_and_rates_are_those_of_the_hand_calculation() -> None:
+    exposures = many("a", 4) + many("b", 4)
+    events = [("a0", "buy", 1, 10.0), ("b0", "buy", 1, 10.0), ("b0", "buy", 2, 5.0), ("b1", "buy", 3, 1.0)]
+    tables = analyse(exposures, events)
+    bought, spend = result(tables, "bought"), result(tables, "spend")
+    assert (bought["control_mean"], bought["variant_mean"]) == (1 / 4, 2 / 4)
+    assert (spend["control_mean"], spend["variant_mean"]) == (10 / 4, 16 / 4)
+    assert (spend["difference"], spend["relative_difference"]) == (1.5, pytest.approx(1.5 / 2.5))
+
+
+def test_window_counts_its_first_instant_and_not_its_last() -> None:
+    events = [("a0", "buy", 5, 1.0), ("a1", "buy", 35, 1.0), ("a2", "buy", 34.999, 1.0), ("a3", "buy", 4.999, 1.0)]
+    # exposed on day 5, 30 days: from day 5 up to but not including day 35
+    row = result(analyse(many("a", 4, 5) + many("b", 4, 5), events), "bought")
+    assert row["control_mean"] == 2 / 4
+
+
+def test_only_the_first_exposure_opens_the_window() -> None:
+    exposures = [*many("a", 2), ("a0", "a", 20), *many("b", 2)]
+    row = result(analyse(exposures, [("a0", "buy", 40, 1.0)]), "bought")
+    assert (row["control_units"], row["control_mean"]) == (2, 0)
+
+
+def test_customer_seen_in_several_variants_is_left_out_and_counted() -> None:
+    tables = analyse([*many("a", 50), *many("b", 50), ("a0", "b", 3)], [("a0", "buy", 1, 9.0)])
+    assert result(tables, "bought")["control_units"] == 49
+    assert result(tables, "bought")["control_mean"] == 0
+    assert check(tables, "several_variants")["detail"].startswith("1 of 100 customers")
+
+
+def test_customer_whose_window_is_open_is_left_out_and_counted() -> None:
+    exposures = many("a", 3) + many("b", 3) + [("late", "b", 80), ("edge", "b", 70)]
+    tables = analyse(exposures, [("late", "buy", 81, 9.0), ("edge", "buy", 99, 9.0)], as_of=day(100))
+    row = result(tables, "bought")
+    # day 70 + 30 is as of: closed, and counts
+    assert (row["variant_units"], row["variant_mean"]) == (4, 1 / 4)
+    assert check(tables, "left_out.bought")["detail"].startswith("1 of 8 customers still have time")
+
+
+def test_metric_without_a_window_counts_everybody_and_everything_until_as_of() -> None:
+    metric = {"metric": "bought", "kind": "proportion", "event": "buy"}
+    exposures = many("a", 2) + many("b", 2, 95)
+    tables = analyse(exposures, [("a0", "buy", 99, 1.0), ("b1", "buy", 101, 1.0)], experiment(metrics=[metric]))
+    row = result(tables, "bought")
+    assert (row["control_mean"], row["variant_mean"]) == (1 / 2, 0)
+    assert "No window" in check(tables, "left_out.bought")["detail"]
+
+
+def test_event_without_a_usable_number_makes_the_value_unknown_and_not_zero() -> None:
+    events = [("a0", "buy", 1, None), ("a0", "buy", 2, 4.0), ("a1", "buy", 1, float("nan")), ("a2", "buy", 1, 6.0)]
+    tables = analyse(many("a", 4) + many("b", 4), events)
+    # a0 and a1 are unknown; a2 spent 6, a3 nothing
+    assert (result(tables, "spend")["control_units"], result(tables, "spend")["control_mean"]) == (2, 3)
+    assert "2 are left out" in check(tables, "left_out.spend")["detail"]
+    assert result(tables, "bought")["control_mean"] == 3 / 4
+
+
+def test_nobody_is_counted_without_a_customer_or_a_variant() -> None:
+    tables = analyse([*many("a", 2), *many("b", 2), (None, "a", 0), ("z", None, 0)], [])
+    assert result(tables, "bought")["control_units"] == 2
+    assert check(tables, "incomplete_exposures")["detail"].startswith("2 exposures")
+
+
+def test_variant_outside_the_plan_is_left_out_and_named() -> None:
+    tables = analyse([*many("a", 2), *many("b", 2), ("z", "purple", 0)], [])
+    assert check(tables, "unknown_variants")["status"] == "warning"
+    assert '"purple" 1' in check(tables, "unknown_variants")["detail"]
+
+
+def test_broken_ratio_withholds_every_number_and_keeps_the_counts() -> None:
+    tables = analyse(many("a", 300) + many("b", 200), [("a0", "buy", 1, 1.0)])
+    row = result(tables, "bought")
+    # (300 - 250)^2 / 250 + (200 - 250)^2 / 250 = 20
+    assert check(tables, "sample_ratio")["statistic"] == pytest.approx(20)
+    assert row["withheld_reason"] == (
+        'Sample ratio mismatch in "x": planned 50:50, observed 300:200 (chi-square 20.0, p < 0.001). '
+        "Results are withheld. Check assignment and exposure logging before anything else."
+    )
+    assert (row["verdict"], row["variant_units"], row["control_units"]) == ("withheld", 200, 300)
+    numbers = ("variant_mean", "control_mean", "difference", "lower", "upper", "p_value")
+    numbers += ("relative_difference", "relative_lower", "relative_upper")
+    assert [row[name] for name in numbers] == [None] * 9
+
+
+def test_withheld_numbers_can_be_shown_on_request_and_the_check_still_stops() -> None:
+    tables = analyse(many("a", 300) + many("b", 200), [("a0", "buy", 1, 1.0)], withhold=False)
+    assert result(tables, "bought")["control_mean"] == 1 / 300
+    assert check(tables, "sample_ratio")["status"] == "stop"
+
+
+def test_split_that_nobody_wrote_down_is_said_to_be_assumed() -> None:
+    tables = analyse(many("a", 30) + many("b", 20), [], experiment(weights_assumed=True))
+    assert "assumed" in check(tables, "sample_ratio")["detail"]
+
+
+def test_experiment_that_nobody_saw_is_withheld() -> None:
+    row = result(analyse([], []), "bought")
+    assert (row["verdict"], row["variant_units"]) == ("withheld", 0)
+    assert "Nobody has been exposed" in row["withheld_reason"]
+
+
+def test_each_variant_is_compared_with_control() -> None:
+    plan = experiment(weights={"a": 1, "b": 1, "c": 1})
+    tables = analyse(many("a", 20) + many("b", 20) + many("c", 20), [("c0", "buy", 1, 1.0)], plan)
+    assert [row["variant"] for row in tables.results.to_pylist()] == ["b", "c", "b", "c"]
+    assert {row["control"] for row in tables.results.to_pylist()} == {"a"}
+
+
+def test_fewer_complaints_are_better_when_the_plan_says_so() -> None:
+    metric = {"metric": "complaint", "kind": "proportion", "event": "complain", "direction": "decrease"}
+    events = [(f"a{number}", "complain", 1, None) for number in range(30)]
+    tables = analyse(many("a", 60) + many("b", 60), events, experiment(metrics=[metric]))
+    assert result(tables, "complaint")["verdict"] == "better"
+
+
+def test_tables_keep_their_contracts_and_no_experiments_give_empty_ones() -> None:
+    tables = analyse(many("a", 2) + many("b", 2), [])
+    assert tables.results.schema == arrow_schema(EXPERIMENT_RESULTS)
+    assert tables.health.schema == arrow_schema(EXPERIMENT_HEALTH)
+
+
+def test_fingerprint_stays_when_names_change_and_moves_when_the_plan_does() -> None:
+    assert fingerprint(experiment()) == fingerprint(experiment(name_en="Other name"))
+    assert fingerprint(experiment()) == fingerprint(experiment(weights={"b": 0.5, "a": 0.5}))
+    assert fingerprint(experiment()) != fingerprint(experiment(weights={"a": 0.6, "b": 0.4}))
+
+
+def test_plan_whose_control_is_not_a_variant_is_refused() -> None:
+    broken = {
+        "experiments": [
+            {
+                "experiment_id": "x",
+                "name_en": "X",
+                "weights": {"a": 1, "b": 1},
+                "control": "c",
+                "metrics": [{"metric": "m", "kind": "mean", "event": "e"}],
+            }
+        ]
+    }
+    with pytest.raises(SettingsFault, match="not one of the variants"):
+        load(Experiments, "experiments", flags=broken)
+
+
+def test_shipped_experiments_load() -> None:
+    shipped = load(Experiments, "experiments").experiments
+    assert [one.experiment_id for one in shipped] == ["card_onboarding", "savings_banner", "loan_reminder"]
