@@ -1,0 +1,93 @@
+"""The manifest of a bundle: what is in it, from which run, and the checksums that prove it whole."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from engine.config.exports import FileFormat
+
+CONTRACT: Final = "recommendations-export"
+SCHEMA_VERSION: Final = "1.0.0"
+MANIFEST: Final = "manifest.json"
+SUCCESS: Final = "_SUCCESS"
+ERRORS: Final = "errors.csv"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Audience(_Strict):
+    """Whom the bundle is about."""
+
+    id: str
+    name: str
+
+
+class ColumnFacts(_Strict):
+    """One column of the rows; `type` is text, integer or decimal(7,6)."""
+
+    name: str
+    type: str
+    nullable: bool
+    meaning: str
+
+
+class Counts(_Strict):
+    """selected = exported + rejected, always."""
+
+    selected: int
+    exported: int
+    rejected: int
+    customers: int
+
+
+class FileFacts(_Strict):
+    """One file of the bundle."""
+
+    path: str
+    op: Literal["add", "errors"]
+    rows: int
+    bytes: int
+    sha256: str
+
+
+class Manifest(_Strict):
+    """Everything that a receiver must know to load a bundle, or to refuse it.
+
+    `content_sha256` is over the exported rows as canonical JSON lines, in the order of their key: the same for every
+    format, as long as the format rejects nothing.
+    """
+
+    contract: str
+    schema_version: str
+    run_id: str
+    audience: Audience
+    mode: Literal["full"]
+    destination: Literal["generic"]
+    file_format: FileFormat
+    delimiter: str
+    as_of: str
+    created_at: str
+    expires_at: str
+    purpose: str
+    counts: Counts
+    columns: tuple[ColumnFacts, ...]
+    files: tuple[FileFacts, ...]
+    content_sha256: str
+    policy_version: str
+    model_version: str
+
+    def text(self) -> str:
+        """Return the manifest as it is written: the same manifest always gives the same text."""
+        return self.model_dump_json(indent=1) + "\n"
+
+
+def file_digest(path: Path) -> str:
+    """Return the sha256 of a file."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
