@@ -38,6 +38,7 @@ def table(attempts: Any, journey: JourneySettings, as_of: datetime) -> Any:
         step=_by_depth(attempts, names),
         next_step=_by_depth(attempts, names[1:]),
         entered_at=attempts.entered_at,
+        channel=attempts.channel,
         stage_since=ibis.coalesce(*(attempts[f"reached_{level}"] for level in range(len(steps), 0, -1))),
         status=status(attempts, journey, as_of),
     )

@@ -136,6 +136,7 @@ JOURNEY_STAGES = Table(
         _c("step", T, "name of that step", "步骤名"),
         _c("next_step", T, "step expected next; empty after the last", "下一步"),
         _c("entered_at", W, "when that attempt began", "进入时间"),
+        _c("channel", T, "channel in which that attempt began", "进入渠道"),
         _c("stage_since", W, "when the step was reached", "到达时间"),
         _c("status", T, "converted, dropped or in_progress", "状态"),
     ),

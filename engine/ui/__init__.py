@@ -1,1 +1,1 @@
-"""The Streamlit door."""
+"""The Streamlit door: pages read the latest completed run, nothing here estimates anything."""

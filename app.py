@@ -1,0 +1,5 @@
+"""The Streamlit app: `wayline app`, or `streamlit run app.py`."""
+
+from engine.ui import navigation
+
+navigation.set_up().run()

@@ -1,0 +1,181 @@
+"""What every page is built of: its head, its sections, its figures, its links, its pages of customers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+import streamlit as st
+
+from engine.domain.errors import RunMissing, WaylineError
+from engine.lake.runs import Run
+from engine.lake.workspace import Workspace
+from engine.ui import state
+from engine.ui.views.figure import Figure
+from engine.ui.words import Words, days_between
+from engine.workflows.view import desk
+
+ROWS_A_PAGE: Final = 25
+STALE_DAYS: Final = 35  # monthly extracts: older than a month and some days of delivery
+_PAGES: Final = Path(__file__).parent / "pages"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What a page works on: the workspace, its current run, the reader's words."""
+
+    workspace: Workspace
+    run: Run
+    words: Words
+
+
+def open_page(name: str) -> Desk:
+    """Draw the head of a page and return what it works on; without a run, say what to do and stop here."""
+    words = state.words()
+    st.title(words.t(f"{name}.title"))
+    st.caption(words.t(f"{name}.question"))
+    try:
+        workspace, run = state.newest()
+    except RunMissing:
+        _no_run_yet(words)
+        st.stop()
+    _provenance(words, workspace, run)
+    return Desk(workspace=workspace, run=run, words=words)
+
+
+def _no_run_yet(words: Words) -> None:
+    with st.container(border=True):
+        st.subheader(words.t("empty.title"))
+        st.write(words.t("empty.text", home=state.home()))
+        st.code("wayline demo", language="bash")
+        st.write(words.t("empty.own"))
+        st.code("wayline init\nwayline data load mapping.toml\nwayline run", language="bash")
+
+
+def _provenance(words: Words, workspace: Workspace, run: Run) -> None:
+    """Say which data the page shows, and warn when newer ones are known or they are old."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(words.t("head.cutoff", day=words.instant(run.as_of), run=run.run_id), width="content")
+        reloaded = desk.reloaded_at(workspace, run)
+        if reloaded is not None:
+            when = words.instant(reloaded.astimezone(UTC))
+            st.badge(words.t("head.reloaded"), color="orange", help=words.t("head.reloaded_help", when=when))
+        age = days_between(run.as_of, datetime.now(UTC))
+        if age > STALE_DAYS:
+            st.badge(words.t("head.stale", days=words.number(age)), color="orange", help=words.t("head.stale_help"))
+
+
+@contextmanager
+def section(words: Words, title: str, help_key: str | None = None) -> Iterator[None]:
+    """Open a section under a heading; what the run cannot answer becomes a sentence in it."""
+    st.header(words.t(title), help=words.t(help_key) if help_key else None)
+    try:
+        yield
+    except WaylineError as fault:
+        st.info(words.sentence(fault), icon=":material/info:")
+
+
+def show(words: Words, figure: Figure, key: str, select: str | None = None) -> Mapping[str, Any] | None:
+    """Place a figure: what it found, the chart, its table. Return the fields of the mark clicked, if any.
+
+    `select` is the name of the selection in the chart.
+    """
+    st.markdown(f"**{_plain(figure.finding)}**")
+    clicked = None
+    if figure.chart is not None and select is None:
+        st.altair_chart(figure.chart, key=key, alt=figure.alt, width="stretch")
+    elif figure.chart is not None:
+        event = st.altair_chart(figure.chart, key=key, alt=figure.alt, width="stretch", on_select="rerun")
+        marks = event["selection"].get(select)
+        clicked = marks[0] if isinstance(marks, list) and marks else None
+    if figure.note:
+        st.caption(figure.note)
+    with st.expander(words.t("head.table"), icon=":material/table:"):
+        table(figure.table, key=f"{key}_table")
+    return clicked
+
+
+def table(rows: pd.DataFrame, key: str, columns: Mapping[str, Any] | None = None, height: int | None = None) -> None:
+    """Place a table whose columns are already named for the reader."""
+    options: dict[str, Any] = {} if height is None else {"height": height}
+    st.dataframe(rows, hide_index=True, key=key, column_config=columns, width="stretch", **options)
+
+
+def choice(words: Words, label: str, options: Sequence[str], key: str, names: Mapping[str, str] | None = None) -> str:
+    """Draw a picker whose choice stands in the address, and return what is chosen: the first option by default."""
+    named = names or {}
+    st.selectbox(
+        words.t(label),
+        options,
+        format_func=lambda option: named.get(option, option),
+        placeholder=words.t("control.choose"),
+        **state.bind(key, options, options[0]),
+    )
+    return state.value(key)
+
+
+def switch(words: Words, label: str, options: Sequence[str], key: str, names: Mapping[str, str] | None = None) -> str:
+    """Draw a row of buttons of which one is always chosen, in the address too, and return it."""
+    named = names or {}
+    st.segmented_control(
+        words.t(label),
+        options,
+        format_func=lambda option: named.get(option, option),
+        required=True,
+        **state.bind(key, options, options[0]),
+    )
+    return state.value(key)
+
+
+def search(words: Words, label: str, key: str, placeholder: str) -> str:
+    """Draw a field for an exact id, kept in the address, and return what was typed, without spaces around it."""
+    st.text_input(words.t(label), placeholder=words.t(placeholder), **state.bind(key, None, ""))
+    return state.value(key).strip()
+
+
+def link(words: Words, page: str, label: str, icon: str | None = None, **filters: str) -> None:
+    """Place a link to another page with its filters set, in the reader's language."""
+    st.page_link(_PAGES / f"{page}.py", label=label, icon=icon, query_params=_address(words, filters))
+
+
+def customers(words: Words, rows: pd.DataFrame, ids: Sequence[str], key: str) -> None:
+    """Place a page of customers; a click on a row, or the picker below, leads to that customer's page."""
+    event = st.dataframe(
+        rows, hide_index=True, key=f"{key}_rows", on_select="rerun", selection_mode="single-row", width="stretch"
+    )
+    marked = event["selection"]["rows"]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        picked = st.selectbox(
+            words.t("control.customer"), ids, key=f"{key}_pick", index=None, placeholder=words.t("control.choose")
+        )
+        found = ids[marked[0]] if marked and marked[0] < len(ids) else picked
+        if found:
+            link(words, "customer", words.t("control.open", customer=found), ":material/person_search:", c_id=found)
+
+
+def page_number(total: int, key: str) -> int:
+    """Draw the page numbers of a long list, where there is more than one, and return the page's offset in rows."""
+    pages = -(-total // ROWS_A_PAGE)
+    return 0 if pages < 2 else (st.pagination(pages, key=key) - 1) * ROWS_A_PAGE
+
+
+def tiles(figures: Sequence[tuple[str, str, str]]) -> None:
+    """Place a row of key figures: label, value, and what exactly is counted."""
+    with st.grid(len(figures), min_column_width=170, gap="small"):
+        for label, value, explained in figures:
+            st.metric(label, value, help=explained, border=True, height="stretch")
+
+
+def _address(words: Words, filters: Mapping[str, str]) -> dict[str, str]:
+    language = {} if words.language == "en" else {state.LANGUAGE: words.language}
+    return {**filters, **language}
+
+
+def _plain(text: str) -> str:
+    """Keep names that a bank chose from being read as formatting."""
+    return text.replace("*", r"\*").replace("_", r"\_").replace("$", r"\$").replace("[", r"\[")

@@ -1,0 +1,1 @@
+"""One file per page: read controls, ask for tables, place views."""

@@ -1,0 +1,31 @@
+"""Segments: who are my groups of customers, and what sets them apart?"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from engine.ui import controls, state
+from engine.ui.views import segments as views
+from engine.workflows.view import desk as names
+from engine.workflows.view import segments
+
+desk = controls.open_page("segments")
+words, run = desk.words, desk.run
+
+with controls.section(words, "segments.clusters", "segments.clusters_help"):
+    cards = views.cards(state.ask(segments.clusters, run), words, names.feature_meanings())
+    with st.grid(3, min_column_width=330, border=True):
+        for place, card in enumerate(cards):
+            with st.container():
+                st.subheader(card.name)
+                st.caption(words.t("segments.size", customers=card.customers, share=card.share))
+                controls.show(words, card.figure, f"s_card_{place}")
+
+left, right = st.columns(2, gap="medium")
+with left, controls.section(words, "segments.rfm", "segments.rfm_help"):
+    controls.show(words, views.rfm(state.ask(segments.rfm_cells, run), words), "s_rfm")
+with right, controls.section(words, "segments.value_risk"):
+    controls.show(words, views.value_by_risk(state.ask(segments.value_by_risk, run), words), "s_value_risk")
+
+with controls.section(words, "segments.choices"):
+    controls.show(words, views.choices(state.ask(segments.cluster_choices, run), words), "s_choices")

@@ -1,0 +1,153 @@
+"""The only reader and writer of session state, and the memory of answers: which language, which run, what was asked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Hashable, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+
+import streamlit as st
+
+from engine.domain.errors import RunMissing, WaylineError
+from engine.lake.runs import Run
+from engine.lake.workspace import Workspace
+from engine.ui.words import LANGUAGES, Language, Words
+from engine.workflows.view import desk
+
+LANGUAGE: Final = "lang"
+Answer = TypeVar("Answer")
+
+
+def home() -> Path:
+    """Return where the workspace lies: WAYLINE_HOME, else ./workspace."""
+    return Path(os.environ.get("WAYLINE_HOME") or "workspace")
+
+
+def language() -> Language:
+    """Return the reader's language: chosen in this session, else named in the address, else English."""
+    chosen = st.session_state.get(LANGUAGE) or st.query_params.get(LANGUAGE)
+    return chosen if chosen in LANGUAGES else "en"
+
+
+def language_switch() -> None:
+    """Draw the switch between English and Chinese; the choice stands in the address and outlives a change of page."""
+    if st.session_state.get(LANGUAGE) not in LANGUAGES:
+        st.session_state[LANGUAGE] = language()
+    if language() != "en":
+        st.query_params[LANGUAGE] = language()  # the navigation drops it from the address
+    st.segmented_control(
+        "Language / 语言",
+        list(LANGUAGES),
+        format_func=lambda code: LANGUAGES[code],
+        required=True,
+        key=LANGUAGE,
+        on_change=_write_address,
+        args=(LANGUAGE, "en"),
+    )
+
+
+def bind(key: str, options: Sequence[str] | None, default: str) -> dict[str, Any]:
+    """Tie a control to the address by its plain value, and return the arguments that the control needs.
+
+    Streamlit's own binding writes the shown label into the address: a link shared between two languages breaks.
+    The address wins when it changed from outside: a link, the browser's back button.
+    """
+    address, seen = st.query_params.get(key), f"{key} in the address"
+    held = st.session_state.get(key)
+    if key not in st.session_state or st.session_state.get(seen) != address:
+        held = default if address is None else address
+    if options is not None and held not in options:
+        held = default
+    st.session_state[key] = held
+    st.session_state[seen] = address
+    return {"key": key, "on_change": _write_address, "args": (key, default)}
+
+
+def _write_address(key: str, default: str) -> None:
+    value = st.session_state.get(key)
+    if value is None or value == default:
+        st.query_params.pop(key, None)
+    else:
+        st.query_params[key] = value
+    st.session_state[f"{key} in the address"] = st.query_params.get(key)
+
+
+def words() -> Words:
+    """Return the reader's language with the bank's own names for its products, journeys and experiments."""
+    workspace = Workspace(home().expanduser().resolve())
+    try:
+        named, currency = ask(desk.names, workspace), ask(desk.base_currency, workspace)
+    except WaylineError:
+        return Words(language=language())  # a broken settings file is reported by the page, in words that still work
+    return Words(language=language(), currency=currency, names=named)
+
+
+def newest() -> tuple[Workspace, Run]:
+    """Return the workspace and its current run; raises RunMissing when there is none."""
+    return desk.newest(home())
+
+
+def has_run() -> bool:
+    """Return whether there is a completed run to look at."""
+    try:
+        newest()
+    except RunMissing:
+        return False
+    return True
+
+
+def ask(question: Callable[..., Answer], *subjects: Any) -> Answer:
+    """Return the answer to a question about a run or a workspace, remembered until either changes."""
+    key = (question.__module__, question.__qualname__, *map(_identity, subjects))
+    return cast(Answer, _answer(key, lambda: question(*subjects)))
+
+
+def bound(key: str, options: Sequence[str], default: str) -> str:
+    """Return what a control that is drawn later on the page is going to hold."""
+    return str(bind(key, options, default) and st.session_state[key])
+
+
+def value(key: str) -> str:
+    """Return what a control holds that was tied to the address."""
+    return str(st.session_state[key])
+
+
+def newly(key: str, value: Any) -> bool:
+    """Return whether something was clicked that was not clicked the last time; a chart keeps its selection."""
+    if value == st.session_state.get(key):
+        return False
+    st.session_state[key] = value
+    return value is not None
+
+
+def choose(key: str, value: str, default: str) -> None:
+    """Set a control before it is drawn, in the address too."""
+    st.session_state[key] = value
+    _write_address(key, default)
+
+
+def choose_next(key: str, value: str) -> None:
+    """Set a control that is already drawn: through the address, on a run of the page that begins at once."""
+    st.query_params[key] = value
+    st.rerun()
+
+
+def ask_freely(question: Callable[..., Answer], *rest: Any) -> Answer:
+    """Return the answer to a question about one customer; not remembered, so that nothing personal stays in memory."""
+    return question(*rest)
+
+
+@st.cache_data(max_entries=512, show_spinner=False)
+def _answer(key: tuple[Hashable, ...], _call: Callable[[], Any]) -> Any:
+    return _call()
+
+
+def _identity(subject: object) -> Hashable:
+    """Name a run or a workspace so that it has another name as soon as its content has changed."""
+    if isinstance(subject, Run):
+        return f"{subject.folder} {subject.manifest['finished_at']}"
+    if isinstance(subject, Workspace):
+        marks = (subject.report_path, subject.settings_file)
+        return f"{subject.home} {[path.stat().st_mtime_ns if path.is_file() else 0 for path in marks]}"
+    return repr(subject)

@@ -1,0 +1,1 @@
+"""Tables to figures: pure functions that return a chart with what it found, and never show anything."""

@@ -1,0 +1,59 @@
+"""What a view returns, and the few colours and parts that all charts share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import altair as alt
+import pandas as pd
+
+CONTINUED: Final = "#0846C2"
+DROPPED: Final = "#E8A79B"
+WAITING: Final = "#F2CE7E"
+GOOD: Final = "#1E7B4F"
+BAD: Final = "#B42318"
+NEUTRAL: Final = "#6B7785"
+TIER_COLOURS: Final = {"low": "#7FB69A", "medium": "#E9B44C", "high": "#C8553D", "unknown": "#A9B2BD"}
+DIVERGING: Final = ("#2F63D1", "#EDF0F5", "#CC5A33")
+SEQUENTIAL: Final = ("#EEF3FD", "#0846C2")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A chart with what it found in a sentence, a text for those who cannot see it, and the same numbers as a table.
+
+    `chart` is None where there is nothing to draw; the finding then says so.
+    """
+
+    finding: str
+    chart: Any
+    alt: str
+    table: pd.DataFrame
+    note: str = ""
+
+
+def ordered(title: str, values: list[str]) -> dict[str, Any]:
+    """Return the options of an axis of categories in exactly this order."""
+    return {"title": title, "sort": values}
+
+
+def scale(colours: dict[str, str]) -> Any:
+    """Return a scale that gives each category its own colour."""
+    return alt.Scale(domain=list(colours), range=list(colours.values()))
+
+
+def text_colour(field: str, threshold: float, domain: str = "datum") -> Any:
+    """Return white text where a cell is darker than the threshold, dark text elsewhere."""
+    return alt.condition(f"{domain}.{field} > {threshold}", alt.value("#FFFFFF"), alt.value("#1B2430"))
+
+
+def height_of(rows: int, each: int = 30, least: int = 120) -> int:
+    """Return the height in pixels of a chart with one row per category."""
+    return max(least, rows * each + 60)
+
+
+def peak(rows: pd.DataFrame, column: str) -> dict[str, Any]:
+    """Return the row with the largest value of a column, the first of equals."""
+    place = int(rows[column].to_numpy(dtype=float, na_value=float("-inf")).argmax())
+    return {str(name): value for name, value in rows.iloc[place].to_dict().items()}

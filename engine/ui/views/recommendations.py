@@ -1,0 +1,198 @@
+"""What is offered and what was held back, as charts."""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+
+from engine.ui.views.figure import CONTINUED, Figure, height_of, scale
+from engine.ui.words import Words
+
+PRODUCTS = 12  # bars that a reader still compares; the table holds them all
+
+
+def gates(rows: pd.DataFrame, w: Words, pairs: int) -> Figure:
+    """Return what each gate refused, split into what it alone refused and what another gate refused too."""
+    named = rows.assign(
+        name=[w.pick(en, zh) for en, zh in zip(rows["text_en"], rows["text_zh"], strict=True)],
+        also=rows["refused_pairs"] - rows["refused_only_by_this"],
+        share=[w.share(refused / pairs if pairs else None) for refused in rows["refused_pairs"]],
+    )
+    shown = named[named["refused_pairs"] > 0].sort_values("refused_pairs", ascending=False)
+    kinds = {w.t("recommendations.only_this"): CONTINUED, w.t("recommendations.others_too"): "#B9C9E8"}
+    tidy = pd.concat(
+        [
+            shown.assign(kind=kind, count=shown[column], position=position)
+            for position, (kind, column) in enumerate(zip(kinds, ("refused_only_by_this", "also"), strict=True))
+        ]
+    )
+    chart = (
+        alt.Chart(tidy)
+        .mark_bar(size=16)
+        .encode(
+            x=alt.X("count:Q", title=w.t("recommendations.axis_pairs"), axis=alt.Axis(format="~s")),
+            y=alt.Y("name:N", sort=list(shown["name"]), title=None, axis=alt.Axis(labelLimit=420)),
+            color=alt.Color("kind:N", scale=scale(kinds), legend=alt.Legend(title=None, orient="top")),
+            order="position:O",
+            tooltip=[
+                alt.Tooltip("gate:N", title=w.t("recommendations.gate")),
+                alt.Tooltip("kind:N", title=w.t("recommendations.counted")),
+                alt.Tooltip("count:Q", title=w.t("recommendations.pairs"), format=",.0f"),
+                alt.Tooltip("customers:Q", title=w.t("word.customers"), format=",.0f"),
+            ],
+        )
+        .properties(height=height_of(len(shown), 30))
+    )
+    finding = _gates_finding(shown, w)
+    table = pd.DataFrame(
+        {
+            w.t("recommendations.gate"): named["name"],
+            w.t("recommendations.code"): named["reason_code"],
+            w.t("recommendations.pairs"): named["refused_pairs"],
+            w.t("recommendations.of_pairs"): named["share"],
+            w.t("recommendations.only_this"): named["refused_only_by_this"],
+            w.t("word.customers"): named["customers"],
+        }
+    )
+    return Figure(finding=finding, chart=chart, alt=finding, table=table, note=w.t("recommendations.gates_note"))
+
+
+def _gates_finding(shown: pd.DataFrame, w: Words) -> str:
+    if shown.empty:
+        return w.t("recommendations.finding_none_refused")
+    alone = shown.sort_values("refused_only_by_this", ascending=False).iloc[0]
+    first = shown.iloc[0]
+    return w.t(
+        "recommendations.finding_gates",
+        first=first["name"].rstrip(".。"),
+        pairs=w.number(first["refused_pairs"]),
+        alone=alone["name"].rstrip(".。"),
+        only=w.number(alone["refused_only_by_this"]),
+    )
+
+
+def offers(rows: pd.DataFrame, w: Words) -> Figure:
+    """Return offers by product, stacked by the channel they would go out on."""
+    named = rows.assign(
+        product=[w.name("product", product) for product in rows["product_id"]],
+        via=[w.label("channel", channel) for channel in rows["channel"]],
+        value=[w.major(value) for value in rows["expected_value_minor"].fillna(0)],
+    )
+    totals = named.groupby("product", as_index=False)[["offers", "value"]].sum()
+    totals = totals.sort_values("offers", ascending=False, ignore_index=True)
+    shown = list(totals["product"].head(PRODUCTS))
+    chart = (
+        alt.Chart(named[named["product"].isin(shown)])
+        .mark_bar(size=16)
+        .encode(
+            x=alt.X("sum(offers):Q", title=w.t("recommendations.axis_offers"), axis=alt.Axis(format="~s")),
+            y=alt.Y("product:N", sort=shown, title=None, axis=alt.Axis(labelLimit=220)),
+            color=alt.Color("via:N", legend=alt.Legend(title=w.t("recommendations.channel"), orient="top")),
+            tooltip=[
+                alt.Tooltip("product:N", title=w.t("recommendations.product")),
+                alt.Tooltip("via:N", title=w.t("recommendations.channel")),
+                alt.Tooltip("sum(offers):Q", title=w.t("recommendations.offers"), format=",.0f"),
+            ],
+        )
+        .properties(height=height_of(len(shown), 28))
+    )
+    total = totals["offers"].sum()
+    finding = w.t("recommendations.finding_no_offer")
+    if total:
+        first = totals.iloc[0]
+        finding = w.t(
+            "recommendations.finding_offers",
+            product=first["product"],
+            share=w.share(first["offers"] / total),
+            total=w.number(total),
+        )
+    table = pd.DataFrame(
+        {
+            w.t("recommendations.product"): named["product"],
+            w.t("recommendations.channel"): named["via"],
+            w.t("recommendations.offers"): named["offers"],
+            w.t("recommendations.first_offers"): named["first_offers"],
+            w.t("recommendations.propensity"): [w.share(value) for value in named["propensity"]],
+            w.t("recommendations.value"): [w.money(value) for value in named["expected_value_minor"]],
+        }
+    )
+    return Figure(finding=finding, chart=chart, alt=finding, table=table)
+
+
+def race_finding(rows: pd.DataFrame, w: Words) -> str:
+    """Say which model ranks and how far it is ahead of plain popularity."""
+    chosen = rows[rows["chosen"].fillna(False).astype(bool)]
+    if chosen.empty:
+        return w.t("recommendations.finding_no_model")
+    best = chosen.iloc[0]
+    plain = rows[rows["model"] == "popularity"]["map_at_7"]
+    return w.t(
+        "recommendations.finding_race",
+        model=w.label("model", best["model"]),
+        map=w.number(best["map_at_7"], 3),
+        plain=w.number(plain.iloc[0] if len(plain) else None, 3),
+        customers=w.number(best["customers"]),
+    )
+
+
+def race(rows: pd.DataFrame, w: Words) -> pd.DataFrame:
+    """Return the race of models as a table."""
+    return pd.DataFrame(
+        {
+            w.t("recommendations.model"): [w.label("model", model) for model in rows["model"]],
+            w.t("recommendations.used"): [w.t("word.yes") if chosen is True else "" for chosen in rows["chosen"]],
+            w.t("recommendations.map"): [w.number(value, 4) for value in rows["map_at_7"]],
+            w.t("recommendations.hit_rate"): [w.share(value) for value in rows["hit_rate_at_3"]],
+            w.t("recommendations.coverage"): [w.share(value) for value in rows["coverage"]],
+            w.t("recommendations.calibration"): [w.share(value, 2) for value in rows["calibration_error"]],
+            w.t("recommendations.judged_on"): [w.number(value) for value in rows["customers"]],
+            w.t("word.note"): [w.pick(note, note) if isinstance(note, str) else "" for note in rows["note"]],
+        }
+    )
+
+
+def rules(rows: pd.DataFrame, w: Words) -> pd.DataFrame:
+    """Return the pair rules as a table."""
+    return pd.DataFrame(
+        {
+            w.t("recommendations.has"): [w.name("product", product) for product in rows["has_product_id"]],
+            w.t("recommendations.takes"): [w.name("product", product) for product in rows["takes_product_id"]],
+            w.t("word.customers"): rows["customers"],
+            w.t("recommendations.confidence"): [w.share(value) for value in rows["confidence"]],
+            w.t("recommendations.lift"): [w.number(value, 2) for value in rows["lift"]],
+        }
+    )
+
+
+def rules_finding(rows: pd.DataFrame, w: Words) -> str:
+    """Say which pair of products goes together most."""
+    if rows.empty:
+        return w.t("recommendations.finding_no_rules")
+    first = rows.iloc[0]
+    return w.t(
+        "recommendations.finding_rules",
+        n=w.number(len(rows)),
+        has=w.name("product", first["has_product_id"]),
+        takes=w.name("product", first["takes_product_id"]),
+        lift=w.number(first["lift"], 1),
+    )
+
+
+def tiles(counted: tuple[int, int, int], w: Words) -> list[tuple[str, str, str]]:
+    """Return how many pairs were considered, let pass, and offered."""
+    names = ("pairs_considered", "pairs_passed", "pairs_offered")
+    return [
+        (w.t(f"recommendations.{name}"), w.number(count), w.t(f"recommendations.{name}_help"))
+        for name, count in zip(names, counted, strict=True)
+    ]
+
+
+def refused(rows: pd.DataFrame, w: Words) -> pd.DataFrame:
+    """Return customers whom a gate refused something, as a table."""
+    return pd.DataFrame(
+        {
+            w.t("control.customer"): rows["customer_id"],
+            w.t("recommendations.products"): rows["products"],
+            w.t("recommendations.only_this"): rows["only_by_this"],
+        }
+    )

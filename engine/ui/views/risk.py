@@ -1,0 +1,246 @@
+"""How risky the customers are, how points are given, and how far the scorecard can be trusted."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Final
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from engine.ui.views.figure import NEUTRAL, TIER_COLOURS, Figure, height_of, peak, scale
+from engine.ui.words import Words
+
+TIERS: Final = tuple(TIER_COLOURS)
+SHARES: Final = ("brier", "mean_predicted", "observed_rate")  # the other measures are read as plain numbers
+DRAWN: Final = ("auc", "gini", "ks")
+
+
+def _ordered(rows: pd.DataFrame) -> pd.DataFrame:
+    known = rows.assign(place=[TIERS.index(tier) if tier in TIERS else len(TIERS) for tier in rows["risk_tier"]])
+    return known.sort_values("place", ignore_index=True)
+
+
+def tiers(rows: pd.DataFrame, w: Words) -> Figure:
+    """Return customers by risk tier."""
+    found = _ordered(rows)
+    found["tier"] = [w.label("risk_tier", tier) for tier in found["risk_tier"]]
+    total = found["customers"].sum()
+    found["share"] = found["customers"] / total if total else float("nan")
+    found["text"] = [f"{w.number(n)} · {w.share(s)}" for n, s in zip(found["customers"], found["share"], strict=True)]
+    base = alt.Chart(found).encode(y=alt.Y("tier:N", sort=list(found["tier"]), title=None))
+    bars = base.mark_bar(size=22, cornerRadius=2).encode(
+        x=alt.X("customers:Q", title=w.t("word.customers"), axis=alt.Axis(format="~s")),
+        color=_tier_colour(w),
+        tooltip=[
+            alt.Tooltip("tier:N", title=w.t("risk.tier")),
+            alt.Tooltip("customers:Q", title=w.t("word.customers"), format=",.0f"),
+            alt.Tooltip("default_probability:Q", title=w.t("risk.mean_probability"), format=".2%"),
+        ],
+    )
+    texts = base.mark_text(align="left", dx=6).encode(x="customers:Q", text="text:N")
+    high = found.loc[found["risk_tier"] == "high", "share"]
+    unknown = found.loc[found["risk_tier"] == "unknown", "customers"]
+    finding = w.t(
+        "risk.finding_tiers",
+        high=w.share(high.iloc[0] if len(high) else 0.0),
+        unknown=w.number(unknown.iloc[0] if len(unknown) else 0),
+    )
+    return Figure(
+        finding=finding, chart=(bars + texts).properties(height=220), alt=finding, table=_tier_table(found, w)
+    )
+
+
+def losses(rows: pd.DataFrame, w: Words) -> Figure:
+    """Return expected loss by risk tier."""
+    found = _ordered(rows)
+    found["tier"] = [w.label("risk_tier", tier) for tier in found["risk_tier"]]
+    found["loss"] = [None if pd.isna(minor) else w.major(minor) for minor in found["expected_loss_minor"]]
+    found["text"] = [w.money(minor) for minor in found["expected_loss_minor"]]
+    base = alt.Chart(found).encode(y=alt.Y("tier:N", sort=list(found["tier"]), title=None))
+    bars = base.mark_bar(size=22, cornerRadius=2).encode(
+        x=alt.X("loss:Q", title=w.t("risk.axis_loss", currency=w.currency), axis=alt.Axis(format="~s")),
+        color=_tier_colour(w),
+        tooltip=[
+            alt.Tooltip("tier:N", title=w.t("risk.tier")),
+            alt.Tooltip("loss:Q", title=w.t("risk.loss"), format=",.0f"),
+        ],
+    )
+    texts = base.mark_text(align="left", dx=6).encode(x="loss:Q", text="text:N")
+    known = found.dropna(subset=["expected_loss_minor"])
+    total = known["expected_loss_minor"].sum() if len(known) else None
+    finding = w.t("risk.finding_no_loss")
+    if total:
+        worst = peak(known, "expected_loss_minor")
+        finding = w.t(
+            "risk.finding_loss",
+            total=w.money(total),
+            tier=w.label("risk_tier", worst["risk_tier"]),
+            share=w.share(worst["expected_loss_minor"] / total),
+        )
+    return Figure(
+        finding=finding, chart=(bars + texts).properties(height=220), alt=finding, table=_tier_table(found, w)
+    )
+
+
+def scores(rows: pd.DataFrame, w: Words) -> Figure:
+    """Return customers by scorecard points, coloured by tier."""
+    named = rows.assign(tier=[w.label("risk_tier", tier) for tier in rows["risk_tier"]])
+    if named.empty:
+        return Figure(finding=w.t("risk.finding_no_score"), chart=None, alt=w.t("risk.finding_no_score"), table=named)
+    width = int(named["score_from"].drop_duplicates().sort_values().diff().min() or 10) if len(named) > 1 else 10
+    named["score_to"] = named["score_from"] + width
+    chart = (
+        alt.Chart(named)
+        .mark_bar()
+        .encode(
+            x=alt.X("score_from:Q", title=w.t("risk.axis_score"), bin="binned", scale=alt.Scale(zero=False)),
+            x2="score_to:Q",
+            y=alt.Y("customers:Q", title=w.t("word.customers"), axis=alt.Axis(format="~s")),
+            color=_tier_colour(w, legend=True),
+            tooltip=[
+                alt.Tooltip("score_from:Q", title=w.t("risk.axis_score")),
+                alt.Tooltip("tier:N", title=w.t("risk.tier")),
+                alt.Tooltip("customers:Q", title=w.t("word.customers"), format=",.0f"),
+            ],
+        )
+        .properties(height=260)
+    )
+    most = int(
+        peak(pd.DataFrame(named.groupby("score_from", as_index=False)[["customers"]].sum()), "customers")["score_from"]
+    )
+    finding = w.t("risk.finding_score", low=w.number(most), high=w.number(most + width))
+    table = pd.DataFrame(
+        {
+            w.t("risk.axis_score"): named["score_from"],
+            w.t("risk.tier"): named["tier"],
+            w.t("word.customers"): named["customers"],
+        }
+    )
+    return Figure(finding=finding, chart=chart, alt=finding, table=table)
+
+
+def validation(rows: pd.DataFrame, w: Words) -> Figure:
+    """Return how well the scorecard separates good from bad, with 95 % intervals, on both samples."""
+    drawn = rows[rows["measure"].isin(DRAWN)].dropna(subset=["value"]).copy()
+    drawn["measure_name"] = [w.label("measure", measure) for measure in drawn["measure"]]
+    drawn["sample_name"] = [w.label("sample", sample) for sample in drawn["sample"]]
+    table = _validation_table(rows, w)
+    finding = _validation_finding(rows, w)
+    if drawn.empty:
+        return Figure(finding=finding, chart=None, alt=finding, table=table)
+    names = [w.label("measure", measure) for measure in DRAWN]
+    samples = {w.label("sample", "train"): NEUTRAL, w.label("sample", "out_of_time"): "#0846C2"}
+    base = alt.Chart(drawn).encode(
+        y=alt.Y("measure_name:N", sort=names, title=None, axis=alt.Axis(zindex=1)),
+        yOffset=alt.YOffset("sample_name:N", sort=list(samples)),
+        color=alt.Color("sample_name:N", scale=scale(samples), legend=alt.Legend(title=None, orient="top")),
+        tooltip=[
+            alt.Tooltip("measure_name:N", title=w.t("risk.measure")),
+            alt.Tooltip("sample_name:N", title=w.t("risk.sample")),
+            alt.Tooltip("value:Q", title=w.t("risk.value"), format=".3f"),
+            alt.Tooltip("lower:Q", title=w.t("experiments.lower"), format=".3f"),
+            alt.Tooltip("upper:Q", title=w.t("experiments.upper"), format=".3f"),
+        ],
+    )
+    axis = alt.X("lower:Q", title=w.t("risk.axis_measure"), scale=alt.Scale(domain=[0, 1]))
+    lines = base.properties(data=drawn.dropna(subset=["lower", "upper"])).mark_rule(strokeWidth=3)
+    dots = base.mark_point(filled=True, size=90, opacity=1)
+    chart = lines.encode(x=axis, x2="upper:Q") + dots.encode(x=alt.X("value:Q", title=w.t("risk.axis_measure")))
+    return Figure(finding=finding, chart=chart.properties(height=210), alt=finding, table=table)
+
+
+def scorecard(rows: pd.DataFrame, w: Words) -> pd.DataFrame:
+    """Return the scorecard as a table."""
+    return pd.DataFrame(
+        {
+            w.t("risk.characteristic"): [w.label("characteristic", name) for name in rows["characteristic"]],
+            w.t("risk.bin"): rows["bin"],
+            w.t("risk.points"): rows["points"],
+            w.t("risk.bad_rate"): rows["bad_rate"] * 100,
+            w.t("risk.goods"): rows["goods"],
+            w.t("risk.bads"): rows["bads"],
+            w.t("risk.woe"): rows["weight_of_evidence"],
+            w.t("risk.iv"): rows["information_value"],
+        }
+    )
+
+
+def scorecard_finding(rows: pd.DataFrame, w: Words) -> str:
+    """Say which characteristic tells the most."""
+    if rows.empty:
+        return w.t("risk.finding_no_scorecard")
+    first = rows.iloc[0]
+    return w.t(
+        "risk.finding_scorecard",
+        n=w.number(rows["characteristic"].nunique()),
+        first=w.label("characteristic", first["characteristic"]),
+        iv=w.number(rows.loc[rows["characteristic"] == first["characteristic"], "information_value"].sum(), 2),
+    )
+
+
+def _tier_colour(w: Words, legend: bool = False) -> alt.Color:
+    colours = {w.label("risk_tier", tier): colour for tier, colour in TIER_COLOURS.items()}
+    return alt.Color("tier:N", scale=scale(colours), legend=alt.Legend(title=None, orient="top") if legend else None)
+
+
+def _tier_table(rows: pd.DataFrame, w: Words) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            w.t("risk.tier"): rows["tier"],
+            w.t("word.customers"): rows["customers"],
+            w.t("risk.mean_probability"): [w.share(value, 2) for value in rows["default_probability"]],
+            w.t("risk.exposure"): [w.money(minor) for minor in rows["exposure_minor"]],
+            w.t("risk.loss"): [w.money(minor) for minor in rows["expected_loss_minor"]],
+        }
+    )
+
+
+def _validation_finding(rows: pd.DataFrame, w: Words) -> str:
+    later = rows[(rows["sample"] == "out_of_time") & (rows["measure"] == "auc")].dropna(subset=["value"])
+    if later.empty:
+        return w.t("risk.finding_no_validation")
+    row = later.iloc[0]
+    return w.t(
+        "risk.finding_validation",
+        auc=w.number(row["value"], 3),
+        lower=w.number(row["lower"], 3),
+        upper=w.number(row["upper"], 3),
+        rows=w.number(row["rows"]),
+        bads=w.number(row["bads"]),
+    )
+
+
+def _validation_table(rows: pd.DataFrame, w: Words) -> pd.DataFrame:
+    lines = []
+    for row in rows.to_dict("records"):
+        written = partial(w.share, digits=2) if row["measure"] in SHARES else partial(w.number, digits=3)
+        lines.append(
+            {
+                w.t("risk.sample"): w.label("sample", row["sample"]),
+                w.t("risk.measure"): w.label("measure", row["measure"]),
+                w.t("risk.value"): written(row["value"]),
+                w.t("experiments.interval"): f"{written(row['lower'])} … {written(row['upper'])}",
+                w.t("risk.rows"): w.number(row["rows"]),
+                w.t("risk.bads"): w.number(row["bads"]),
+                w.t("word.note"): row["note"] if isinstance(row["note"], str) else "",
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def height(rows: pd.DataFrame) -> int:
+    """Return the height of the scorecard's table: tall enough to read, never taller than the screen."""
+    return min(560, height_of(len(rows), 34))
+
+
+def scorecard_columns(w: Words) -> dict[str, Any]:
+    """Return how the numbers of the scorecard are written; the table still sorts by their value."""
+    column = st.column_config.NumberColumn
+    return {
+        w.t("risk.bad_rate"): column(format="%.2f"),
+        w.t("risk.woe"): column(format="%.3f"),
+        w.t("risk.iv"): column(format="%.4f"),
+        w.t("risk.points"): column(format="%d"),
+    }

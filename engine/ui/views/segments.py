@@ -1,0 +1,190 @@
+"""Groups of customers: what sets a cluster apart, how recency meets frequency, how value meets risk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import altair as alt
+import pandas as pd
+
+from engine.ui.views.figure import SEQUENTIAL, Figure, height_of, text_colour
+from engine.ui.words import Words
+
+TELLING: Final = 5  # features on a card
+CLEAR: Final = 0.2  # effect size below which a difference is not worth a word
+VALUE: Final = ("top", "high", "middle", "low", "none")
+RISK: Final = ("low", "medium", "high", "unknown")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """One cluster: its name, size, share of all clustered customers, and its most telling features."""
+
+    name: str
+    customers: str
+    share: str
+    figure: Figure
+
+
+def cards(profiles: pd.DataFrame, w: Words, meanings: dict[str, tuple[str, str]]) -> list[Card]:
+    """Return a card for every cluster, the largest first."""
+    total = profiles.drop_duplicates("cluster_id")["customers"].sum()
+    found = []
+    for _, rows in profiles.groupby("cluster_id", sort=False):
+        first = rows.iloc[0]
+        found.append(
+            Card(
+                name=w.pick(first["cluster_name"], first["cluster_name_zh"]),
+                customers=w.number(first["customers"]),
+                share=w.share(first["customers"] / total),
+                figure=_profile(rows, w, meanings),
+            )
+        )
+    return found
+
+
+def _profile(rows: pd.DataFrame, w: Words, meanings: dict[str, tuple[str, str]]) -> Figure:
+    named = [w.pick(*meanings[name]) if name in meanings else w.label("feature", name) for name in rows["feature"]]
+    shown = pd.DataFrame({"feature": named, "effect": rows["effect_size"].to_numpy()}).head(TELLING)
+    shown["side"] = shown["effect"] > 0
+    widest = max(1.0, float(shown["effect"].abs().max()))
+    chart = (
+        alt.Chart(shown)
+        .mark_bar(size=14, cornerRadius=2)
+        .encode(
+            x=alt.X("effect:Q", title=w.t("segments.axis_effect"), scale=alt.Scale(domain=[-widest, widest])),
+            y=alt.Y("feature:N", sort=list(shown["feature"]), title=None, axis=alt.Axis(labelLimit=210)),
+            color=alt.Color("side:N", scale=alt.Scale(domain=[True, False], range=["#0846C2", "#9DB4D9"]), legend=None),
+            tooltip=[
+                alt.Tooltip("feature:N", title=w.t("segments.feature")),
+                alt.Tooltip("effect:Q", title=w.t("segments.axis_effect"), format="+.2f"),
+            ],
+        )
+        .properties(height=190)
+    )
+    finding = _telling(shown, w)
+    table = pd.DataFrame(
+        {
+            w.t("segments.feature"): named,
+            w.t("segments.mean"): [w.number(value, 2) for value in rows["mean"]],
+            w.t("segments.overall_mean"): [w.number(value, 2) for value in rows["overall_mean"]],
+            w.t("segments.axis_effect"): [w.number(value, 2) for value in rows["effect_size"]],
+        }
+    )
+    return Figure(finding=finding, chart=chart, alt=finding, table=table)
+
+
+def _telling(shown: pd.DataFrame, w: Words) -> str:
+    clear = shown[shown["effect"].abs() >= CLEAR].head(2)
+    if clear.empty:
+        return w.t("segments.finding_average")
+    parts = [
+        w.t("segments.more" if row["effect"] > 0 else "segments.less", feature=row["feature"])
+        for row in clear.to_dict("records")
+    ]
+    return w.t("word.and").join(parts)
+
+
+def choices(rows: pd.DataFrame, w: Words) -> Figure:
+    """Return how well each number of clusters separates the customers."""
+    chart = (
+        alt.Chart(rows)
+        .mark_line(point=alt.OverlayMarkDef(size=60), strokeWidth=2)
+        .encode(
+            x=alt.X("clusters:O", title=w.t("segments.axis_clusters"), axis=alt.Axis(labelAngle=0)),
+            y=alt.Y("silhouette:Q", title=w.t("segments.axis_silhouette"), scale=alt.Scale(zero=False)),
+        )
+    )
+    used = rows[rows["chosen"]]
+    mark = (
+        alt.Chart(used).mark_point(size=220, strokeWidth=2.5, color="#B4542C").encode(x="clusters:O", y="silhouette:Q")
+    )
+    finding = w.t("segments.finding_none_chosen")
+    if not used.empty:
+        row = used.iloc[0]
+        finding = w.t("segments.finding_chosen", n=row["clusters"], silhouette=w.number(row["silhouette"], 2))
+    table = pd.DataFrame(
+        {
+            w.t("segments.axis_clusters"): rows["clusters"],
+            w.t("segments.axis_silhouette"): [w.number(value, 3) for value in rows["silhouette"]],
+            w.t("segments.used"): [w.t("word.yes") if chosen else "" for chosen in rows["chosen"]],
+        }
+    )
+    return Figure(finding=finding, chart=(chart + mark).properties(height=220), alt=finding, table=table)
+
+
+def rfm(cells: pd.DataFrame, w: Words) -> Figure:
+    """Return customers by recency and frequency: the lower left has gone, the upper right is the core."""
+    total = cells["customers"].sum()
+    best = cells[(cells["recency_score"] == 5) & (cells["frequency_score"] == 5)]["customers"].sum()
+    asleep = cells[cells["recency_score"] == 1]["customers"].sum()
+    finding = w.t("segments.finding_rfm", core=w.share(best / total), asleep=w.share(asleep / total)) if total else ""
+    heat = _heat(
+        cells.assign(text=[w.number(count) for count in cells["customers"]]),
+        x=alt.X("recency_score:O", title=w.t("segments.axis_recency"), axis=alt.Axis(labelAngle=0)),
+        y=alt.Y("frequency_score:O", title=w.t("segments.axis_frequency"), sort="descending"),
+        title=w.t("word.customers"),
+        extra=[
+            alt.Tooltip("recency_score:O", title=w.t("segments.axis_recency")),
+            alt.Tooltip("frequency_score:O", title=w.t("segments.axis_frequency")),
+            alt.Tooltip("monetary_score:Q", title=w.t("segments.money_score"), format=".1f"),
+        ],
+    )
+    table = pd.DataFrame(
+        {
+            w.t("segments.axis_recency"): cells["recency_score"],
+            w.t("segments.axis_frequency"): cells["frequency_score"],
+            w.t("word.customers"): cells["customers"],
+            w.t("segments.money_score"): [w.number(value, 1) for value in cells["monetary_score"]],
+        }
+    )
+    return Figure(finding=finding, chart=heat.properties(height=300), alt=finding, table=table)
+
+
+def value_by_risk(cells: pd.DataFrame, w: Words) -> Figure:
+    """Return customers by value tier and risk tier."""
+    total = cells["customers"].sum()
+    precious = cells[cells["value_tier"].isin(["top", "high"]) & (cells["risk_tier"] == "high")]["customers"].sum()
+    finding = w.t(
+        "segments.finding_value_risk", n=w.number(precious), share=w.share(precious / total if total else None)
+    )
+    named = cells.assign(
+        value=[w.label("value_tier", tier) for tier in cells["value_tier"]],
+        risk=[w.label("risk_tier", tier) for tier in cells["risk_tier"]],
+        text=[w.number(count) for count in cells["customers"]],
+    )
+    heat = _heat(
+        named,
+        x=alt.X(
+            "risk:N",
+            sort=[w.label("risk_tier", tier) for tier in RISK],
+            title=w.t("segments.axis_risk"),
+            axis=alt.Axis(labelAngle=0),
+        ),
+        y=alt.Y("value:N", sort=[w.label("value_tier", tier) for tier in VALUE], title=w.t("segments.axis_value")),
+        title=w.t("word.customers"),
+        extra=[
+            alt.Tooltip("value:N", title=w.t("segments.axis_value")),
+            alt.Tooltip("risk:N", title=w.t("segments.axis_risk")),
+        ],
+    )
+    wide = named.pivot_table(index="value_tier", columns="risk_tier", values="customers", aggfunc="sum", fill_value=0)
+    wide = wide.reindex(index=[tier for tier in VALUE if tier in wide.index])
+    wide = wide[[tier for tier in RISK if tier in wide.columns]]
+    wide.columns = [w.label("risk_tier", tier) for tier in wide.columns]
+    wide.insert(0, w.t("segments.axis_value"), [w.label("value_tier", tier) for tier in wide.index])
+    table = wide.reset_index(drop=True)
+    return Figure(finding=finding, chart=heat.properties(height=height_of(5, 46)), alt=finding, table=table)
+
+
+def _heat(cells: pd.DataFrame, *, x: Any, y: Any, title: str, extra: list[Any]) -> Any:
+    most = float(cells["customers"].max()) if len(cells) else 1.0
+    base = alt.Chart(cells).encode(x=x, y=y)
+    squares = base.mark_rect(stroke="#FFFFFF", strokeWidth=2).encode(
+        color=alt.Color(
+            "customers:Q", title=title, scale=alt.Scale(domain=[0, most], range=list(SEQUENTIAL)), legend=None
+        ),
+        tooltip=[*extra, alt.Tooltip("customers:Q", title=title, format=",.0f")],
+    )
+    return squares + base.mark_text(fontSize=12).encode(text="text:N", color=text_colour("customers", most * 0.55))

@@ -1,0 +1,158 @@
+"""How the app speaks: its texts in English and Chinese, and how numbers, money and times are written.
+
+Undefined is an em dash, never a zero.
+"""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from functools import cache
+from importlib.resources import files
+from typing import Final, Literal
+
+import pandas as pd
+
+from engine.domain.errors import MartMissing, RunMissing, WaylineError
+from engine.domain.money import minor_digits
+
+Language = Literal["en", "zh"]
+LANGUAGES: Final[dict[Language, str]] = {"en": "English", "zh": "中文"}
+UNDEFINED: Final = "—"
+_MINUS: Final = "−"  # the sign that the axes of charts use too
+
+_UNITS: Final = ((86_400.0, "unit.days"), (3_600.0, "unit.hours"), (60.0, "unit.minutes"))
+
+
+@cache
+def catalogue() -> Mapping[str, tuple[str, str]]:
+    """Return every fixed text by its key: English and Chinese."""
+    sections = tomllib.loads((files("engine.ui") / "texts.toml").read_text(encoding="utf-8"))
+    return {
+        f"{name}.{key}": (texts[0], texts[1]) for name, section in sections.items() for key, texts in section.items()
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """One language, the base currency, and what the bank calls its own things.
+
+    `names` maps a kind (product, journey, experiment) to ids, each with its English and Chinese name.
+    """
+
+    language: Language = "en"
+    currency: str = "CNY"
+    names: Mapping[str, Mapping[str, tuple[str, str]]] = field(default_factory=dict)
+
+    def t(self, key: str, **values: object) -> str:
+        """Return a fixed text in the reader's language; raises KeyError for a key that the catalogue lacks."""
+        text = self.pick(*catalogue()[key])
+        return text.format(**values) if values else text
+
+    def pick(self, english: object, chinese: object) -> str:
+        """Return the text in the reader's language, or in the other one when it has none."""
+        first, second = (chinese, english) if self.language == "zh" else (english, chinese)
+        return str(second if is_undefined(first) or first == "" else first)
+
+    def name(self, kind: str, identifier: object) -> str:
+        """Return what the bank calls a product, journey or experiment; its id when it has no name for it."""
+        if is_undefined(identifier):
+            return UNDEFINED
+        named = self.names.get(kind, {}).get(str(identifier))
+        return self.pick(*named) if named else readable(str(identifier))
+
+    def label(self, kind: str, value: object) -> str:
+        """Return the word for a value of the vocabulary, such as a stage or a tier."""
+        if is_undefined(value):
+            return UNDEFINED
+        text = catalogue().get(f"{kind}.{value}")
+        return self.pick(*text) if text else readable(str(value))
+
+    def number(self, value: object, digits: int = 0) -> str:
+        """Write a number with thousands separators."""
+        if is_undefined(value):
+            return UNDEFINED
+        text = f"{abs(_float(value)):,.{digits}f}"
+        return (_MINUS if _float(value) < 0 and float(text.replace(",", "")) else "") + text
+
+    def share(self, value: object, digits: int = 1) -> str:
+        """Write a share of 1 as percent."""
+        return UNDEFINED if is_undefined(value) else f"{self.number(_float(value) * 100, digits)} %"
+
+    def points(self, value: object, digits: int = 1) -> str:
+        """Write a difference of two shares as percentage points, always with its sign."""
+        if is_undefined(value):
+            return UNDEFINED
+        sign = "+" if _float(value) > 0 else ""
+        return self.t("unit.points", value=sign + self.number(_float(value) * 100, digits))
+
+    def money(self, minor: object, digits: int = 0) -> str:
+        """Write minor units of the base currency as an amount of it."""
+        if is_undefined(minor):
+            return UNDEFINED
+        return f"{self.number(self.major(minor), digits)} {self.currency}"
+
+    def major(self, minor: object) -> float:
+        """Return minor units as units of the base currency."""
+        return _float(minor) / float(10 ** minor_digits(self.currency))
+
+    def duration(self, seconds: object) -> str:
+        """Write a length of time in the largest unit that leaves at least one whole."""
+        if is_undefined(seconds):
+            return UNDEFINED
+        length = _float(seconds)
+        for size, key in _UNITS:
+            if length >= size:
+                return self.t(key, value=self.number(length / size, 1))
+        return self.t("unit.seconds", value=self.number(length, 1 if length < 10 else 0))
+
+    def day(self, value: object) -> str:
+        """Write a date, or the UTC day of an instant."""
+        if is_undefined(value):
+            return UNDEFINED
+        moment = pd.Timestamp(value)  # type: ignore[arg-type]
+        return f"{moment:%Y-%m-%d}"
+
+    def instant(self, value: object) -> str:
+        """Write an instant to the minute; all of them are UTC."""
+        if is_undefined(value):
+            return UNDEFINED
+        return f"{pd.Timestamp(value):%Y-%m-%d %H:%M}"  # type: ignore[arg-type]
+
+    def sentence(self, fault: WaylineError) -> str:
+        """Say in the reader's language why there is nothing to show."""
+        if isinstance(fault, MartMissing):
+            return self.t("fault.mart_missing", reason=fault.reason)
+        if isinstance(fault, RunMissing):
+            return self.t("fault.run_missing", home=fault.home)
+        return self.t("fault.other", sentence=fault.sentence)
+
+
+def is_undefined(value: object) -> bool:
+    """Whether a value is missing: None, NaN, NaT or an infinity."""
+    if value is None or value is pd.NaT or value is pd.NA:
+        return True
+    return isinstance(value, float) and not math.isfinite(value)
+
+
+def readable(identifier: str) -> str:
+    """Return an id as words: `credit_card` reads `Credit card`."""
+    words = identifier.replace("_", " ").strip()
+    return words[:1].upper() + words[1:]
+
+
+def days_between(earlier: datetime, later: datetime) -> int:
+    """Return whole days from one instant to another."""
+    return (later.astimezone(UTC) - earlier.astimezone(UTC)).days
+
+
+def age_on(day: date, birth_date: date) -> int:
+    """Return completed years on a day."""
+    return day.year - birth_date.year - ((day.month, day.day) < (birth_date.month, birth_date.day))
+
+
+def _float(value: object) -> float:
+    return float(value)  # type: ignore[arg-type]

@@ -1,0 +1,102 @@
+"""What happened to one customer and what was decided for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import pandas as pd
+
+from engine.domain.curated import CURATED
+from engine.lake.engine import identifier
+from engine.lake.runs import Run
+from engine.lake.schema import naive_utc
+from engine.lake.workspace import Workspace
+from engine.workflows.view import reading
+
+TIMELINE_EVENTS: Final = 400
+"""Entries of one lane that a page can still draw and read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Customer:
+    """All that the run and the curated tables hold of one customer, without anything that names the person.
+
+    A table is None when the run or the workspace does not have it.
+    """
+
+    customer_id: str
+    record: Mapping[str, Any]
+    segment: Mapping[str, Any] | None
+    risk: Mapping[str, Any] | None
+    stages: pd.DataFrame | None
+    offers: pd.DataFrame | None
+    decisions: pd.DataFrame | None
+    timeline: pd.DataFrame
+
+
+def find(workspace: Workspace, run: Run, customer_id: str) -> Customer | None:
+    """Return one customer by the exact id, or None when the bank has none of that id."""
+    record = _curated_row(workspace, "customers", customer_id)
+    if record is None:
+        return None
+    return Customer(
+        customer_id=customer_id,
+        record=record,
+        segment=reading.only(run, "segments", customer_id),
+        risk=reading.only(run, "risk", customer_id),
+        stages=reading.rows_of(run, "journey_stages", customer_id),
+        offers=reading.rows_of(run, "recommendations", customer_id),
+        decisions=reading.rows_of(run, "decisions", customer_id),
+        timeline=timeline(workspace, customer_id, run.as_of),
+    )
+
+
+def some(run: Run, limit: int = 5) -> tuple[str, ...]:
+    """Return a few ids to begin with: customers who were made an offer, else any."""
+    mart = "recommendations" if run.has("recommendations") else "segments"
+    if not run.has(mart):
+        return ()
+    ids = run.read(mart, columns=["customer_id"], limit=limit * 3).column("customer_id").to_pylist()
+    return tuple(dict.fromkeys(ids))[:limit]
+
+
+# lane, curated table, its instant, what it was, a detail, an amount in minor units, its channel
+_LANES: Final = (
+    ("digital", "events", "occurred_at", "event_name", "product_id", "NULL", "channel"),
+    ("money", "transactions", "booked_at", "category", "currency", "amount_minor", "channel"),
+    ("service", "interactions", "occurred_at", "kind", "topic", "NULL", "channel"),
+    ("application", "applications", "applied_at", "product_id", "decision", "requested_minor", "channel"),
+    ("product", "holdings", "opened_at", "product_id", "NULL", "opening_minor", "NULL"),
+    ("contact", "offers_feedback", "occurred_at", "event", "product_id", "NULL", "channel"),
+)
+
+
+def timeline(workspace: Workspace, customer_id: str, as_of: datetime) -> pd.DataFrame:
+    """Return what happened to one customer up to the cut-off, the latest first, at most TIMELINE_EVENTS of each lane.
+
+    Free texts are left out: they may name a person.
+    """
+    present = [lane for lane in _LANES if workspace.curated(lane[1]).is_dir()]
+    if not present:
+        return pd.DataFrame(columns=["lane", "at", "what", "detail", "amount_minor", "channel"])
+    selects = [
+        f"""(SELECT '{lane}' AS lane, {time} AS at, {what} AS what, CAST({detail} AS VARCHAR) AS detail,
+             CAST({amount} AS BIGINT) AS amount_minor, CAST({channel} AS VARCHAR) AS channel
+             FROM {table} WHERE customer_id = $1 AND {time} <= $2 ORDER BY {time} DESC LIMIT {TIMELINE_EVENTS})"""
+        for lane, table, time, what, detail, amount, channel in present
+    ]
+    sources = {lane[1]: workspace.curated(lane[1]) for lane in present}
+    text = f"SELECT * FROM ({' UNION ALL '.join(selects)}) ORDER BY at DESC, lane, what"
+    return reading.sql(sources, text, (customer_id, naive_utc(as_of)))
+
+
+def _curated_row(workspace: Workspace, table: str, customer_id: str) -> Mapping[str, Any] | None:
+    if not workspace.curated(table).is_dir():
+        return None
+    shown = [column.name for column in CURATED[table] if not column.personal or column.name == "birth_date"]
+    text = f"SELECT {', '.join(map(identifier, shown))} FROM {table} WHERE customer_id = ?"
+    rows = reading.records(reading.sql({table: workspace.curated(table)}, text, (customer_id,)))
+    return rows[0] if rows else None

@@ -1,0 +1,63 @@
+"""What every page begins with: the workspace, its current run, and what the bank calls its own things."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from engine.config.bank import BankSettings
+from engine.config.load import load, read_defaults, read_toml
+from engine.features.table import FEATURES
+from engine.lake.runs import Run, latest_run
+from engine.lake.workspace import Workspace
+from engine.workflows.view import reading
+
+Names = Mapping[str, Mapping[str, tuple[str, str]]]
+
+
+def newest(home: Path) -> tuple[Workspace, Run]:
+    """Return the workspace at a path and its current run; raises RunMissing when there is none."""
+    workspace = Workspace(home.expanduser().resolve())
+    return workspace, latest_run(workspace)
+
+
+def base_currency(workspace: Workspace) -> str:
+    """Return the currency in which all amounts of a run are kept."""
+    return load(BankSettings, "bank", workspace.settings_file).base_currency
+
+
+def names(workspace: Workspace) -> Names:
+    """Return what the bank calls its products, journeys and experiments: kind -> id -> English and Chinese."""
+    products = {}
+    catalogue = workspace.curated("products")
+    if catalogue.is_dir():
+        rows = reading.sql({"products": catalogue}, "SELECT product_id, name_en, name_zh FROM products")
+        products = {row["product_id"]: (row["name_en"], row["name_zh"]) for row in reading.records(rows)}
+    return {
+        "product": products,
+        "journey": _named(workspace, "journeys", "journey"),
+        "experiment": _named(workspace, "experiments", "experiment_id"),
+    }
+
+
+def feature_meanings() -> dict[str, tuple[str, str]]:
+    """Return what each feature means, in English and Chinese."""
+    return {name: (feature.meaning, feature.meaning_zh) for name, feature in FEATURES.items()}
+
+
+def reloaded_at(workspace: Workspace, run: Run) -> datetime | None:
+    """Return when data were loaded after the run was made, which the run therefore does not know; else None."""
+    if not workspace.report_path.is_file():
+        return None
+    loaded = datetime.fromtimestamp(workspace.report_path.stat().st_mtime).astimezone()
+    return loaded if loaded > datetime.fromisoformat(run.manifest["finished_at"]) else None
+
+
+def _named(workspace: Workspace, section: str, key: str) -> dict[str, tuple[str, str]]:
+    """Read names alone, so that the page also opens on settings that another version wrote."""
+    listed = read_defaults(section)
+    if workspace.settings_file.is_file():
+        listed = {**listed, **read_toml(workspace.settings_file).get(section, {})}
+    entries = listed.get(section, [])
+    return {entry[key]: (entry.get("name_en", entry[key]), entry.get("name_zh", "")) for entry in entries}

@@ -1,0 +1,57 @@
+"""How the pages read: SQL over the few tables that a question needs, each time on a connection of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from engine.lake.engine import DuckDBEngine
+from engine.lake.runs import Run
+
+
+def sql(sources: Mapping[str, Path], text: str, parameters: Sequence[object] = ()) -> pd.DataFrame:
+    """Return the rows of SQL text over Parquet files or folders, each under its name."""
+    with DuckDBEngine(memory_limit="1GB") as engine:
+        for name, folder in sources.items():
+            engine.attach(name, folder)
+        frame: pd.DataFrame = engine.query(text, parameters).to_pandas()
+        return frame
+
+
+def marts(run: Run, text: str, *marts: str, parameters: Sequence[object] = ()) -> pd.DataFrame:
+    """Return the rows of SQL text over tables of the run; raises MartMissing when one of them is not there."""
+    return sql({mart: run.require(mart) for mart in marts}, text, parameters)
+
+
+def table(run: Run, mart: str, where: Mapping[str, Any] | None = None) -> pd.DataFrame:
+    """Return a small table of the run, or the rows of it that match; raises MartMissing when it is not there."""
+    frame: pd.DataFrame = run.read(mart, where=where).to_pandas()
+    return frame
+
+
+def count(run: Run, mart: str, expression: str, parameters: Sequence[object] = ()) -> int | None:
+    """Return one whole number counted over a table of the run; None when the run does not have it."""
+    if not run.has(mart):
+        return None
+    return int(marts(run, f"SELECT {expression} AS n FROM {mart}", mart, parameters=parameters)["n"].iloc[0])
+
+
+def rows_of(run: Run, mart: str, customer_id: str) -> pd.DataFrame | None:
+    """Return the rows of one customer; None when the run does not have the table."""
+    return table(run, mart, {"customer_id": customer_id}) if run.has(mart) else None
+
+
+def only(run: Run, mart: str, customer_id: str) -> Mapping[str, Any] | None:
+    """Return the one row of a customer; None when there is none, or no such table."""
+    if not run.has(mart):
+        return None
+    rows = run.read(mart, where={"customer_id": customer_id}).to_pylist()
+    return rows[0] if rows else None
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a small table as mappings from column to value."""
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]

@@ -1,0 +1,61 @@
+"""What is offered to whom, and what was held back."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from engine.lake.runs import Run
+from engine.workflows.view import reading
+
+
+def gates(run: Run) -> pd.DataFrame:
+    """Return every gate with what it refused, in the order of its bit."""
+    return reading.table(run, "gates")
+
+
+def considered(run: Run) -> tuple[int, int, int]:
+    """Return pairs of customer and product considered, those no gate refused, and those offered."""
+    rows = reading.marts(
+        run,
+        "SELECT count(*) AS pairs, count(*) FILTER (refused_mask = 0) AS passed, count(rank) AS offered FROM decisions",
+        "decisions",
+    )
+    return int(rows["pairs"].iloc[0]), int(rows["passed"].iloc[0]), int(rows["offered"].iloc[0])
+
+
+def offers(run: Run) -> pd.DataFrame:
+    """Return offers by product and channel with their expected value and mean propensity."""
+    return reading.marts(
+        run,
+        """SELECT product_id, channel, count(*) AS offers, count(*) FILTER (rank = 1) AS first_offers,
+                  CAST(sum(expected_value_minor) AS BIGINT) AS expected_value_minor, avg(propensity) AS propensity
+           FROM recommendations GROUP BY ALL ORDER BY product_id, channel""",
+        "recommendations",
+    )
+
+
+def refused_by(run: Run, bit: int, limit: int = 25, offset: int = 0) -> tuple[int, pd.DataFrame]:
+    """Return how many customers a gate refused something, and one page of them with the products it cost them."""
+    mask = 1 << bit
+    total = reading.count(run, "decisions", "count(DISTINCT customer_id) FILTER ((refused_mask & ?) <> 0)", (mask,))
+    page = reading.marts(
+        run,
+        f"""SELECT customer_id, count(*) AS products, count(*) FILTER (refused_mask = $1) AS only_by_this
+            FROM decisions WHERE (refused_mask & $1) <> 0 GROUP BY customer_id
+            ORDER BY only_by_this DESC, customer_id LIMIT {limit:d} OFFSET {offset:d}""",
+        "decisions",
+        parameters=(mask,),
+    )
+    return total or 0, page
+
+
+def models(run: Run) -> pd.DataFrame:
+    """Return the race of the ranking models, the chosen one first."""
+    rows = reading.table(run, "recommendation_models")
+    return rows.sort_values(["chosen", "map_at_7", "model"], ascending=[False, False, True], ignore_index=True)
+
+
+def product_rules(run: Run) -> pd.DataFrame:
+    """Return the pair rules, the strongest lift first."""
+    rows = reading.table(run, "product_rules")
+    return rows.sort_values(["lift", "has_product_id", "takes_product_id"], ascending=[False, True, True])

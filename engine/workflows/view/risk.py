@@ -1,0 +1,44 @@
+"""How risky the customers are and how well the scorecard knows it."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from engine.lake.runs import Run
+from engine.workflows.view import reading
+
+
+def tiers(run: Run) -> pd.DataFrame:
+    """Return customers, mean default probability, exposure and expected loss by risk tier."""
+    return reading.marts(
+        run,
+        """SELECT risk_tier, count(*) AS customers, avg(default_probability) AS default_probability,
+                  CAST(sum(exposure_minor) AS BIGINT) AS exposure_minor,
+                  CAST(sum(expected_loss_minor) AS BIGINT) AS expected_loss_minor
+           FROM risk GROUP BY ALL ORDER BY ALL""",
+        "risk",
+    )
+
+
+def scores(run: Run, width: int = 10) -> pd.DataFrame:
+    """Return customers by band of scorecard points and tier; bands are `width` points wide."""
+    return reading.marts(
+        run,
+        f"""SELECT CAST(floor(score / {width:d}) * {width:d} AS INTEGER) AS score_from, risk_tier, count(*) AS customers
+            FROM risk WHERE score IS NOT NULL GROUP BY ALL ORDER BY ALL""",
+        "risk",
+    )
+
+
+def scorecard(run: Run) -> pd.DataFrame:
+    """Return the scorecard, its strongest characteristic first."""
+    rows = reading.table(run, "risk_scorecard")
+    rows["strength"] = rows.groupby("characteristic")["information_value"].transform("sum")
+    return rows.sort_values(
+        ["strength", "characteristic", "bin_index"], ascending=[False, True, True], ignore_index=True
+    )
+
+
+def validation(run: Run) -> pd.DataFrame:
+    """Return how the scorecard did on the sample it was made from and on the later one."""
+    return reading.table(run, "risk_validation")

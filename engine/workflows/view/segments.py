@@ -1,0 +1,46 @@
+"""Which groups of customers there are."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from engine.lake.runs import Run
+from engine.workflows.view import reading
+
+
+def clusters(run: Run) -> pd.DataFrame:
+    """Return the profile of every behavioural cluster, the largest first and its most telling features first."""
+    rows = reading.table(run, "segment_profiles")
+    rows["strength"] = rows["effect_size"].abs()
+    ordered = rows.sort_values(
+        ["customers", "cluster_id", "strength", "feature"], ascending=[False, True, False, True], ignore_index=True
+    )
+    return ordered.drop(columns="strength")
+
+
+def cluster_choices(run: Run) -> pd.DataFrame:
+    """Return how many clusters were tried and how well each separated."""
+    return reading.table(run, "segment_choices")
+
+
+def rfm_cells(run: Run) -> pd.DataFrame:
+    """Return customers by recency and frequency score, with the mean money score of each cell."""
+    return reading.marts(
+        run,
+        """SELECT recency_score, frequency_score, count(*) AS customers, avg(monetary_score) AS monetary_score
+           FROM segments WHERE recency_score IS NOT NULL AND frequency_score IS NOT NULL
+           GROUP BY ALL ORDER BY ALL""",
+        "segments",
+    )
+
+
+def value_by_risk(run: Run) -> pd.DataFrame:
+    """Return customers by value tier and risk tier; raises MartMissing when either is not there."""
+    return reading.marts(
+        run,
+        """SELECT coalesce(value_tier, 'none') AS value_tier, coalesce(risk_tier, 'unknown') AS risk_tier,
+                  count(*) AS customers
+           FROM segments LEFT JOIN risk USING (customer_id) GROUP BY ALL ORDER BY ALL""",
+        "segments",
+        "risk",
+    )

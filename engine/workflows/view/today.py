@@ -1,0 +1,143 @@
+"""What needs somebody today."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import pandas as pd
+
+from engine.lake.runs import Run
+from engine.lake.workspace import Workspace
+from engine.workflows.view import data, reading
+
+RISK_GATES: Final = ("risk", "affordability")
+"""A gate whose name begins with one of these guards the bank's money, not the customer's wish."""
+VALUE_GATE: Final = "negative_value"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Headline:
+    """The counts of the first page; None where the run has no such table."""
+
+    customers: int | None
+    active: int | None
+    with_offer: int | None
+    held_by_risk: int | None
+    experiments: int | None
+    experiments_flagged: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attention:
+    """One thing that needs somebody: its kind, how many it concerns, and the page and filters that show it."""
+
+    kind: str
+    count: int
+    page: str
+    filters: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def headline(run: Run) -> Headline:
+    """Return the counts of the first page."""
+    flagged = _flagged(run)
+    return Headline(
+        customers=reading.count(run, "segments", "count(*)"),
+        active=reading.count(run, "segments", "count(recency_score)"),
+        with_offer=reading.count(run, "recommendations", "count(DISTINCT customer_id)"),
+        held_by_risk=_held_by_risk(run),
+        experiments=reading.count(run, "experiment_results", "count(DISTINCT experiment_id)"),
+        experiments_flagged=len(flagged) if run.has("experiment_health") else None,
+    )
+
+
+def attention(workspace: Workspace, run: Run) -> tuple[Attention, ...]:
+    """Return what needs somebody today: broken experiments, stalled journeys, risk, refused rows, skipped stages."""
+    found = [*_experiments_to_check(run), *_stalled_journeys(run), *_risk_to_review(run)]
+    return (*found, *_data_to_mend(workspace), *_stages_skipped(run))
+
+
+def _experiments_to_check(run: Run) -> list[Attention]:
+    flagged = _flagged(run)
+    return [
+        Attention(
+            kind=f"experiment_{row['status']}",
+            count=int(row["checks"]),
+            page="experiments",
+            filters={"e_id": row["experiment_id"]},
+            facts={"experiment": row["experiment_id"]},
+        )
+        for row in reading.records(flagged)
+    ]
+
+
+def _flagged(run: Run) -> pd.DataFrame:
+    if not run.has("experiment_health"):
+        return pd.DataFrame(columns=["experiment_id", "status", "checks"])
+    return reading.marts(
+        run,
+        """SELECT experiment_id, CASE WHEN bool_or(status = 'stop') THEN 'stop' ELSE 'warning' END AS status,
+                  count(*) AS checks
+           FROM experiment_health WHERE status <> 'ok' GROUP BY experiment_id ORDER BY status, experiment_id""",
+        "experiment_health",
+    )
+
+
+def _stalled_journeys(run: Run) -> list[Attention]:
+    if not run.has("journey_funnels"):
+        return []
+    worst = reading.marts(
+        run,
+        """SELECT journey, step_index, step, dropped, customers, in_progress FROM journey_funnels
+           WHERE breakdown = 'all' AND dropped > 0
+           QUALIFY row_number() OVER (PARTITION BY journey ORDER BY dropped DESC, step_index) = 1
+           ORDER BY dropped DESC, journey""",
+        "journey_funnels",
+    )
+    return [
+        Attention(
+            kind="journey_drop",
+            count=int(row["dropped"]),
+            page="journeys",
+            filters={"j_id": row["journey"], "j_step": str(int(row["step_index"])), "j_outcome": "dropped"},
+            facts={"journey": row["journey"], "step": row["step"], "share": row["dropped"] / row["customers"]},
+        )
+        for row in reading.records(worst)
+    ]
+
+
+def _risk_to_review(run: Run) -> list[Attention]:
+    held = _held_by_risk(run)
+    return [Attention(kind="risk_held", count=held, page="recommendations")] if held else []
+
+
+def _data_to_mend(workspace: Workspace) -> list[Attention]:
+    refused = int(data.intake_tables(workspace)["quarantined"].sum())
+    return [Attention(kind="quarantined", count=refused, page="data")] if refused else []
+
+
+def _stages_skipped(run: Run) -> list[Attention]:
+    return [
+        Attention(kind="skipped", count=1, page="data", facts={"stage": stage["stage"], "reason": stage["reason"]})
+        for stage in run.manifest["stages"]
+        if stage["status"] == "skipped"
+    ]
+
+
+def _held_by_risk(run: Run) -> int | None:
+    """Count customers who lose at least one product to risk gates, and to nothing that has another cause.
+
+    The value gate does not count as another cause: the loss expected of a risky customer is part of the value.
+    """
+    if not (run.has("decisions") and run.has("gates")):
+        return None
+    bits = {gate["gate"]: 1 << gate["bit"] for gate in run.read("gates", columns=["bit", "gate"]).to_pylist()}
+    risk = sum(bit for gate, bit in bits.items() if gate.startswith(RISK_GATES))
+    other = sum(bits.values()) - risk - bits.get(VALUE_GATE, 0)
+    return reading.count(
+        run,
+        "decisions",
+        f"count(DISTINCT customer_id) FILTER ((refused_mask & {risk:d}) <> 0 AND (refused_mask & {other:d}) = 0)",
+    )

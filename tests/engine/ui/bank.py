@@ -1,0 +1,404 @@
+"""A bank of two hundred customers with a finished run, made by hand for the pages: no part of the engine computes it.
+
+Every table keeps its contract. The counts of the funnel are taken from the stages, so that a bar and the list behind it
+can be compared.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from engine.config.load import read_defaults
+from engine.domain.curated import CURATED
+from engine.domain.marts import MARTS
+from engine.domain.schema import Table
+from engine.lake.runs import Run, RunBuilder
+from engine.lake.schema import arrow_schema
+from engine.lake.workspace import Workspace
+
+AS_OF = datetime(2026, 6, 30, 16, tzinfo=UTC)
+NOW = AS_OF.replace(tzinfo=None)
+CUSTOMERS = 200
+STAGES = {
+    "segments": ("segments", "segment_profiles", "segment_choices"),
+    "risk": ("risk", "risk_scorecard", "risk_validation"),
+    "journeys": ("journey_stages", "journey_funnels"),
+    "recommendations": ("recommendations", "decisions", "gates", "recommendation_models", "product_rules"),
+    "experiments": ("experiment_results", "experiment_health"),
+}
+CLUSTERS = (("Everyday savers", "日常储蓄"), ("Card travellers", "出行刷卡"), ("Quiet depositors", "安静存款"))
+TIERS = ("low", "medium", "high", "unknown")
+GATES = (
+    ("consent", "NO_CONSENT", "No contact channel with a valid consent.", "没有有效的营销授权。"),
+    ("already_held", "ALREADY_HELD", "The customer holds it already.", "客户已持有该产品。"),
+    ("risk_tier", "RISK_TIER_TOO_HIGH", "The risk tier is above what credit allows.", "风险等级过高。"),
+    ("affordability", "NOT_AFFORDABLE", "Instalments would take too large a share.", "还款额占收入比例过高。"),
+)
+
+Rows = list[dict[str, Any]]
+
+
+def make(home: Path, skip: Sequence[str] = ()) -> Run:
+    """Make the workspace and its run; the stages in `skip` are recorded as skipped, with a reason."""
+    workspace = Workspace(home)
+    _curate(workspace)
+    builder = RunBuilder(workspace, "20260630T160000Z-0123456789", AS_OF, {"seed": 1})
+    tables = marts()
+    for stage, names in STAGES.items():
+        if stage in skip:
+            builder.skip(stage, names, "there are no outcomes to learn from.")
+            continue
+        with builder.stage(stage):
+            for name in names:
+                builder.write_rows(name, as_table(MARTS[name], tables[name]))
+    return builder.publish()
+
+
+def as_table(contract: Table, rows: Rows) -> pa.Table:
+    """Return rows in the contract's columns, those not named empty, sorted by the key."""
+    schema = arrow_schema(contract)
+    full = [{name: row.get(name) for name in schema.names} for row in rows]
+    return pa.Table.from_pylist(full, schema).sort_by([(name, "ascending") for name in contract.key])
+
+
+def marts() -> dict[str, Rows]:
+    """Return the rows of every mart, drawn from one seed."""
+    draw = np.random.default_rng(7)
+    ids = [f"C{number:05d}" for number in range(1, CUSTOMERS + 1)]
+    made: dict[str, Rows] = {**_segments(ids, draw), **_risk(ids, draw)}
+    made |= _journeys(ids, made, draw)
+    made |= _recommendations(ids, made, draw)
+    return made | _experiments()
+
+
+def _segments(ids: list[str], draw: np.random.Generator) -> dict[str, Rows]:
+    segments = []
+    for customer in ids:
+        recency, frequency, money = (int(score) for score in draw.integers(1, 6, 3))
+        cluster = int(draw.integers(0, 3)) if draw.random() > 0.05 else None
+        segments.append(
+            {
+                "customer_id": customer,
+                "recency_score": recency if cluster is not None else None,
+                "frequency_score": frequency,
+                "monetary_score": money,
+                "rfm_cell": f"{recency}-{frequency}-{money}",
+                "value_tier": ("none", "low", "middle", "high", "top")[money - 1],
+                "cluster_id": cluster,
+                "cluster_name": None if cluster is None else CLUSTERS[cluster][0],
+                "cluster_name_zh": None if cluster is None else CLUSTERS[cluster][1],
+            }
+        )
+    features = ("card_spend_90d", "login_days_30d", "balance_average_90d", "transactions_90d", "products_held")
+    profiles = [
+        {
+            "cluster_id": cluster,
+            "cluster_name": english,
+            "cluster_name_zh": chinese,
+            "customers": sum(row["cluster_id"] == cluster for row in segments),
+            "feature": feature,
+            "mean": float(10 + cluster * place),
+            "overall_mean": 12.0,
+            "effect_size": float(draw.normal(0, 0.8)),
+        }
+        for cluster, (english, chinese) in enumerate(CLUSTERS)
+        for place, feature in enumerate(features)
+    ]
+    choices = [{"clusters": k, "silhouette": 0.2 + 0.02 * (k == 3), "chosen": k == 3} for k in range(2, 7)]
+    return {"segments": segments, "segment_profiles": profiles, "segment_choices": choices}
+
+
+def _risk(ids: list[str], draw: np.random.Generator) -> dict[str, Rows]:
+    risk = []
+    for customer in ids:
+        score = int(draw.normal(600, 50))
+        tier = "high" if score < 560 else "medium" if score < 610 else "low"
+        if draw.random() < 0.06:
+            risk.append({"customer_id": customer, "risk_tier": "unknown", "signal_missing_share": 1.0})
+            continue
+        probability = float(1 / (1 + np.exp((score - 480) / 25)))
+        risk.append(
+            {
+                "customer_id": customer,
+                "score": score,
+                "default_probability": probability,
+                "risk_tier": tier,
+                "exposure_minor": 4_000_000,
+                "expected_loss_minor": int(4_000_000 * probability * 0.6),
+                "reason_1": "utilisation_rate",
+                "reason_2": "inquiries_6m",
+                "signal_at": NOW - timedelta(days=12),
+                "signal_missing_share": 0.0,
+            }
+        )
+    card = [
+        {
+            "characteristic": name,
+            "bin_index": place,
+            "bin": text,
+            "points": 20 + 15 * place,
+            "weight_of_evidence": -0.6 + 0.5 * place,
+            "information_value": value,
+            "goods": 300,
+            "bads": 40 - 10 * place,
+            "bad_rate": (40 - 10 * place) / (340 - 10 * place),
+        }
+        for name, value in (("utilisation_rate", 0.2), ("delinquencies_12m", 0.1), ("oldest_line_months", 0.04))
+        for place, text in enumerate(("below 0.3", "0.3 to 0.8", "above 0.8"))
+    ]
+    validation = [
+        {"sample": sample, "measure": measure, "value": value, "lower": value - 0.04, "upper": value + 0.04}
+        | {"rows": 900, "bads": 61}
+        for sample, shift in (("train", 0.02), ("out_of_time", 0.0))
+        for measure, value in (("auc", 0.74 + shift), ("ks", 0.36 + shift), ("gini", 0.48 + 2 * shift), ("brier", 0.06))
+    ]
+    return {"risk": risk, "risk_scorecard": card, "risk_validation": validation}
+
+
+def _journeys(ids: list[str], made: dict[str, Rows], draw: np.random.Generator) -> dict[str, Rows]:
+    stages: Rows = []
+    for journey in read_defaults("journeys")["journeys"]:
+        steps = journey["steps"]
+        for customer in ids:
+            if draw.random() > 0.8:
+                continue
+            depth = min(len(steps), int(draw.geometric(0.35)))
+            reached = NOW - timedelta(hours=int(draw.integers(1, 2_000)))
+            status = "converted" if depth == len(steps) else "dropped" if draw.random() < 0.8 else "in_progress"
+            stages.append(
+                {
+                    "journey": journey["journey"],
+                    "customer_id": customer,
+                    "stage": steps[depth - 1]["stage"],
+                    "reached_step": depth,
+                    "step": steps[depth - 1]["step"],
+                    "next_step": steps[depth]["step"] if depth < len(steps) else None,
+                    "entered_at": reached - timedelta(hours=5 * depth),
+                    "channel": ("web", "app", "branch")[int(draw.integers(0, 3))],
+                    "stage_since": reached,
+                    "status": status,
+                }
+            )
+    return {"journey_stages": stages, "journey_funnels": _funnels(stages, made)}
+
+
+def _funnels(stages: Rows, made: dict[str, Rows]) -> Rows:
+    values = {row["customer_id"]: row["value_tier"] for row in made["segments"]}
+    tiers = {row["customer_id"]: row["risk_tier"] for row in made["risk"]}
+    names = {row["customer_id"]: row["cluster_name"] or "unknown" for row in made["segments"]}
+    groups = {
+        "all": lambda row: "all",
+        "cluster": lambda row: names[row["customer_id"]],
+        "value_tier": lambda row: values[row["customer_id"]],
+        "risk_tier": lambda row: tiers[row["customer_id"]],
+        "channel": lambda row: row["channel"],
+    }
+    rows: Rows = []
+    for journey in read_defaults("journeys")["journeys"]:
+        entered = [row for row in stages if row["journey"] == journey["journey"]]
+        for breakdown, group_of in groups.items():
+            for group in sorted({group_of(row) for row in entered}):
+                mine = [row for row in entered if group_of(row) == group]
+                rows += _steps(journey, breakdown, group, mine)
+    return rows
+
+
+def _steps(journey: dict[str, Any], breakdown: str, group: str, mine: Rows) -> Rows:
+    counts = [sum(row["reached_step"] >= level for row in mine) for level in range(1, len(journey["steps"]) + 1)]
+    rows = []
+    for place, step in enumerate(journey["steps"]):
+        here = [row["status"] for row in mine if row["reached_step"] == place + 1]
+        dropped, waiting = here.count("dropped"), here.count("in_progress")
+        rows.append(
+            {
+                "journey": journey["journey"],
+                "breakdown": breakdown,
+                "group": group,
+                "step_index": place + 1,
+                "step": step["step"],
+                "stage": step["stage"],
+                "customers": counts[place],
+                "continued": counts[place] - dropped - waiting,
+                "dropped": dropped,
+                "in_progress": waiting,
+                "rate_from_first": counts[place] / counts[0] if counts[0] else None,
+                "rate_from_previous": counts[place] / counts[place - 1] if place and counts[place - 1] else None,
+                "median_seconds_from_previous": 3_600.0 * (place + 1) if place else None,
+            }
+        )
+    return rows
+
+
+def _recommendations(ids: list[str], made: dict[str, Rows], draw: np.random.Generator) -> dict[str, Rows]:
+    products = [product["product_id"] for product in read_defaults("products")["products"]][:8]
+    risky = {row["customer_id"] for row in made["risk"] if row["risk_tier"] in ("high", "unknown")}
+    decisions: Rows = []
+    offers: Rows = []
+    for customer in ids:
+        silent = draw.random() < 0.15
+        open_to = []
+        for place, product in enumerate(products):
+            mask = (1 if silent else 0) | (2 if draw.random() < 0.3 else 0)
+            mask |= 4 if place > 4 and customer in risky else 0
+            mask |= 8 if place > 4 and draw.random() < 0.1 else 0
+            decisions.append(
+                {
+                    "customer_id": customer,
+                    "product_id": product,
+                    "propensity": float(draw.uniform(0.001, 0.2)),
+                    "expected_value_minor": int(draw.integers(100, 90_000)),
+                    "refused_mask": mask,
+                }
+            )
+            if mask == 0:
+                open_to.append(decisions[-1])
+        for rank, decision in enumerate(sorted(open_to, key=lambda one: -one["expected_value_minor"])[:3], start=1):
+            decision["rank"] = rank
+            offers.append(
+                decision
+                | {
+                    "decision_id": f"D{customer[1:]}{rank}",
+                    "channel": ("email", "sms", "push")[int(draw.integers(0, 3))],
+                    "expected_loss_minor": 0,
+                    "track": "standard",
+                    "reason_1": "Salary comes in every month",
+                    "reason_1_zh": "每月有工资入账",
+                }
+            )
+    gates = [
+        {"bit": bit, "gate": gate, "reason_code": code, "text_en": english, "text_zh": chinese}
+        | {
+            "refused_pairs": sum(row["refused_mask"] >> bit & 1 for row in decisions),
+            "refused_only_by_this": sum(row["refused_mask"] == 1 << bit for row in decisions),
+            "customers": len({row["customer_id"] for row in decisions if row["refused_mask"] >> bit & 1}),
+        }
+        for bit, (gate, code, english, chinese) in enumerate(GATES)
+    ]
+    models = [
+        {"model": "logistic", "map_at_7": 0.41, "hit_rate_at_3": 0.6, "coverage": 0.9, "calibration_error": 0.01}
+        | {"customers": 120, "chosen": True},
+        {"model": "popularity", "map_at_7": 0.31, "hit_rate_at_3": 0.5, "coverage": 0.1, "customers": 120}
+        | {"chosen": False},
+        {"model": "als", "chosen": False, "note": "too few products for its factors"},
+    ]
+    rules = [
+        {"has_product_id": "mortgage", "takes_product_id": "home_insurance", "customers": 31, "support": 0.15}
+        | {"confidence": 0.6, "lift": 3.1}
+    ]
+    return {
+        "decisions": decisions,
+        "recommendations": offers,
+        "gates": gates,
+        "recommendation_models": models,
+        "product_rules": rules,
+    }
+
+
+def _experiments() -> dict[str, Rows]:
+    good = {"variant_units": 4_980, "control_units": 5_020, "metric_kind": "proportion"}
+    results = [
+        {"experiment_id": "card_onboarding", "metric": "card_activation", "role": "goal", "variant": "checklist"}
+        | {"control": "control", "variant_mean": 0.46, "control_mean": 0.41, "difference": 0.05, "lower": 0.03}
+        | {"upper": 0.07, "p_value": 0.0001, "relative_difference": 0.122, "relative_lower": 0.07}
+        | {"relative_upper": 0.17, "verdict": "better"}
+        | good,
+        {"experiment_id": "card_onboarding", "metric": "complaint", "role": "guardrail", "variant": "checklist"}
+        | {"control": "control", "variant_mean": 0.021, "control_mean": 0.02, "difference": 0.001, "lower": -0.004}
+        | {"upper": 0.006, "p_value": 0.7, "relative_difference": 0.05, "relative_lower": -0.2}
+        | {"relative_upper": 0.3, "verdict": "no_difference_shown"}
+        | good,
+        {"experiment_id": "loan_reminder", "metric": "application_submitted", "role": "goal", "variant": "reminder"}
+        | {"control": "none", "verdict": "withheld", "withheld_reason": "planned 50:50, observed 5 412:4 603."}
+        | good,
+    ]
+    health = [
+        {"experiment_id": "card_onboarding", "check": "sample_ratio", "status": "ok", "p_value": 0.68}
+        | {"statistic": 0.16, "detail": "planned 50:50, observed 5 020:4 980."},
+        {"experiment_id": "loan_reminder", "check": "sample_ratio", "status": "stop", "p_value": 6e-16}
+        | {"statistic": 65.4, "detail": "planned 50:50, observed 5 412:4 603."},
+        {"experiment_id": "loan_reminder", "check": "several_variants", "status": "ok", "detail": "nobody saw both."},
+    ]
+    return {"experiment_results": results, "experiment_health": health}
+
+
+def _curate(workspace: Workspace) -> None:
+    draw = np.random.default_rng(11)
+    customers = [
+        {
+            "customer_id": f"C{number:05d}",
+            "full_name": f"Person Secret{number}",
+            "birth_date": date(1950 + number % 50, 5, 17),
+            "joined_at": NOW - timedelta(days=900 + number),
+            "kyc_status": "verified",
+        }
+        for number in range(1, CUSTOMERS + 1)
+    ]
+    _put(workspace, "customers", customers)
+    _put(workspace, "products", read_defaults("products")["products"])
+    _put(workspace, "transactions", _transactions(draw), month="2026-06")
+    _put(workspace, "events", _events(draw), month="2026-06")
+    calls = [{"interaction_id": "I1", "customer_id": "C00001", "occurred_at": NOW - timedelta(days=3)}]
+    _put(workspace, "interactions", [calls[0] | {"kind": "complaint", "topic": "fees", "text": "Secret words"}])
+    workspace.report_path.write_text(json.dumps(_report()), encoding="utf-8")
+
+
+def _transactions(draw: np.random.Generator) -> Rows:
+    return [
+        {
+            "transaction_id": f"T{number}",
+            "customer_id": f"C{1 + number % CUSTOMERS:05d}",
+            "booked_at": NOW - timedelta(hours=int(draw.integers(0, 600))),
+            "amount_minor": int(draw.integers(-90_000, 90_000)),
+            "currency": "CNY",
+            "category": ("salary", "groceries", "rent")[number % 3],
+            "channel": "card",
+        }
+        for number in range(2_000)
+    ]
+
+
+def _events(draw: np.random.Generator) -> Rows:
+    rows = [
+        {
+            "event_id": f"E{number}",
+            "customer_id": f"C{1 + number % CUSTOMERS:05d}",
+            "occurred_at": NOW - timedelta(hours=int(draw.integers(0, 600))),
+            "event_name": ("login", "product_viewed", "calculator_used")[number % 3],
+            "channel": "app",
+            "product_id": "mortgage",
+        }
+        for number in range(2_000)
+    ]
+    late = {
+        "event_id": "late",
+        "customer_id": "C00001",
+        "occurred_at": NOW + timedelta(hours=1),
+        "event_name": "future",
+    }
+    return [*rows, late]
+
+
+def _put(workspace: Workspace, name: str, rows: Rows, month: str | None = None) -> None:
+    folder = workspace.curated(name) / f"month={month}" if month else workspace.curated(name)
+    folder.mkdir(parents=True)
+    pq.write_table(as_table(CURATED[name], rows), folder / "part-00000.parquet")
+
+
+def _report() -> dict[str, Any]:
+    fault = {"code": "duplicate_row", "column": "transaction_id", "expected": "each row once", "rows": 7}
+    repair = {"rule": "trim_space", "column": "category", "effect": "changed", "rows": 12}
+    return {
+        "tables": [
+            {"table": "customers", "read": 200, "kept": 200, "quarantined": 0, "faults": [], "repairs": []},
+            {"table": "transactions", "read": 2_007, "kept": 2_000, "quarantined": 7}
+            | {"faults": [fault], "repairs": [repair]},
+        ]
+    }
