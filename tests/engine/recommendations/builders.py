@@ -53,7 +53,7 @@ def bank(customers: int, seed: int = 7) -> tuple[Inputs, Inputs, Inputs, pa.Tabl
     savings = random.lognormal(11, 2, customers)
     made = []
     for windows in (2, 1, 0):
-        made.append(_inputs(ids, product_ids, opened, savings, AS_OF - windows * HORIZON, random))
+        made.append(_inputs(ids, product_ids, opened, savings=savings, as_of=AS_OF - windows * HORIZON, random=random))
         _open_some(opened, product_ids, savings, AS_OF - windows * HORIZON, random)
     earlier, past, now = made
     return now, past, earlier, _risk(ids, random)
@@ -68,7 +68,9 @@ def _open_some(opened: Any, product_ids: list[str], savings: Any, since: datetim
     opened[new] = np.datetime64(since.replace(tzinfo=None) + timedelta(days=30), "us")
 
 
-def _inputs(ids: pa.Array, product_ids: list[str], opened: Any, savings: Any, as_of: datetime, random: Any) -> Inputs:
+def _inputs(
+    ids: pa.Array, product_ids: list[str], opened: Any, *, savings: Any, as_of: datetime, random: Any
+) -> Inputs:
     rows, places = np.nonzero(~np.isnat(opened))
     holdings = {
         "customer_id": ids.take(pa.array(rows)),

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from engine.domain.errors import NotEnoughData
+from engine.recommendations.bundle import Bundle
+from engine.recommendations.decide import contact_channels, decide, rank_offers, tracks
+from engine.recommendations.gates import GATES
+from engine.recommendations.inputs import Inputs
+from engine.recommendations.recommend import Prepared, recommend, replay
+from tests.engine.recommendations import builders
+
+MEANINGS = {"savings": ("savings", "储蓄"), "visits": ("visits to branches", "网点到访")}
+
+
+def _prepare(seed: int = 1, customers: int = 6000) -> Prepared:
+    now, past, earlier, risk = builders.bank(customers)
+    return recommend(
+        now=now,
+        past=past,
+        earlier=earlier,
+        risk=risk,
+        products=builders.products(),
+        settings=builders.settings({"block_customers": 1000}),
+        seed=seed,
+        meanings=MEANINGS,
+    )
+
+
+prepared = cache(_prepare)
+
+
+def test_logistic_wins_where_openings_follow_from_what_customers_have() -> None:
+    models = {row["model"]: row for row in prepared().models.to_pylist()}
+    assert models["logistic"]["chosen"]
+    assert models["logistic"]["map_at_7"] > models["popularity"]["map_at_7"]
+    assert sum(row["chosen"] for row in models.values()) == 1
+
+
+def test_offers_and_decisions_come_in_the_order_of_their_keys_over_all_blocks() -> None:
+    blocks = list(prepared().blocks())
+    assert len(blocks) == 6
+    offers = pa.concat_tables([block.recommendations for block in blocks])
+    decisions = pa.concat_tables([block.decisions for block in blocks])
+    for rows, key in ((offers, ("customer_id", "rank")), (decisions, ("customer_id", "product_id"))):
+        found = list(zip(*(rows[name].to_pylist() for name in key), strict=True))
+        assert found == sorted(set(found))
+    assert decisions.num_rows == 6000 * 24
+
+
+def test_offers_are_the_decisions_that_have_a_rank() -> None:
+    block = next(prepared().blocks())
+    ranked = block.decisions.filter(pa.compute.is_valid(block.decisions["rank"]))
+    columns = ["customer_id", "product_id", "propensity", "expected_value_minor"]
+    offers = block.recommendations.sort_by([("customer_id", "ascending"), ("product_id", "ascending")])
+    assert ranked.select(columns).equals(offers.select(columns))
+
+
+def test_same_inputs_and_seed_give_the_same_bundle_and_rows() -> None:
+    again = _prepare()
+    assert again.bundle.to_json() == prepared().bundle.to_json()
+    assert next(again.blocks()).recommendations.equals(next(prepared().blocks()).recommendations)
+
+
+def test_bundle_survives_being_written_and_decides_the_same() -> None:
+    bundle = prepared().bundle
+    read = Bundle.from_json(bundle.to_json())
+    assert read.to_json() == bundle.to_json()
+    block = next(prepared().decision_blocks())
+    assert decide(block, read).value.tobytes() == decide(block, bundle).value.tobytes()
+
+
+def test_replay_of_one_customer_equals_the_run() -> None:
+    now, _, _, risk = builders.bank(6000)
+    block = next(prepared().blocks())
+    customer = block.recommendations["customer_id"][0].as_py()
+    again = replay(prepared().bundle, now, risk, customer)
+    for name, rows in (("recommendations", block.recommendations), ("decisions", block.decisions)):
+        assert again[name].equals(rows.filter(pa.compute.equal(rows["customer_id"], customer)))
+
+
+def test_replay_of_an_unknown_customer_is_a_key_error() -> None:
+    now, _, _, risk = builders.bank(50)
+    with pytest.raises(KeyError):
+        replay(prepared().bundle, now, risk, "nobody")
+
+
+def test_reasons_name_savings_for_the_fund_and_the_debit_card_for_the_credit_card() -> None:
+    offers = pa.concat_tables([block.recommendations for block in prepared().blocks()]).to_pylist()
+    fund = [row["reason_1"] for row in offers if row["product_id"] == "index_fund" and row["propensity"] > 0.1]
+    assert set(fund) == {"Above average: savings."}
+    card = [
+        row["reason_1"] for row in offers if row["product_id"] == "credit_card_classic" and row["propensity"] > 0.15
+    ]
+    assert set(card) == {"Already has: Debit card."}
+
+
+def test_no_reason_is_given_twice_and_none_without_its_chinese() -> None:
+    for row in next(prepared().blocks()).recommendations.to_pylist():
+        assert row["reason_1"] and row["reason_1"] != row["reason_2"]
+        assert (row["reason_2"] is None) == (row["reason_2_zh"] is None)
+
+
+def test_propensity_of_the_fund_is_near_its_true_rate_for_large_savers() -> None:
+    offers = pa.concat_tables([block.recommendations for block in prepared().blocks()]).to_pylist()
+    fund = [row["propensity"] for row in offers if row["product_id"] == "index_fund" and row["propensity"] > 0.08]
+    # the bank opens the fund to the top fifth of savers with a chance of .15 a window
+    assert np.mean(fund) == pytest.approx(0.15, abs=0.04)
+
+
+def test_bank_without_risk_is_offered_no_credit() -> None:
+    now, past, _, _ = builders.bank(800)
+    found = recommend(
+        now=now, past=past, earlier=None, risk=None, products=builders.products(), settings=builders.settings(), seed=1
+    )
+    offered = {row["product_id"] for block in found.blocks() for row in block.recommendations.to_pylist()}
+    credit = {row["product_id"] for row in builders.products().to_pylist() if row["is_credit"]}
+    assert offered and not offered & credit
+    assert "No risk signal: all credit is refused." in found.notes
+
+
+def test_bank_without_features_or_history_falls_back_on_popularity() -> None:
+    now, past, _, risk = builders.bank(800)
+    bare = [_without_features(inputs) for inputs in (now, past)]
+    found = recommend(
+        now=bare[0],
+        past=bare[1],
+        earlier=None,
+        risk=risk,
+        products=builders.products(),
+        settings=builders.settings({"training": {"min_buyers": 10_000}}),
+        seed=1,
+    )
+    assert found.bundle.fitted.ranker.kind == "popularity"
+    assert {row["reason_1"] for block in found.blocks() for row in block.recommendations.to_pylist()} == {
+        "Often chosen by customers like this one."
+    }
+
+
+def _without_features(inputs: Inputs) -> Inputs:
+    return replace(inputs, features=inputs.features.select(["customer_id"]))
+
+
+def test_bank_that_sells_nothing_is_told_so() -> None:
+    now, past, _, risk = builders.bank(20)
+    with pytest.raises(NotEnoughData, match="0 products"):
+        recommend(
+            now=now,
+            past=past,
+            earlier=None,
+            risk=risk,
+            products=builders.products([]),
+            settings=builders.settings(),
+            seed=1,
+        )
+
+
+def test_gate_counts_of_all_blocks_make_the_mart() -> None:
+    blocks = list(prepared().blocks())
+    total = sum((block.counts for block in blocks[1:]), blocks[0].counts)
+    assert total.considered == 6000 * 24
+    assert total.table().num_rows == len(GATES)
+
+
+def test_cheapest_agreed_channel_is_taken_and_the_first_of_equal_ones() -> None:
+    catalogue = builders.demo_catalogue()
+    block = builders.good_customer(catalogue, consent=np.array([[False, True, True, False, False]]))
+    channel, cost = contact_channels(block, (2, 10, 10, 400, 1500))
+    assert (channel.tolist(), cost.tolist()) == ([1], [10.0])
+    nothing = builders.good_customer(catalogue, consent=np.zeros((1, 5), dtype=bool))
+    channel, cost = contact_channels(nothing, (2, 10, 10, 400, 1500))
+    assert (channel.tolist(), cost.tolist()) == ([-1], [2.0])
+
+
+def test_equal_values_rank_in_product_order_and_refused_ones_not_at_all() -> None:
+    masks = np.array([[0, 0, 1, 0]], dtype=np.uint64)
+    assert rank_offers(np.array([[5.0, 7.0, 9.0, 7.0]]), masks, 2).tolist() == [[0, 1, 0, 2]]
+
+
+def test_track_follows_from_risk_and_amount() -> None:
+    catalogue = builders.demo_catalogue()
+    place = catalogue.product_ids.index
+    products = np.array([place("index_fund"), place("credit_card_classic"), place("personal_loan"), place("mortgage")])
+    policy = builders.settings().tracks
+    assert tracks(np.zeros(4, np.int64), products, catalogue, policy).tolist() == [0, 0, 1, 2]
+    assert tracks(np.full(4, 1), products, catalogue, policy).tolist() == [1, 1, 1, 2]
+    assert tracks(np.full(4, 2), products, catalogue, policy).tolist() == [2, 2, 2, 2]

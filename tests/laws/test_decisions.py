@@ -1,0 +1,153 @@
+"""What holds of every decision, whoever the customers are and whatever the policy says."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.config.recommendations import RecommendationSettings
+from engine.recommendations import race
+from engine.recommendations.bundle import Bundle
+from engine.recommendations.decide import DecisionTable, decide
+from engine.recommendations.explain import phrases
+from engine.recommendations.frame import DecisionBlock
+from engine.recommendations.panel import build
+from engine.recommendations.recommend import Prepared, recommend
+from tests.engine.recommendations import builders
+
+CUSTOMERS = 1500
+
+
+@cache
+def _prepared() -> Prepared:
+    now, past, earlier, risk = builders.bank(CUSTOMERS)
+    return recommend(
+        now=now,
+        past=past,
+        earlier=earlier,
+        risk=risk,
+        products=builders.products(),
+        settings=builders.settings(),
+        seed=1,
+        meanings={"savings": ("savings", "储蓄")},
+    )
+
+
+@cache
+def _bundles() -> dict[str, Bundle]:
+    """Return one bundle for each ranker, so that the laws hold whoever wins."""
+    now, past, _, _ = builders.bank(CUSTOMERS)
+    found = _prepared().bundle
+    panel = build(
+        past, now, found.catalogue, features=found.features, settings=found.settings, seed=1, by_cluster=False
+    )
+    trainer = race.Trainer(
+        product_ids=found.catalogue.product_ids, features=found.features, settings=found.settings, seed=1
+    )
+    return {kind: _with_ranker(found, race.fit(kind, panel, trainer)) for kind in race.ORDER}
+
+
+def _with_ranker(bundle: Bundle, fitted: race.Fitted) -> Bundle:
+    told = phrases(fitted.ranker.term_names, bundle.catalogue, {"savings": ("savings", "储蓄")}, ())
+    return replace(bundle, fitted=fitted, phrases=told)
+
+
+@cache
+def _block() -> DecisionBlock:
+    return next(_prepared().decision_blocks())
+
+
+def _policy(limits: dict[str, Any]) -> RecommendationSettings:
+    return builders.settings({"gates": limits})
+
+
+_limits = st.fixed_dictionaries(
+    {
+        "max_signal_age_days": st.integers(0, 150),
+        "max_debt_service_ratio": st.floats(0, 1),
+        "max_contacts": st.integers(1, 8),
+        "min_expected_value_minor": st.integers(0, 5000),
+        "max_risk_tier": st.fixed_dictionaries(
+            {family: st.sampled_from(["low", "medium", "high"]) for family in ("card", "loan", "mortgage")}
+        ),
+    }
+)
+_TIERS = ["low", "medium", "high"]
+
+
+def _tighter(limits: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    tiers = {
+        family: min(tier, other["max_risk_tier"][family], key=_TIERS.index)
+        for family, tier in limits["max_risk_tier"].items()
+    }
+    lower = {name: min(value, other[name]) for name, value in limits.items() if name != "max_risk_tier"}
+    dearest = max(limits["min_expected_value_minor"], other["min_expected_value_minor"])
+    return lower | {"max_risk_tier": tiers, "min_expected_value_minor": dearest}
+
+
+@given(limits=_limits, other=_limits)
+@settings(max_examples=20, deadline=None)
+def test_tightening_a_policy_lets_no_new_pair_pass(limits: dict[str, Any], other: dict[str, Any]) -> None:
+    bundle = _prepared().bundle
+    loose = decide(_block(), replace(bundle, settings=_policy(limits)))
+    tight = decide(_block(), replace(bundle, settings=_policy(_tighter(limits, other))))
+    assert not ((tight.masks == 0) & (loose.masks != 0)).any()
+
+
+@given(limits=_limits)
+@settings(max_examples=20, deadline=None)
+def test_every_pair_is_offered_passed_over_or_refused_with_a_reason(limits: dict[str, Any]) -> None:
+    table = decide(_block(), replace(_prepared().bundle, settings=_policy(limits)))
+    offered, passed = table.rank > 0, table.masks == 0
+    refused = ~passed
+    assert offered.sum() + (passed & ~offered).sum() + refused.sum() == table.masks.size
+    assert not (offered & refused).any()
+    counts = table.counts
+    assert counts.considered == counts.passed + refused.sum()
+    assert offered.sum() == counts.offered == len(table.offer_rows)
+
+
+@given(limits=_limits)
+@settings(max_examples=20, deadline=None)
+def test_ranks_run_from_one_without_gaps_and_values_never_rise(limits: dict[str, Any]) -> None:
+    table = decide(_block(), replace(_prepared().bundle, settings=_policy(limits)))
+    for row in range(0, CUSTOMERS, 17):
+        offered = np.flatnonzero(table.rank[row])
+        order = offered[np.argsort(table.rank[row, offered])]
+        assert table.rank[row, order].tolist() == list(range(1, len(order) + 1))
+        assert np.all(np.diff(table.value[row, order]) <= 0)
+        assert len(order) == min(builders.settings().top_n, int((table.masks[row] == 0).sum()))
+
+
+@given(kind=st.sampled_from(race.ORDER), row=st.integers(0, CUSTOMERS - 1))
+@settings(max_examples=60, deadline=None)
+def test_customer_decided_alone_equals_the_same_customer_in_a_batch_to_the_bit(kind: str, row: int) -> None:
+    bundle = _bundles()[kind]
+    assert _same(_batch(kind), decide(_block().one(row), bundle), row, row + 1)
+
+
+@given(kind=st.sampled_from(race.ORDER), cut=st.integers(1, CUSTOMERS - 1))
+@settings(max_examples=30, deadline=None)
+def test_two_halves_decide_what_the_whole_decides(kind: str, cut: int) -> None:
+    bundle = _bundles()[kind]
+    assert _same(_batch(kind), decide(_block().rows(slice(0, cut)), bundle), 0, cut)
+    assert _same(_batch(kind), decide(_block().rows(slice(cut, CUSTOMERS)), bundle), cut, CUSTOMERS)
+
+
+@cache
+def _batch(kind: str) -> DecisionTable:
+    return decide(_block(), _bundles()[kind])
+
+
+def _same(batch: DecisionTable, part: DecisionTable, start: int, stop: int) -> bool:
+    by_pair = ("propensity", "value", "loss", "masks", "rank", "channel")
+    equal = all(getattr(batch, name)[start:stop].tobytes() == getattr(part, name).tobytes() for name in by_pair)
+    inside = (batch.offer_rows >= start) & (batch.offer_rows < stop)
+    by_offer = ("offer_products", "offer_tracks", "offer_reasons")
+    assert {field.name for field in fields(batch)} == {*by_pair, *by_offer, "offer_rows", "customer_ids"}
+    return equal and all(np.array_equal(getattr(batch, name)[inside], getattr(part, name)) for name in by_offer)
