@@ -51,7 +51,7 @@ def begin(
 
       wayline run                        from the tables to the offers
 
-      wayline explain C0000042           why a customer gets what
+      wayline explain C00000042           why a customer gets what
     """
     show_help(context)
 

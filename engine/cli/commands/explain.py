@@ -26,11 +26,11 @@ def explain(
 
     [bold]Examples[/]
 
-      wayline explain C0000042
+      wayline explain C00000042
 
-      wayline explain C0000042 --lang zh
+      wayline explain C00000042 --lang zh
 
-      wayline explain C0000042 --json | jq '.products[] | select(.refusals != [])'
+      wayline explain C00000042 --json | jq '.products[] | select(.refusals != [])'
     """
     from engine.workflows import explain as workflow
 

@@ -64,11 +64,11 @@ def show(
 
     [bold]Examples[/]
 
-      wayline journey show personal_loan
+      wayline journey show credit_card
 
-      wayline journey show personal_loan --by risk_tier
+      wayline journey show credit_card --by risk_tier
 
-      wayline journey show personal_loan --json | jq '.steps[].dropped'
+      wayline journey show credit_card --json | jq '.steps[].dropped'
     """
     from engine.workflows import journey as workflow
 

@@ -59,10 +59,11 @@ def show(output: Output, facts: Any) -> None:
     output.table(stages, ("stage", "status", "seconds", "rows", "reason"))
     output.facts(
         {
-            "run": facts["run_id"],
+            "run": facts["run_id"] + (" (made before, nothing has changed)" if facts.get("reused") else ""),
             "as of": numbers.moment(facts["as_of"]),
             "took": numbers.duration(facts.get("seconds")),
-            "peak memory": f"{numbers.number(facts.get('peak_memory_mb'))} MB",
+            "peak memory": f"{numbers.count(facts.get('peak_memory_mb'))} MB",
+            "results": str(facts.get("results", "")),
         }
     )
 

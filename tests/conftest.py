@@ -1,0 +1,27 @@
+"""What tests of more than one folder share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def demo_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace on a small simulated bank with one completed run, made once; tests read it and change nothing."""
+    from engine.workflows import demo
+
+    home = tmp_path_factory.mktemp("demo") / "workspace"
+    demo.prepare(home, customers=400, seed=20260101, progress=None)
+    return home
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """The folder of the public data sets; the test is skipped where there is none."""
+    folder = Path(os.environ.get("WAYLINE_REAL_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip("no public data sets here; name their folder in WAYLINE_REAL_DATA")
+    return folder
