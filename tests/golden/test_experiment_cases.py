@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import os
 from collections import Counter
 from math import sqrt
 from pathlib import Path
@@ -26,11 +25,10 @@ CONTROL = Moments.of(3407, 1396.87, 52377.9767)
 TREATMENT = Moments.of(3461, 2422.7, 134698.29)
 
 
-def real_data(*parts: str) -> Path:
-    folder = Path(os.environ.get("WAYLINE_REAL_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
+def public(folder: Path, *parts: str) -> Path:
     source = folder.joinpath(*parts)
     if not source.exists():
-        pytest.skip(f"no {source.name}; set WAYLINE_REAL_DATA to the folder of public data sets")
+        pytest.skip(f"no {source.name} among the public data sets here")
     return source
 
 
@@ -133,8 +131,8 @@ def test_relative_and_absolute_answer_are_one_verdict() -> None:
 
 
 @pytest.mark.real_data
-def test_cookie_cats_retention_agrees_with_the_published_notebooks() -> None:
-    source = real_data("cookie_cats", "cookie_cats.csv.gz")
+def test_cookie_cats_retention_agrees_with_the_published_notebooks(real_data: Path) -> None:
+    source = public(real_data, "cookie_cats", "cookie_cats.csv.gz")
 
     def retention(day: int) -> effects.Effect:
         arms = count_by_arm(source, "version", f"retention_{day}")
@@ -155,8 +153,8 @@ def test_cookie_cats_counts_give_the_published_answer_without_the_data() -> None
 
 
 @pytest.mark.real_data
-def test_vanguard_clients_complete_more_often_and_the_even_split_alarms() -> None:
-    source = real_data("vanguard", "client_step_counts.csv.gz")
+def test_vanguard_clients_complete_more_often_and_the_even_split_alarms(real_data: Path) -> None:
+    source = public(real_data, "vanguard", "client_step_counts.csv.gz")
     arms = count_by_arm(source, "variation", "process_completed")
     test, control = (Moments.of_count(arms[name]["True"], arms[name].total()) for name in ("Test", "Control"))
     effect = effects.proportions(test, control)

@@ -7,7 +7,6 @@ included, each event is used once, and the latest entry that gets deepest wins.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -16,7 +15,7 @@ from pathlib import Path
 import ibis
 import pytest
 
-from engine.lake.engine import DuckDBEngine
+from engine.lake.engine import DuckDBEngine, quoted
 from journeys import funnel
 from journeys.event_log import EventLog
 from tests.journeys.builders import best_attempts, customers_per_step, journey
@@ -90,18 +89,17 @@ def test_worked_case_takes_the_published_time(case: Case) -> None:
 
 
 @pytest.mark.real_data
-def test_loan_applications_of_a_dutch_bank_reach_the_published_counts() -> None:
+def test_loan_applications_of_a_dutch_bank_reach_the_published_counts(real_data: Path) -> None:
     """BPI Challenge 2012: each application starts once, so the ordered funnel gives the counts of the activities."""
-    folder = Path(os.environ.get("WAYLINE_REAL_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
-    source = folder / "bpi2012" / "bpi2012_events.csv.gz"
+    source = real_data / "bpi2012" / "bpi2012_events.csv.gz"
     if not source.exists():
-        pytest.skip(f"no {source.name} of the BPI Challenge 2012; set WAYLINE_REAL_DATA to its folder")
+        pytest.skip("no events of the BPI Challenge 2012 among the public data sets here")
     steps = ["A_SUBMITTED", "A_PREACCEPTED", "A_ACCEPTED", "A_FINALIZED", "A_APPROVED"]
     with DuckDBEngine() as engine:
         engine.connection.execute(
             'CREATE VIEW log AS SELECT "case" AS customer_id, activity AS event_name, '
             '"timestamp"::TIMESTAMPTZ::TIMESTAMP AS occurred_at '
-            "FROM read_csv(?, all_varchar = true)".replace("?", "'" + str(source).replace("'", "''") + "'")
+            f"FROM read_csv({quoted(str(source))}, all_varchar = true)"
         )
         table = ibis.table({"customer_id": "string", "event_name": "string", "occurred_at": "timestamp(6)"}, "log")
         log = EventLog(table=table, seq=None, channel=None, product=None, lifecycle=None)

@@ -1,0 +1,3 @@
+from tests.journeys.conftest import spark
+
+__all__ = ["spark"]
