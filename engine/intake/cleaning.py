@@ -10,6 +10,7 @@ from engine.domain.schema import Kind
 from engine.intake import cells
 from engine.intake.cells import Cell, Reading
 from engine.intake.readers import Raw
+from engine.intake.sql import first_row
 from engine.lake.engine import DuckDBEngine, identifier
 
 # what the second and later bytes of a UTF-8 character become in Latin-1 and in Windows-1252
@@ -78,7 +79,7 @@ def mixed_zones(reading: Reading, raw: Raw, engine: DuckDBEngine) -> frozenset[s
     for cell in asked:
         aware = cells.has_offset(f"({cell.raw})")
         parts += [f"bool_or({aware})", f"bool_or(NOT {aware})"]
-    row = engine.connection.execute(f"SELECT {', '.join(parts)} FROM ({raw.sql})").fetchone() or ()
+    row = first_row(engine, f"SELECT {', '.join(parts)} FROM ({raw.sql})")
     return frozenset(cell.name for index, cell in enumerate(asked) if row[2 * index] and row[2 * index + 1])
 
 

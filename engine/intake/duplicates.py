@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from engine.domain.schema import Table
 from engine.intake.codes import Code
+from engine.intake.sql import number
 from engine.lake.engine import DuckDBEngine, identifier, quoted
 
 _HASHES_AT_ONCE: Final = 1 << 27
@@ -37,8 +38,7 @@ def find(engine: DuckDBEngine, table: Table, rows_sql: str, rows: int, extras: t
         "QUALIFY row_number() OVER same_key > 1"
     )
     engine.connection.unregister("_suspects")
-    counted = engine.connection.execute(f"SELECT count(*) FROM {LATER}").fetchone()
-    return int(counted[0]) if counted else 0
+    return number(engine, f"SELECT count(*) FROM {LATER}")
 
 
 def _repeated(

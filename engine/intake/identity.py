@@ -17,6 +17,7 @@ from scipy.sparse.csgraph import connected_components
 
 from engine.config.intake import Stitching
 from engine.intake.report import IdentityReport, OversizeIdentifiers
+from engine.intake.sql import first_row, number
 from engine.lake.engine import DuckDBEngine, quoted
 
 PERSONS: Final = "_persons"
@@ -85,10 +86,9 @@ def _register_persons(engine: DuckDBEngine, members: pa.Table, customers_sql: st
 
 
 def _report(engine: DuckDBEngine, customers_sql: str, rules: Stitching, contradicted: int) -> IdentityReport:
-    run = engine.connection.execute
-    (customers,) = run(f"SELECT count(*) FROM ({customers_sql})").fetchone() or (0,)
-    rows, groups = run(f"SELECT count(*), count(DISTINCT person_id) FROM {PERSONS}").fetchone() or (0, 0)
-    oversize = run(
+    customers = number(engine, f"SELECT count(*) FROM ({customers_sql})")
+    rows, groups = first_row(engine, f"SELECT count(*), count(DISTINCT person_id) FROM {PERSONS}")
+    oversize = engine.connection.execute(
         f"SELECT id_type, count(*), max(customers) FROM _shared WHERE customers > {rules.most_customers} "
         "GROUP BY 1 ORDER BY 1"
     ).fetchall()

@@ -22,6 +22,7 @@ from engine.intake.codes import Code
 from engine.intake.contracts import Check, Plan, Surroundings
 from engine.intake.mapping import Mapping
 from engine.intake.readers import Desk, Raw
+from engine.intake.sql import first_row, number
 from engine.lake.engine import DuckDBEngine, identifier, quoted
 
 _REMEDIES: Final = {
@@ -160,7 +161,7 @@ def _counted(bench: Workbench, reading: Reading, raw: Raw, plan: Plan) -> Staged
         notes=Counter(), later=Counter(), later_notes=Counter(), first_at=None, last_at=None, seconds=0.0,
     )  # fmt: skip
     good_sql = staged.kept_sql()
-    good = _number(engine, f"SELECT count(*) FROM ({good_sql})")
+    good = number(engine, f"SELECT count(*) FROM ({good_sql})")
     duplicates.find(engine, table, good_sql, good, plan.extras)
     engine.connection.execute(f"CREATE OR REPLACE TEMP TABLE {staged.later_table} AS SELECT * FROM {duplicates.LATER}")
     bad_sql = staged.bucket_sql(contracts.BAD)
@@ -182,20 +183,12 @@ def _grouped(engine: DuckDBEngine, rows_sql: str, column: str) -> Counter[Any]:
     return Counter(dict(rows))
 
 
-def _number(engine: DuckDBEngine, sql: str) -> int:
-    row = engine.connection.execute(sql).fetchone()
-    return int(row[0]) if row else 0
-
-
 def _time_range(engine: DuckDBEngine, staged: Staged) -> tuple[datetime | None, datetime | None]:
     column = staged.table.time_column
     if column is None:
         return None, None
     name = identifier(column)
-    row = engine.connection.execute(
-        f"SELECT min({name})::TIMESTAMP, max({name})::TIMESTAMP FROM ({staged.kept_sql()})"
-    ).fetchone()
-    first, last = row or (None, None)
+    first, last = first_row(engine, f"SELECT min({name})::TIMESTAMP, max({name})::TIMESTAMP FROM ({staged.kept_sql()})")
     return first and first.replace(tzinfo=UTC), last and last.replace(tzinfo=UTC)
 
 
@@ -219,7 +212,7 @@ def _values_of(engine: DuckDBEngine, staged: Staged, check: Check, failed: int) 
     """Return how many rows have a value in the column that a check is about."""
     if check.code is Code.MISSING_VALUE or not check.column:
         return staged.raw.rows
-    filled = _number(engine, f"SELECT count({identifier(check.column)}) FROM ({staged.kept_sql()})")
+    filled = number(engine, f"SELECT count({identifier(check.column)}) FROM ({staged.kept_sql()})")
     others = sum(staged.faults.values()) - failed
     return filled + failed + min(others, staged.raw.rows - filled - failed)
 

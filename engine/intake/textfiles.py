@@ -15,6 +15,7 @@ from engine.config.intake import IntakeSettings
 from engine.domain.errors import UnreadableSource
 from engine.intake.guards import GuardedStream
 from engine.intake.mapping import CsvOptions
+from engine.intake.sql import first_row
 from engine.lake.engine import DuckDBEngine, identifier, quoted
 
 _BLOCK: Final = 8 << 20
@@ -226,6 +227,6 @@ def _path(key: str) -> str:
 
 
 def _refuse_cut_line(job: Job, lines: str, good: str, rows: int) -> None:
-    found = job.engine.connection.execute(f"SELECT {good} FROM {lines} WHERE file_row_number = {rows - 1}").fetchone()
-    if found is not None and not found[0]:
+    (found,) = first_row(job.engine, f"SELECT {good} FROM {lines} WHERE file_row_number = {rows - 1}")
+    if not found:
         raise UnreadableSource(job.name, f"ends in the middle of line {rows}, so it was cut", "Fetch the file again.")
