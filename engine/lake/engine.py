@@ -91,7 +91,8 @@ class DuckDBEngine:
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
         """Run SQL text and return its rows; for the lake, intake and the pages' look-ups only."""
-        return self.connection.execute(sql, list(parameters)).to_arrow_table()
+        self.connection.complete()  # an earlier statement's result, of which only the first row was fetched
+        return self.connection.sql(sql, params=list(parameters)).to_arrow_table()
 
     def frame(self, expression: Any) -> pd.DataFrame:
         """Run an expression and return its rows as a data frame."""

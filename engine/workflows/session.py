@@ -32,6 +32,14 @@ def duckdb(workspace: Workspace) -> Iterator[DuckDBEngine]:
         yield engine
 
 
+@contextmanager
+def engine_aside(home: Path, spill: Path) -> Iterator[DuckDBEngine]:
+    """Open the embedded engine with the workspace's limits, spilling elsewhere: the workspace is not touched."""
+    runtime = settings(workspace_at(home), RuntimeSettings, "runtime")
+    with DuckDBEngine(runtime.memory_limit, runtime.threads, spill) as engine:
+        yield engine
+
+
 def workspace_at(home: Path) -> Workspace:
     """Return the workspace at a path, made absolute so that a change of directory does not move it."""
     return Workspace(home.expanduser().resolve())

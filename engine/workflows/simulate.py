@@ -17,6 +17,7 @@ def simulate(
     customers: int,
     seed: int | None,
     out: Path,
+    *,
     file_format: Literal["parquet", "csv"] = "parquet",
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,

@@ -1,0 +1,109 @@
+"""Explain one customer: who they are to the bank, how risky, where in which journey, and why each product or not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from engine.domain.curated import CUSTOMERS
+from engine.domain.errors import WaylineError
+from engine.domain.schema import Table
+from engine.lake.runs import Run, open_run
+from engine.workflows import session
+from engine.workflows.view import customer as view
+
+_SHOWN: Final = (
+    "region",
+    "language",
+    "employment",
+    "education",
+    "joined_at",
+    "closed_at",
+    "kyc_status",
+    "kyc_expires_on",
+)
+"""Of the customer's record: nothing that names the person, and nothing that the law protects."""
+
+_PROFILE_FEATURES: Final = ("tenure_months", "products_held", "logins_30d", "transactions_30d")
+
+
+class CustomerMissing(WaylineError):
+    """The bank has no customer of that id; the id is not repeated, as it may be a name typed by mistake."""
+
+    def __init__(self) -> None:
+        super().__init__("No customer of that id in this workspace. Ids are matched exactly, capitals included.")
+
+
+def customer(home: Path, customer_id: str, run_id: str | None = None) -> dict[str, Any]:
+    """Return everything that led to one customer's offers and refusals, in the words of the run.
+
+    Every product is there: offered with its rank and reasons, allowed but not among the best, or refused with the
+    sentence of every gate that refused it, in English and Chinese.
+
+    Raises
+    ------
+    RunMissing, WorkspaceMissing
+    CustomerMissing
+        No customer has that id.
+    """
+    workspace = session.workspace_at(home)
+    run = open_run(workspace, run_id)
+    found = view.find(workspace, run, customer_id)
+    if found is None:
+        raise CustomerMissing
+    return {
+        "customer_id": customer_id,
+        "run_id": run.run_id,
+        "as_of": run.as_of,
+        "profile": _profile(run, customer_id, found.record),
+        "segment": found.segment,
+        "risk": found.risk,
+        "journeys": _rows(found.stages),
+        "products": products(run, customer_id),
+        "missing": {
+            stage["stage"]: stage["reason"] for stage in run.manifest["stages"] if stage["status"] == "skipped"
+        },
+    }
+
+
+def products(run: Run, customer_id: str) -> list[dict[str, Any]]:
+    """Return every product with what was decided for the customer; empty when the run made no decisions."""
+    if not run.has("decisions"):
+        return []
+    gates = run.read("gates", order_by=["bit"]).to_pylist()
+    offers = {
+        row["product_id"]: row for row in run.read("recommendations", where={"customer_id": customer_id}).to_pylist()
+    }
+    decided = run.read("decisions", where={"customer_id": customer_id}).to_pylist()
+    rows = [_product(row, offers.get(row["product_id"]), gates) for row in decided]
+    return sorted(rows, key=lambda row: (row["rank"] is None, row["rank"] or len(row["refusals"]), row["product_id"]))
+
+
+def _product(row: dict[str, Any], offer: dict[str, Any] | None, gates: list[dict[str, Any]]) -> dict[str, Any]:
+    mask = row.pop("refused_mask")
+    refusals = [
+        {name: gate[name] for name in ("gate", "reason_code", "text_en", "text_zh")}
+        for gate in gates
+        if mask >> gate["bit"] & 1
+    ]
+    decision = "refused" if refusals else "offered" if row["rank"] else "allowed"
+    return {**row, "decision": decision, **(offer or {}), "refusals": refusals}
+
+
+def _profile(run: Run, customer_id: str, record: Any) -> dict[str, Any]:
+    known = {name: record.get(name) for name in _shown(CUSTOMERS)}
+    if run.has("features"):
+        rows = run.read("features", where={"customer_id": customer_id}).to_pylist()
+        known |= {name: rows[0][name] for name in _PROFILE_FEATURES if rows and name in rows[0]}
+    return known
+
+
+def _shown(table: Table) -> list[str]:
+    return [name for name in _SHOWN if not table.column(name).personal]
+
+
+def _rows(frame: Any) -> list[dict[str, Any]]:
+    if frame is None:
+        return []
+    rows: list[dict[str, Any]] = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return rows
