@@ -69,9 +69,7 @@ def build(tables: Tables, moment: Moment, bank: BankSettings) -> Any:
 
 def _balances(transactions: Any, moment: Moment, bank: BankSettings) -> Any:
     """Return the bookings that told a balance, each with a key that orders those of one instant by their id."""
-    told = transactions.filter(
-        moment.known(transactions.booked_at) & transactions.balance_after_minor.notnull()
-    )
+    told = transactions.filter(moment.known(transactions.booked_at) & transactions.balance_after_minor.notnull())
     return told.select(
         "customer_id",
         "holding_id",
@@ -83,16 +81,21 @@ def _balances(transactions: Any, moment: Moment, bank: BankSettings) -> Any:
 
 
 def _accounts(told: Any, moment: Moment) -> Any:
-    """Return one row per customer and account, since each account has a balance of its own."""
-    recent = moment.within(told.booked_at, 90)
-    return told.group_by("customer_id", "holding_id").aggregate(
-        latest=told.balance.argmax(told.order),
-        latest_30=told.balance.argmax(told.order, where=~moment.within(told.booked_at, 30)),
+    """Return one row per customer and account, since each account has a balance of its own.
+
+    Every booking is compared in one place only: where the quarter brought none, the last one before it still holds.
+    """
+    recent, month = moment.within(told.booked_at, 90), moment.within(told.booked_at, 30)
+    found = told.group_by("customer_id", "holding_id").aggregate(
+        in_month=told.balance.argmax(told.order, where=month),
+        in_quarter=told.balance.argmax(told.order, where=recent & ~month),
         latest_90=told.balance.argmax(told.order, where=~recent),
         lowest=told.balance.min(where=recent),
         below=told.count(where=recent & (told.balance < 0)),
         told=told.count(where=recent),
     )
+    before_month = ibis.coalesce(found.in_quarter, found.latest_90)
+    return found.mutate(latest=ibis.coalesce(found.in_month, before_month), latest_30=before_month)
 
 
 THEME = Theme(name="balances", reads=("transactions",), features=FEATURES, build=build)

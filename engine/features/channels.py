@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import ibis
+
 from engine.config.bank import BankSettings
 from engine.domain.schema import Kind
 from engine.features.feature import BOTH, CLUSTERING, PROPENSITY, Moment, Tables, Theme, features_of
@@ -51,26 +53,29 @@ FEATURES = (
 
 
 def build(tables: Tables, moment: Moment, bank: BankSettings) -> Any:
-    """Return one row per customer with an event."""
+    """Return one row per customer with an event in 90 days or a login ever."""
     events = tables["events"]
     known = events.filter(moment.known(events.occurred_at) & events.customer_id.notnull())
-    recent = moment.within(known.occurred_at, 90)
-    is_login = known.event_name == LOGIN
-    sums = known.group_by("customer_id").aggregate(
-        events_90d=known.count(where=recent),
-        **{
-            f"events_{channel}_90d": known.count(where=recent & (known.channel == channel)) for channel in CHANNELS
-        },
-        digital=known.count(where=recent & known.channel.isin(DIGITAL)),
-        sessions_30d=known.session_id.nunique(where=moment.within(known.occurred_at, 30)),
-        sessions_90d=known.session_id.nunique(where=recent),
-        logins_30d=known.count(where=is_login & moment.within(known.occurred_at, 30)),
-        last_login_at=known.occurred_at.max(where=is_login),
+    logins = known.filter(known.event_name == LOGIN)
+    last = logins.group_by("customer_id").aggregate(last_login_at=logins.occurred_at.max())
+    joined = _quarter(known.filter(moment.within(known.occurred_at, 90)), moment).outer_join(last, "customer_id")
+    return joined.mutate(
+        customer_id=ibis.coalesce(joined.customer_id, joined.customer_id_right),
+        digital_share_90d=joined.digital / joined.events_90d.nullif(0),
+        days_since_last_login=moment.days_since(joined.last_login_at),
+    ).drop("customer_id_right", "digital", "last_login_at")
+
+
+def _quarter(recent: Any, moment: Moment) -> Any:
+    month = moment.within(recent.occurred_at, 30)
+    return recent.group_by("customer_id").aggregate(
+        events_90d=recent.count(),
+        **{f"events_{channel}_90d": recent.count(where=recent.channel == channel) for channel in CHANNELS},
+        digital=recent.count(where=recent.channel.isin(DIGITAL)),
+        sessions_30d=recent.session_id.nunique(where=month),
+        sessions_90d=recent.session_id.nunique(),
+        logins_30d=recent.count(where=month & (recent.event_name == LOGIN)),
     )
-    return sums.mutate(
-        digital_share_90d=sums.digital / sums.events_90d.nullif(0),
-        days_since_last_login=moment.days_since(sums.last_login_at),
-    ).drop("digital", "last_login_at")
 
 
 THEME = Theme(name="channels", reads=("events",), features=FEATURES, build=build)

@@ -46,9 +46,7 @@ class Feature:
 
     def column(self) -> Column:
         """Return the feature as a column of a contract."""
-        return Column(
-            name=self.name, kind=self.kind, meaning=self.meaning, meaning_zh=self.meaning_zh, unit=self.unit
-        )
+        return Column(name=self.name, kind=self.kind, meaning=self.meaning, meaning_zh=self.meaning_zh, unit=self.unit)
 
 
 class FeatureMaker(Protocol):

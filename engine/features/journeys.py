@@ -65,9 +65,7 @@ def build(tables: Tables, moment: Moment, bank: BankSettings) -> Any:
     is_view = steps.event_name == VIEWED
     sums = steps.group_by("customer_id").aggregate(
         **{
-            f"{feature}_{days}d": steps.count(
-                where=(steps.event_name == name) & moment.within(steps.occurred_at, days)
-            )
+            f"{feature}_{days}d": steps.count(where=(steps.event_name == name) & moment.within(steps.occurred_at, days))
             for feature, (name, _, _) in STEPS.items()
             for days in WINDOWS
         },

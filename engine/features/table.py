@@ -81,7 +81,8 @@ def build(tables: Tables, as_of: datetime, bank: BankSettings) -> Any:
     present = [theme for theme in THEMES[1:] if all(name in tables for name in theme.reads)]
     for theme in present:
         features = theme.build(tables, moment, bank)
-        joined = joined.left_join(features, "customer_id").drop("customer_id_right")
+        # one chain of joins, the repeated keys under names of their own: far shorter SQL than dropping each key
+        joined = joined.left_join(features, "customer_id", rname=f"{{name}}_{theme.name}")
     return joined.select("customer_id", **_typed(joined, (profile.THEME, *present)))
 
 

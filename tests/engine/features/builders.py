@@ -103,7 +103,8 @@ def _products() -> str:
         f"('{name}', '{family}', {str(family in ('loan', 'mortgage') or 'credit' in name).lower()})"
         for name, family in _PRODUCTS.items()
     )
-    return f"SELECT product_id, product_id AS name_en, family, is_credit FROM (VALUES {rows}) t(product_id, family, is_credit)"
+    named = f"(VALUES {rows}) t(product_id, family, is_credit)"
+    return f"SELECT product_id, product_id AS name_en, family, is_credit FROM {named}"
 
 
 def _holdings(customers: int) -> str:
@@ -111,7 +112,8 @@ def _holdings(customers: int) -> str:
         SELECT 'h' || (i * 4 + n) AS holding_id, customer_id,
           CASE WHEN n = 0 THEN 'current_account' ELSE pick(i, n + 20, {list(_PRODUCTS)}) END AS product_id,
           TIMESTAMP '2023-01-01' + to_seconds((u(i, n + 30) * 112000000)::BIGINT) AS opened_at,
-          CASE WHEN u(i, n + 40) < 0.2 THEN TIMESTAMP '2025-09-01' + to_days((u(i, n + 50) * 400)::INT) END AS closed_at,
+          CASE WHEN u(i, n + 40) < 0.2 THEN TIMESTAMP '2025-09-01' + to_days((u(i, n + 50) * 400)::INT) END
+            AS closed_at,
           pick(i, n + 60, ['CNY', 'CNY', 'CNY', 'USD', 'EUR']) AS currency,
           CASE WHEN u(i, n + 70) < 0.5 THEN (u(i, n + 80) * 9000000)::BIGINT END AS limit_minor
         FROM {_ids(customers)}, range(4) s(n) WHERE u(i, n + 90) < 0.9"""
@@ -163,7 +165,8 @@ def _interactions(customers: int) -> str:
 
 def _bureau(customers: int) -> str:
     return f"""
-        SELECT customer_id, TIMESTAMP '2026-02-01' + to_months(n::INT) AS reported_at, hash(i, n + 400) % 9 AS credit_lines,
+        SELECT customer_id, TIMESTAMP '2026-02-01' + to_months(n::INT) AS reported_at,
+          hash(i, n + 400) % 9 AS credit_lines,
           hash(i, n + 410) % 90000000 AS total_limit_minor, hash(i, n + 420) % 50000000 AS total_balance_minor,
           hash(i, n + 430) % 900000 AS instalments_monthly_minor,
           CASE WHEN u(i, n + 440) < 0.8 THEN u(i, n + 450) END AS utilisation_rate,
