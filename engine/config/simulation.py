@@ -1,0 +1,139 @@
+"""What the simulated bank is like: its segments, demand, journeys, credit, experiments and planted dirt."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from engine.config.load import Settings
+from engine.config.products import Family
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Rate = Annotated[float, Field(ge=0)]
+Employment = Literal["employed", "self_employed", "student", "retired", "unemployed"]
+
+
+class SegmentTruth(Settings):
+    """One latent segment: the truth that behavioural clusters try to recover."""
+
+    segment: str
+    share: Share
+    age_mean: Positive
+    age_spread: Positive
+    income_median_minor: Annotated[int, Field(gt=0)]
+    income_spread: Positive
+    employment: dict[Employment, Share]
+    main_bank_share: Share
+    app_share: Share
+    sessions_per_month: Rate
+    spending_per_month: Rate
+    wealth_months: Rate
+    churn_yearly: Share
+    marketing_consent: Share
+    journey_odds: Positive
+    affinity: dict[Family, Positive]
+
+
+class DemandTruth(Settings):
+    """How eagerly customers take one product; `after` multiplies the rate of those who hold another product."""
+
+    product_id: str
+    yearly_rate: Share
+    income: float
+    age_peak: Positive
+    age_spread: Positive
+    after: dict[str, Positive] = {}
+
+
+class JourneyTruth(Settings):
+    """The true probability of each step of one journey for a segment whose odds multiplier is 1."""
+
+    journey: str
+    products: tuple[str, ...]
+    window_days: Annotated[int, Field(gt=0)]
+    steps: tuple[str, ...]
+    conversion: tuple[Share, ...]
+
+    @model_validator(mode="after")
+    def _one_probability_per_transition(self) -> Self:
+        if len(self.conversion) != len(self.steps) - 1:
+            raise ValueError(f"conversion of {self.journey} needs {len(self.steps) - 1} shares, one per transition")
+        return self
+
+
+class CreditTruth(Settings):
+    """The true default probability: its logit is `base` plus these terms, observable as of the application."""
+
+    bureau_share: Share
+    base: float
+    utilisation: float
+    delinquency: float
+    inquiry: float
+    oldest_line: float
+    thin_file: float
+    income: float
+    unemployed: float
+    self_employed: float
+    retired: float
+    youth: float
+    noise: Rate
+    approval: Share
+    approval_by_risk: Share
+    declined_share: Share
+    direct_share: Share
+
+
+class MetricTruth(Settings):
+    """True rates of one metric; for a mean, `amount` is the median value of one event."""
+
+    metric: str
+    event: str
+    control: Share
+    variant: Share
+    amount: Rate | None = None
+
+
+class ExperimentTruth(Settings):
+    """One experiment: who is eligible, what is true, and the share of the variant that the log loses."""
+
+    experiment_id: str
+    control: str
+    variant: str
+    eligible_share: Share
+    lost_share: Share = 0.0
+    metrics: tuple[MetricTruth, ...]
+
+
+class IdentityTruth(Settings):
+    """Shares of customers, and of events, whose identity is not plain."""
+
+    twin_share: Share
+    branch_device_share: Share
+    anonymous_share: Share
+
+
+class SimulationSettings(Settings):
+    """Everything that makes the simulated bank look as it does; the seed and the size come with the call."""
+
+    chunk_customers: Annotated[int, Field(ge=100)]
+    joined_before_share: Share
+    history_years: Positive
+    unknown_income_share: Share
+    fraud_share: Share
+    identity: IdentityTruth
+    dirt: dict[str, Rate]
+    dirt_at_least: Annotated[int, Field(ge=0)]
+    segments: tuple[SegmentTruth, ...]
+    demand: tuple[DemandTruth, ...]
+    journeys: tuple[JourneyTruth, ...]
+    credit: CreditTruth
+    experiments: tuple[ExperimentTruth, ...]
+
+    @model_validator(mode="after")
+    def _segments_cover_everybody(self) -> Self:
+        total = sum(segment.share for segment in self.segments)
+        if abs(total - 1) > 1e-9:
+            raise ValueError(f"the shares of the segments sum to {total}: expected 1")
+        return self
