@@ -1,0 +1,127 @@
+"""Every customer's segments: RFM scores, value tier and behavioural cluster, with what the clusters are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from engine.config.segments import SegmentSettings
+from engine.domain.errors import NotEnoughData
+from engine.domain.marts import SEGMENT_CHOICES, SEGMENT_PROFILES, SEGMENTS
+from engine.lake.schema import arrow_schema, empty, to_contract
+from engine.numerics.ratios import or_none
+from engine.segments import clusters, profiles, rfm, value
+from engine.segments.clusters import UNCLUSTERED, Clustering
+from engine.segments.profiles import Profile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segmentation:
+    """The three marts of segments, and what the bank's data could not give."""
+
+    members: pa.Table
+    profiles: pa.Table
+    choices: pa.Table
+    notes: tuple[str, ...]
+
+
+def columns(settings: SegmentSettings) -> tuple[str, ...]:
+    """Return the features that segments look at, so that a large feature table need not be read whole."""
+    wanted = (
+        "customer_id",
+        "is_open",
+        *settings.rfm.recency,
+        *settings.rfm.frequency,
+        *settings.rfm.monetary,
+        *settings.value.minor_per_unit,
+        *settings.value.share_of_amount,
+        *settings.clusters.activity,
+        *(feature.name for feature in settings.clusters.features),
+    )
+    return tuple(dict.fromkeys(wanted))
+
+
+def assign(features: pa.Table, settings: SegmentSettings, seed: int) -> Segmentation:
+    """Segment every customer of a feature table; features it lacks are passed over and noted.
+
+    Where clusters cannot be found the scores and tiers still stand, every cluster is empty and a note says why.
+    """
+    ordered = features.select([name for name in columns(settings) if name in features.column_names])
+    ordered = ordered.sort_by("customer_id").combine_chunks()
+    scores, notes = rfm.score(ordered, settings.rfm)
+    worth, unknown = value.yearly_value(ordered, settings.value)
+    notes += [f"value tier without {', '.join(unknown)}: the bank's data do not give them"] if unknown else []
+    tiers = pa.array(value.TIERS).take(pa.array(value.tiers(worth, settings.value)))
+    try:
+        clustering = clusters.fit(ordered, settings.clusters, seed)
+    except NotEnoughData as fault:
+        return _unclustered(ordered, scores, tiers, (*notes, fault.sentence))
+    described = profiles.profile(ordered, clustering)
+    named = profiles.names(described, settings.clusters)
+    if clustering.passed_over:
+        notes.append(f"clusters without {', '.join(clustering.passed_over)}: empty or the same for everybody")
+    return Segmentation(
+        members=_members(ordered, scores, tiers, clustering.labels, named),
+        profiles=_profiles(described, named),
+        choices=_choices(clustering),
+        notes=tuple(notes),
+    )
+
+
+def _members(
+    features: pa.Table,
+    scores: dict[str, pa.Array],
+    tiers: pa.Array,
+    labels: clusters.Labels,
+    named: list[tuple[str, str]],
+) -> pa.Table:
+    cluster = pa.array(labels, mask=labels == UNCLUSTERED)
+    rows = {
+        "customer_id": features["customer_id"],
+        **scores,
+        "value_tier": tiers,
+        "cluster_id": cluster,
+        "cluster_name": pa.array([name for name, _ in named], pa.string()).take(cluster),
+        "cluster_name_zh": pa.array([name for _, name in named], pa.string()).take(cluster),
+    }
+    return to_contract(SEGMENTS, pa.table(rows))
+
+
+def _unclustered(
+    features: pa.Table, scores: dict[str, pa.Array], tiers: pa.Array, notes: tuple[str, ...]
+) -> Segmentation:
+    labels = np.full(features.num_rows, UNCLUSTERED, dtype=np.int64)
+    return Segmentation(
+        members=_members(features, scores, tiers, labels, []),
+        profiles=empty(SEGMENT_PROFILES),
+        choices=empty(SEGMENT_CHOICES),
+        notes=notes,
+    )
+
+
+def _profiles(described: Profile, named: list[tuple[str, str]]) -> pa.Table:
+    rows = [
+        {
+            "cluster_id": cluster,
+            "cluster_name": name,
+            "cluster_name_zh": name_zh,
+            "customers": int(described.sizes[cluster]),
+            "feature": scale.feature.name,
+            "mean": or_none(described.means[cluster, at]),
+            "overall_mean": or_none(described.overall[at]),
+            "effect_size": or_none(described.effects[cluster, at]),
+        }
+        for cluster, (name, name_zh) in enumerate(named)
+        for at, scale in enumerate(described.scales)
+    ]
+    return to_contract(SEGMENT_PROFILES, pa.Table.from_pylist(rows, arrow_schema(SEGMENT_PROFILES)))
+
+
+def _choices(clustering: Clustering) -> pa.Table:
+    rows = [
+        {"clusters": choice.clusters, "silhouette": choice.silhouette, "chosen": choice.chosen}
+        for choice in clustering.choices
+    ]
+    return to_contract(SEGMENT_CHOICES, pa.Table.from_pylist(rows, arrow_schema(SEGMENT_CHOICES)))

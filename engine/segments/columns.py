@@ -1,0 +1,28 @@
+"""Columns of the feature table as numbers, whatever their type; a feature that is not there is not an error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+def values_of(features: pa.Table, name: str) -> Floats:
+    """Return a column as float64 with `nan` for empty values."""
+    column = features[name]
+    values: Floats = column.cast(pa.float64(), safe=False).to_numpy()
+    return values
+
+
+def has_values(features: pa.Table, name: str) -> bool:
+    """Whether the feature is there and not empty for everybody."""
+    return name in features.column_names and features[name].null_count < features.num_rows
+
+
+def first_with_values(features: pa.Table, names: Iterable[str]) -> str | None:
+    """Return the first feature that has values, or None."""
+    return next((name for name in names if has_values(features, name)), None)
