@@ -99,8 +99,9 @@ def _numeric(name: str, value: Any) -> str:
 
 
 def heading(name: str) -> str:
-    """Return a column's name as people read it."""
-    return name.removesuffix("_minor").replace("_", " ")
+    """Return a column's name as people read it; amounts without a currency of their own are in the bank's."""
+    text = name.removesuffix("_minor").replace("_", " ")
+    return f"{text} (base currency)" if name.endswith("_minor") else text
 
 
 def is_numeric(rows: Sequence[Mapping[str, Any]], name: str) -> bool:

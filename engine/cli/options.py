@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,13 @@ Seed = Annotated[
 RunId = Annotated[str | None, typer.Option("--run", help="A run's id; by default the current run.")]
 
 HOME = Path("workspace")
+
+
+class Language(StrEnum):
+    """The languages that sentences come in."""
+
+    EN = "en"
+    ZH = "zh"
 
 
 def instant(text: str | None, option: str) -> datetime | None:

@@ -36,6 +36,9 @@ class Break:
     seq: int
     problem: str
 
+    def __str__(self) -> str:
+        return self.problem
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:

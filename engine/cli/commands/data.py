@@ -3,35 +3,25 @@
 # ruff: noqa: PLC0415  the engine is imported when a command runs, so that help answers at once
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from engine.cli import faults, options
+from engine.cli import faults, numbers, options
 from engine.cli.groups import group
 from engine.cli.output import Output, write
 from engine.cli.plain import plain
 
 data = group("data", "Check, load and describe a bank's own tables.")
 
-Mapping = Annotated[
-    Path | None, typer.Argument(help="The mapping file; by default mapping.toml in the workspace.", show_default=False)
-]
-
-
-class Language(StrEnum):
-    """The languages of the data dictionary."""
-
-    EN = "en"
-    ZH = "zh"
+Mapping = Annotated[Path, typer.Argument(help="The mapping file: which file is which table.")]
 
 
 @data.command()
 def check(
     *,
-    mapping: Mapping = None,
+    mapping: Mapping,
     home: options.Home = options.HOME,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -47,8 +37,8 @@ def check(
     from engine.workflows import load as workflow
 
     output = Output(as_json, quiet)
-    with output.progress("Checking"):
-        report = workflow.check(mapping or home / "mapping.toml", home)
+    with output.progress("Checking") as progress:
+        report = workflow.check(mapping, home, progress=progress)
     output.result(report, lambda facts: show_report(output, facts))
     if quarantined(plain(report)):
         raise typer.Exit(faults.CHECK_FAILED)
@@ -57,7 +47,7 @@ def check(
 @data.command()
 def load(
     *,
-    mapping: Mapping = None,
+    mapping: Mapping,
     home: options.Home = options.HOME,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 5 when a row was quarantined.")] = False,
     as_json: options.Json = False,
@@ -74,8 +64,8 @@ def load(
     from engine.workflows import load as workflow
 
     output = Output(as_json, quiet)
-    with output.progress("Loading"):
-        report = workflow.load(home, mapping or home / "mapping.toml")
+    with output.progress("Loading") as progress:
+        report = workflow.load(home, mapping, progress=progress)
     output.result(report, lambda facts: show_report(output, facts))
     if strict and quarantined(plain(report)):
         raise typer.Exit(faults.PARTIAL)
@@ -105,7 +95,7 @@ def report(
 @data.command()
 def dictionary(
     *,
-    language: Annotated[Language, typer.Option("--lang", help="English or Chinese.")] = Language.EN,
+    language: Annotated[options.Language, typer.Option("--lang", help="English or Chinese.")] = options.Language.EN,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -126,38 +116,39 @@ def dictionary(
 
 
 def show_report(output: Output, facts: dict[str, Any]) -> None:
-    """Show an intake report: a line for each table, then what was repaired or refused, and why."""
-    tables = _tables(facts)
-    output.table(tables, ("table", "source", "read", "kept", "repaired", "quarantined"))
-    rules = [{"table": table["table"], **rule} for table in tables for rule in _rules(table)]
-    if rules:
-        output.line("")
-        output.table(rules, ("table", "rule", "code", "column", "rows", "expected", "expectation", "meaning"))
-    for note in facts.get("notes") or ():
-        output.line(str(note))
+    """Show an intake report: a line for each table, then what was refused and repaired, and why."""
+    tables = facts["tables"]
+    rows = [{**table, "repaired": sum(one["rows"] for one in table["repairs"])} for table in tables]
+    output.table(rows, ("table", "read", "kept", "quarantined", "repaired", "seconds"))
+    for kind, columns in (
+        ("faults", ("table", "code", "column", "expected", "rows")),
+        ("repairs", ("table", "rule", "column", "effect", "rows")),
+    ):
+        found = [{"table": table["table"], **one} for table in tables for one in table[kind]]
+        if found:
+            output.line("")
+            output.table(found, columns, title=kind.capitalize())
+    output.line("")
+    for sentence in _notes(facts):
+        output.line(sentence)
+
+
+def _notes(facts: dict[str, Any]) -> list[str]:
+    notes = [
+        f"{table['table']}: kept aside, since the contract does not know them: {', '.join(table['unknown_columns'])}."
+        for table in facts["tables"]
+        if table["unknown_columns"]
+    ]
+    identity = facts.get("identity")
+    if identity:
+        customers, persons = numbers.count(identity["customers"]), numbers.count(identity["persons"])
+        notes.append(f"{customers} customers are {persons} persons.")
+    return notes
 
 
 def quarantined(facts: dict[str, Any]) -> int:
     """Return how many rows an intake report refused."""
-    return sum(int(table.get("quarantined") or 0) for table in _tables(facts))
-
-
-def _tables(facts: dict[str, Any]) -> list[dict[str, Any]]:
-    tables = facts.get("tables") or []
-    if isinstance(tables, dict):
-        return [{"table": name, **table} for name, table in tables.items()]
-    return [{"table": table.get("name"), **table} for table in tables]
-
-
-def _rules(table: dict[str, Any]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    for kind in ("rules", "repairs", "refusals", "reasons"):
-        rules = table.get(kind) or []
-        if isinstance(rules, dict):
-            found += [{"rule": name, "rows": rows} for name, rows in rules.items()]
-        else:
-            found += [rule for rule in rules if isinstance(rule, dict)]
-    return [rule for rule in found if rule.get("rows")]
+    return sum(table["quarantined"] for table in facts["tables"])
 
 
 def add_to(wayline: typer.Typer) -> None:

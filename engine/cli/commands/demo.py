@@ -48,14 +48,12 @@ def demo(
 
 
 def _show(output: Output, facts: Any) -> None:
-    steps = facts.get("timings") or facts.get("steps") or {}
-    if isinstance(steps, dict):
-        steps = [{"step": name, "seconds": seconds} for name, seconds in steps.items()]
-    output.table(steps, ("step", "seconds"))
+    timings = facts["timings"]
+    output.table([{"step": name, "seconds": seconds} for name, seconds in timings.items()], ("step", "seconds"))
     output.facts(
         {
             "run": facts["run_id"],
-            "took": numbers.duration(sum(step.get("seconds") or 0 for step in steps)),
+            "took": numbers.duration(sum(timings.values())),
             "results": str(facts["results"]),
         }
     )

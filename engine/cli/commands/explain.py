@@ -3,19 +3,24 @@
 # ruff: noqa: PLC0415  the engine is imported when a command runs, so that help answers at once
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from engine.cli import numbers, options
 from engine.cli.output import Output
 
+_JOURNEYS: Final = ("journey", "stage", "step", "next_step", "status", "stage_since")
+_PRODUCTS: Final = ("product_id", "decision", "rank", "propensity", "expected_value_minor", "channel", "why")
+
 
 def explain(
     *,
     customer_id: Annotated[str, typer.Argument(metavar="CUSTOMER", help="The bank's id of the customer.")],
     run_id: options.RunId = None,
-    language: Annotated[str, typer.Option("--lang", help="en or zh, for the sentences shown.")] = "en",
+    language: Annotated[
+        options.Language, typer.Option("--lang", help="English or Chinese, for the sentences shown.")
+    ] = options.Language.EN,
     home: options.Home = options.HOME,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -35,43 +40,30 @@ def explain(
     from engine.workflows import explain as workflow
 
     output = Output(as_json, quiet)
-    output.result(workflow.customer(home, customer_id, run_id), lambda facts: _show(output, facts, language))
+    output.result(workflow.customer(home, customer_id, run_id), lambda facts: _show(output, facts, language.value))
 
 
 def _show(output: Output, facts: dict[str, Any], language: str) -> None:
     for title in ("profile", "segment", "risk"):
         part = facts.get(title)
-        if isinstance(part, dict):
-            known = {name: value for name, value in part.items() if not isinstance(value, dict)}
-            output.facts({numbers.heading(n): numbers.cell(n, v) for n, v in known.items()}, title=title.capitalize())
+        if part:
+            output.facts({numbers.heading(n): numbers.cell(n, v) for n, v in part.items()}, title=title.capitalize())
             output.line("")
-    journeys = facts.get("journeys") or []
-    if journeys:
-        output.table(journeys, ("journey", "stage", "step", "next_step", "status", "stage_since"), title="Journeys")
+    if facts["journeys"]:
+        output.table(facts["journeys"], _JOURNEYS, title="Journeys")
         output.line("")
-    rows = [_product(row, language) for row in facts.get("products") or []]
-    output.table(
-        rows, ("product_id", "rank", "propensity", "expected_value_minor", "decision", "why"), title="Products"
-    )
+    rows = [{**row, "why": _why(row, language)} for row in facts["products"]]
+    output.table(rows, _PRODUCTS, title="Products")
+    for stage, reason in facts.get("missing", {}).items():
+        output.line(f"{stage}: not worked out in this run. {reason}")
 
 
-def _product(row: dict[str, Any], language: str) -> dict[str, Any]:
-    refusals = row.get("refusals") or []
-    sentences = [_sentence(item, language) for item in refusals]
-    why = " ".join(sentences) if sentences else " ".join(_reasons(row, language))
-    return {**row, "decision": row.get("decision") or ("refused" if refusals else "allowed"), "why": why}
-
-
-def _sentence(refusal: Any, language: str) -> str:
-    if not isinstance(refusal, dict):
-        return str(refusal)
-    return str(refusal.get(f"text_{language}") or refusal.get("text_en") or refusal.get("reason_code") or "")
-
-
-def _reasons(row: dict[str, Any], language: str) -> list[str]:
+def _why(row: dict[str, Any], language: str) -> str:
+    """The sentence of every gate that refused, else the reasons for the offer."""
+    if row["refusals"]:
+        return " ".join(refusal[f"text_{language}"] for refusal in row["refusals"])
     suffix = "_zh" if language == "zh" else ""
-    found = [row.get(f"reason_{number}{suffix}") for number in (1, 2)]
-    return [str(reason) for reason in found if reason]
+    return " ".join(row[name] for name in (f"reason_1{suffix}", f"reason_2{suffix}") if row.get(name))
 
 
 def add_to(wayline: typer.Typer) -> None:

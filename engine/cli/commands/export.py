@@ -9,10 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from engine.cli import faults, numbers, options
+from engine.cli import numbers, options
 from engine.cli.groups import group
 from engine.cli.output import Output
-from engine.cli.plain import plain
 
 export = group("export", "Hand results to campaign tools, with a manifest and checksums.")
 
@@ -71,25 +70,11 @@ def verify(
     from engine.workflows import export as workflow
 
     output = Output(as_json, quiet)
-    found = workflow.verify(folder)
-    output.result(found, lambda facts: _show(output, facts))
-    if not _is_whole(plain(found)):
-        raise typer.Exit(faults.CHECK_FAILED)
-
-
-def _is_whole(found: dict[str, Any]) -> bool:
-    return bool(found.get("ok", not (found.get("faults") or found.get("problems"))))
+    output.result(workflow.verify(folder), lambda facts: _show(output, facts))
 
 
 def _show(output: Output, facts: dict[str, Any]) -> None:
-    plain_facts = {name: value for name, value in facts.items() if not isinstance(value, (dict, list))}
-    output.facts({numbers.heading(name): numbers.cell(name, value) for name, value in plain_facts.items()})
-    for name in ("files", "waterfall"):
-        rows = facts.get(name)
-        if isinstance(rows, list) and rows and isinstance(rows[0], dict):
-            output.table(rows, tuple(rows[0]), title=name)
-    for problem in facts.get("faults") or facts.get("problems") or ():
-        output.line(f"- {problem}")
+    output.facts({numbers.heading(name): numbers.cell(name, value) for name, value in facts.items()})
 
 
 def add_to(wayline: typer.Typer) -> None:

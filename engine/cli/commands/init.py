@@ -16,12 +16,11 @@ from engine.cli.output import Output
 def init(
     *,
     folder: Annotated[
-        Path | None, typer.Argument(help="Where the data set lies that --from names; not needed for a mapping file.")
+        Path | None, typer.Argument(help="Where the files lie that --from names; not needed for a mapping file.")
     ] = None,
     source: Annotated[
-        str | None,
-        typer.Option("--from", help="berka, bpi2012, vanguard, simulated, or the path of your own mapping.toml."),
-    ] = None,
+        str, typer.Option("--from", help="berka, bpi2012, vanguard, simulated, or the path of your own mapping.toml.")
+    ],
     home: options.Home = options.HOME,
     assume_consent: Annotated[
         bool,
@@ -33,31 +32,28 @@ def init(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Make a workspace: settings and a mapping to fill in, or with --from the data loaded as well.
+    """Make a workspace of a public data set, of a simulated bank or of your own files, and load it.
 
     [bold]Examples[/]
 
-      wayline init
-
       wayline init --from berka downloads/berka --assume-consent
 
-      wayline init --from bank/mapping.toml --home work
+      wayline init --from simulated bank
+
+      wayline init --from mapping.toml --home work
     """
     from engine.workflows import load as workflow
 
     output = Output(as_json, quiet)
-    with output.progress("Making the workspace"):
-        made = workflow.init(home, source, folder, assume_consent)
+    with output.progress("Making the workspace") as progress:
+        made = workflow.init(home, source, folder, assume_consent=assume_consent, progress=progress)
     output.result(made, lambda facts: _show(output, facts))
-    output.say(f"Next: `wayline run --home {home}`." if source else f"Next: fill in {home / 'mapping.toml'}.")
+    output.say(f"Next: `wayline run --home {home}`.")
 
 
 def _show(output: Output, facts: dict[str, Any]) -> None:
-    report = facts.get("report") or facts.get("loaded")
-    if isinstance(report, dict):
-        data.show_report(output, report)
-    known = {name: str(value) for name, value in facts.items() if isinstance(value, (str, int)) and value != ""}
-    output.facts({name.replace("_", " "): value for name, value in known.items()})
+    data.show_report(output, facts["report"])
+    output.facts({"workspace": facts["home"]})
 
 
 def add_to(wayline: typer.Typer) -> None:

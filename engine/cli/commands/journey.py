@@ -68,7 +68,7 @@ def show(
 
       wayline journey show credit_card --by risk_tier
 
-      wayline journey show credit_card --json | jq '.steps[].dropped'
+      wayline journey show credit_card --json | jq '.[].dropped'
     """
     from engine.workflows import journey as workflow
 
@@ -76,8 +76,7 @@ def show(
     output.result(workflow.show(home, name, by), lambda facts: _show(output, facts))
 
 
-def _show(output: Output, facts: dict[str, Any] | list[dict[str, Any]]) -> None:
-    rows = facts if isinstance(facts, list) else facts.get("steps") or []
+def _show(output: Output, rows: list[dict[str, Any]]) -> None:
     for title, steps in groupby(rows, key=lambda row: row.get("group")):
         output.table(list(steps), _STEPS, title="" if title in (None, "all") else str(title))
         output.line("")

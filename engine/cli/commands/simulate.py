@@ -44,9 +44,11 @@ def simulate(
 
     output = Output(as_json, quiet)
     with output.progress("Simulating customers") as progress:
-        summary = workflow.simulate(customers, seed, out, file_format.value, workers, progress)
+        summary = workflow.simulate(
+            customers, seed, out, file_format=file_format.value, workers=workers, progress=progress
+        )
     output.result(summary, lambda facts: _show(output, facts))
-    output.say(f"Load it with `wayline init --from {out / 'mapping.toml'}`.")
+    output.say(f"Load it with `wayline init --from simulated {out}`.")
 
 
 def _show(output: Output, facts: Any) -> None:
