@@ -44,7 +44,7 @@ class DemandTruth(Settings):
     income: float
     age_peak: Positive
     age_spread: Positive
-    after: dict[str, Positive] = {}
+    after: dict[str, Positive] = Field(default_factory=dict)
 
 
 class JourneyTruth(Settings):

@@ -157,20 +157,22 @@ def make_chunk(
     reports = bureau.make(made, chunk, folks)
     wishes = demand.make(made, chunk, folks, reports)
     held = contracts.make(made, chunk, folks, wishes)
-    asked = credit.make(made, chunk, folks, wishes, held, reports)
+    asked = credit.make(made, chunk, folks, demand=wishes, contracts=held, reports=reports)
     ledger = money.make(made, chunk, folks, held)
     tests = trials.make(made, chunk, folks)
     talks = contacts.talk(made, chunk, folks, tests)
     answers = contacts.answer(made, chunk, folks)
     has_card = held.of(made.product("debit_card"), len(folks)) >= 0
+
+    def seen() -> visits.Visits:
+        return visits.make(made, chunk, folks, ledger=ledger, attempts=wishes.attempts, talks=talks, tests=tests)
+
     makers: dict[str, Callable[[], dict[str, Any]]] = {
         "customers": lambda: people.columns(folks),
         "identities": lambda: identities.columns(made, chunk, folks, has_card),
         "holdings": lambda: contracts.columns(made, folks, held, ledger.closing_balance),
         "transactions": lambda: money.columns(made, chunk, folks, held, ledger),
-        "events": lambda: visits.columns(
-            made, chunk, folks, visits.make(made, chunk, folks, ledger, wishes.attempts, talks, tests)
-        ),
+        "events": lambda: visits.columns(made, chunk, folks, seen()),
         "interactions": lambda: contacts.talk_columns(made, chunk, folks, talks),
         "bureau": lambda: bureau.columns(made, folks, reports),
         "applications": lambda: credit.application_columns(made, folks, asked),
@@ -179,8 +181,8 @@ def make_chunk(
         "exposures": lambda: trials.columns(made, folks, tests),
         "offers_feedback": lambda: contacts.feedback_columns(made, chunk, folks, answers, wishes.propensity),
     }
-    counts, faults = _write_tables(made, chunk, aside, file_format, makers, rows_before)
-    told = truth.of_chunk(made, chunk, folks, reports, wishes, asked, ledger)
+    counts, faults = _write_tables(made, chunk, aside, file_format=file_format, makers=makers, rows_before=rows_before)
+    told = truth.of_chunk(made, chunk, folks, reports=reports, demand=wishes, credit=asked, ledger=ledger)
     truth.write_part({**told, "planted_faults": faults}, aside / PARTS, chunk)
     return counts
 
@@ -189,6 +191,7 @@ def _write_tables(
     made: World,
     chunk: int,
     aside: Path,
+    *,
     file_format: FileFormat,
     makers: dict[str, Callable[[], dict[str, Any]]],
     rows_before: dict[str, int],

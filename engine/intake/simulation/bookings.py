@@ -28,7 +28,7 @@ class Bookings:
 
 
 def book(
-    who: Ints, when: Ints, amount: Ints | Floats, category: str | Ints, channel: str | Ints, contract: Ints,
+    who: Ints, when: Ints, amount: Ints | Floats, category: str | Ints, channel: str | Ints, *, contract: Ints,
     fraud: bool = False,
 ) -> Bookings:  # fmt: skip
     """Return bookings; a word for category or channel holds for all of them."""

@@ -98,7 +98,7 @@ def _rolling_max(values: Ints, width: int, months: int) -> Ints:
 
 def _records(rng: np.random.Generator, risk: Floats, months: int) -> Ints:
     marked = rng.random(len(risk)) < np.minimum(0.004 * np.exp(risk), 0.2)
-    return marked[:, None] * np.ones((1, months), dtype=np.int64)
+    return np.repeat(marked[:, None].astype(np.int64), months, axis=1)
 
 
 def default_logit(world: World, people: People, bureau: Bureau, who: Ints, month: Ints) -> Floats:
@@ -144,7 +144,7 @@ def mark_defaults(world: World, bureau: Bureau, who: Ints, defaulted: Ints) -> N
     bureau.utilisation[at] = np.maximum(bureau.utilisation[at], 0.9)
 
 
-def add_own_credit(world: World, bureau: Bureau, who: Ints, booked: Ints, amount: Ints, instalment: Ints) -> None:
+def add_own_credit(world: World, bureau: Bureau, who: Ints, booked: Ints, *, amount: Ints, instalment: Ints) -> None:
     """Add credit booked at this bank to the reports that follow, in place."""
     later = world.starts[None, :-1] > booked[:, None]
     row, column = np.nonzero(later)

@@ -12,7 +12,7 @@ from engine.intake.simulation import calendar, ids, spending, trials
 from engine.intake.simulation import vocabulary as say
 from engine.intake.simulation.people import LANGUAGES, People
 from engine.intake.simulation.trials import Trials
-from engine.intake.simulation.world import DAY, NEVER, Floats, Ints, World, pick, pick_by_row
+from engine.intake.simulation.world import DAY, NEVER, Floats, Ints, World, expand, pick, pick_by_row
 
 PER_CHUNK = 1_000_000  # interaction and feedback numbers set aside for each chunk
 COMPLAINT, CALL, SURVEY = (INTERACTION_KINDS.index(name) for name in ("complaint", "call", "survey"))
@@ -39,21 +39,24 @@ class Talks:
 def talk(world: World, chunk: int, people: People, tests: Trials) -> Talks:
     """Return the interactions of one chunk. The unhappy complain more, and those about to leave most of all."""
     rng = world.rng(chunk, "talks")
-    here = spending.fading(world, people)
-    leaving = np.where((here > 0) & (here < 1), 3.0, 1.0)
-    parts = []
-    for kind, rate in MONTHLY.items():
-        mood = np.exp(0.5 * people.unhappy) if kind == COMPLAINT else np.ones(len(people))
-        counts = rng.poisson(rate * mood[:, None] * (here > 0) * np.where(kind == COMPLAINT, leaving, 1.0))
-        cell = np.repeat(np.arange(counts.size), counts.ravel())
-        who, month = cell // world.months, cell % world.months
-        parts.append((who, calendar.moments(rng, world, month, calendar.OFFICE, 0.3), np.full(len(who), kind)))
-    parts = [_outside_experiment(world, people, part, tests) for part in parts]
+    drawn = [_drawn(rng, world, people, kind) for kind in MONTHLY]
+    parts = [_outside_experiment(world, people, part, tests) for part in drawn]
     parts.append(_complaints_of_experiments(world, tests))
     who, when, kind = (np.concatenate(column) for column in zip(*parts, strict=True))
     kept = np.flatnonzero(people.alive(when, who) & (when <= world.end))
     order = kept[np.lexsort((kind[kept], when[kept], who[kept]))]
-    return _told(rng, world, people, who[order], when[order], kind[order])
+    return _told(rng, world, people, who=who[order], when=when[order], kind=kind[order])
+
+
+def _drawn(rng: np.random.Generator, world: World, people: People, kind: int) -> tuple[Ints, Ints, Ints]:
+    """Return customer, instant and kind of interactions of one kind."""
+    here = spending.fading(world, people)
+    rate = MONTHLY[kind] * (here > 0)
+    if kind == COMPLAINT:
+        rate = rate * np.exp(0.5 * people.unhappy)[:, None] * np.where((here > 0) & (here < 1), 3.0, 1.0)
+    cell, _ = expand(rng.poisson(rate).ravel())
+    who, month = cell // world.months, cell % world.months
+    return who, calendar.moments(rng, world, month, calendar.OFFICE, 0.3), np.full(len(who), kind)
 
 
 def _outside_experiment(
@@ -76,7 +79,7 @@ def _complaints_of_experiments(world: World, tests: Trials) -> tuple[Ints, Ints,
     return tests.event_who[rows], tests.event_when[rows], np.full(len(rows), COMPLAINT)
 
 
-def _told(rng: np.random.Generator, world: World, people: People, who: Ints, when: Ints, kind: Ints) -> Talks:
+def _told(rng: np.random.Generator, world: World, people: People, *, who: Ints, when: Ints, kind: Ints) -> Talks:
     size = len(who)
     mood = 0.8 * people.unhappy[who] + rng.normal(0, 1, size)
     calm = np.where(mood > 1.1, 0, np.where(mood < -0.4, 2, 1))

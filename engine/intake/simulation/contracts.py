@@ -53,7 +53,7 @@ def make(world: World, chunk: int, people: People, demand: Demand) -> Contracts:
     product = np.concatenate([demand.bought_product, demand.attempts.product[opening]])
     opened = np.concatenate([demand.bought_at, demand.attempts.opened[opening]])
     attempt = np.concatenate([np.full(len(demand.bought_who), -1), opening])
-    closed = _closings(rng, world, people, who, product, opened)
+    closed = _closings(rng, world, people, who=who, product=product, opened=opened)
     kept = (opened <= world.end) & ((closed == NEVER) | (closed > np.maximum(world.start, opened)))
     order = np.flatnonzero(kept)[np.lexsort((product[kept], opened[kept], who[kept]))]
     amount = amounts(rng, world, people, who[order], product[order])
@@ -68,7 +68,9 @@ def make(world: World, chunk: int, people: People, demand: Demand) -> Contracts:
     )
 
 
-def _closings(rng: np.random.Generator, world: World, people: People, who: Ints, product: Ints, opened: Ints) -> Ints:
+def _closings(
+    rng: np.random.Generator, world: World, people: People, *, who: Ints, product: Ints, opened: Ints
+) -> Ints:
     """Return when each contract ended: at its term, by the customer's wish, or with the relationship."""
     life = np.array([LIFE_YEARS.get(each.family, 40.0) for each in world.products])
     term = np.array([(each.typical_term_months or 0) / 12 for each in world.products])

@@ -61,17 +61,17 @@ class _Request:
     contract: Ints
 
 
-def make(world: World, chunk: int, people: People, demand: Demand, contracts: Contracts, reports: Bureau) -> Credit:
+def make(world: World, chunk: int, people: People, *, demand: Demand, contracts: Contracts, reports: Bureau) -> Credit:
     """Return the applications with decisions and outcomes, and write the consequences into the bureau's reports."""
     rng = world.rng(chunk, "credit")
     asked = _sorted([_in_journeys(rng, world, demand, contracts), *_in_branches(rng, world, demand, contracts)])
     booked = np.where(asked.contract >= 0, contracts.opened[asked.contract], NEVER)
     amount = contracts_of.amounts(rng, world, people, asked.who, asked.product)
     amount = np.where(asked.contract >= 0, contracts.amount_minor[asked.contract], amount)
-    true_pd, defaulted = _default(rng, world, people, reports, asked, booked)
+    true_pd, defaulted = _default(rng, world, people, reports=reports, asked=asked, booked=booked)
     instalment = contracts_of.instalments(world, asked.product, amount)
     own = booked != NEVER
-    bureaus.add_own_credit(world, reports, asked.who[own], booked[own], amount[own], instalment[own])
+    bureaus.add_own_credit(world, reports, asked.who[own], booked[own], amount=amount[own], instalment=instalment[own])
     return Credit(
         number=chunk * PER_CHUNK + np.arange(len(asked.who)),
         who=asked.who,
@@ -154,7 +154,7 @@ def _sorted(parts: list[_Request]) -> _Request:
 
 
 def _default(
-    rng: np.random.Generator, world: World, people: People, reports: Bureau, asked: _Request, booked: Ints
+    rng: np.random.Generator, world: World, people: People, *, reports: Bureau, asked: _Request, booked: Ints
 ) -> tuple[Floats, Ints]:
     """Return the true default probabilities, and when each booked application defaulted (NEVER if it did not).
 

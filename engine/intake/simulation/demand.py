@@ -127,9 +127,9 @@ def make(world: World, chunk: int, people: People, credit: Bureau) -> Demand:
         rate = appetite.rates(state.owned, world.month_starts[month], int(world.month_of_year[month]))
         rate *= _free_to_buy(world, people, month)[:, None]
         logit = bureaus.default_logit(world, people, credit, np.arange(len(people)), np.full(len(people), month))
-        _enter_journeys(rng, world, people, state, month, rate, logit)
+        _enter_journeys(rng, world, people, state, month=month, rate=rate, logit=logit)
         rate *= ~state.owned | appetite.multiple  # not again what a journey of this month will open
-        _buy_directly(rng, world, state, month, _outside_journeys(world, rate), logit)
+        _buy_directly(rng, world, state, month=month, rate=_outside_journeys(world, rate), logit=logit)
     attempts = journeys.joined(state.attempts, world)
     who, product, at = (np.concatenate(column) for column in zip(*state.bought, strict=True))
     refused = [np.concatenate(column) for column in zip(*state.refused, strict=True)]
@@ -194,7 +194,7 @@ def _outside_journeys(world: World, rate: Floats) -> Floats:
 
 
 def _enter_journeys(
-    rng: np.random.Generator, world: World, people: People, state: _State, month: int, rate: Floats, logit: Floats
+    rng: np.random.Generator, world: World, people: People, state: _State, *, month: int, rate: Floats, logit: Floats
 ) -> None:
     """Let customers enter each journey at most once in the history, and own what they open in it."""
     for code in range(len(world.rules.journeys)):
@@ -203,7 +203,7 @@ def _enter_journeys(
         who = np.flatnonzero(rng.random(len(chance)) < chance)
         product = np.array(journeys.columns_of(world, code))[pick_by_row(rng, wanted[who])]
         standing = weighted_standing(rng, logit, chance, people.segment)[who]
-        attempts = journeys.attempt(rng, world, people, code, month, who, product, standing)
+        attempts = journeys.attempt(rng, world, people, code, month=month, who=who, product=product, standing=standing)
         state.attempts.append(attempts)
         state.entered[who, code] = True
         opened = attempts.opened != NEVER
@@ -228,7 +228,7 @@ def weighted_standing(rng: np.random.Generator, value: Floats, weight: Floats, g
 
 
 def _buy_directly(
-    rng: np.random.Generator, world: World, state: _State, month: int, rate: Floats, logit: Floats
+    rng: np.random.Generator, world: World, state: _State, *, month: int, rate: Floats, logit: Floats
 ) -> None:
     """Sell in branches and by phone. Credit is applied for there too: the bank approves by risk."""
     truth = world.rules.credit
@@ -247,7 +247,8 @@ def _moments(rng: np.random.Generator, world: World, month: int, size: int) -> I
     """Draw office-hour instants within a month of the history."""
     first, last = world.month_starts[month], world.month_starts[month + 1]
     day = first + rng.integers(0, (last - first) // DAY, size) * DAY
-    return np.minimum(day + (9 * 3600 + rng.integers(0, 8 * 3600, size) - world.zone_offset) % DAY, world.end)
+    second = (9 * 3600 + rng.integers(0, 8 * 3600, size) - world.zone_offset) % DAY
+    return np.asarray(np.minimum(day + second, world.end), dtype=np.int64)
 
 
 def _propensities(world: World, people: People, appetite: Appetite, state: _State, attempts: Attempts) -> Floats:

@@ -78,6 +78,7 @@ def attempt(
     world: World,
     people: People,
     code: int,
+    *,
     month: int,
     who: Ints,
     product: Ints,
@@ -126,10 +127,11 @@ def _lags(rng: np.random.Generator, world: World, code: int, size: int) -> Ints:
     """Return seconds from step to step, shape (size, transitions)."""
     window = world.rules.journeys[code].window_days * DAY
     steps = len(world.rules.journeys[code].steps) - 1
-    median, longest = (np.resize(np.array(lags), steps) * window for lags in (MEDIAN_LAG, LONGEST_LAG))
+    median, longest = (np.resize(np.array(shares), steps) * window for shares in (MEDIAN_LAG, LONGEST_LAG))
     longest *= min(1.0, 0.8 * window / longest.sum())
     drawn = median * np.exp(rng.normal(0, LAG_SPREAD, (size, steps)))
-    return np.clip(drawn, 20, longest).astype(np.int64)
+    lags: Ints = np.clip(drawn, 20, longest).astype(np.int64)
+    return lags
 
 
 def _channels(rng: np.random.Generator, people: People, who: Ints) -> Ints:

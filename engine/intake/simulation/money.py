@@ -44,7 +44,7 @@ def make(world: World, chunk: int, people: People, contracts: Contracts) -> Ledg
         _investments(world, contracts, main),
         _tax(rng, world, people, main),
     ]
-    spent = spending.make(rng, world, people, contracts, main, income, fixed)
+    spent = spending.make(rng, world, people, contracts=contracts, main=main, income=income, fixed=fixed)
     others = [
         _interest(world, people, contracts),
         _foreign(rng, world, people, contracts),
@@ -69,7 +69,7 @@ def _pay(rng: np.random.Generator, world: World, people: People, main: Ints) -> 
     # a thirteenth salary before the Spring Festival
     bonus = np.where((world.month_of_year[month] == 1) & ~retired[who] & ~own[who], 1.8, 1.0)
     category = np.where(retired[who], CATEGORIES.index("pension"), CATEGORIES.index("salary"))
-    return book(who, when, people.income_true[who] * np.exp(noise) * bonus, category, "transfer", main[who])
+    return book(who, when, people.income_true[who] * np.exp(noise) * bonus, category, "transfer", contract=main[who])
 
 
 def _gifts(rng: np.random.Generator, world: World, people: People, main: Ints) -> Bookings:
@@ -78,14 +78,14 @@ def _gifts(rng: np.random.Generator, world: World, people: People, main: Ints) -
     mask = (rng.random((len(people), world.months)) < chance[:, None]) & (main >= 0)[:, None]
     who, month = np.nonzero(mask)
     amount = people.income_true[who] * rng.lognormal(-1.3, 0.7, len(who))
-    return book(who, calendar.moments(rng, world, month), amount, "transfer_in", "transfer", main[who])
+    return book(who, calendar.moments(rng, world, month), amount, "transfer_in", "transfer", contract=main[who])
 
 
 def _rent(rng: np.random.Generator, world: World, people: People, main: Ints) -> Bookings:
     rents = people.main_bank & (main >= 0) & (rng.random(len(people)) < np.where(people.age < 38, 0.42, 0.14))
     share = rng.uniform(0.16, 0.32, len(people))
     who, _, when = monthly(world, everywhere(world, rents), rng.integers(1, 6, len(people)), 9 * 3600)
-    return book(who, when, -people.income_true[who] * share[who], "rent", "transfer", main[who])
+    return book(who, when, -people.income_true[who] * share[who], "rent", "transfer", contract=main[who])
 
 
 def _utilities(rng: np.random.Generator, world: World, people: People, main: Ints) -> Bookings:
@@ -95,7 +95,7 @@ def _utilities(rng: np.random.Generator, world: World, people: People, main: Int
     # heating in winter, cooling in summer
     season = np.array([1.5, 1.4, 1.1, 0.8, 0.8, 1.1, 1.4, 1.4, 1.0, 0.8, 1.0, 1.4])[world.month_of_year[month] - 1]
     amount = 32_000 * season * np.exp(0.35 * people.income_z[who] + rng.normal(0, 0.2, len(who)))
-    return book(who, when, -amount, "utilities", "transfer", main[who])
+    return book(who, when, -amount, "utilities", "transfer", contract=main[who])
 
 
 def _running(world: World, contracts: Contracts, rows: Ints, main: Ints) -> Bools:
@@ -114,7 +114,7 @@ def _loan_instalments(world: World, contracts: Contracts, main: Ints) -> Booking
     day = 1 + contracts.who[rows] % 27
     who = contracts.who[rows][place]
     when = world.starts[month] + (day[place] - 1) * DAY + (2 * 3600 - world.zone_offset) % DAY
-    return book(who, when, -due[place], "instalment", "transfer", main[who])
+    return book(who, when, -due[place], "instalment", "transfer", contract=main[who])
 
 
 def _premiums(world: World, contracts: Contracts, main: Ints) -> Bookings:
@@ -126,7 +126,7 @@ def _premiums(world: World, contracts: Contracts, main: Ints) -> Bookings:
     place, month = np.nonzero(mask)
     who = contracts.who[rows][place]
     when = world.starts[month] + (contracts.who[rows][place] % 20) * DAY + 5 * 3600
-    return book(who, when, -contracts.amount_minor[rows][place], "insurance_premium", "transfer", main[who])
+    return book(who, when, -contracts.amount_minor[rows][place], "insurance_premium", "transfer", contract=main[who])
 
 
 def _investments(world: World, contracts: Contracts, main: Ints) -> Bookings:
@@ -135,7 +135,7 @@ def _investments(world: World, contracts: Contracts, main: Ints) -> Bookings:
     place, month = np.nonzero(_running(world, contracts, rows, main) & (world.month_of_year % 3 == 1))
     who = contracts.who[rows][place]
     when = world.starts[month] + 11 * DAY + 4 * 3600
-    return book(who, when, -contracts.amount_minor[rows][place] // 14, "investment", "transfer", main[who])
+    return book(who, when, -contracts.amount_minor[rows][place] // 14, "investment", "transfer", contract=main[who])
 
 
 def _tax(rng: np.random.Generator, world: World, people: People, main: Ints) -> Bookings:
@@ -144,7 +144,7 @@ def _tax(rng: np.random.Generator, world: World, people: People, main: Ints) -> 
     settles = 3 + people.number % 4
     mask = everywhere(world, pays) & (world.month_of_year == settles[:, None])
     who, _, when = monthly(world, mask, 2 + people.number % 25, 11 * 3600)
-    return book(who, when, -people.income_true[who] * 0.35, "tax", "transfer", main[who])
+    return book(who, when, -people.income_true[who] * 0.35, "tax", "transfer", contract=main[who])
 
 
 def _interest(world: World, people: People, contracts: Contracts) -> Bookings:
@@ -157,7 +157,7 @@ def _interest(world: World, people: People, contracts: Contracts) -> Bookings:
     rate = world.products[world.product("savings_account")].annual_rate
     who = contracts.who[rows][place]
     amount = np.maximum(people.income_true[who] * rate * 1.8, 100)
-    return book(who, starts[month] + 19 * DAY + 17 * 3600, amount, "interest", "transfer", rows[place])
+    return book(who, starts[month] + 19 * DAY + 17 * 3600, amount, "interest", "transfer", contract=rows[place])
 
 
 def _foreign(rng: np.random.Generator, world: World, people: People, contracts: Contracts) -> Bookings:
@@ -169,7 +169,7 @@ def _foreign(rng: np.random.Generator, world: World, people: People, contracts: 
     amount = rng.lognormal(11.0, 0.9, len(who)) * np.where(comes_in, 1, -1)
     category = np.where(comes_in, CATEGORIES.index("transfer_in"), CATEGORIES.index("travel"))
     channel = np.where(comes_in, CHANNELS.index("transfer"), CHANNELS.index("card"))
-    return book(who, when, amount, category, channel, rows[place])
+    return book(who, when, amount, category, channel, contract=rows[place])
 
 
 def _fraud(rng: np.random.Generator, world: World, people: People, contracts: Contracts, main: Ints) -> Bookings:
@@ -182,21 +182,25 @@ def _fraud(rng: np.random.Generator, world: World, people: People, contracts: Co
     start = night + (3 * 3600 - world.zone_offset) % DAY
     when = np.repeat(start, payments) + rng.integers(0, 3600, len(who))
     amount = -rng.lognormal(11.6, 0.6, len(who))
-    return book(who, when, amount, "shopping", "card", main[who], fraud=True)
+    return book(who, when, amount, "shopping", "card", contract=main[who], fraud=True)
 
 
 def _openings(world: World, contracts: Contracts, current: Ints) -> Bookings:
     """The first deposit on current accounts opened within the history; `_settle` fills in the amount."""
     rows = current[current >= 0]
     rows = rows[contracts.opened[rows] >= world.start]
-    return book(contracts.who[rows], contracts.opened[rows], np.zeros(len(rows)), "transfer_in", "branch", rows)
+    return book(
+        contracts.who[rows], contracts.opened[rows], np.zeros(len(rows)), "transfer_in", "branch", contract=rows
+    )
 
 
 def _closings(contracts: Contracts, current: Ints) -> Bookings:
     """The last withdrawal from current accounts that are closed; `_settle` fills in the amount."""
     rows = current[current >= 0]
     rows = rows[contracts.closed[rows] != NEVER]
-    return book(contracts.who[rows], contracts.closed[rows] - 1, np.zeros(len(rows)), "transfer_out", "branch", rows)
+    return book(
+        contracts.who[rows], contracts.closed[rows] - 1, np.zeros(len(rows)), "transfer_out", "branch", contract=rows
+    )
 
 
 def _in_order(world: World, contracts: Contracts, parts: Sequence[Bookings]) -> Bookings:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from engine.config.simulation import Employment
 from engine.domain.words import KYC_STATUSES
 from engine.intake.simulation import ids
 from engine.intake.simulation import vocabulary as say
 from engine.intake.simulation.world import DAY, NEVER, YEAR, Bools, Floats, Ints, World, pick, pick_by_row
 
-EMPLOYMENT = ("employed", "self_employed", "student", "retired", "unemployed")
+EMPLOYMENT: Final[tuple[Employment, ...]] = ("employed", "self_employed", "student", "retired", "unemployed")
 EDUCATION = ("basic", "secondary", "tertiary")
 MARITAL = ("single", "married", "divorced", "widowed")
 GENDERS = ("female", "male", "other")
@@ -195,7 +196,7 @@ def _relationship(rng: np.random.Generator, world: World, segment: Ints, age: Fl
 def _office_hours(when: Ints, world: World) -> Ints:
     """Move instants to 9 to 17 o'clock local time of the same day, keeping them within the extract."""
     second = 9 * 3600 + (when * 7919 % (8 * 3600)) - world.zone_offset
-    return np.minimum(when // DAY * DAY + second % DAY, world.end)
+    return np.asarray(np.minimum(when // DAY * DAY + second % DAY, world.end), dtype=np.int64)
 
 
 def _marital(rng: np.random.Generator, age: Floats) -> Ints:
@@ -263,6 +264,7 @@ def _kyc(rng: np.random.Generator, world: World, joined: Ints) -> tuple[Ints, In
 
 
 def names(rng: np.random.Generator, language: Ints, size: int) -> pa.Array:
+    """Return invented names: Chinese ones, and English ones where the language is English."""
     chinese = pc.binary_join_element_wise(
         *(_drawn(rng, pool, size) for pool in (say.SURNAMES_ZH, say.GIVEN_FIRST_ZH, say.GIVEN_SECOND_ZH)), ""
     )

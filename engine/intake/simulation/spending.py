@@ -43,6 +43,7 @@ def make(
     rng: np.random.Generator,
     world: World,
     people: People,
+    *,
     contracts: Contracts,
     main: Ints,
     income: Sequence[Bookings],
@@ -64,8 +65,13 @@ def make(
     signed = np.where(refund, amount, -amount).astype(np.int64)
     category = np.array([CATEGORIES.index(name) for name in KINDS])[kind]
     channel = np.where(by_card, CHANNELS.index("card"), _channels(rng, people, who, kind))
-    spent = book(who, when, signed, category, channel, np.where(by_card, card[who], main[who]))
-    return [spent, *_settlements(world, people, main, card, who[by_card], month[by_card], amount[by_card])]
+    spent = book(who, when, signed, category, channel, contract=np.where(by_card, card[who], main[who]))
+    return [
+        spent,
+        *_settlements(
+            world, people, main=main, card=card, who=who[by_card], month=month[by_card], amount=amount[by_card]
+        ),
+    ]
 
 
 def _rates(world: World, people: People) -> Floats:
@@ -79,7 +85,7 @@ def _rates(world: World, people: People) -> Floats:
     rate *= np.where((people.child[:, None] != NEVER) & (starts > people.child[:, None]), 1.25, 1.0)
     moving = (people.moved[:, None] != NEVER) & (abs(starts - people.moved[:, None]) < 45 * DAY)
     rate *= np.where(moving, 1.4, 1.0)
-    return rate * fading(world, people)
+    return np.asarray(rate * fading(world, people), dtype=np.float64)
 
 
 def fading(world: World, people: People) -> Floats:
@@ -87,7 +93,7 @@ def fading(world: World, people: People) -> Floats:
     starts, ends = world.starts[:-1], world.starts[1:]
     here = (people.joined[:, None] < ends) & ((people.closed[:, None] == NEVER) | (people.closed[:, None] > starts))
     leaving = (people.closed[:, None] != NEVER) & (people.closed[:, None] < starts + 120 * DAY)
-    return here * np.where(leaving, 0.45, 1.0)
+    return np.asarray(here * np.where(leaving, 0.45, 1.0), dtype=np.float64)
 
 
 def _kinds(rng: np.random.Generator, world: World, people: People, who: Ints, month: Ints) -> Ints:
@@ -103,8 +109,8 @@ def _kinds(rng: np.random.Generator, world: World, people: People, who: Ints, mo
     row = people.segment[who] * 12 + world.month_of_year[month] - 1
     # one lookup in a single rising list: group number + share within the group
     rising = (edges.reshape(-1, len(KINDS)) + np.arange(segments * 12)[:, None]).ravel()
-    place = np.searchsorted(rising, row + rng.random(len(who)), side="right") - row * len(KINDS)
-    return np.clip(place, 0, len(KINDS) - 1)
+    found = np.searchsorted(rising, row + rng.random(len(who)), side="right") - row * len(KINDS)
+    return np.asarray(np.clip(found, 0, len(KINDS) - 1), dtype=np.int64)
 
 
 def _raw_amounts(rng: np.random.Generator, people: People, who: Ints, kind: Ints) -> Floats:
@@ -152,7 +158,7 @@ def _channels(rng: np.random.Generator, people: People, who: Ints, kind: Ints) -
 
 
 def _settlements(
-    world: World, people: People, main: Ints, card: Ints, who: Ints, month: Ints, amount: Floats
+    world: World, people: People, *, main: Ints, card: Ints, who: Ints, month: Ints, amount: Floats
 ) -> list[Bookings]:
     """Pay each month's card spending on the 18th of the next: out of the account, into the card."""
     cells = np.bincount(who * world.months + month, amount, len(people) * world.months)
@@ -161,6 +167,6 @@ def _settlements(
     when = world.starts[at + 1] + 17 * DAY + 6 * 3600
     paid = owed[owner, at]
     return [
-        book(owner, when, -paid, "transfer_out", "transfer", main[owner]),
-        book(owner, when + 60, paid, "transfer_in", "transfer", card[owner]),
+        book(owner, when, -paid, "transfer_out", "transfer", contract=main[owner]),
+        book(owner, when + 60, paid, "transfer_in", "transfer", contract=card[owner]),
     ]

@@ -8,8 +8,8 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv as csv
 import pyarrow.parquet as pq
+from pyarrow import csv
 
 from engine.domain.schema import Column, Kind, Table
 from engine.intake.simulation.world import NEVER

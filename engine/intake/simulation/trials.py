@@ -61,7 +61,7 @@ def run(rng: np.random.Generator, rules: SimulationSettings, eligible: Bools, en
         first = end - rng.integers(LAST * DAY, FIRST * DAY, len(who))
         logged = (variant == 0) | (rng.random(len(who)) >= truth.lost_share)
         shown.append(_exposures(rng, code, who[logged], variant[logged], first[logged]))
-        events.append(_events(rng, truth, place, who, variant, first))
+        events.append(_events(rng, truth, place, who=who, variant=variant, first=first))
         place += len(truth.metrics)
     who, experiment, variant, exposed = (np.concatenate(part) for part in zip(*shown, strict=True))
     event_who, event, when, value = (np.concatenate(part) for part in zip(*events, strict=True))
@@ -87,7 +87,7 @@ def _exposures(
 
 
 def _events(
-    rng: np.random.Generator, truth: ExperimentTruth, place: int, who: Ints, variant: Ints, first: Ints
+    rng: np.random.Generator, truth: ExperimentTruth, place: int, *, who: Ints, variant: Ints, first: Ints
 ) -> tuple[Ints, Ints, Ints, Floats]:
     parts = []
     for number, metric in enumerate(truth.metrics):

@@ -19,7 +19,7 @@ from engine.intake.simulation.world import NEVER, Floats, Ints, World, logistic
 
 
 def of_chunk(
-    world: World, chunk: int, people: People, reports: Bureau, demand: Demand, credit: Credit, ledger: Ledger
+    world: World, chunk: int, people: People, *, reports: Bureau, demand: Demand, credit: Credit, ledger: Ledger
 ) -> dict[str, pa.Table]:
     """Return the truth about one chunk of customers, by table."""
     return {

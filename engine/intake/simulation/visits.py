@@ -55,7 +55,7 @@ def names(world: World) -> list[str]:
 
 
 def make(
-    world: World, chunk: int, people: People, ledger: Ledger, attempts: Attempts, talks: Talks, tests: Trials
+    world: World, chunk: int, people: People, *, ledger: Ledger, attempts: Attempts, talks: Talks, tests: Trials
 ) -> Visits:
     """Return the events of one chunk in order of customer and time."""
     rng = world.rng(chunk, "visits")

@@ -151,7 +151,7 @@ def pick_by_row(rng: np.random.Generator, shares: Floats) -> Ints:
     edges = np.cumsum(shares, axis=1)
     edges /= np.maximum(edges[:, -1:], 1e-300)
     below: Ints = (rng.random(len(shares))[:, None] >= edges).sum(axis=1).astype(np.int64)
-    return np.minimum(below, shares.shape[1] - 1)
+    return np.asarray(np.minimum(below, shares.shape[1] - 1), dtype=np.int64)
 
 
 def expand(counts: Ints) -> tuple[Ints, Ints]:
