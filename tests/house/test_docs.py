@@ -11,7 +11,7 @@ from engine.cli.main import wayline
 from tests.conftest import REPOSITORY
 from tests.house.project import DOCUMENTS, code_spans, document
 
-ROOTS = {path.name for path in REPOSITORY.iterdir()}
+ROOTS = {path.name for path in REPOSITORY.iterdir()} | {"data", "engine", "tests", "journeys", "experiments"}
 # made on the reader's machine or by the reader, so not among the project's files
 MADE_LATER = ("workspace", "simulated", ".venv", "dist", "path/to", "downloads")
 

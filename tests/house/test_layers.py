@@ -52,9 +52,13 @@ def test_importing_the_engine_loads_nothing() -> None:
     assert imports_of((REPOSITORY / "engine" / "__init__.py").read_text(encoding="utf-8")) <= {"__future__"}
 
 
-def test_no_file_is_longer_than_can_be_read_and_no_test_folder_lacks_its_init() -> None:
+def test_no_file_is_longer_than_can_be_read_at_once() -> None:
     for path in python_files("engine", "journeys", "experiments"):
         lines = len(path.read_text(encoding="utf-8").splitlines())
-        assert lines <= 700, f"{path.relative_to(REPOSITORY)} has {lines} lines"
+        # the contracts of the tables are lists, not code
+        assert lines <= 500 or path.parent.name == "domain", f"{path.relative_to(REPOSITORY)} has {lines} lines"
+
+
+def test_every_folder_of_tests_is_a_package() -> None:
     for folder in {path.parent for path in python_files("tests")}:
         assert (folder / "__init__.py").is_file(), f"{folder.relative_to(REPOSITORY)} lacks __init__.py"
