@@ -36,12 +36,12 @@ def share_column(unit: Any, salt: str) -> Any:
     Each hex digit is looked up by its position, since engines do not agree on how to read a hexadecimal number.
     """
     digest = (salt + ":" + unit).hexdigest("sha256")
-    place: Any = 0
-    for index in range(_DIGITS):
-        digit = _position(digest.substr(index, 1))
-        place = place * 16 + digit
-    return place.cast("float64") / float(16**_DIGITS)
+    place = _position(digest.substr(0, 1))
+    for index in range(1, _DIGITS):
+        place = place * 16 + _position(digest.substr(index, 1))
+    return place / float(16**_DIGITS)
 
 
 def _position(digit: Any) -> Any:
-    return ibis.literal(_HEX).find(digit).cast("int64")
+    # as a float, which holds 13 digits exactly: Spark finds in 32 bits and would overflow at the eighth
+    return ibis.literal(_HEX).find(digit).cast("float64")
