@@ -13,8 +13,19 @@ def demo_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace on a small simulated bank with one completed run, made once; tests read it and change nothing."""
     from engine.workflows import demo
 
+    # enough customers for defaults to learn from and for the broken sample ratio to show
     home = tmp_path_factory.mktemp("demo") / "workspace"
-    demo.prepare(home, customers=400, seed=20260101, progress=None)
+    demo.prepare(home, customers=8_000, seed=20260101, progress=None)
+    return home
+
+
+@pytest.fixture(scope="session")
+def small_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace on a bank of 300 customers with one completed run; for tests that run it again and again."""
+    from engine.workflows import demo
+
+    home = tmp_path_factory.mktemp("small") / "workspace"
+    demo.prepare(home, customers=300, seed=20260101, progress=None)
     return home
 
 

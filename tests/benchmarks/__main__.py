@@ -1,0 +1,53 @@
+"""Print the benchmarks: `python -m tests.benchmarks [--customers 20000 1000000] [--folder DIR]`.
+
+Ratios are of numbers measured in the same run on the same machine; seconds alone say little about another.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from engine.lake.workspace import Workspace
+from tests.benchmarks import features, journeys, whole_run
+
+
+def main() -> None:
+    """Run every benchmark and print a table for each."""
+    arguments = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    arguments.add_argument("--customers", type=int, nargs="+", default=[20_000], help="sizes of the simulated bank")
+    arguments.add_argument("--folder", type=Path, help="where the banks are made and kept; default: made and removed")
+    arguments.add_argument("--events", type=int, default=1_000_000, help="events of the funnel's own log")
+    chosen = arguments.parse_args()
+    with tempfile.TemporaryDirectory(prefix="wayline-bench-") as scratch:
+        folder = chosen.folder or Path(scratch)
+        for customers in chosen.customers:
+            bank = folder / str(customers)
+            show(f"{customers:,} customers: the whole run", whole_run.run(customers, bank))
+            show(
+                f"{customers:,} customers: features against SQL by hand",
+                features.run(Workspace(bank / "workspace").home / "curated"),
+            )
+        show(f"{chosen.events:,} events: funnels", journeys.run(chosen.events))
+
+
+def show(title: str, rows: Sequence[Any]) -> None:
+    """Print rows, which are mappings or dataclasses, as a table."""
+    known = [row if isinstance(row, dict) else asdict(row) for row in rows]
+    table = Table(title=title, title_justify="left")
+    for name in known[0]:
+        table.add_column(name.replace("_", " "), justify="left" if isinstance(known[0][name], str) else "right")
+    for row in known:
+        table.add_row(*("\u2014" if value is None else str(value) for value in row.values()))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
