@@ -154,7 +154,7 @@ JOURNEY_FUNNELS = Table(
         _c("step", T, "name of the step", "步骤"),
         _c("stage", T, "stage that the step belongs to", "阶段"),
         _c("customers", I, "customers who reached it", "到达客户数"),
-        _c("continued", I, "of them, reached the next step in time", "继续"),
+        _c("continued", I, "of them, reached the next step in time; at the last step all of them", "继续（末步为全部）"),
         _c("dropped", I, "of them, did not and no longer can", "流失"),
         _c("in_progress", I, "of them, did not yet and still can", "进行中"),
         _c("rate_from_first", S, "customers / those who entered", "总转化率"),
