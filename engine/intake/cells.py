@@ -116,10 +116,17 @@ def _constant(reading: Reading, column: Column, constant: Scalar) -> Cell:
 
 
 def _cell(reading: Reading, column: Column, source: str, source_type: str) -> Cell:
-    kind = "TIMESTAMP" if source_type.startswith("TIMESTAMP") and "TIME ZONE" not in source_type else source_type
+    kind = _plain_type(source_type)
     raw = _raw(reading, column, identifier(source), kind)
     helpers, value = _typed(reading, column, kind)
     return Cell(column=column, source=source, source_type=kind, raw=raw, helpers=helpers, value=value)
+
+
+def _plain_type(source_type: str) -> str:
+    """Return one name for instants of any precision, with an offset or without."""
+    if not source_type.startswith("TIMESTAMP"):
+        return source_type
+    return "TIMESTAMPTZ" if source_type.startswith("TIMESTAMPTZ") or "TIME ZONE" in source_type else "TIMESTAMP"
 
 
 def trimmed(source: str) -> str:
@@ -237,14 +244,15 @@ def _boolean(raw: str, kind: str) -> str:
 
 
 def _date(reading: Reading, raw: str, kind: str) -> str:
-    if kind == "DATE" or kind.startswith("TIMESTAMP"):
-        return f"CAST({raw} AS DATE)"
+    if kind in {"DATE", "TIMESTAMP", "TIMESTAMPTZ"}:
+        return f"CAST({raw} AT TIME ZONE 'UTC' AS DATE)" if kind == "TIMESTAMPTZ" else f"CAST({raw} AS DATE)"
     text = raw if kind == "VARCHAR" else f"CAST({raw} AS VARCHAR)"
-    moment = _parsed(reading, text)
+    moment = parsed(reading, text)
     return f"CASE WHEN isfinite({moment}) THEN CAST({moment} AS DATE) END"
 
 
-def _parsed(reading: Reading, text: str) -> str:
+def parsed(reading: Reading, text: str) -> str:
+    """Return SQL of the naive instant that a text gives in one of the mapping's formats; NULL when it gives none."""
     formats = [f for f in reading.mapping.date_formats if f not in _EPOCHS]
     if formats:
         return f"try_strptime({text}, [{_listed(formats)}])"
@@ -255,13 +263,13 @@ def _instant(reading: Reading, column: Column, raw: str, kind: str) -> tuple[tup
     epochs = [name for name in reading.mapping.date_formats if name in _EPOCHS]
     if epochs and (kind in _INTEGERS or kind == "VARCHAR"):
         return (), f"make_timestamp(TRY_CAST({raw} AS BIGINT) * {_EPOCHS[epochs[0]]})"
-    if "TIME ZONE" in kind:
-        return (), f"{raw} AT TIME ZONE 'UTC'"
+    if kind == "TIMESTAMPTZ":
+        return (), f"CAST({raw} AT TIME ZONE 'UTC' AS TIMESTAMP)"
     if kind in {"TIMESTAMP", "DATE"}:
         return (), _in_zone(f"CAST({raw} AS TIMESTAMP)", reading.zone)
     text = raw if kind == "VARCHAR" else f"CAST({raw} AS VARCHAR)"
     aware = identifier(f"a_{column.name}")
-    naive = _in_zone(_parsed(reading, text), reading.zone)
+    naive = _in_zone(parsed(reading, text), reading.zone)
     moment = f"CASE WHEN {aware} THEN TRY_CAST({text} AS TIMESTAMPTZ) AT TIME ZONE 'UTC' ELSE {naive} END"
     return ((f"a_{column.name}", has_offset(text)),), f"CASE WHEN isfinite({moment}) THEN {moment} END"
 

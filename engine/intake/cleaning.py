@@ -77,8 +77,9 @@ def mixed_zones(reading: Reading, raw: Raw, engine: DuckDBEngine) -> frozenset[s
         return frozenset()
     parts = []
     for cell in asked:
-        aware = cells.has_offset(f"({cell.raw})")
-        parts += [f"bool_or({aware})", f"bool_or(NOT {aware})"]
+        text = f"({cell.raw})"
+        aware = cells.has_offset(text)
+        parts += [f"bool_or({aware})", f"bool_or(NOT {aware} AND {cells.parsed(reading, text)} IS NOT NULL)"]
     row = first_row(engine, f"SELECT {', '.join(parts)} FROM ({raw.sql})")
     return frozenset(cell.name for index, cell in enumerate(asked) if row[2 * index] and row[2 * index + 1])
 

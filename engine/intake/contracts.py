@@ -136,7 +136,7 @@ def _type_checks(reading: Reading, cell: Cell, around: Surroundings) -> Iterator
         if column.required and _human(reading, cell):
             yield Check(code=Code.WRONG_TYPE, column=cell.name, expected=_KIND_WORDS[Kind.TEXT], fails=unfit)
     elif cell.name in around.mixed_zones:
-        naive = f"{raw} IS NOT NULL AND NOT {identifier(f'a_{cell.name}')}"
+        naive = f"{value} IS NOT NULL AND NOT {identifier(f'a_{cell.name}')}"
         expected = "an offset from UTC, as other rows of the column have"
         yield Check(code=Code.MIXED_TIME_ZONE, column=cell.name, expected=expected, fails=naive)
         yield Check(code=Code.WRONG_TYPE, column=cell.name, expected=_KIND_WORDS[column.kind], fails=unfit)
@@ -215,14 +215,14 @@ def _text_notes(reading: Reading, cell: Cell, around: Surroundings) -> Iterator[
 
 
 def _value_notes(reading: Reading, cell: Cell, around: Surroundings) -> Iterator[Note]:
-    raw, column = identifier(f"r_{cell.name}"), cell.column
+    column = cell.column
     helpers = [name for name, _ in cell.helpers]
     if column.kind is Kind.MONEY and helpers:
         exact = identifier(helpers[0])
         yield Note(rule="round_money", column=cell.name, touched=f"{exact} <> round({exact})")
     assumed = reading.zone is None and cell.is_text and cell.name not in around.mixed_zones
     if column.kind is Kind.INSTANT and helpers and assumed:
-        naive = f"{raw} IS NOT NULL AND NOT {identifier(helpers[0])}"
+        naive = f"{identifier(f'v_{cell.name}')} IS NOT NULL AND NOT {identifier(helpers[0])}"
         yield Note(rule="assume_time_zone", column=cell.name, touched=naive)
     if column.references and not column.required:
         lost = f"{identifier(f'v_{cell.name}')} IS NOT NULL AND {_key_of(cell.name)} IS NULL"

@@ -158,16 +158,13 @@ class GuardedStream:
 
 
 def likely_encoding(sample: bytes) -> str:
-    """Return gb18030 for bytes that read as Chinese, else cp1252."""
-    try:
-        text = sample.decode("gb18030", errors="strict")
-    except UnicodeDecodeError as fault:
-        if fault.start < len(sample) - 4:  # a character cut by the end of the sample proves nothing
-            return "cp1252"
-        text = sample[: fault.start].decode("gb18030")
-    wide = [letter for letter in text if ord(letter) > 127]
+    """Return gb18030 for bytes that read as everyday Chinese, else cp1252.
+
+    Everyday characters are pairs of high bytes (GB 2312); a Western letter with an accent stands alone.
+    """
+    wide = [letter for letter in sample.decode("gb2312", errors="replace") if ord(letter) > 127]
     chinese = sum("一" <= letter <= "鿿" for letter in wide)
-    return "gb18030" if wide and chinese >= len(wide) / 2 else "cp1252"
+    return "gb18030" if wide and chinese >= 0.8 * len(wide) else "cp1252"
 
 
 def refuse_other_formats(path: Path, name: str, expected: str) -> None:

@@ -131,7 +131,8 @@ def _copy(
                 written.rows += batch.num_rows
                 written.last = tuple(column[-1].as_py() for column in batch.columns) if len(batch) else written.last
         except pa.ArrowInvalid as fault:
-            if "Empty CSV file" not in str(fault):  # a header alone is an empty source, said so elsewhere
+            # a header alone is an empty source, which is said elsewhere
+            if not any(words in str(fault) for words in ("Empty CSV file", "Could not skip initial")):
                 raise _unparsed(fault, stream.name) from None
         finally:
             stream.close()
