@@ -49,7 +49,8 @@ def phrases(
             name_en, name_zh = names[term.removeprefix("holds:")]
             more[place] = _add(en, zh, f"Already has: {name_en}.", f"已持有{name_zh}。")
         elif term in meanings and not matches(term, unspoken):
-            said_en, said_zh = meanings[term]
+            # what follows the first clause tells when the feature is empty, which it is not here
+            said_en, said_zh = meanings[term][0].split(";")[0], meanings[term][1].split("，")[0]
             more[place] = _add(en, zh, f"Above average: {said_en}.", f"高于平均：{said_zh}。")
             less[place] = _add(en, zh, f"Below average: {said_en}.", f"低于平均：{said_zh}。")
     return Phrases(en=tuple(en), zh=tuple(zh), more=more, less=less)

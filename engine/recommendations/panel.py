@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -73,13 +73,17 @@ def _rows(wanted: pa.Array, among: pa.Array) -> Integers:
     return np.asarray(found.to_numpy(zero_copy_only=False))
 
 
-def model_features(table: pa.Table, patterns: Sequence[str]) -> tuple[str, ...]:
-    """Return the numeric columns that models may learn from, sorted; the excluded patterns are left out."""
+def model_features(
+    table: pa.Table, excluded: Sequence[str], learn_from: Collection[str] | None = None
+) -> tuple[str, ...]:
+    """Return the numeric columns that models may learn from, sorted; excluded patterns are left out in any case."""
     return tuple(
         sorted(
             field.name
             for field in table.schema
-            if _is_number(field.type) and not matches(field.name, patterns) and field.name != "customer_id"
+            if _is_number(field.type)
+            and not matches(field.name, excluded)
+            and (learn_from is None or field.name in learn_from)
         )
     )
 

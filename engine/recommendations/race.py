@@ -101,7 +101,7 @@ def _judge(kind: str, latest: Panel, earlier: Panel | None, trainer: Trainer) ->
     if earlier is None:
         if kind in _NEEDS_OPENINGS:
             return Result(note="not run: it needs openings of an earlier window")
-        return _measure(_from_holdings(kind, latest, trainer), None, latest, "learned from holdings alone")
+        return _measure(from_holdings(kind, latest, trainer), None, latest, "learned from holdings alone")
     fitted = fit(kind, earlier, trainer)
     return _measure(fitted.ranker, fitted.calibration, latest, "")
 
@@ -187,7 +187,8 @@ _FITS: Mapping[str, Callable[[Panel, Trainer], Ranker]] = {
 }
 
 
-def _from_holdings(kind: str, panel: Panel, trainer: Trainer) -> Ranker:
+def from_holdings(kind: str, panel: Panel, trainer: Trainer) -> Ranker:
+    """Fit one ranker on what customers hold at the start of the panel, without a look at what they opened."""
     if kind == "popularity":
         return candidates.popularity_of_holdings(panel.view.owned)
     return _FITS[kind](panel, trainer)

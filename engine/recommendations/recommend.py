@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +62,7 @@ def recommend(
     settings: RecommendationSettings,
     seed: int,
     meanings: Mapping[str, tuple[str, str]] | None = None,
+    learn_from: Collection[str] | None = None,
 ) -> Prepared:
     """Fit and judge the models, choose one, and make ready to decide for every customer of `now`.
 
@@ -72,6 +73,7 @@ def recommend(
     risk : the mart risk as of now; None when there is no signal, and the gates then refuse all credit.
     products : the curated table products.
     meanings : English and Chinese meaning of each feature, for the reasons given.
+    learn_from : names of the features that models may see; None for every number in the table.
 
     Raises
     ------
@@ -87,7 +89,7 @@ def recommend(
             "at least one product and one customer",
         )
     catalogue = frame.catalogue(products, now.as_of, settings.gates.revolving_payment_share)
-    features = panels.model_features(now.features, settings.training.excluded_features)
+    features = panels.model_features(now.features, settings.training.excluded_features, learn_from)
     by_cluster = all(inputs.clusters is not None for inputs in (now, past, earlier) if inputs is not None)
 
     def panel(before: Inputs, after: Inputs) -> panels.Panel:

@@ -165,4 +165,4 @@ def test_without_an_earlier_window_the_model_that_learns_openings_is_not_judged(
 def test_excluded_features_and_texts_are_not_learned_from() -> None:
     now, *_ = builders.bank(10)
     assert model_features(now.features, SETTINGS.training.excluded_features) == ("quiet", "savings", "visits")
-    assert matches("worst_days_past_due_12m", SETTINGS.training.unspoken_features)
+    assert matches("bureau_worst_days_past_due_12m", SETTINGS.training.unspoken_features)
