@@ -29,7 +29,7 @@ JOURNEYS = {
 events = st.tuples(st.integers(0, 9), st.sampled_from("ABCDE"))
 # few instants and few names: ties, repeats and re-entries are the rule
 people = st.lists(st.lists(events, max_size=8), min_size=1, max_size=25)
-slow = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+slow = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def named(logs: Sequence[Sequence[Event]]) -> dict[str, Sequence[Event]]:
@@ -94,7 +94,7 @@ def test_both_ways_of_reading_rows_agree_when_no_event_serves_two_steps(logs: li
 
 
 @pytest.mark.parametrize("steps", JOURNEYS.values(), ids=JOURNEYS)
-@settings(slow, max_examples=5)
+@settings(slow, max_examples=4)
 @given(logs=people, now=st.integers(0, 14))
 def test_funnel_never_grows_and_accounts_for_everybody(steps: list[Any], logs: list[list[Event]], now: int) -> None:
     wanted = journey(steps, WINDOW)
@@ -113,7 +113,7 @@ def test_funnel_never_grows_and_accounts_for_everybody(steps: list[Any], logs: l
     ]
 
 
-@settings(slow, max_examples=8)
+@settings(slow, max_examples=4)
 @given(logs=people, future=people, now=st.integers(0, 9))
 def test_events_after_as_of_change_nothing(logs: list[list[Event]], future: list[list[Event]], now: int) -> None:
     wanted = journey(JOURNEYS["a step repeated"], WINDOW)
