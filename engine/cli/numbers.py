@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -14,6 +15,8 @@ from engine.domain.schema import Kind
 DASH: Final = "\u2014"
 # a column's kind decides how it is shown; columns of one name have one kind in all marts
 KINDS: Final[Mapping[str, Kind]] = {column.name: column.kind for mart in MARTS.values() for column in mart}
+_HEADINGS: Final = {"interval_95": "95 % interval", "p_value": "p"}
+_NUMBER: Final = re.compile(r"[-+<]?\s?\d[\d .]*( (%|pp|MB|s|min|h|d)( \d+ (s|min|h))?)?")
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
@@ -25,6 +28,16 @@ def count(value: int | None) -> str:
 def share(value: float | None, digits: int = 1) -> str:
     """A share between 0 and 1 as percent."""
     return DASH if value is None else f"{value * 100:.{digits}f} %"
+
+
+def points(value: float | None) -> str:
+    """A difference of two shares in percentage points."""
+    return DASH if value is None else f"{value * 100:+.2f} pp"
+
+
+def span(lower: float | None, upper: float | None, show: Callable[[float | None], str]) -> str:
+    """An interval, its ends shown alike."""
+    return DASH if lower is None or upper is None else f"{show(lower)} to {show(upper)}"
 
 
 def number(value: float | None) -> str:
@@ -100,11 +113,12 @@ def _numeric(name: str, value: Any) -> str:
 
 def heading(name: str) -> str:
     """Return a column's name as people read it; amounts without a currency of their own are in the bank's."""
+    if name in _HEADINGS:
+        return _HEADINGS[name]
     text = name.removesuffix("_minor").replace("_", " ")
     return f"{text} (base currency)" if name.endswith("_minor") else text
 
 
-def is_numeric(rows: Sequence[Mapping[str, Any]], name: str) -> bool:
-    """Whether every value of a column is a number, so that it is set flush right."""
-    values = [row.get(name) for row in rows if row.get(name) is not None]
-    return bool(values) and all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
+def is_number(text: str) -> bool:
+    """Whether a shown value is a number with its unit, or none, so that its column is set flush right."""
+    return text == DASH or _NUMBER.fullmatch(text) is not None

@@ -16,7 +16,7 @@ from rich.table import Table
 from engine.cli import numbers
 from engine.cli.plain import plain, to_json
 
-_WIDE: Final = 200  # columns where there is no terminal, so that nothing is cut from what another program reads
+_WIDE: Final = 2_000  # columns where there is no terminal: a row is one line for whatever program reads it
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +51,13 @@ class Output:
         """Print rows for people: the given columns, those that no row has left out."""
         shown = [name for name in columns if any(name in row for row in rows)]
         table = Table(title=escape(title) or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
-        for name in shown:
-            right = numbers.is_numeric(rows, name)
+        cells = [[numbers.cell(name, row.get(name)) for name in shown] for row in rows]
+        for place, name in enumerate(shown):
+            right = all(numbers.is_number(row[place]) for row in cells)
             table.add_column(numbers.heading(name), justify="right" if right else "left", no_wrap=right)
-        for row in rows:
-            table.add_row(*(escape(numbers.cell(name, row.get(name))) for name in shown))
-        self.out.print(table)
+        for row in cells:
+            table.add_row(*map(escape, row))
+        self._print(table)
 
     def facts(self, facts: Mapping[str, str], title: str = "") -> None:
         """Print names and values for people, one pair a line."""
@@ -65,7 +66,16 @@ class Output:
         table.add_column()
         for name, value in facts.items():
             table.add_row(escape(name), escape(value))
-        self.out.print(table)
+        self._print(table)
+
+    def _print(self, table: Table) -> None:
+        out = self.out
+        if out.is_terminal:
+            out.print(table)
+            return
+        with out.capture() as captured:
+            out.print(table)
+        write("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
     @contextmanager
     def progress(self, task: str) -> Iterator[Callable[..., None] | None]:

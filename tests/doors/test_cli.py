@@ -3,8 +3,13 @@
 import io
 import json
 import os
+import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +19,7 @@ import pytest
 from engine.cli import faults
 from engine.cli.main import main
 from engine.domain.errors import CheckFailed, RefusedByPolicy, UnknownName, WorkspaceMissing
+from engine.store import Store
 
 WAYLINE = [sys.executable, "-m", "engine.cli.main"]
 COMMANDS = {
@@ -262,3 +268,238 @@ def test_the_dictionary_speaks_both_languages(wayline: Any) -> None:
     assert "customer_id" in chinese.out
     assert "the bank's own id of the customer" in english.out
     assert "银行客户号" in chinese.out
+
+
+# On a bank
+
+
+@pytest.fixture(scope="module")
+def bank(demo_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the demo workspace that these tests may write to."""
+    home = tmp_path_factory.mktemp("cli") / "bank"
+    shutil.copytree(demo_home, home)
+    return home
+
+
+def test_the_same_run_again_is_the_one_that_was_made(wayline: Any, bank: Path) -> None:
+    first = wayline("run", "--home", bank, "--json").json
+    again = wayline("run", "--home", bank, "--json")
+    assert (again.code, again.err) == (0, "")
+    assert again.json["reused"] is True
+    assert again.json["run_id"] == first["run_id"]
+    assert [stage["status"] for stage in again.json["stages"]] == ["done"] * 6
+    assert again.json["as_of"].endswith("+00:00")
+    shown = wayline("run", "--home", bank)
+    assert "made before" in shown.out
+    assert "MB" in shown.out
+
+
+def test_journeys_are_listed_and_shown_with_their_units(wayline: Any, bank: Path) -> None:
+    rows = wayline("journey", "list", "--home", bank, "--json").json
+    assert {row["journey"] for row in rows} == {"credit_card", "personal_loan", "mortgage", "investing"}
+    steps = wayline("journey", "show", "credit_card", "--home", bank, "--json").json
+    reached = [step["customers"] for step in steps]
+    assert reached == sorted(reached, reverse=True)
+    assert steps[0]["rate_from_previous"] is None
+    shown = wayline("journey", "show", "credit_card", "--home", bank)
+    assert "100.0 %" in shown.out
+    assert "—" in shown.out
+    assert max(len(line) - len(line.rstrip()) for line in shown.out.splitlines()) == 0
+
+
+def test_an_unknown_name_is_answered_with_the_nearest_known_one(wayline: Any, bank: Path) -> None:
+    answer = wayline("journey", "show", "credit_crad", "--home", bank)
+    assert answer.code == 2
+    assert 'Did you mean "credit_card"?' in answer.err
+    assert wayline("journey", "show", "credit_card", "--by", "colour", "--home", bank).code == 2
+    assert wayline("experiment", "report", "card_onbording", "--home", bank).code == 2
+
+
+def test_one_customer_is_explained_product_by_product_without_the_name(wayline: Any, bank: Path) -> None:
+    customer_id = next(iter(offers(wayline, bank)))
+    facts = wayline("explain", customer_id, "--home", bank, "--json").json
+    assert facts["customer_id"] == customer_id
+    assert "full_name" not in facts["profile"]
+    assert {row["decision"] for row in facts["products"]} <= {"offered", "allowed", "refused"}
+    refused = [row for row in facts["products"] if row["decision"] == "refused"]
+    assert all(row["refusals"] for row in refused)
+    for language, key in (("en", "text_en"), ("zh", "text_zh")):
+        shown = wayline("explain", customer_id, "--home", bank, "--lang", language).out
+        assert refused[0]["refusals"][0][key] in shown
+
+
+def offers(wayline: Any, bank: Path) -> list[str]:
+    made = wayline("export", "recommendations", "--format", "jsonl", "--home", bank, "--json").json
+    lines = [
+        line
+        for path in sorted(Path(made["destination"]).rglob("*.jsonl"))
+        for line in path.read_text(encoding="utf-8").splitlines()
+    ]
+    return [json.loads(line)["external_id"] for line in lines]
+
+
+def test_an_export_is_made_noted_verified_and_found_out_when_touched(wayline: Any, bank: Path, tmp_path: Path) -> None:
+    outbox = tmp_path / "outbox"
+    made = wayline("export", "recommendations", "--to", outbox, "--home", bank, "--json")
+    assert made.code == 0
+    assert made.json["exported"] > 0
+    assert wayline("export", "verify", outbox, "--json").json["ok"] is True
+    with Store(f"sqlite:///{bank}/wayline.db") as store:
+        assert str(outbox) in {export.destination for export in store.exports()}
+        assert store.verify_audit() is None
+    part = next(path for path in sorted(outbox.rglob("*.csv")) if path.stat().st_size > 0)
+    part.write_bytes(part.read_bytes() + b"\n")
+    found = wayline("export", "verify", outbox, "--json")
+    assert found.code == 3
+    assert found.json["error"]["exit_code"] == 3
+
+
+def test_a_report_says_what_was_read_kept_and_quarantined(wayline: Any, bank: Path) -> None:
+    facts = wayline("data", "report", "--home", bank, "--json").json
+    for table in facts["tables"]:
+        assert table["read"] == table["kept"] + table["quarantined"]
+    shown = wayline("data", "report", "--home", bank).out
+    assert "quarantined" in shown
+    assert "duplicate_key" in shown
+
+
+def test_a_check_that_finds_bad_rows_exits_with_3_and_keeps_nothing(
+    wayline: Any, demo_home: Path, tmp_path: Path
+) -> None:
+    mapping = demo_home / "simulated" / "mapping.toml"
+    answer = wayline("data", "check", mapping, "--home", tmp_path / "new", "--json")
+    assert answer.code == 3
+    assert sum(table["quarantined"] for table in answer.json["tables"]) > 0
+    assert not (tmp_path / "new" / "curated").exists()
+
+
+def test_a_workspace_is_made_of_a_simulated_bank_once(wayline: Any, tmp_path: Path) -> None:
+    assert wayline("simulate", "-n", 20, "--out", tmp_path / "small", "--quiet").code == 0
+    words = ("init", "--from", "simulated", tmp_path / "small", "--home", tmp_path / "new", "--json")
+    made = wayline(*words)
+    assert made.code == 0
+    assert made.json["report"]["tables"][0]["table"] == "customers"
+    assert f"wayline run --home {tmp_path / 'new'}" in made.err
+    again = wayline(*words)
+    assert again.code == 4
+    assert again.json["error"]["kind"] == "RefusedByPolicy"
+    strict = wayline("data", "load", tmp_path / "small" / "mapping.toml", "--home", tmp_path / "new", "--strict")
+    assert strict.code == 5
+
+
+def test_quiet_says_nothing_on_the_way(wayline: Any, tmp_path: Path) -> None:
+    words = ("simulate", "-n", 20, "--out", tmp_path / "small")
+    told, silent = wayline(*words), wayline(*words, "--quiet")
+    assert (told.code, silent.code) == (0, 0)
+    assert "wayline init --from simulated" in told.err
+    assert silent.err == ""
+    assert "transactions" in silent.out
+
+
+@pytest.fixture(scope="module")
+def split_home(demo_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace that holds an experiment and nothing to lend, whose planned split is not what was observed."""
+    home = tmp_path_factory.mktemp("split")
+    (home / "curated").mkdir()
+    for table in ("customers", "events", "exposures", "report.json"):
+        source = demo_home / "curated" / table
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, home / "curated" / table)
+    (home / "wayline.toml").write_text(
+        """
+        [[experiments.experiments]]
+        experiment_id = "card_onboarding"
+        name_en = "Card onboarding checklist"
+        control = "control"
+        weights = { control = 0.9, checklist = 0.1 }
+        metrics = [{ metric = "activation", kind = "proportion", event = "card_activated", window_days = 30 }]
+        """,
+        encoding="utf-8",
+    )
+    return home
+
+
+def test_a_run_that_skips_a_stage_tells_why_and_only_strict_minds(wayline: Any, split_home: Path) -> None:
+    answer = wayline("run", "--home", split_home, "--json")
+    assert answer.code == 0
+    skipped = [stage for stage in answer.json["stages"] if stage["status"] == "skipped"]
+    assert {stage["stage"] for stage in skipped} >= {"risk", "recommendations"}
+    assert all(stage["reason"] for stage in skipped)
+    strict = wayline("run", "--home", split_home, "--strict", "--quiet")
+    assert strict.code == 5
+    assert skipped[0]["reason"] in strict.out
+
+
+def test_an_experiment_whose_split_is_broken_exits_with_3_and_withholds(wayline: Any, split_home: Path) -> None:
+    wayline("run", "--home", split_home)
+    withheld = wayline("experiment", "report", "card_onboarding", "--home", split_home, "--json")
+    assert withheld.code == 3
+    assert withheld.json["results"][0]["difference"] is None
+    shown = wayline("experiment", "report", "card_onboarding", "--home", split_home, "--show-withheld", "--json")
+    assert shown.code == 3
+    assert shown.json["results"][0]["difference"] is not None
+    assert "withheld" in wayline("experiment", "report", "card_onboarding", "--home", split_home).out
+
+
+def test_the_doctor_finds_a_healthy_bank_and_a_settings_fault(wayline: Any, bank: Path, tmp_path: Path) -> None:
+    healthy = wayline("doctor", "--home", bank, "--json")
+    assert healthy.code == 0
+    assert {check["status"] for check in healthy.json} <= {"ok", "warning"}
+    (tmp_path / "wayline.toml").write_text("[bank]\nbase_curency = 'CNY'\n", encoding="utf-8")
+    ill = wayline("doctor", "--home", tmp_path)
+    assert ill.code == 3
+    assert "base_curency" in ill.out
+
+
+def test_ctrl_c_is_told_in_a_sentence(tmp_path: Path) -> None:
+    running = subprocess.Popen(
+        [*WAYLINE, "simulate", "-n", "200000", "--out", str(tmp_path / "big"), "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until = time.monotonic() + 30
+    while not (tmp_path / "big").exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert json.loads(out)["error"]["kind"] == "Interrupted"
+    assert "Traceback" not in err
+    assert not (tmp_path / "big" / "_SUCCESS").exists()
+
+
+# The app
+
+
+def test_the_app_answers_on_this_machine_and_ends_with_its_command(demo_home: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    running = subprocess.Popen(
+        [*WAYLINE, "app", "--home", str(demo_home), "--port", str(port), "--headless", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert answers(f"http://127.0.0.1:{port}/_stcore/health", seconds=30)
+        taken = process("app", "--port", port, "--json")
+        assert taken.returncode == 1
+        assert f"Port {port} is taken" in taken.stderr
+    finally:
+        running.terminate()
+        out, _ = running.communicate(timeout=30)
+    assert f'"address": "http://127.0.0.1:{port}"' in out
+    assert not answers(f"http://127.0.0.1:{port}/_stcore/health", seconds=0.5)
+
+
+def answers(address: str, seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            with urllib.request.urlopen(address, timeout=2) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            time.sleep(0.2)
+    return False

@@ -3,7 +3,7 @@
 # ruff: noqa: PLC0415  the engine is imported when a command runs, so that help answers at once
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -11,6 +11,21 @@ from engine.cli import faults, numbers, options
 from engine.cli.groups import group
 from engine.cli.output import Output
 from engine.cli.plain import plain
+
+_RESULTS: Final = (
+    "metric",
+    "role",
+    "variant",
+    "control_units",
+    "variant_units",
+    "control_mean",
+    "variant_mean",
+    "difference",
+    "interval_95",
+    "relative",
+    "p_value",
+    "verdict",
+)
 
 experiment = group("experiment", "Read experiments: who got what, and whether it worked.")
 
@@ -60,36 +75,30 @@ def report(
     output = Output(as_json, quiet)
     found = workflow.report(home, experiment_id, show_withheld)
     output.result(found, lambda facts: _show(output, facts))
-    if any(check.get("status") == "stop" for check in plain(found).get("health") or ()):
+    if any(check["status"] == "stop" for check in plain(found)["health"]):
         raise typer.Exit(faults.CHECK_FAILED)
 
 
 def _show(output: Output, facts: dict[str, Any]) -> None:
-    output.table(facts.get("health") or [], ("check", "status", "p_value", "detail"), title="Checks")
+    output.table(facts["health"], ("check", "status", "p_value", "detail"), title="Checks")
     output.line("")
-    rows = [_readable(row) for row in facts.get("results") or []]
-    columns = ("metric", "role", "variant", "units", "control", "mean", "difference", "interval", "p", "verdict")
-    output.table(rows, columns, title="Results")
-    for reason in dict.fromkeys(row["withheld_reason"] for row in facts.get("results") or [] if row["withheld_reason"]):
+    output.table([_readable(row) for row in facts["results"]], _RESULTS, title="Results")
+    for reason in dict.fromkeys(row["withheld_reason"] for row in facts["results"] if row["withheld_reason"]):
         output.line(reason)
 
 
 def _readable(row: dict[str, Any]) -> dict[str, Any]:
-    def value(name: str) -> str:
-        return (numbers.share if row.get("metric_kind") == "proportion" else numbers.number)(row.get(name))
-
-    bounded = row.get("lower") is not None and row.get("upper") is not None
+    is_share = row["metric_kind"] == "proportion"
+    level = numbers.share if is_share else numbers.number
+    change = numbers.points if is_share else numbers.number
     return {
-        "metric": row["metric"],
-        "role": row.get("role"),
-        "variant": row["variant"],
-        "units": f"{numbers.count(row.get('control_units'))} / {numbers.count(row.get('variant_units'))}",
-        "control": value("control_mean"),
-        "mean": value("variant_mean"),
-        "difference": value("difference"),
-        "interval": f"{value('lower')} to {value('upper')}" if bounded else None,
-        "p": numbers.cell("p_value", row.get("p_value")),
-        "verdict": str(row.get("verdict") or "").replace("_", " "),
+        **row,
+        "control_mean": level(row["control_mean"]),
+        "variant_mean": level(row["variant_mean"]),
+        "difference": change(row["difference"]),
+        "interval_95": numbers.span(row["lower"], row["upper"], change),
+        "relative": numbers.share(row["relative_difference"]),
+        "verdict": row["verdict"].replace("_", " "),
     }
 
 
