@@ -57,7 +57,12 @@ SEGMENT_PROFILES = Table(
         _c("feature", T, "feature of the feature table", "特征", required=True),
         _c("mean", N, "mean over the cluster", "群均值"),
         _c("overall_mean", N, "mean over all clustered customers", "总体均值"),
-        _c("effect_size", N, "difference of the means in overall standard deviations", "效应量"),
+        _c(
+            "effect_size",
+            N,
+            "difference of the means in overall standard deviations, on the scale that clusters are made on",
+            "效应量（聚类尺度上的标准差数）",
+        ),
     ),
 )
 SEGMENT_CHOICES = Table(
@@ -154,7 +159,9 @@ JOURNEY_FUNNELS = Table(
         _c("step", T, "name of the step", "步骤"),
         _c("stage", T, "stage that the step belongs to", "阶段"),
         _c("customers", I, "customers who reached it", "到达客户数"),
-        _c("continued", I, "of them, reached the next step in time; at the last step all of them", "继续（末步为全部）"),
+        _c(
+            "continued", I, "of them, reached the next step in time; at the last step all of them", "继续（末步为全部）"
+        ),
         _c("dropped", I, "of them, did not and no longer can", "流失"),
         _c("in_progress", I, "of them, did not yet and still can", "进行中"),
         _c("rate_from_first", S, "customers / those who entered", "总转化率"),
