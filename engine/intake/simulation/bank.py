@@ -226,8 +226,7 @@ def _write_lists(made: World, aside: Path, file_format: FileFormat) -> dict[str,
 
 def _products(made: World) -> dict[str, Any]:
     rows = [product.model_dump() for product in made.products]
-    since = (datetime.fromtimestamp(made.start, UTC).date().replace(month=1, day=1)).replace(year=made.until.year - 12)
-    fixed: dict[str, Any] = {"sold_since": since, "sold_until": None}
+    fixed: dict[str, Any] = {"sold_since": date(made.until.year - 12, 1, 1), "sold_until": None}
     schema = tables.source_schema(CURATED["products"])
     return {
         field.name: pa.array([row[field.name] if field.name in row else fixed[field.name] for row in rows], field.type)

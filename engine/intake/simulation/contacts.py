@@ -16,7 +16,7 @@ from engine.intake.simulation.world import DAY, NEVER, Floats, Ints, World, expa
 
 PER_CHUNK = 1_000_000  # interaction and feedback numbers set aside for each chunk
 COMPLAINT, CALL, SURVEY = (INTERACTION_KINDS.index(name) for name in ("complaint", "call", "survey"))
-MONTHLY = {COMPLAINT: 0.006, CALL: 0.026, SURVEY: 0.016}  # per customer and month
+MONTHLY = {COMPLAINT: 0.0035, CALL: 0.026, SURVEY: 0.016}  # per customer and month
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

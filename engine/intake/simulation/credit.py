@@ -120,7 +120,9 @@ def _in_branches(rng: np.random.Generator, world: World, demand: Demand, contrac
     credit = np.array([product.is_credit for product in world.products])
     rows = np.flatnonzero(credit[contracts.product] & (contracts.attempt < 0) & (contracts.opened >= world.start))
     opened = contracts.opened[rows]
-    applied = np.maximum(opened - (rng.uniform(0.5, 4.0, len(rows)) * DAY).astype(np.int64), world.start)
+    # not before the month in which it was opened: the report of that month was the one at hand
+    first = world.starts[month_index(world, opened)]
+    applied = np.maximum(opened - (rng.uniform(0.5, 4.0, len(rows)) * DAY).astype(np.int64), first)
     spots = [CHANNELS.index(name) for name in ("branch", "call_centre", "app", "web")]
     booked = _Request(
         who=contracts.who[rows],

@@ -156,7 +156,7 @@ def _own_accounts(world: World, people: People, state: _State) -> None:
     who = np.flatnonzero(young)
     state.bought.append((who, np.full(len(who), youth), people.joined[who]))
     closed = np.where(people.closed == NEVER, world.end, people.closed)
-    who = np.flatnonzero(adult < closed)
+    who = np.flatnonzero((adult < closed) & (adult <= world.end))
     state.bought.append((who, np.full(len(who), current), adult[who]))
     state.owned[:, youth] = young
     state.owned[who, current] = True

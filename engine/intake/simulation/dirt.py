@@ -145,7 +145,7 @@ _UNKNOWN_CHANNEL = _in_place("unknown_value", "channel", _set("channel", "fax", 
 KINDS: Final[dict[str, tuple[Kind, ...]]] = {
     "customers": (
         *_duplicates("customer_id"),
-        _kind("duplicate_key", "customer_id", _changed("region", lambda region: "Tibet")),
+        _kind("duplicate_key", "customer_id", _changed("region", lambda region: "elsewhere")),
         *_broken_text("full_name"),
         _kind("out_of_range", "birth_date", _aged),
         _kind("out_of_range", "dependants", _set("dependants", 190)),

@@ -181,7 +181,9 @@ def _declared(rng: np.random.Generator, world: World, income: Floats) -> Ints:
 def _relationship(rng: np.random.Generator, world: World, segment: Ints, age: Floats) -> tuple[Ints, Ints, Floats]:
     """Return when each customer joined and left, and how unhappy each is at heart (0 mean, 1 spread)."""
     size, span = len(segment), world.end - world.start
-    years = np.minimum(rng.exponential(world.rules.history_years, size), np.maximum(age - 13, 0.5))
+    # the bank opened its doors 26 years before the history begins
+    years = np.minimum(rng.exponential(world.rules.history_years, size), 26)
+    years = np.minimum(years, np.maximum(age - 13, 0.5))
     old = rng.random(size) < world.rules.joined_before_share
     before = world.start - (years * YEAR).astype(np.int64) - DAY
     joined = np.where(old, before, world.start + (rng.random(size) * (span - 2 * DAY)).astype(np.int64))

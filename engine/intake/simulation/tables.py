@@ -70,11 +70,13 @@ def write(contract: Table, rows: pa.Table, folder: Path, part: int, file_format:
         repeated = [name for name in rows.column_names if name not in unique]
         pq.write_table(rows, path, compression="zstd", row_group_size=ROW_GROUP, use_dictionary=repeated)
         return
+    # whole seconds: a template that people read
+    seconds = [(f.name, pa.timestamp("s", tz="UTC") if pa.types.is_timestamp(f.type) else f.type) for f in rows.schema]
     path = folder / f"{contract.name}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     header = csv.WriteOptions(include_header=not path.exists(), quoting_style="needed")
     with path.open("ab") as sink:
-        csv.write_csv(rows, sink, header)
+        csv.write_csv(rows.cast(pa.schema(seconds)), sink, header)
 
 
 def file_name(contract: Table, part: int, file_format: FileFormat) -> str:
