@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
+from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import ParseError, iterparse
 
 from engine.config.bank import BankSettings
@@ -79,6 +80,9 @@ def read_xes(path: Path) -> Iterator[tuple[str, ...]]:
     except ParseError as fault:
         line = getattr(fault, "position", (0, 0))[0]
         raise UnreadableSource(path.name, f"is no complete XES at line {line}", "Download it again.") from None
+    except DefusedXmlException as fault:
+        problem = f"holds what no event log needs ({type(fault).__name__})"
+        raise UnreadableSource(path.name, problem, "Take it from its publisher.") from None
     finally:
         stream.close()
 
@@ -152,7 +156,7 @@ def _applications(log: pd.DataFrame, cases: pd.DataFrame) -> pd.DataFrame:
             "customer_id": case,
             "product_id": "loan",
             "applied_at": cases["reg_date"],
-            "decision": case.map(decided["activity"].map(_DECISIONS)).fillna("pending"),
+            "decision": case.map(decided["activity"].map(_DECISIONS)).astype(object).fillna("pending"),
             "decided_at": case.map(decided["timestamp"]),
             "requested_minor": cases["amount_req"],
         }
