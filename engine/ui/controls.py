@@ -71,31 +71,37 @@ def _provenance(words: Words, workspace: Workspace, run: Run) -> None:
 
 
 @contextmanager
-def section(words: Words, title: str, help_key: str | None = None) -> Iterator[None]:
-    """Open a section under a heading; what the run cannot answer becomes a sentence in it."""
-    st.header(words.t(title), help=words.t(help_key) if help_key else None)
+def section(words: Words, title: str, help_key: str | None = None, *, within: bool = False) -> Iterator[None]:
+    """Open a section under a heading; what the run cannot answer becomes a sentence in it.
+
+    `within` marks a section of a section, whose heading is one level lower.
+    """
+    heading = st.subheader if within else st.header
+    heading(words.t(title), help=words.t(help_key) if help_key else None)
     try:
         yield
     except WaylineError as fault:
         st.info(words.sentence(fault), icon=":material/info:")
 
 
-def show(words: Words, figure: Figure, key: str, select: str | None = None) -> Mapping[str, Any] | None:
+def show(
+    words: Words, figure: Figure, key: str, select: str | None = None, *, unfolded: bool = False
+) -> Mapping[str, Any] | None:
     """Place a figure: what it found, the chart, its table. Return the fields of the mark clicked, if any.
 
     `select` is the name of the selection in the chart.
     """
     st.markdown(f"**{_plain(figure.finding)}**")
     clicked = None
-    if figure.chart is not None and select is None:
-        st.altair_chart(figure.chart, key=key, alt=figure.alt, width="stretch")
-    elif figure.chart is not None:
-        event = st.altair_chart(figure.chart, key=key, alt=figure.alt, width="stretch", on_select="rerun")
-        marks = event["selection"].get(select)
+    if figure.chart is not None:
+        drawn = figure.chart.configure_text(color=state.ink())
+        options: dict[str, Any] = {} if select is None else {"on_select": "rerun"}
+        event: Any = st.altair_chart(drawn, key=key, alt=figure.alt, width="stretch", **options)
+        marks = event["selection"].get(select) if select is not None else None
         clicked = marks[0] if isinstance(marks, list) and marks else None
     if figure.note:
         st.caption(figure.note)
-    with st.expander(words.t("head.table"), icon=":material/table:"):
+    with st.expander(words.t("head.table"), expanded=unfolded, icon=":material/table:"):
         table(figure.table, key=f"{key}_table")
     return clicked
 
@@ -103,7 +109,10 @@ def show(words: Words, figure: Figure, key: str, select: str | None = None) -> M
 def table(rows: pd.DataFrame, key: str, columns: Mapping[str, Any] | None = None, height: int | None = None) -> None:
     """Place a table whose columns are already named for the reader."""
     options: dict[str, Any] = {} if height is None else {"height": height}
-    st.dataframe(rows, hide_index=True, key=key, column_config=columns, width="stretch", **options)
+    counts = {name: st.column_config.NumberColumn(format="localized") for name in rows.select_dtypes("number").columns}
+    st.dataframe(
+        rows, hide_index=True, key=key, column_config={**counts, **(columns or {})}, width="stretch", **options
+    )
 
 
 def choice(words: Words, label: str, options: Sequence[str], key: str, names: Mapping[str, str] | None = None) -> str:

@@ -11,6 +11,7 @@ from streamlit.navigation.page import StreamlitPage
 
 from engine.ui import state
 
+LOGO: Final = Path(__file__).parent / "logo.svg"
 PAGES: Final = Path(__file__).parent / "pages"
 
 
@@ -38,6 +39,7 @@ SPECS: Final = (
 def set_up() -> StreamlitPage:
     """Draw the frame that every page shares and return the page that the reader chose."""
     st.set_page_config(page_title="Wayline", page_icon="🧭", layout="wide")
+    st.logo(LOGO, size="large")
     words = state.words()
     groups: dict[str, list[StreamlitPage]] = {}
     for spec in SPECS:

@@ -83,6 +83,11 @@ def words() -> Words:
     return Words(language=language(), currency=currency, names=named)
 
 
+def ink() -> str:
+    """Return the colour of text in charts: charts take every colour of the theme but this one."""
+    return "#E4E9F0" if st.context.theme.type == "dark" else "#1B2430"
+
+
 def newest() -> tuple[Workspace, Run]:
     """Return the workspace and its current run; raises RunMissing when there is none."""
     return desk.newest(home())

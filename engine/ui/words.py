@@ -40,7 +40,8 @@ def catalogue() -> Mapping[str, tuple[str, str]]:
 class Words:
     """One language, the base currency, and what the bank calls its own things.
 
-    `names` maps a kind (product, journey, experiment) to ids, each with its English and Chinese name.
+    `names` maps a kind (product, journey, experiment, feature, characteristic) to ids, and each id to its English and
+    Chinese name.
     """
 
     language: Language = "en"
@@ -62,7 +63,7 @@ class Words:
         if is_undefined(identifier):
             return UNDEFINED
         named = self.names.get(kind, {}).get(str(identifier))
-        return self.pick(*named) if named else readable(str(identifier))
+        return capital(self.pick(*named)) if named else readable(str(identifier))
 
     def label(self, kind: str, value: object) -> str:
         """Return the word for a value of the vocabulary, such as a stage or a tier."""
@@ -88,6 +89,12 @@ class Words:
             return UNDEFINED
         sign = "+" if _float(value) > 0 else ""
         return self.t("unit.points", value=sign + self.number(_float(value) * 100, digits))
+
+    def probability(self, value: object) -> str:
+        """Write a p-value; one too small for four digits is said to be smaller."""
+        if is_undefined(value):
+            return UNDEFINED
+        return "< 0.0001" if _float(value) < 0.0001 else self.number(value, 4)
 
     def money(self, minor: object, digits: int = 0) -> str:
         """Write minor units of the base currency as an amount of it."""
@@ -140,8 +147,12 @@ def is_undefined(value: object) -> bool:
 
 def readable(identifier: str) -> str:
     """Return an id as words: `credit_card` reads `Credit card`."""
-    words = identifier.replace("_", " ").strip()
-    return words[:1].upper() + words[1:]
+    return capital(identifier.replace("_", " ").strip())
+
+
+def capital(text: str) -> str:
+    """Return a text that begins with a capital letter."""
+    return text[:1].upper() + text[1:]
 
 
 def days_between(earlier: datetime, later: datetime) -> int:

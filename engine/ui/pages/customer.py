@@ -38,7 +38,7 @@ def explain(found: Customer) -> None:
     run.require("decisions")
     if found.decisions is not None:
         figure = views.explain(found.decisions, state.ask(recommendations.gates, run), words)
-        controls.show(words, figure, "c_explain")
+        controls.show(words, figure, "c_explain", unfolded=True)
 
 
 def stages(found: Customer) -> None:
@@ -49,6 +49,7 @@ def stages(found: Customer) -> None:
 
 def show(found: Customer) -> None:
     controls.tiles(views.tiles(found, words, run.as_of))
+    st.caption(views.cluster(found, words))
     left, right = st.columns(2, gap="medium")
     with left, controls.section(words, "customer.offers"):
         offers(found)

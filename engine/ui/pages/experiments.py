@@ -32,13 +32,12 @@ def detail(experiment: str) -> None:
     reason = views.withheld_reason(rows)
     if reason is not None:
         st.error(words.t("experiments.withheld", reason=reason), icon=":material/block:")
-        st.write(words.t("experiments.withheld_next"))
     if (rows["verdict"] != "withheld").any():
         controls.show(words, views.forest(rows, words), f"e_forest_{experiment}")
     left, right = st.columns([1, 2], gap="medium")
-    with left, controls.section(words, "experiments.arms"):
+    with left, controls.section(words, "experiments.arms", within=True):
         controls.table(views.arms(rows, words), "e_arms")
-    with right, controls.section(words, "experiments.checks"):
+    with right, controls.section(words, "experiments.checks", within=True):
         controls.table(views.checks(health[health["experiment_id"] == experiment], words), "e_checks")
 
 
@@ -50,6 +49,6 @@ with controls.section(words, "experiments.list"):
         st.write(words.t("experiments.none"))
         st.stop()
     listed(entries)
-    with controls.section(words, "experiments.result", "experiments.result_help"):
+    with controls.section(words, "experiments.result", "experiments.result_help", within=True):
         names = {entry.experiment_id: entry.name for entry in entries}
         detail(controls.choice(words, "experiments.experiment", tuple(names), "e_id", names))

@@ -73,7 +73,9 @@ def behind(journey: str, breakdown: str, group: str) -> None:
     bar = journeys.Bar(journey=journey, step_index=int(step), outcome=outcome, breakdown=breakdown, group=group)
     total, _ = state.ask(journeys.behind, run, bar, 0)
     named = words.label("outcome", outcome)
-    st.subheader(words.t("journeys.behind_count", count=words.number(total), outcome=named, step=steps[step]))
+    st.markdown(
+        "**" + words.t("journeys.behind_count", count=words.number(total), outcome=named, step=steps[step]) + "**"
+    )
     offset = controls.page_number(total, f"j_page_{journey}_{step}_{outcome}_{breakdown}_{group}")
     _, found = state.ask(journeys.behind, run, bar, controls.ROWS_A_PAGE, offset)
     if len(found):
@@ -85,7 +87,7 @@ with controls.section(words, "journeys.funnel", "journeys.funnel_help"):
     group = group_of(journey, breakdown)
     funnel(journey, breakdown, group, as_share)
     if breakdown != "all":
-        with controls.section(words, "journeys.matrix", "journeys.matrix_help"):
+        with controls.section(words, "journeys.matrix", "journeys.matrix_help", within=True):
             matrix(journey, breakdown)
-    with controls.section(words, "journeys.behind"):
+    with controls.section(words, "journeys.behind", within=True):
         behind(journey, breakdown, group)

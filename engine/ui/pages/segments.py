@@ -6,14 +6,13 @@ import streamlit as st
 
 from engine.ui import controls, state
 from engine.ui.views import segments as views
-from engine.workflows.view import desk as names
 from engine.workflows.view import segments
 
 desk = controls.open_page("segments")
 words, run = desk.words, desk.run
 
 with controls.section(words, "segments.clusters", "segments.clusters_help"):
-    cards = views.cards(state.ask(segments.clusters, run), words, names.feature_meanings())
+    cards = views.cards(state.ask(segments.clusters, run), words)
     with st.grid(3, min_column_width=330, border=True):
         for place, card in enumerate(cards):
             with st.container():

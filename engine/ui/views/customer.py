@@ -21,18 +21,20 @@ def tiles(found: Customer, w: Words, as_of: Any) -> list[tuple[str, str, str]]:
     segment, risk = found.segment or {}, found.risk or {}
     born = found.record.get("birth_date")
     age = UNDEFINED if born is None or is_undefined(born) else w.number(age_on(as_of.date(), pd.Timestamp(born).date()))
-    cluster = (
-        w.pick(segment.get("cluster_name"), segment.get("cluster_name_zh"))
-        if segment.get("cluster_name")
-        else UNDEFINED
-    )
     return [
         (w.t("customer.since"), w.day(found.record.get("joined_at")), w.t("customer.since_help")),
         (w.t("customer.age"), age, w.t("customer.age_help")),
-        (w.t("customer.cluster"), cluster, w.t("customer.cluster_help")),
         (w.t("customer.value_tier"), w.label("value_tier", segment.get("value_tier")), w.t("customer.value_tier_help")),
         (w.t("customer.risk_tier"), w.label("risk_tier", risk.get("risk_tier")), w.t("customer.risk_tier_help")),
     ]
+
+
+def cluster(found: Customer, w: Words) -> str:
+    """Say in which behavioural cluster the customer is."""
+    segment = found.segment or {}
+    if not segment.get("cluster_name"):
+        return w.t("customer.no_cluster")
+    return w.t("customer.in_cluster", cluster=w.pick(segment["cluster_name"], segment["cluster_name_zh"]))
 
 
 def timeline(rows: pd.DataFrame, w: Words) -> Figure:
@@ -46,7 +48,7 @@ def timeline(rows: pd.DataFrame, w: Words) -> Figure:
     )
     table = pd.DataFrame(
         {
-            w.t("customer.when"): [w.instant(moment) for moment in named["at"]],
+            w.t("customer.when"): [w.instant(moment) for moment in named["happened_at"]],
             w.t("customer.lane"): named["lane_name"],
             w.t("customer.what"): named["what_name"],
             w.t("customer.detail"): named["detail_name"],
@@ -63,11 +65,15 @@ def timeline(rows: pd.DataFrame, w: Words) -> Figure:
         alt.Chart(named)
         .mark_point(filled=True, size=70, opacity=0.6)
         .encode(
-            x=alt.X("at:T", title=w.t("customer.axis_time"), axis=alt.Axis(format="%Y-%m", labelOverlap=True)),
+            x=alt.X(
+                "happened_at:T",
+                title=w.t("customer.axis_time"),
+                axis=alt.Axis(format="%Y-%m-%d", tickCount=8, labelOverlap=True),
+            ),
             y=alt.Y("lane_name:N", sort=lanes, title=None),
             color=alt.Color("lane_name:N", sort=lanes, legend=None),
             tooltip=[
-                alt.Tooltip("at:T", title=w.t("customer.when"), format="%Y-%m-%d %H:%M"),
+                alt.Tooltip("happened_at:T", title=w.t("customer.when"), format="%Y-%m-%d %H:%M"),
                 alt.Tooltip("what_name:N", title=w.t("customer.what")),
                 alt.Tooltip("detail_name:N", title=w.t("customer.detail")),
                 alt.Tooltip("amount:N", title=w.t("customer.amount")),
@@ -82,7 +88,7 @@ def timeline(rows: pd.DataFrame, w: Words) -> Figure:
         n=w.number(len(named)),
         what=last["what_name"],
         lane=last["lane_name"],
-        day=w.day(last["at"]),
+        day=w.day(last["happened_at"]),
     )
     return Figure(finding=finding, chart=chart, alt=finding, table=table)
 
@@ -219,7 +225,7 @@ def risk_line(risk: Mapping[str, Any], w: Words) -> str:
         loss=w.money(risk["expected_loss_minor"]),
         day=w.day(risk["signal_at"]),
     )
-    causes = [w.label("characteristic", risk[f"reason_{n}"]) for n in (1, 2, 3) if risk[f"reason_{n}"]]
+    causes = [w.name("characteristic", risk[f"reason_{n}"]) for n in (1, 2, 3) if risk[f"reason_{n}"]]
     if not causes:
         return line
     told = w.t("customer.risk_reasons", reasons=w.t("word.comma").join(causes))

@@ -7,7 +7,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from engine.ui.views.figure import DROPPED, Figure, height_of
+from engine.ui.views.figure import BAND, DROPPED, Figure, axis, height_of
 from engine.ui.words import Words
 
 
@@ -52,21 +52,20 @@ def quarantine(rows: pd.DataFrame, w: Words) -> Figure:
     )
     if rows.empty:
         return Figure(finding=w.t("data.finding_clean"), chart=None, alt=w.t("data.finding_clean"), table=table)
-    totals = (
-        rows.groupby("code_name", as_index=False)["rows"].sum().sort_values("rows", ascending=False, ignore_index=True)
-    )
+    summed = rows.groupby("code_name")["rows"].sum().sort_values(ascending=False)
+    totals = pd.DataFrame({"code_name": summed.index, "rows": summed.to_numpy()})
     chart = (
         alt.Chart(totals)
-        .mark_bar(size=16, color=DROPPED)
+        .mark_bar(height=BAND, color=DROPPED)
         .encode(
-            x=alt.X("rows:Q", title=w.t("data.axis_rows")),
+            x=alt.X("rows:Q", title=w.t("data.axis_rows"), axis=axis()),
             y=alt.Y("code_name:N", sort=list(totals["code_name"]), title=None, axis=alt.Axis(labelLimit=240)),
             tooltip=[
                 alt.Tooltip("code_name:N", title=w.t("data.code")),
                 alt.Tooltip("rows:Q", title=w.t("data.rows"), format=",.0f"),
             ],
         )
-        .properties(height=height_of(len(totals), 26))
+        .properties(height=height_of(len(totals), 28))
     )
     first = totals.iloc[0]
     finding = w.t(

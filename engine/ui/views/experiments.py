@@ -38,7 +38,8 @@ def listed(results: pd.DataFrame, health: pd.DataFrame, w: Words) -> list[Entry]
     """Return the experiments, the ones that need somebody first."""
     found = []
     for experiment, rows in results.groupby("experiment_id", sort=True):
-        checks = set(health.loc[health["experiment_id"] == experiment, "status"])
+        mine = health[(health["experiment_id"] == experiment) & ~health["check"].str.startswith("left_out.")]
+        checks = set(mine["status"])
         arms = rows.drop_duplicates("variant")["variant_units"].sum() + rows["control_units"].max()
         found.append(
             Entry(
@@ -100,7 +101,12 @@ def forest(rows: pd.DataFrame, w: Words) -> Figure:
         base.properties(data=bounded)
         .mark_rule(strokeWidth=3)
         .encode(
-            x=alt.X("relative_lower:Q", title=w.t("experiments.axis"), axis=alt.Axis(format="+.0%")),
+            x=alt.X(
+                "relative_lower:Q",
+                title=w.t("experiments.axis"),
+                scale=alt.Scale(padding=24),
+                axis=alt.Axis(format="+.0%", tickCount=7),
+            ),
             x2="relative_upper:Q",
         )
     )
@@ -110,7 +116,7 @@ def forest(rows: pd.DataFrame, w: Words) -> Figure:
             "role:N", scale=alt.Scale(domain=list(_ROLES), range=["circle", "diamond", "square"]), legend=None
         ),
     )
-    chart = (zero + lines + dots).properties(height=height_of(len(drawn), 44))
+    chart = (zero + lines + dots).properties(height=height_of(len(drawn), 44, 60))
     return Figure(finding=finding, chart=chart, alt=finding, table=table, note=note)
 
 
@@ -129,7 +135,7 @@ def forest_table(rows: pd.DataFrame, w: Words) -> pd.DataFrame:
                 w.t("experiments.variant"): level(row["variant_mean"]),
                 w.t("experiments.difference"): step(row["difference"]),
                 w.t("experiments.interval"): f"{step(row['lower'])} … {step(row['upper'])}",
-                w.t("experiments.p_value"): w.number(row["p_value"], 4),
+                w.t("experiments.p_value"): w.probability(row["p_value"]),
                 w.t("experiments.verdict"): w.label("verdict", row["verdict"]),
             }
         )
@@ -153,13 +159,19 @@ def checks(rows: pd.DataFrame, w: Words) -> pd.DataFrame:
     """Return the checks of one experiment as a table."""
     return pd.DataFrame(
         {
-            w.t("experiments.check"): [w.label("check", check) for check in rows["check"]],
+            w.t("experiments.check"): [_check(check, w) for check in rows["check"]],
             w.t("experiments.status"): [w.label("health", status) for status in rows["status"]],
             w.t("experiments.statistic"): [w.number(value, 2) for value in rows["statistic"]],
-            w.t("experiments.p_value"): [w.number(value, 4) for value in rows["p_value"]],
+            w.t("experiments.p_value"): [w.probability(value) for value in rows["p_value"]],
             w.t("experiments.found"): rows["detail"],
         }
     )
+
+
+def _check(check: str, w: Words) -> str:
+    """Name a check; one of a metric is written `check.metric`."""
+    kind, _, metric = check.partition(".")
+    return f"{w.label('check', kind)}: {w.label('metric', metric)}" if metric else w.label("check", kind)
 
 
 def _verdict(rows: pd.DataFrame) -> str:
@@ -173,7 +185,7 @@ def _verdict(rows: pd.DataFrame) -> str:
 
 
 def _named(row: Any, w: Words) -> str:
-    return f"{w.label('metric', row['metric'])} · {w.label('variant', row['variant'])}"
+    return f"{w.label('metric', row['metric'])}, {w.label('variant', row['variant'])}"
 
 
 def _colour(row: Any) -> str:

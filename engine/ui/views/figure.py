@@ -14,8 +14,11 @@ WAITING: Final = "#F2CE7E"
 GOOD: Final = "#1E7B4F"
 BAD: Final = "#B42318"
 NEUTRAL: Final = "#6B7785"
+PALE: Final = "#EDF0F5"
+INK_ON_PALE: Final = "#1B2430"  # on a coloured cell; elsewhere text takes the colour of the theme
 TIER_COLOURS: Final = {"low": "#7FB69A", "medium": "#E9B44C", "high": "#C8553D", "unknown": "#A9B2BD"}
 DIVERGING: Final = ("#2F63D1", "#EDF0F5", "#CC5A33")
+BAND: Final = {"band": 0.68}  # of the room a category has, so that bars never touch
 SEQUENTIAL: Final = ("#EEF3FD", "#0846C2")
 
 
@@ -45,12 +48,17 @@ def scale(colours: dict[str, str]) -> Any:
 
 def text_colour(field: str, threshold: float, domain: str = "datum") -> Any:
     """Return white text where a cell is darker than the threshold, dark text elsewhere."""
-    return alt.condition(f"{domain}.{field} > {threshold}", alt.value("#FFFFFF"), alt.value("#1B2430"))
+    return alt.condition(f"{domain}.{field} > {threshold}", alt.value("#FFFFFF"), alt.value(INK_ON_PALE))
 
 
-def height_of(rows: int, each: int = 30, least: int = 120) -> int:
-    """Return the height in pixels of a chart with one row per category."""
-    return max(least, rows * each + 60)
+def height_of(rows: int, each: int = 30, around: int = 70) -> int:
+    """Return the height in pixels of a chart with one row per category; `around` is what axis and legend take."""
+    return rows * each + around
+
+
+def axis(**options: Any) -> Any:
+    """Return an axis of counts or amounts: few marks, whole numbers, short ones when large."""
+    return alt.Axis(**{"tickCount": 6, "tickMinStep": 1, "format": "~s", **options})
 
 
 def peak(rows: pd.DataFrame, column: str) -> dict[str, Any]:

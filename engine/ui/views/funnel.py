@@ -7,7 +7,21 @@ from typing import Any, Final
 import altair as alt
 import pandas as pd
 
-from engine.ui.views.figure import CONTINUED, DIVERGING, DROPPED, GOOD, WAITING, Figure, height_of, peak, scale
+from engine.ui.views.figure import (
+    CONTINUED,
+    DIVERGING,
+    DROPPED,
+    GOOD,
+    INK_ON_PALE,
+    NEUTRAL,
+    PALE,
+    WAITING,
+    Figure,
+    axis,
+    height_of,
+    peak,
+    scale,
+)
 from engine.ui.words import Words, is_undefined
 
 SELECTION: Final = "bar"
@@ -35,8 +49,11 @@ def steps(rows: pd.DataFrame, w: Words, journey: str, *, as_share: bool) -> Figu
         w.label("outcome", "in_progress"): WAITING,
         w.label("outcome", "dropped"): DROPPED,
     }
-    columns = base.mark_bar(cursor="pointer", size=64).encode(
-        y=alt.Y("height:Q", title=title, axis=alt.Axis(format=".0%" if as_share else ",.0f", grid=True)),
+    highest = max(1e-9, float(bars["top"].max()))
+    headroom = alt.Scale(domain=[0, 1.16 * highest], nice=False)  # for the labels above the bars
+    ticks = alt.Axis(format=".0%", values=[0, 0.2, 0.4, 0.6, 0.8, 1]) if as_share else axis()
+    columns = base.mark_bar(cursor="pointer", width={"band": 0.5}).encode(
+        y=alt.Y("height:Q", title=title, axis=ticks, scale=headroom),
         color=alt.Color("label:N", scale=scale(colours), legend=alt.Legend(title=None, orient="top")),
         order="position:O",
         detail=["step_index:Q", "outcome:N"],
@@ -48,13 +65,10 @@ def steps(rows: pd.DataFrame, w: Words, journey: str, *, as_share: bool) -> Figu
             alt.Tooltip("of_step:Q", title=w.t("journeys.of_step"), format=".1%"),
         ],
     )
-    tops = bars.drop_duplicates("step_index")
-    labels = (
-        alt.Chart(tops)
-        .mark_text(dy=-8, lineBreak="|", baseline="bottom", fontWeight=600, fontSize=12)
-        .encode(x=alt.X("step:N", sort=order), y="top:Q", text="text:N")
-    )
-    chart = (columns.add_params(picked) + labels).properties(height=340)
+    tops = alt.Chart(bars.drop_duplicates("step_index")).encode(x=alt.X("step:N", sort=order), y="top:Q")
+    counts = tops.mark_text(dy=-22, fontWeight=600, fontSize=13).encode(text="count_text:N")
+    shares = tops.mark_text(dy=-8, fontSize=11, color=NEUTRAL).encode(text="share_text:N")
+    chart = (columns.add_params(picked) + counts + shares).properties(height=360)
     finding = steps_finding(rows, w, journey)
     return Figure(finding=finding, chart=chart, alt=finding, table=_steps_table(rows, w), note=_slowest(rows, w))
 
@@ -99,29 +113,34 @@ def matrix(rows: pd.DataFrame, everybody: pd.DataFrame, w: Words, breakdown: str
         y=alt.Y("group_name:N", sort=groups, title=w.label("breakdown", breakdown), axis=alt.Axis(labelLimit=180)),
         detail=["step_index:Q", "group:N"],
     )
-    colour = alt.Color(
-        "deviation:Q",
-        title=w.t("journeys.deviation"),
-        scale=alt.Scale(domain=[-widest, 0, widest], range=list(DIVERGING)),
-        legend=alt.Legend(format="+.0%", orient="bottom", gradientLength=220),
-    )
-    squares = base.mark_rect(cursor="pointer", stroke="#FFFFFF", strokeWidth=2).encode(
-        color=alt.condition("isValid(datum.deviation)", colour, alt.value("#EDF0F5")),
-        opacity=alt.condition(picked, alt.value(1.0), alt.value(0.55)),
-        tooltip=[
-            alt.Tooltip("group_name:N", title=w.label("breakdown", breakdown)),
-            alt.Tooltip("step:N", title=w.t("journeys.step")),
-            alt.Tooltip("customers:Q", title=w.t("word.customers"), format=",.0f"),
-            alt.Tooltip("dropped:Q", title=w.label("outcome", "dropped"), format=",.0f"),
-            alt.Tooltip("share:Q", title=w.t("journeys.drop_share"), format=".1%"),
-        ],
+    tips = [
+        alt.Tooltip("group_name:N", title=w.label("breakdown", breakdown)),
+        alt.Tooltip("step:N", title=w.t("journeys.step")),
+        alt.Tooltip("customers:Q", title=w.t("word.customers"), format=",.0f"),
+        alt.Tooltip("dropped:Q", title=w.label("outcome", "dropped"), format=",.0f"),
+        alt.Tooltip("share:Q", title=w.t("journeys.drop_share"), format=".1%"),
+    ]
+    ground = base.mark_rect(cursor="pointer", color=PALE, stroke="#FFFFFF", strokeWidth=2).encode(tooltip=tips)
+    squares = (
+        base.transform_filter("isValid(datum.deviation)")
+        .mark_rect(cursor="pointer", stroke="#FFFFFF", strokeWidth=2)
+        .encode(
+            color=alt.Color(
+                "deviation:Q",
+                title=w.t("journeys.deviation"),
+                scale=alt.Scale(domain=[-widest, 0, widest], range=list(DIVERGING), interpolate="rgb"),
+                legend=alt.Legend(format="+.0%", orient="bottom", gradientLength=220),
+            ),
+            opacity=alt.condition(picked, alt.value(1.0), alt.value(0.55)),
+            tooltip=tips,
+        )
     )
     strong = f"abs(datum.deviation) > {widest * 0.72}"
     texts = base.mark_text(fontSize=12).encode(
-        text="text:N", color=alt.condition(strong, alt.value("#FFFFFF"), alt.value("#1B2430"))
+        text="text:N", color=alt.condition(strong, alt.value("#FFFFFF"), alt.value(INK_ON_PALE))
     )
-    chart = (squares.add_params(picked) + texts).properties(height=height_of(len(groups), 34))
-    finding = _matrix_finding(cells, w)
+    chart = (ground.add_params(picked) + squares + texts).properties(height=height_of(len(groups), 32, 150))
+    finding = _matrix_finding(cells, w, w.label("breakdown", breakdown))
     return Figure(
         finding=finding, chart=chart, alt=finding, table=_matrix_table(cells, w), note=w.t("journeys.few", few=FEW)
     )
@@ -148,7 +167,8 @@ def _stacked(rows: pd.DataFrame, w: Words, as_share: bool) -> pd.DataFrame:
                     "of_step": row[outcome] / reached if reached else None,
                     "height": row[outcome] / unit if unit else 0.0,
                     "top": reached / unit if unit else 0.0,
-                    "text": _above(row, w, position),
+                    "count_text": w.number(reached),
+                    "share_text": "" if position == 0 else w.share(row["rate_from_previous"]),
                 }
             )
     return pd.DataFrame(tidy)
@@ -156,11 +176,6 @@ def _stacked(rows: pd.DataFrame, w: Words, as_share: bool) -> pd.DataFrame:
 
 def _numbered(row: Any, w: Words) -> str:
     return f"{row['step_index']}. {w.label('step', row['step'])}"
-
-
-def _above(row: Any, w: Words, position: int) -> str:
-    count = w.number(row["customers"])
-    return count if position == 0 else f"{count}|{w.share(row['rate_from_previous'])}"
 
 
 def _steps_table(rows: pd.DataFrame, w: Words) -> pd.DataFrame:
@@ -205,7 +220,7 @@ def _cells(rows: pd.DataFrame, everybody: pd.DataFrame, w: Words) -> pd.DataFram
     return inner
 
 
-def _matrix_finding(cells: pd.DataFrame, w: Words) -> str:
+def _matrix_finding(cells: pd.DataFrame, w: Words, by: str) -> str:
     known = cells[cells["deviation"].notna()]
     if known.empty:
         return w.t("journeys.finding_too_few", few=FEW)
@@ -214,6 +229,7 @@ def _matrix_finding(cells: pd.DataFrame, w: Words) -> str:
         return w.t("journeys.finding_alike")
     return w.t(
         "journeys.finding_group",
+        by=by,
         group=worst["group_name"],
         step=w.label("step", str(worst["step"]).split(". ", 1)[1]),
         share=w.share(worst["share"], 0),

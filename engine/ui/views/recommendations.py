@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from engine.ui.views.figure import CONTINUED, Figure, height_of, scale
+from engine.ui.views.figure import BAND, CONTINUED, Figure, axis, height_of, scale
 from engine.ui.words import Words
 
 PRODUCTS = 12  # bars that a reader still compares; the table holds them all
@@ -28,9 +28,9 @@ def gates(rows: pd.DataFrame, w: Words, pairs: int) -> Figure:
     )
     chart = (
         alt.Chart(tidy)
-        .mark_bar(size=16)
+        .mark_bar(height=BAND)
         .encode(
-            x=alt.X("count:Q", title=w.t("recommendations.axis_pairs"), axis=alt.Axis(format="~s")),
+            x=alt.X("count:Q", title=w.t("recommendations.axis_pairs"), axis=axis()),
             y=alt.Y("name:N", sort=list(shown["name"]), title=None, axis=alt.Axis(labelLimit=420)),
             color=alt.Color("kind:N", scale=scale(kinds), legend=alt.Legend(title=None, orient="top")),
             order="position:O",
@@ -41,7 +41,7 @@ def gates(rows: pd.DataFrame, w: Words, pairs: int) -> Figure:
                 alt.Tooltip("customers:Q", title=w.t("word.customers"), format=",.0f"),
             ],
         )
-        .properties(height=height_of(len(shown), 30))
+        .properties(height=height_of(len(shown), 30, 110))
     )
     finding = _gates_finding(shown, w)
     table = pd.DataFrame(
@@ -62,6 +62,13 @@ def _gates_finding(shown: pd.DataFrame, w: Words) -> str:
         return w.t("recommendations.finding_none_refused")
     alone = shown.sort_values("refused_only_by_this", ascending=False).iloc[0]
     first = shown.iloc[0]
+    if alone["gate"] == first["gate"]:
+        return w.t(
+            "recommendations.finding_one_gate",
+            first=first["name"].rstrip(".。"),
+            pairs=w.number(first["refused_pairs"]),
+            only=w.number(first["refused_only_by_this"]),
+        )
     return w.t(
         "recommendations.finding_gates",
         first=first["name"].rstrip(".。"),
@@ -83,9 +90,9 @@ def offers(rows: pd.DataFrame, w: Words) -> Figure:
     shown = list(totals["product"].head(PRODUCTS))
     chart = (
         alt.Chart(named[named["product"].isin(shown)])
-        .mark_bar(size=16)
+        .mark_bar(height=BAND)
         .encode(
-            x=alt.X("sum(offers):Q", title=w.t("recommendations.axis_offers"), axis=alt.Axis(format="~s")),
+            x=alt.X("sum(offers):Q", title=w.t("recommendations.axis_offers"), axis=axis()),
             y=alt.Y("product:N", sort=shown, title=None, axis=alt.Axis(labelLimit=220)),
             color=alt.Color("via:N", legend=alt.Legend(title=w.t("recommendations.channel"), orient="top")),
             tooltip=[
@@ -94,7 +101,7 @@ def offers(rows: pd.DataFrame, w: Words) -> Figure:
                 alt.Tooltip("sum(offers):Q", title=w.t("recommendations.offers"), format=",.0f"),
             ],
         )
-        .properties(height=height_of(len(shown), 28))
+        .properties(height=height_of(len(shown), 28, 130))
     )
     total = totals["offers"].sum()
     finding = w.t("recommendations.finding_no_offer")

@@ -9,7 +9,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from engine.ui.views.figure import NEUTRAL, TIER_COLOURS, Figure, height_of, peak, scale
+from engine.ui.views.figure import BAND, NEUTRAL, TIER_COLOURS, Figure, axis, peak, scale
 from engine.ui.words import Words
 
 TIERS: Final = tuple(TIER_COLOURS)
@@ -28,10 +28,10 @@ def tiers(rows: pd.DataFrame, w: Words) -> Figure:
     found["tier"] = [w.label("risk_tier", tier) for tier in found["risk_tier"]]
     total = found["customers"].sum()
     found["share"] = found["customers"] / total if total else float("nan")
-    found["text"] = [f"{w.number(n)} · {w.share(s)}" for n, s in zip(found["customers"], found["share"], strict=True)]
+    found["text"] = [f"{w.number(n)} ({w.share(s)})" for n, s in zip(found["customers"], found["share"], strict=True)]
     base = alt.Chart(found).encode(y=alt.Y("tier:N", sort=list(found["tier"]), title=None))
-    bars = base.mark_bar(size=22, cornerRadius=2).encode(
-        x=alt.X("customers:Q", title=w.t("word.customers"), axis=alt.Axis(format="~s")),
+    bars = base.mark_bar(height=BAND, cornerRadius=2).encode(
+        x=alt.X("customers:Q", title=w.t("word.customers"), axis=axis()),
         color=_tier_colour(w),
         tooltip=[
             alt.Tooltip("tier:N", title=w.t("risk.tier")),
@@ -59,8 +59,8 @@ def losses(rows: pd.DataFrame, w: Words) -> Figure:
     found["loss"] = [None if pd.isna(minor) else w.major(minor) for minor in found["expected_loss_minor"]]
     found["text"] = [w.money(minor) for minor in found["expected_loss_minor"]]
     base = alt.Chart(found).encode(y=alt.Y("tier:N", sort=list(found["tier"]), title=None))
-    bars = base.mark_bar(size=22, cornerRadius=2).encode(
-        x=alt.X("loss:Q", title=w.t("risk.axis_loss", currency=w.currency), axis=alt.Axis(format="~s")),
+    bars = base.mark_bar(height=BAND, cornerRadius=2).encode(
+        x=alt.X("loss:Q", title=w.t("risk.axis_loss", currency=w.currency), axis=axis()),
         color=_tier_colour(w),
         tooltip=[
             alt.Tooltip("tier:N", title=w.t("risk.tier")),
@@ -97,7 +97,7 @@ def scores(rows: pd.DataFrame, w: Words) -> Figure:
         .encode(
             x=alt.X("score_from:Q", title=w.t("risk.axis_score"), bin="binned", scale=alt.Scale(zero=False)),
             x2="score_to:Q",
-            y=alt.Y("customers:Q", title=w.t("word.customers"), axis=alt.Axis(format="~s")),
+            y=alt.Y("customers:Q", title=w.t("word.customers"), axis=axis()),
             color=_tier_colour(w, legend=True),
             tooltip=[
                 alt.Tooltip("score_from:Q", title=w.t("risk.axis_score")),
@@ -155,7 +155,7 @@ def scorecard(rows: pd.DataFrame, w: Words) -> pd.DataFrame:
     """Return the scorecard as a table."""
     return pd.DataFrame(
         {
-            w.t("risk.characteristic"): [w.label("characteristic", name) for name in rows["characteristic"]],
+            w.t("risk.characteristic"): [w.name("characteristic", name) for name in rows["characteristic"]],
             w.t("risk.bin"): rows["bin"],
             w.t("risk.points"): rows["points"],
             w.t("risk.bad_rate"): rows["bad_rate"] * 100,
@@ -175,7 +175,7 @@ def scorecard_finding(rows: pd.DataFrame, w: Words) -> str:
     return w.t(
         "risk.finding_scorecard",
         n=w.number(rows["characteristic"].nunique()),
-        first=w.label("characteristic", first["characteristic"]),
+        first=w.name("characteristic", first["characteristic"]),
         iv=w.number(rows.loc[rows["characteristic"] == first["characteristic"], "information_value"].sum(), 2),
     )
 
@@ -232,7 +232,7 @@ def _validation_table(rows: pd.DataFrame, w: Words) -> pd.DataFrame:
 
 def height(rows: pd.DataFrame) -> int:
     """Return the height of the scorecard's table: tall enough to read, never taller than the screen."""
-    return min(560, height_of(len(rows), 34))
+    return min(560, 35 * (len(rows) + 1) + 3)
 
 
 def scorecard_columns(w: Words) -> dict[str, Any]:

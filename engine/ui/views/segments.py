@@ -8,8 +8,8 @@ from typing import Any, Final
 import altair as alt
 import pandas as pd
 
-from engine.ui.views.figure import SEQUENTIAL, Figure, height_of, text_colour
-from engine.ui.words import Words
+from engine.ui.views.figure import BAND, SEQUENTIAL, Figure, text_colour
+from engine.ui.words import Words, capital
 
 TELLING: Final = 5  # features on a card
 CLEAR: Final = 0.2  # effect size below which a difference is not worth a word
@@ -27,7 +27,7 @@ class Card:
     figure: Figure
 
 
-def cards(profiles: pd.DataFrame, w: Words, meanings: dict[str, tuple[str, str]]) -> list[Card]:
+def cards(profiles: pd.DataFrame, w: Words) -> list[Card]:
     """Return a card for every cluster, the largest first."""
     total = profiles.drop_duplicates("cluster_id")["customers"].sum()
     found = []
@@ -38,24 +38,29 @@ def cards(profiles: pd.DataFrame, w: Words, meanings: dict[str, tuple[str, str]]
                 name=w.pick(first["cluster_name"], first["cluster_name_zh"]),
                 customers=w.number(first["customers"]),
                 share=w.share(first["customers"] / total),
-                figure=_profile(rows, w, meanings),
+                figure=_profile(rows, w),
             )
         )
     return found
 
 
-def _profile(rows: pd.DataFrame, w: Words, meanings: dict[str, tuple[str, str]]) -> Figure:
-    named = [w.pick(*meanings[name]) if name in meanings else w.label("feature", name) for name in rows["feature"]]
+def _profile(rows: pd.DataFrame, w: Words) -> Figure:
+    named = [w.name("feature", name) for name in rows["feature"]]
     shown = pd.DataFrame({"feature": named, "effect": rows["effect_size"].to_numpy()}).head(TELLING)
     shown["side"] = shown["effect"] > 0
     widest = max(1.0, float(shown["effect"].abs().max()))
     chart = (
         alt.Chart(shown)
-        .mark_bar(size=14, cornerRadius=2)
+        .mark_bar(height=BAND, cornerRadius=2)
         .encode(
-            x=alt.X("effect:Q", title=w.t("segments.axis_effect"), scale=alt.Scale(domain=[-widest, widest])),
-            y=alt.Y("feature:N", sort=list(shown["feature"]), title=None, axis=alt.Axis(labelLimit=210)),
-            color=alt.Color("side:N", scale=alt.Scale(domain=[True, False], range=["#0846C2", "#9DB4D9"]), legend=None),
+            x=alt.X(
+                "effect:Q",
+                title=w.t("segments.axis_effect"),
+                scale=alt.Scale(domain=[-widest, widest]),
+                axis=alt.Axis(tickCount=5),
+            ),
+            y=alt.Y("feature:N", sort=list(shown["feature"]), title=None, axis=alt.Axis(labelLimit=200)),
+            color=alt.Color("side:N", scale=alt.Scale(domain=[True, False], range=["#3566CF", "#9DB4D9"]), legend=None),
             tooltip=[
                 alt.Tooltip("feature:N", title=w.t("segments.feature")),
                 alt.Tooltip("effect:Q", title=w.t("segments.axis_effect"), format="+.2f"),
@@ -83,7 +88,7 @@ def _telling(shown: pd.DataFrame, w: Words) -> str:
         w.t("segments.more" if row["effect"] > 0 else "segments.less", feature=row["feature"])
         for row in clear.to_dict("records")
     ]
-    return w.t("word.and").join(parts)
+    return capital(w.t("word.and").join(parts))
 
 
 def choices(rows: pd.DataFrame, w: Words) -> Figure:
@@ -175,7 +180,7 @@ def value_by_risk(cells: pd.DataFrame, w: Words) -> Figure:
     wide.columns = [w.label("risk_tier", tier) for tier in wide.columns]
     wide.insert(0, w.t("segments.axis_value"), [w.label("value_tier", tier) for tier in wide.index])
     table = wide.reset_index(drop=True)
-    return Figure(finding=finding, chart=heat.properties(height=height_of(5, 46)), alt=finding, table=table)
+    return Figure(finding=finding, chart=heat.properties(height=300), alt=finding, table=table)
 
 
 def _heat(cells: pd.DataFrame, *, x: Any, y: Any, title: str, extra: list[Any]) -> Any:

@@ -81,15 +81,15 @@ def timeline(workspace: Workspace, customer_id: str, as_of: datetime) -> pd.Data
     """
     present = [lane for lane in _LANES if workspace.curated(lane[1]).is_dir()]
     if not present:
-        return pd.DataFrame(columns=["lane", "at", "what", "detail", "amount_minor", "channel"])
+        return pd.DataFrame(columns=["lane", "happened_at", "what", "detail", "amount_minor", "channel"])
     selects = [
-        f"""(SELECT '{lane}' AS lane, {time} AS at, {what} AS what, CAST({detail} AS VARCHAR) AS detail,
+        f"""(SELECT '{lane}' AS lane, {time} AS happened_at, {what} AS what, CAST({detail} AS VARCHAR) AS detail,
              CAST({amount} AS BIGINT) AS amount_minor, CAST({channel} AS VARCHAR) AS channel
              FROM {table} WHERE customer_id = $1 AND {time} <= $2 ORDER BY {time} DESC LIMIT {TIMELINE_EVENTS})"""
         for lane, table, time, what, detail, amount, channel in present
     ]
     sources = {lane[1]: workspace.curated(lane[1]) for lane in present}
-    text = f"SELECT * FROM ({' UNION ALL '.join(selects)}) ORDER BY at DESC, lane, what"
+    text = f"SELECT * FROM ({' UNION ALL '.join(selects)}) ORDER BY happened_at DESC, lane, what"
     return reading.sql(sources, text, (customer_id, naive_utc(as_of)))
 
 

@@ -11,6 +11,7 @@ from engine.config.load import load, read_defaults, read_toml
 from engine.features.table import FEATURES
 from engine.lake.runs import Run, latest_run
 from engine.lake.workspace import Workspace
+from engine.risk.characteristics import BY_NAME, MISSING_SUFFIX, reason_text
 from engine.workflows.view import reading
 
 Names = Mapping[str, Mapping[str, tuple[str, str]]]
@@ -28,7 +29,10 @@ def base_currency(workspace: Workspace) -> str:
 
 
 def names(workspace: Workspace) -> Names:
-    """Return what the bank calls its products, journeys and experiments: kind -> id -> English and Chinese."""
+    """Return what things are called: kind -> id -> English and Chinese.
+
+    Products, journeys and experiments have the bank's names, features and characteristics the engine's.
+    """
     products = {}
     catalogue = workspace.curated("products")
     if catalogue.is_dir():
@@ -38,12 +42,9 @@ def names(workspace: Workspace) -> Names:
         "product": products,
         "journey": _named(workspace, "journeys", "journey"),
         "experiment": _named(workspace, "experiments", "experiment_id"),
+        "feature": {name: (feature.meaning, feature.meaning_zh) for name, feature in FEATURES.items()},
+        "characteristic": {code: reason_text(code) for name in BY_NAME for code in (name, name + MISSING_SUFFIX)},
     }
-
-
-def feature_meanings() -> dict[str, tuple[str, str]]:
-    """Return what each feature means, in English and Chinese."""
-    return {name: (feature.meaning, feature.meaning_zh) for name, feature in FEATURES.items()}
 
 
 def reloaded_at(workspace: Workspace, run: Run) -> datetime | None:

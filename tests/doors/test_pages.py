@@ -1,0 +1,173 @@
+"""Every page opens in both languages on a full run, on a run that skipped a stage, and where there is no run at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from engine.lake.runs import latest_run
+from engine.lake.workspace import Workspace
+from engine.ui.navigation import SPECS
+from engine.ui.words import LANGUAGES, Language, Words
+from engine.workflows.view import journeys
+from tests.conftest import REPOSITORY
+from tests.engine.ui import bank
+
+PAGES = tuple(spec.name for spec in SPECS)
+NOT_IN_THIS_RUN = "there are no outcomes to learn from."
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("full")
+    bank.make(home)
+    return home
+
+
+@pytest.fixture(scope="module")
+def skipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that skipped every stage: the worst that a real data set can do to the pages."""
+    home = tmp_path_factory.mktemp("skipped")
+    bank.make(home, skip=tuple(bank.STAGES))
+    return home
+
+
+_APPS: dict[tuple[Path, str], AppTest] = {}
+
+
+def opened(monkeypatch: pytest.MonkeyPatch, home: Path, page: str, **address: str) -> AppTest:
+    """Open a page in a session that may have seen other pages before, as a reader's has; one per home and language."""
+    monkeypatch.setenv("WAYLINE_HOME", str(home))
+    key = (home, address.get("lang", "en"))
+    if key not in _APPS:
+        _APPS[key] = AppTest.from_file(str(REPOSITORY / "app.py"), default_timeout=120)
+        _APPS[key].query_params.update(address)
+        _APPS[key].run()
+    app = _APPS[key]
+    app.switch_page(f"engine/ui/pages/{page}.py")
+    app.query_params.clear()
+    app.query_params.update(address)
+    return app.run()
+
+
+def sentences(app: AppTest) -> str:
+    return "\n".join(element.value for kind in (app.markdown, app.info, app.error, app.caption) for element in kind)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("page", PAGES)
+def test_page_opens_on_a_full_run(monkeypatch: pytest.MonkeyPatch, full: Path, page: str, language: Language) -> None:
+    app = opened(monkeypatch, full, page, lang=language)
+    words = Words(language=language)
+    assert not app.exception
+    assert [title.value for title in app.title] == [words.t(f"{page}.title")]
+    assert words.t(f"{page}.question") in sentences(app)
+    assert not app.info, "a full run leaves no section unanswered"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("page", PAGES)
+def test_page_says_why_a_skipped_stage_left_nothing_to_show(
+    monkeypatch: pytest.MonkeyPatch, skipped: Path, page: str, language: Language
+) -> None:
+    app = opened(monkeypatch, skipped, page, lang=language, **({"c_id": "C00001"} if page == "customer" else {}))
+    assert not app.exception
+    if page != "data":
+        assert NOT_IN_THIS_RUN in sentences(app)
+
+
+@pytest.mark.parametrize("stage", bank.STAGES)
+def test_no_page_needs_a_stage_that_another_one_shows(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stage: str
+) -> None:
+    bank.make(tmp_path, skip=(stage,))
+    for page in PAGES:
+        address = {"c_id": "C00001"} if page == "customer" else {"j_by": "risk_tier"}
+        assert not opened(monkeypatch, tmp_path, page, **address).exception
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("page", PAGES)
+def test_page_without_any_run_names_the_command_that_makes_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, page: str, language: Language
+) -> None:
+    app = opened(monkeypatch, tmp_path / "empty", page, lang=language)
+    assert not app.exception
+    assert app.code[0].value == "wayline demo"
+    assert not (tmp_path / "empty").exists(), "looking creates nothing"
+
+
+def test_list_behind_a_bar_is_as_long_as_the_bar_for_every_bar(full: Path) -> None:
+    run = latest_run(Workspace(full))
+    for row in run.read("journey_funnels", where={"journey": "credit_card"}).to_pylist():
+        onward = "converted" if row["step"] == "first_use" else "continued"
+        shown = {onward: row["continued"], "reached": row["customers"]}
+        if onward == "continued":
+            shown |= {name: row[name] for name in ("dropped", "in_progress")}
+        for outcome, count in shown.items():
+            bar = journeys.Bar(
+                journey="credit_card",
+                step_index=row["step_index"],
+                outcome=outcome,
+                breakdown=row["breakdown"],
+                group=row["group"],
+            )
+            assert journeys.behind(run, bar, 0)[0] == count
+
+
+def test_address_restores_the_filters_and_a_click_on_the_twin_changes_the_list(
+    monkeypatch: pytest.MonkeyPatch, full: Path
+) -> None:
+    app = opened(monkeypatch, full, "journeys", j_id="mortgage", j_step="2", j_outcome="continued")
+    assert app.selectbox(key="j_id").value == "mortgage"
+    assert app.selectbox(key="j_step").value == "2"
+    assert app.selectbox(key="j_outcome").value == "continued"
+    before = app.query_params["j_step"]
+    app.selectbox(key="j_step").set_value("3").run()
+    assert not app.exception
+    assert (before, app.query_params["j_step"]) == ("2", "3")
+
+
+def test_address_that_names_nothing_known_falls_back_to_the_default(
+    monkeypatch: pytest.MonkeyPatch, full: Path
+) -> None:
+    app = opened(monkeypatch, full, "journeys", j_id="no_such", j_step="99", j_outcome="<script>")
+    assert not app.exception
+    assert app.selectbox(key="j_step").value == "1"
+
+
+def test_language_switch_changes_the_page_and_stays_in_the_address(monkeypatch: pytest.MonkeyPatch, full: Path) -> None:
+    monkeypatch.setenv("WAYLINE_HOME", str(full))
+    app = AppTest.from_file(str(REPOSITORY / "app.py"), default_timeout=120).run()
+    app.get("segmented_control")[0].set_value("zh").run()
+    assert app.title[0].value == "今日"
+    app.switch_page("engine/ui/pages/risk.py").run()
+    assert app.title[0].value == "风险"
+    assert app.query_params["lang"] == "zh"
+
+
+def test_withheld_experiment_shows_its_reason_and_no_number(monkeypatch: pytest.MonkeyPatch, full: Path) -> None:
+    app = opened(monkeypatch, full, "experiments", e_id="loan_reminder")
+    assert "5 412:4 603" in app.error[0].value
+    assert not app.get("vega_lite_chart") and not app.get("arrow_vega_lite_chart")
+
+
+def test_customer_page_shows_nothing_that_names_the_person(monkeypatch: pytest.MonkeyPatch, full: Path) -> None:
+    app = opened(monkeypatch, full, "customer", c_id="C00001")
+    assert not app.exception
+    everything = sentences(app) + "".join(table.value.to_string() for table in app.dataframe)
+    assert "Secret" not in everything
+    assert "Complaint" in everything, "the complaint itself is shown, its words are not"
+
+
+def test_customer_page_knows_nothing_later_than_the_cut_off(monkeypatch: pytest.MonkeyPatch, full: Path) -> None:
+    app = opened(monkeypatch, full, "customer", c_id="C00001")
+    assert not any("Future" in table.value.to_string() for table in app.dataframe)
+
+
+def test_unknown_customer_is_said_to_be_unknown(monkeypatch: pytest.MonkeyPatch, full: Path) -> None:
+    app = opened(monkeypatch, full, "customer", c_id="C0000")
+    assert not app.exception
+    assert "C0000" in app.warning[0].value
