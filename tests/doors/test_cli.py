@@ -422,7 +422,7 @@ def test_a_run_that_skips_a_stage_tells_why_and_only_strict_minds(wayline: Any, 
     answer = wayline("run", "--home", split_home, "--json")
     assert answer.code == 0
     skipped = [stage for stage in answer.json["stages"] if stage["status"] == "skipped"]
-    assert {stage["stage"] for stage in skipped} >= {"risk", "recommendations"}
+    assert "recommendations" in {stage["stage"] for stage in skipped}
     assert all(stage["reason"] for stage in skipped)
     strict = wayline("run", "--home", split_home, "--strict", "--quiet")
     assert strict.code == 5
@@ -458,7 +458,7 @@ def test_ctrl_c_is_told_in_a_sentence(tmp_path: Path) -> None:
         text=True,
     )
     until = time.monotonic() + 30
-    while not (tmp_path / "big").exists() and time.monotonic() < until:
+    while not any(tmp_path.iterdir()) and time.monotonic() < until:
         time.sleep(0.05)
     time.sleep(0.5)
     running.send_signal(signal.SIGINT)
