@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final, Protocol
 
 import ibis
@@ -151,12 +152,14 @@ class Theme:
 
 
 def in_base(amount: Any, currency: Any, bank: BankSettings) -> Any:
-    """Return amounts in minor units of the base currency, rounded half away from zero; null for an unknown currency."""
-    digits = minor_digits(bank.base_currency)
-    cases = []
+    """Return amounts in minor units of the base currency, as intake converts them; null for an unknown currency.
+
+    Exact decimals, rounded half away from zero. Their widths are such that neither engine narrows the product.
+    """
+    cases = [(currency == bank.base_currency, amount)]
     for code in sorted(bank.rates):
         if code != bank.base_currency:
-            factor = bank.rates[code] * 10.0 ** (digits - minor_digits(code))
-            cases.append((currency == code, (amount.cast("float64") * factor).round().cast("int64")))
-    # the base currency goes through untouched, so that its sums stay exact
-    return ibis.cases((currency == bank.base_currency, amount), *cases)
+            shift = minor_digits(bank.base_currency) - minor_digits(code)
+            factor = ibis.literal(Decimal(str(bank.rates[code])).scaleb(shift), type="decimal(19, 8)")
+            cases.append((currency == code, (amount.cast("decimal(18, 0)") * factor).round().cast("int64")))
+    return ibis.cases(*cases)

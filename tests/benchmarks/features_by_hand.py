@@ -95,7 +95,7 @@ def _within(at: str, days: int, now: str) -> str:
 
 def _base(amount: str, bank: BankSettings) -> str:
     cases = " ".join(
-        f"WHEN '{code}' THEN round({amount} * {rate}::DOUBLE)::BIGINT"
+        f"WHEN '{code}' THEN round({amount}::DECIMAL(18, 0) * '{rate}'::DECIMAL(19, 8))::BIGINT"
         for code, rate in bank.rates.items()
         if code != bank.base_currency
     )

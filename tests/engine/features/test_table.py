@@ -1,10 +1,13 @@
 from datetime import datetime
 
+import ibis
+import pyarrow as pa
 import pytest
 
 from engine.domain.curated import CURATED
 from engine.domain.schema import Kind
 from engine.features import table
+from engine.features.feature import in_base
 from engine.lake.schema import arrow_schema, ibis_schema, unbound
 from tests.engine.features.rows import AS_OF, BANK, at, curated, of_table
 
@@ -49,6 +52,19 @@ def test_the_rows_have_the_types_of_the_contract(engine):
         engine.attach(name, curated(name, []))
     rows = engine.arrow(table.build({name: unbound(CURATED[name]) for name in READ}, AS_OF, BANK))
     assert rows.schema == arrow_schema(table.CONTRACT)
+
+
+def test_amounts_are_converted_exactly_and_rounded_half_away_from_zero_as_intake_does(engine):
+    bank = BANK.model_copy(update={"rates": {"CNY": 1.0, "USD": 1.005, "JPY": 0.05}})
+    rows = [("CNY", 7), ("USD", 100), ("USD", -100), ("USD", 10**15), ("JPY", 3), ("XXX", 5), ("USD", None)]
+    engine.attach(
+        "amounts",
+        pa.table({"row": range(7), "currency": [code for code, _ in rows], "amount": [amount for _, amount in rows]}),
+    )
+    bound = ibis.table({"row": "int64", "currency": "string", "amount": "int64"}, name="amounts")
+    found = engine.arrow(bound.select("row", base=in_base(bound.amount, bound.currency, bank)).order_by("row"))
+    # 100 x 1.005 = 100.5; as floats 100.49999999999999. One yen is 100 minor units x 0.05 = 5 fen
+    assert found["base"].to_pylist() == [7, 101, -101, 1_005_000_000_000_000, 15, None, None]
 
 
 def test_an_instant_without_a_time_zone_is_refused():
