@@ -108,11 +108,17 @@ def show(
 
 def table(rows: pd.DataFrame, key: str, columns: Mapping[str, Any] | None = None, height: int | None = None) -> None:
     """Place a table whose columns are already named for the reader."""
-    options: dict[str, Any] = {} if height is None else {"height": height}
+    whole = len(rows) <= ROWS_A_PAGE
+    options: dict[str, Any] = {"height": height or ("content" if whole else "auto")}
     counts = {name: st.column_config.NumberColumn(format="localized") for name in rows.select_dtypes("number").columns}
     st.dataframe(
         rows, hide_index=True, key=key, column_config={**counts, **(columns or {})}, width="stretch", **options
     )
+
+
+def sentences(rows: pd.DataFrame) -> None:
+    """Place a small table whose cells are sentences, each shown to its end."""
+    st.table(rows, hide_index=True, border="horizontal")
 
 
 def choice(words: Words, label: str, options: Sequence[str], key: str, names: Mapping[str, str] | None = None) -> str:
@@ -155,7 +161,7 @@ def link(words: Words, page: str, label: str, icon: str | None = None, **filters
 def customers(words: Words, rows: pd.DataFrame, ids: Sequence[str], key: str) -> None:
     """Place a page of customers; a click on a row, or the picker below, leads to that customer's page."""
     event = st.dataframe(
-        rows, hide_index=True, key=f"{key}_rows", on_select="rerun", selection_mode="single-row", width="stretch"
+        rows, hide_index=True, key=f"{key}_rows", on_select="rerun", selection_mode="single-row", height="content"
     )
     marked = event["selection"]["rows"]
     with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -21,7 +21,7 @@ def begin_with() -> None:
 
 
 def risk(found: Customer) -> None:
-    if not found.risk:
+    if found.risk is None or found.risk["score"] is None:
         st.write(words.t("customer.risk_none"))
         return
     st.write(views.risk_line(found.risk, words))

@@ -34,11 +34,11 @@ def detail(experiment: str) -> None:
         st.error(words.t("experiments.withheld", reason=reason), icon=":material/block:")
     if (rows["verdict"] != "withheld").any():
         controls.show(words, views.forest(rows, words), f"e_forest_{experiment}")
-    left, right = st.columns([1, 2], gap="medium")
+    left, right = st.columns([1, 3], gap="medium")
     with left, controls.section(words, "experiments.arms", within=True):
         controls.table(views.arms(rows, words), "e_arms")
     with right, controls.section(words, "experiments.checks", within=True):
-        controls.table(views.checks(health[health["experiment_id"] == experiment], words), "e_checks")
+        controls.sentences(views.checks(health[health["experiment_id"] == experiment], words))
 
 
 with controls.section(words, "experiments.list"):

@@ -57,8 +57,8 @@ def height_of(rows: int, each: int = 30, around: int = 70) -> int:
 
 
 def axis(**options: Any) -> Any:
-    """Return an axis of counts or amounts: few marks, whole numbers, short ones when large."""
-    return alt.Axis(**{"tickCount": 6, "tickMinStep": 1, "format": "~s", **options})
+    """Return an axis of counts or amounts: few marks, whole numbers."""
+    return alt.Axis(**{"tickCount": 6, "tickMinStep": 1, "format": ",.0f", **options})
 
 
 def peak(rows: pd.DataFrame, column: str) -> dict[str, Any]:

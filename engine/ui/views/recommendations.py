@@ -132,6 +132,10 @@ def race_finding(rows: pd.DataFrame, w: Words) -> str:
     if chosen.empty:
         return w.t("recommendations.finding_no_model")
     best = chosen.iloc[0]
+    if best["model"] == "popularity":
+        return w.t(
+            "recommendations.finding_plain", map=w.number(best["map_at_7"], 3), customers=w.number(best["customers"])
+        )
     plain = rows[rows["model"] == "popularity"]["map_at_7"]
     return w.t(
         "recommendations.finding_race",

@@ -40,13 +40,9 @@ def tiers(rows: pd.DataFrame, w: Words) -> Figure:
         ],
     )
     texts = base.mark_text(align="left", dx=6).encode(x="customers:Q", text="text:N")
-    high = found.loc[found["risk_tier"] == "high", "share"]
-    unknown = found.loc[found["risk_tier"] == "unknown", "customers"]
-    finding = w.t(
-        "risk.finding_tiers",
-        high=w.share(high.iloc[0] if len(high) else 0.0),
-        unknown=w.number(unknown.iloc[0] if len(unknown) else 0),
-    )
+    known = found[found["risk_tier"] != "unknown"]["customers"].sum()
+    high = found[found["risk_tier"] == "high"]["customers"].sum()
+    finding = w.t("risk.finding_tiers", high=w.share(high / known if known else None), unknown=w.number(total - known))
     return Figure(
         finding=finding, chart=(bars + texts).properties(height=220), alt=finding, table=_tier_table(found, w)
     )
@@ -71,6 +67,8 @@ def losses(rows: pd.DataFrame, w: Words) -> Figure:
     known = found.dropna(subset=["expected_loss_minor"])
     total = known["expected_loss_minor"].sum() if len(known) else None
     finding = w.t("risk.finding_no_loss")
+    if total is None:
+        return Figure(finding=finding, chart=None, alt=finding, table=_tier_table(found, w))
     if total:
         worst = peak(known, "expected_loss_minor")
         finding = w.t(

@@ -151,9 +151,9 @@ def value_by_risk(cells: pd.DataFrame, w: Words) -> Figure:
     """Return customers by value tier and risk tier."""
     total = cells["customers"].sum()
     precious = cells[cells["value_tier"].isin(["top", "high"]) & (cells["risk_tier"] == "high")]["customers"].sum()
-    finding = w.t(
-        "segments.finding_value_risk", n=w.number(precious), share=w.share(precious / total if total else None)
-    )
+    finding = w.t("segments.finding_no_tier")
+    if (cells["risk_tier"] != "unknown").any():
+        finding = w.t("segments.finding_value_risk", n=w.number(precious), share=w.share(precious / total))
     named = cells.assign(
         value=[w.label("value_tier", tier) for tier in cells["value_tier"]],
         risk=[w.label("risk_tier", tier) for tier in cells["risk_tier"]],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -42,7 +43,7 @@ def names(workspace: Workspace) -> Names:
         "product": products,
         "journey": _named(workspace, "journeys", "journey"),
         "experiment": _named(workspace, "experiments", "experiment_id"),
-        "feature": {name: (feature.meaning, feature.meaning_zh) for name, feature in FEATURES.items()},
+        "feature": {name: (_short(one.meaning), _short(one.meaning_zh)) for name, one in FEATURES.items()},
         "characteristic": {code: reason_text(code) for name in BY_NAME for code in (name, name + MISSING_SUFFIX)},
     }
 
@@ -53,6 +54,11 @@ def reloaded_at(workspace: Workspace, run: Run) -> datetime | None:
         return None
     loaded = datetime.fromtimestamp(workspace.report_path.stat().st_mtime).astimezone()
     return loaded if loaded > datetime.fromisoformat(run.manifest["finished_at"]) else None
+
+
+def _short(meaning: str) -> str:
+    """Cut what is said about empty values off a meaning."""
+    return re.split("[;；]", meaning)[0]
 
 
 def _named(workspace: Workspace, section: str, key: str) -> dict[str, tuple[str, str]]:

@@ -1,0 +1,183 @@
+"""A view draws a valid chart, says what the numbers say, and says nothing where there are none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from engine.domain.marts import MARTS
+from engine.lake.runs import Run
+from engine.lake.workspace import Workspace
+from engine.ui.views import customer as customer_views
+from engine.ui.views import data as data_views
+from engine.ui.views import experiments as experiment_views
+from engine.ui.views import funnel as funnel_views
+from engine.ui.views import recommendations as recommendation_views
+from engine.ui.views import risk as risk_views
+from engine.ui.views import segments as segment_views
+from engine.ui.views.figure import Figure
+from engine.ui.words import LANGUAGES, Words
+from engine.workflows.view import customer, data, experiments, journeys, recommendations, risk, segments
+from tests.engine.ui import bank
+
+EN = Words(language="en")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return bank.make(tmp_path_factory.mktemp("views"))
+
+
+def figures(run: Run, w: Words) -> dict[str, Figure]:
+    workspace = Workspace(run.folder.parent.parent)
+    found = customer.find(workspace, run, "C00001")
+    assert found is not None and found.decisions is not None
+    everybody = journeys.funnel(run, "credit_card")
+    by_tier = journeys.funnel(run, "credit_card", "value_tier")
+    results = experiments.results(run)
+    return {
+        "funnel": funnel_views.steps(everybody, w, "credit_card", as_share=False),
+        "funnel as shares": funnel_views.steps(everybody, w, "credit_card", as_share=True),
+        "matrix": funnel_views.matrix(by_tier, everybody, w, "value_tier"),
+        "cluster": segment_views.cards(segments.clusters(run), w)[0].figure,
+        "choices": segment_views.choices(segments.cluster_choices(run), w),
+        "rfm": segment_views.rfm(segments.rfm_cells(run), w),
+        "value by risk": segment_views.value_by_risk(segments.value_by_risk(run), w),
+        "timeline": customer_views.timeline(found.timeline, w),
+        "explain": customer_views.explain(found.decisions, recommendations.gates(run), w),
+        "gates": recommendation_views.gates(recommendations.gates(run), w, 1_600),
+        "offers": recommendation_views.offers(recommendations.offers(run), w),
+        "forest": experiment_views.forest(results[results["experiment_id"] == "card_onboarding"], w),
+        "tiers": risk_views.tiers(risk.tiers(run), w),
+        "losses": risk_views.losses(risk.tiers(run), w),
+        "scores": risk_views.scores(risk.scores(run), w),
+        "validation": risk_views.validation(risk.validation(run), w),
+        "quarantine": data_views.quarantine(data.quarantine(workspace), w),
+    }
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_figure_has_a_valid_chart_a_finding_an_alternative_text_and_a_table(run: Run, language: Any) -> None:
+    for name, figure in figures(run, Words(language=language)).items():
+        assert figure.chart.to_dict()["$schema"], name
+        assert figure.finding and figure.alt, name
+        assert len(figure.table), name
+
+
+def titles(encoding: dict[str, Any]) -> list[str | None]:
+    return [encoding[axis].get("title") for axis in ("x", "y") if encoding.get(axis, {}).get("type") == "quantitative"]
+
+
+def test_every_axis_of_numbers_says_what_it_counts(run: Run) -> None:
+    for name, figure in figures(run, EN).items():
+        layers = figure.chart.to_dict().get("layer", [figure.chart.to_dict()])
+        shown = [title for layer in layers for title in titles({"x": {}, "y": {}} | layer["encoding"]) if title]
+        if name not in ("matrix", "rfm", "value by risk", "explain", "timeline"):
+            assert shown, name
+
+
+def steps(*rows: tuple[int, int, int, int]) -> pd.DataFrame:
+    """Steps of a journey as reached, continued, dropped, in progress."""
+    return pd.DataFrame(
+        [
+            {
+                "journey": "loan",
+                "breakdown": "value_tier",
+                "group": "top",
+                "step_index": place,
+                "step": f"step_{place}",
+                "stage": "awareness",
+                "customers": reached,
+                "continued": continued,
+                "dropped": dropped,
+                "in_progress": waiting,
+                "rate_from_first": None,
+                "rate_from_previous": None,
+                "median_seconds_from_previous": None,
+            }
+            for place, (reached, continued, dropped, waiting) in enumerate(rows, start=1)
+        ]
+    ).astype({"median_seconds_from_previous": float, "rate_from_previous": float, "rate_from_first": float})
+
+
+def test_funnel_names_the_step_after_which_most_customers_leave() -> None:
+    rows = steps((100, 60, 30, 10), (60, 20, 40, 0), (20, 20, 0, 0))
+    figure = funnel_views.steps(rows, EN, "loan", as_share=False)
+    assert figure.finding.startswith("20 of 100 customers complete Loan (20.0 %).")
+    assert figure.finding.endswith('Most leave after "Step 2": 40, 66.7 % of those who got there.')
+
+
+def test_funnel_that_nobody_entered_says_so() -> None:
+    figure = funnel_views.steps(steps((0, 0, 0, 0), (0, 0, 0, 0)), EN, "loan", as_share=True)
+    assert figure.finding == "Nobody entered Loan yet."
+    assert figure.chart.to_dict()
+
+
+def test_parts_of_a_bar_add_up_to_the_bar() -> None:
+    rows = steps((100, 60, 30, 10), (60, 60, 0, 0))
+    bars = funnel_views.steps(rows, EN, "loan", as_share=False).chart.to_dict()
+    datasets = [row for rows in bars["datasets"].values() for row in rows if "outcome" in row]
+    heights: dict[int, float] = {}
+    for row in {(row["step_index"], row["outcome"]): row for row in datasets}.values():
+        heights[row["step_index"]] = heights.get(row["step_index"], 0) + row["height"]
+    assert heights == {1: 100, 2: 60}
+
+
+def test_small_groups_keep_their_number_and_get_no_colour() -> None:
+    everybody = steps((1000, 500, 500, 0), (500, 500, 0, 0))
+    few = steps((29, 0, 29, 0), (0, 0, 0, 0))
+    figure = funnel_views.matrix(few, everybody, EN, "value_tier")
+    assert figure.finding == "No group has 30 customers at a step: too few to compare."
+    assert list(figure.table["Drop off here"]) == ["100.0 %"]
+    assert list(figure.table["Difference from all"]) == ["—"]
+
+
+def test_withheld_experiment_keeps_its_reason_and_loses_its_numbers(run: Run) -> None:
+    results = experiments.results(run)
+    held = results[results["experiment_id"] == "loan_reminder"]
+    assert experiment_views.withheld_reason(held) == "planned 50:50, observed 5 412:4 603."
+    figure = experiment_views.forest(held, EN)
+    assert figure.chart is None and figure.table.empty
+
+
+def test_experiment_with_a_worse_guardrail_is_worse_however_good_its_goal(run: Run) -> None:
+    results = experiments.results(run)
+    results.loc[results["metric"] == "complaint", "verdict"] = "worse"
+    entries = experiment_views.listed(results, experiments.health(run), EN)
+    assert {entry.experiment_id: entry.verdict for entry in entries} == {
+        "loan_reminder": "withheld",
+        "card_onboarding": "worse",
+    }
+    assert entries[0].experiment_id == "loan_reminder", "what failed its checks comes first"
+
+
+def test_bank_without_any_risk_signal_gets_dashes_and_no_share_of_zero() -> None:
+    columns = MARTS["risk"].names
+    assert "risk_tier" in columns
+    unknown = pd.DataFrame(
+        {
+            "risk_tier": ["unknown"],
+            "customers": [50],
+            "default_probability": [float("nan")],
+            "exposure_minor": [float("nan")],
+            "expected_loss_minor": [float("nan")],
+        }
+    )
+    assert risk_views.tiers(unknown, EN).finding.startswith("— of customers with a risk signal are high risk; 50")
+    assert risk_views.losses(unknown, EN).chart is None
+    assert risk_views.losses(unknown, EN).table["Expected loss"].tolist() == ["—"]
+
+
+def test_customer_who_does_not_exist_is_none_and_ids_match_whole(run: Run) -> None:
+    workspace = Workspace(run.folder.parent.parent)
+    assert customer.find(workspace, run, "C0000") is None
+    assert customer.find(workspace, run, "' OR 1=1 --") is None
+
+
+def test_customer_carries_no_column_that_names_the_person(run: Run) -> None:
+    found = customer.find(Workspace(run.folder.parent.parent), run, "C00001")
+    assert found is not None
+    assert "full_name" not in found.record
+    assert not found.timeline.astype(str).apply(lambda column: column.str.contains("Secret").any()).any()
