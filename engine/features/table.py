@@ -12,6 +12,7 @@ from typing import Any, Final
 import ibis
 
 from engine.config.bank import BankSettings
+from engine.domain.curated import CURATED
 from engine.domain.schema import Column, Kind, Table
 from engine.features import (
     activity,
@@ -91,6 +92,21 @@ def themes_missing(tables: Iterable[str]) -> dict[str, tuple[str, ...]]:
     there = set(tables)
     lacks = {theme.name: tuple(name for name in theme.reads if name not in there) for theme in THEMES}
     return {theme: names for theme, names in lacks.items() if names}
+
+
+def newest(tables: Tables, as_of: datetime) -> Any:
+    """Return one row per table that features look back on: its name and the newest instant in it up to `as_of`.
+
+    Where a table ends long before `as_of`, counts over the last days are 0 because the extract ended and not because
+    nobody moved; whoever runs the features says so.
+    """
+    moment, rows = Moment(as_of=as_of), []
+    for name in sorted({name for theme in THEMES for name in theme.reads if name in tables}):
+        column = CURATED[name].time_column
+        if column is not None:
+            known = tables[name].filter(moment.known(tables[name][column]))
+            rows.append(known.aggregate(newest_at=known[column].max()).mutate(table=ibis.literal(name)))
+    return ibis.union(*rows, distinct=False).select("table", "newest_at").order_by("table")
 
 
 def _typed(joined: Any, present: Iterable[Theme]) -> dict[str, Any]:

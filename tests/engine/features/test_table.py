@@ -95,3 +95,17 @@ def test_missing_themes_are_named_with_the_tables_they_lack():
         "bureau": ("bureau",),
         "feedback": ("offers_feedback",),
     }
+
+
+def test_a_table_that_ends_before_the_instant_is_told_by_its_newest_row(engine):
+    events = [
+        {"event_id": f"e{number}", "occurred_at": at(when), "event_name": "login"}
+        for number, when in enumerate(["2024-01-01", "2024-03-01", "2026-07-01"])
+    ]
+    engine.attach("events", curated("events", events))
+    engine.attach("customers", curated("customers", [ONE]))
+    found = engine.arrow(table.newest({name: unbound(CURATED[name]) for name in ("customers", "events")}, AS_OF))
+    assert found.to_pylist() == [
+        {"table": "customers", "newest_at": at("2020-01-15")},
+        {"table": "events", "newest_at": at("2024-03-01")},  # the row after the instant does not count
+    ]
