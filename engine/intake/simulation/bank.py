@@ -78,7 +78,8 @@ def simulate_bank(
 
     `out` holds the sources, `truth/`, `mapping.toml` and, last, `_SUCCESS`. It is made beside itself and renamed, so
     a simulation that is killed leaves nothing that looks finished. A simulated bank that is there already is replaced.
-    `workers` changes the time it takes and nothing else. `progress` is called with customers done and in all.
+    The history is `months` calendar months, the last one up to the day `until`, which is best the end of a month.
+    `workers` changes the time it takes and nothing else; CSV is written by one. `progress` is called with customers done and in all.
 
     Raises
     ------
@@ -142,7 +143,9 @@ def _one_by_one(made: World, aside: Path, file_format: FileFormat) -> Iterator[t
 
 def _in_processes(made: World, aside: Path, workers: int) -> Iterator[tuple[int, dict[str, int]]]:
     # spawn, not fork: the caller may hold threads of DuckDB or Arrow, which a fork would break
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    # each process is one worker: threads of Arrow inside it would only compete
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=pa.set_cpu_count, initargs=(1,)) as pool:
         waiting = [pool.submit(make_chunk, made, chunk, aside, "parquet", {}) for chunk in range(made.chunks)]
         for chunk, future in enumerate(waiting):
             yield chunk, future.result()
@@ -152,7 +155,6 @@ def make_chunk(
     made: World, chunk: int, aside: Path, file_format: FileFormat, rows_before: dict[str, int]
 ) -> dict[str, int]:
     """Write one chunk of every table and of the truth, and return the rows written by table."""
-    pa.set_cpu_count(1)
     folks = people.make(made, chunk)
     reports = bureau.make(made, chunk, folks)
     wishes = demand.make(made, chunk, folks, reports)
@@ -173,7 +175,7 @@ def make_chunk(
         "holdings": lambda: contracts.columns(made, folks, held, ledger.closing_balance),
         "transactions": lambda: money.columns(made, chunk, folks, held, ledger),
         "events": lambda: visits.columns(made, chunk, folks, seen()),
-        "interactions": lambda: contacts.talk_columns(made, chunk, folks, talks),
+        "interactions": lambda: contacts.talk_columns(chunk, folks, talks),
         "bureau": lambda: bureau.columns(made, folks, reports),
         "applications": lambda: credit.application_columns(made, folks, asked),
         "outcomes": lambda: credit.outcome_columns(made, folks, asked),

@@ -12,7 +12,7 @@ from engine.intake.simulation import calendar, ids, spending, trials
 from engine.intake.simulation import vocabulary as say
 from engine.intake.simulation.people import LANGUAGES, People
 from engine.intake.simulation.trials import Trials
-from engine.intake.simulation.world import DAY, NEVER, Floats, Ints, World, expand, pick, pick_by_row
+from engine.intake.simulation.world import DAY, NEVER, Bools, Floats, Ints, World, expand, pick, pick_by_row
 
 PER_CHUNK = 1_000_000  # interaction and feedback numbers set aside for each chunk
 COMPLAINT, CALL, SURVEY = (INTERACTION_KINDS.index(name) for name in ("complaint", "call", "survey"))
@@ -102,7 +102,7 @@ def _told(rng: np.random.Generator, world: World, people: People, *, who: Ints, 
     )
 
 
-def talk_columns(world: World, chunk: int, people: People, talks: Talks) -> dict[str, pa.Array | Ints]:
+def talk_columns(chunk: int, people: People, talks: Talks) -> dict[str, pa.Array | Ints]:
     """Return the columns of the interactions table."""
     sentences = [text for topic in say.TOPICS for pair in say.SAID[topic] for text in pair]
     language = people.language[talks.who]
@@ -231,13 +231,14 @@ def feedback_columns(
     }
 
 
-def _agreed(people: People, answers: Answers, who: Ints, channel: Ints, when: Ints) -> Ints:
+def _agreed(people: People, answers: Answers, who: Ints, channel: Ints, when: Ints) -> Bools:
     """Mark the contacts whose customer had agreed to that channel at joining: past campaigns knew no more."""
     latest = np.zeros((len(people), len(CONTACT_CHANNELS)), dtype=np.bool_)
     known = np.full((len(people), len(CONTACT_CHANNELS)), np.int64(2**62))
     latest[answers.who[::-1], answers.channel[::-1]] = answers.granted[::-1]
     known[answers.who[::-1], answers.channel[::-1]] = answers.when[::-1]
-    return np.asarray(latest[who, channel] & (known[who, channel] < when))
+    agreed: Bools = latest[who, channel] & (known[who, channel] < when)
+    return agreed
 
 
 def _responses(rng: np.random.Generator, sent: Ints, interest: Floats) -> tuple[Ints, Ints, Ints]:

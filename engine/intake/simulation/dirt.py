@@ -116,10 +116,6 @@ def _has_chinese(column: str) -> Callable[[Row], bool]:
     return lambda row: row[column] is not None and any("\u4e00" <= letter <= "\u9fff" for letter in row[column])
 
 
-def _early_enough(row: Row) -> bool:
-    return bool(row["occurred_at"].date() < row["ingested_at"].date() + timedelta(days=1))
-
-
 def _kind(fault: str, column: str, spoil: Callable[[Row, Table, World], None], **more: Any) -> Kind:
     return Kind(fault=fault, column=column, spoil=spoil, **{"expected": QUARANTINE, "added": True, **more})
 
