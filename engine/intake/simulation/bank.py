@@ -79,7 +79,8 @@ def simulate_bank(
     `out` holds the sources, `truth/`, `mapping.toml` and, last, `_SUCCESS`. It is made beside itself and renamed, so
     a simulation that is killed leaves nothing that looks finished. A simulated bank that is there already is replaced.
     The history is `months` calendar months, the last one up to the day `until`, which is best the end of a month.
-    `workers` changes the time it takes and nothing else; CSV is written by one. `progress` is called with customers done and in all.
+    `workers` changes the time it takes and nothing else; CSV is written by one. `progress` is called with the
+    customers done and with those there are.
 
     Raises
     ------
