@@ -11,10 +11,15 @@ Source = Literal["customer", "bureau", "application"]
 MISSING_SUFFIX: Final = "_missing"
 """What a reason code ends with when the value is missing rather than bad."""
 
+BUREAU_RECORD: Final = "bureau_record"
+APPLICATION: Final = "application"
+ASKED: Final[dict[Source, str]] = {"bureau": BUREAU_RECORD, "application": APPLICATION}
+"""For a source that a customer may not have, the column of the risk table that says "yes" where there is one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Characteristic:
-    """One candidate input. Those of an application are empty for a customer who is not applying."""
+    """One candidate input. Those of an application say nothing of a customer who is not applying."""
 
     name: str
     source: Source
@@ -38,6 +43,7 @@ CHARACTERISTICS: Final = (
     _of("customer", "marital_status", "marital status", "婚姻状况", Kind.TEXT),
     _of("customer", "region", "region of residence", "居住地区", Kind.TEXT),
     _of("customer", "language", "language of contact", "沟通语言", Kind.TEXT),
+    _of("customer", BUREAU_RECORD, "whether the credit bureau has a record", "是否有征信记录", Kind.TEXT),
     _of("bureau", "credit_lines", "open credit lines at all lenders", "未结清授信笔数"),
     _of("bureau", "utilisation_rate", "share of revolving limits in use", "循环额度使用率"),
     _of("bureau", "delinquencies_12m", "payments 30 days late or more in 12 months", "近12月逾期次数"),

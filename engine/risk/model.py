@@ -20,7 +20,7 @@ from engine.domain.words import RiskTier
 from engine.lake.schema import arrow_schema, naive_utc, to_contract
 from engine.risk import scorecard as cards
 from engine.risk import tiers, validation
-from engine.risk.characteristics import BY_NAME, MISSING_SUFFIX
+from engine.risk.characteristics import APPLICATION, ASKED, BUREAU_RECORD, BY_NAME, MISSING_SUFFIX
 from engine.risk.scorecard import Scorecard, Scored
 from engine.risk.table import KNOWN
 from engine.risk.validation import Measure, Sample
@@ -111,7 +111,7 @@ def fit(training: pa.Table, settings: RiskSettings, as_of: datetime, seed: int =
     card = _learn(earlier, settings)
     samples = [_sample(card, "train", earlier), _sample(card, "out_of_time", later)]
     measures = [measure for sample in samples for measure in validation.measures(sample, settings.small_sample_bads)]
-    shift, notes = validation.shift_to_latest(samples[1])
+    shift, notes = validation.shift_to_latest(samples[1], settings)
     return RiskModel(
         scorecard=card.shifted(shift),
         settings=settings,
@@ -149,19 +149,17 @@ def ungraded(scoring: pa.Table) -> pa.Table:
 def grade_one(model: RiskModel, values: Mapping[str, object]) -> dict[str, Any]:
     """Return score, probability, tier and reasons of one customer, as `score` gives for a fresh record."""
     points, probability = model.scorecard.score_one(values)
-    codes = [attribute.bins.code(values.get(attribute.bins.name)) for attribute in model.scorecard.attributes]
-    known = any(values.get(name) is not None for name in _own(model.scorecard))
+    codes = [attribute.code(values) for attribute in model.scorecard.attributes]
+    own = zip(model.scorecard.attributes, codes, strict=True)
+    known = any(_is_own(one) and code < one.bins.size - 1 for one, code in own)
     tier = tiers.codes(np.array([probability]), np.array([known]), model.settings.tiers)[0]
-    if not known:
-        return {"score": None, "default_probability": None, "risk_tier": tiers.TIERS[tier].value, "reasons": []}
-    places = _worst(model, tuple(np.array([code]) for code in codes))
     words = _reason_words(model)
-    reasons = [words[place[0]] for place in places if words[place[0]] is not None]
+    told = (words[place[0]] for place in _worst(model, tuple(np.array([code]) for code in codes)))
     return {
-        "score": points,
-        "default_probability": probability,
+        "score": points if known else None,
+        "default_probability": probability if known else None,
         "risk_tier": tiers.TIERS[tier].value,
-        "reasons": reasons,
+        "reasons": [word for word in told if word is not None] if known else [],
     }
 
 
@@ -175,9 +173,10 @@ def _known(training: pa.Table) -> tuple[pa.Table, dict[str, int]]:
 
 
 def _learn(loans: pa.Table, settings: RiskSettings) -> Scorecard:
-    columns = {name: loans[name] for name in BY_NAME if name in loans.column_names and name not in settings.protected}
-    neutral = [name for name in columns if BY_NAME[name].source == "application"]
-    return cards.fit(columns, _bad(loans), settings.binning, settings.scaling, neutral)
+    allowed = [name for name in BY_NAME if name in loans.column_names and name not in settings.protected]
+    asked = {name: ASKED[BY_NAME[name].source] for name in allowed if BY_NAME[name].source in ASKED}
+    columns = {name: loans[name] for name in (*allowed, APPLICATION) if name in loans.column_names}
+    return cards.fit(columns, _bad(loans), settings.binning, settings.scaling, asked)
 
 
 def _sample(card: Scorecard, name: str, loans: pa.Table) -> Sample:
@@ -211,19 +210,17 @@ def _grade(model: RiskModel, block: pa.Table, moment: np.datetime64) -> pa.Table
 
 def _missing_share(card: Scorecard, scored: Scored) -> Floats:
     """Return the share of the customer's own characteristics without a value; 1 where the scorecard has none."""
-    own = _own(card)
+    own = [(one, codes) for one, codes in zip(card.attributes, scored.codes, strict=True) if _is_own(one)]
     if not own:
         return np.ones(len(scored.points))
-    missing = np.zeros(len(scored.points), dtype=np.int64)
-    for attribute, codes in zip(card.attributes, scored.codes, strict=True):
-        if attribute.bins.name in own:
-            missing += codes == attribute.bins.size - 1
-    return missing / len(own)
+    # missing is the last bin, and beyond it nothing was asked
+    missing = sum((codes >= one.bins.size - 1).astype(np.int64) for one, codes in own)
+    return np.asarray(missing / len(own))
 
 
-def _own(card: Scorecard) -> tuple[str, ...]:
-    """Return the characteristics that a customer has without applying for anything."""
-    return tuple(each.bins.name for each in card.attributes if not each.neutral_when_missing)
+def _is_own(attribute: cards.Attributes) -> bool:
+    """Whether a customer has the characteristic without applying for anything; that there is a record is not one."""
+    return attribute.asked != APPLICATION and attribute.bins.name != BUREAU_RECORD
 
 
 def _reasons(model: RiskModel, scored: Scored, known: NDArray[np.bool_]) -> list[pa.Array]:
@@ -239,7 +236,7 @@ def _worst(model: RiskModel, codes: tuple[NDArray[np.intp], ...]) -> list[NDArra
     for attribute, points, code in zip(model.scorecard.attributes, model.scorecard.points(), codes, strict=True):
         if attribute.bins.name not in model.settings.never_a_reason:
             lost.append(_lost(attribute, points)[code])
-            place.append(start + (code == attribute.bins.size - 1))
+            place.append(start + (code >= attribute.bins.size - 1))
         start += 2
     nothing = start
     if not lost:
@@ -255,10 +252,9 @@ def _worst(model: RiskModel, codes: tuple[NDArray[np.intp], ...]) -> list[NDArra
 
 def _lost(attribute: cards.Attributes, points: Floats) -> Floats:
     """Return what each bin costs against the best that anybody was in; what was not asked costs nothing."""
-    seen = np.array(attribute.bins.goods) + np.array(attribute.bins.bads) > 0
+    seen = np.flatnonzero(np.array(attribute.bins.goods) + np.array(attribute.bins.bads) > 0)
     lost: Floats = points[seen].max() - points
-    if attribute.neutral_when_missing:
-        lost[-1] = 0.0
+    lost[attribute.not_asked] = 0.0
     return lost
 
 
@@ -269,7 +265,7 @@ def _reason_words(model: RiskModel) -> list[str | None]:
 
 
 def _columns(card: Scorecard, rows: pa.Table) -> dict[str, pa.ChunkedArray]:
-    return {name: rows[name] for name in card.names if name in rows.column_names}
+    return {name: rows[name] for name in card.inputs if name in rows.column_names}
 
 
 def _bad(loans: pa.Table) -> NDArray[np.bool_]:

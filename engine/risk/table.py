@@ -23,7 +23,7 @@ from engine.domain.errors import NotEnoughData
 from engine.domain.money import minor_digits
 from engine.domain.schema import Kind
 from engine.lake.schema import instant
-from engine.risk.characteristics import CHARACTERISTICS, Characteristic
+from engine.risk.characteristics import BUREAU_RECORD, CHARACTERISTICS, Characteristic
 
 Tables = Mapping[str, Any]
 KNOWN, OPEN, CUT_SHORT = "known", "open", "cut_short"
@@ -41,7 +41,7 @@ def training(tables: Tables, as_of: datetime, settings: RiskSettings) -> Any:
     """Return one row per application booked by `as_of`, with its characteristics and its outcome.
 
     Columns: application_id, customer_id, applied_at, booked_at, outcome_state, bad (empty unless the state is known),
-    signal_at (the bureau record used), then the characteristics that settings allow.
+    signal_at (the bureau record used), application ("yes"), then the characteristics that settings allow.
 
     Raises
     ------
@@ -53,21 +53,22 @@ def training(tables: Tables, as_of: datetime, settings: RiskSettings) -> Any:
     booked = _booked(tables, as_of, settings)
     wide = _with_bureau(_with_customer(booked, tables["customers"]), tables, _dates_per_application(booked, tables))
     kept = ("application_id", "customer_id", "applied_at", "booked_at", "outcome_state", "bad", "signal_at")
-    return wide.select(*kept, **_characteristics(wide, settings))
+    return wide.select(*kept, application=ibis.literal("yes"), **_characteristics(wide, settings))
 
 
 def scoring(tables: Tables, as_of: datetime, settings: RiskSettings, bank: BankSettings) -> Any:
     """Return one row per customer joined by `as_of`: characteristics as of then, exposure and loss in a default.
 
-    Characteristics of an application are empty. `signal_at` is the newest bureau record; where the bank has no
-    bureau at all it is `as_of`, the instant of the bank's own records.
+    Nobody is applying: `application` is "no" and what is asked for is empty. `signal_at` is the newest bureau
+    record; where the bank has no bureau at all it is `as_of`, the instant of the bank's own records.
     """
     customers, moment = tables["customers"], instant(as_of)
     people = customers.filter(customers.joined_at <= moment).select("customer_id", applied_at=moment)
     people = people.mutate(product_id=_null("string"), **{name: _null("int64") for name in _APPLICATION_FIELDS})
     wide = _with_bureau(_with_customer(people, customers), tables, _dates_per_customer(tables, moment))
     signal = wide.signal_at if "bureau" in tables else wide.applied_at
-    scored = wide.select("customer_id", **_characteristics(wide, settings), signal_at=signal)
+    applying = ibis.literal("no")
+    scored = wide.select("customer_id", application=applying, **_characteristics(wide, settings), signal_at=signal)
     lent = exposure(tables, as_of, settings, bank)
     joined = scored.left_join(lent, "customer_id")
     return joined.select(
@@ -175,6 +176,7 @@ def _characteristics(wide: Any, settings: RiskSettings) -> dict[str, Any]:
     made = {
         "age_years": (wide.applied_at.date().delta(wide.birth_date, unit="day") / 365.25).floor(),
         "tenure_months": (days >= 0).ifelse((days / 30.4375).floor(), _null("float64")),
+        BUREAU_RECORD: wide.signal_at.notnull().ifelse("yes", "no"),
         "debt_to_income": wide.instalments_monthly_minor / income,
         "balance_to_income": wide.total_balance_minor / income,
         "requested_to_income": wide.requested_minor / income,

@@ -100,8 +100,13 @@ def measures(sample: Sample, small: int) -> list[Measure]:
     ]
 
 
-def shift_to_latest(latest: Sample) -> tuple[float, list[str]]:
-    """Return how far to move the log-odds so that the level is that of the latest loans, and why; 0 within chance."""
+def shift_to_latest(latest: Sample, settings: RiskSettings) -> tuple[float, list[str]]:
+    """Return how far to move the log-odds so that the level is that of the latest loans, and why; 0 within chance.
+
+    Without a window of fixed length nothing is moved: the latest loans have had less time to go bad than the earlier.
+    """
+    if settings.outcome == "ever":
+        return 0.0, ["default at any time: later loans had less time to go bad, their lower rate does not count"]
     level = calibration.level(latest.probability, latest.bad)
     shift = calibration.intercept_shift(latest.log_odds, latest.bad) if level.is_off else 0.0
     if shift == 0.0:

@@ -36,7 +36,7 @@ def test_out_of_time_auc_is_within_two_points_of_the_truths_own() -> None:
 
 def test_probabilities_are_as_high_as_the_true_ones() -> None:
     fitted, later, true = _fitted()
-    predicted = fitted.scorecard.score({name: later[name] for name in fitted.scorecard.names}, later.num_rows)
+    predicted = fitted.scorecard.score({name: later[name] for name in fitted.scorecard.inputs}, later.num_rows)
     slope = np.polyfit(predicted.log_odds, np.log((1 - true) / true), 1)[0]
     assert 0.85 <= slope <= 1.1
     assert predicted.probability.mean() == pytest.approx(true.mean(), rel=0.05)

@@ -98,7 +98,7 @@ def test_an_old_record_or_none_makes_the_tier_unknown_and_hides_the_probability(
 
 def test_a_customer_of_whom_nothing_is_known_has_no_tier() -> None:
     scoring = _bank()[1].slice(0, 2)
-    own = [each.bins.name for each in _model().scorecard.attributes if not each.neutral_when_missing]
+    own = [each.bins.name for each in _model().scorecard.attributes if each.asked != "application"]
     bare = _with(scoring, **{name: [None, None] for name in own})
     graded = model.score(_model(), bare).to_pylist()
     assert [(row["risk_tier"], row["signal_missing_share"]) for row in graded] == [("unknown", 1.0)] * 2
