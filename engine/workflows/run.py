@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.config.bank import BankSettings
+from engine.config.experiments import Experiments
 from engine.config.load import read_toml
 from engine.domain.errors import NotEnoughData, WaylineError
 from engine.intake import report as intake_report
@@ -122,8 +123,15 @@ def _registered(context: Context, progress: Progress | None) -> Run:
             # the sentence of a foreseen fault holds no personal data; of any other, only its kind is kept
             store.fail_run(run_id, fault.sentence if isinstance(fault, WaylineError) else type(fault).__name__)
             raise
+        store.register_experiments(_designs(context))
         store.finish_run(run_id, {"marts": {mart: one["rows"] for mart, one in made.manifest["marts"].items()}})
     return made
+
+
+def _designs(context: Context) -> dict[str, dict[str, Any]]:
+    """The experiments as they were designed when the run read them: a design changed later is a version of its own."""
+    designs = context.settings(Experiments, "experiments").experiments
+    return {one.experiment_id: one.model_dump(mode="json") for one in designs}
 
 
 def _made(context: Context, progress: Progress | None) -> Run:
