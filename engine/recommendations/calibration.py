@@ -11,6 +11,9 @@ from engine.recommendations.frame import Flags, Floats
 
 # more bins than this tell nothing more about one product
 _MOST_BINS = 20
+_FEWEST_BINS = 2
+# below this a curve of log-odds shared by all products is nearer the truth than a product's own
+_FEWEST_BINS_OWN = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,23 +31,28 @@ class Calibration:
         return found
 
 
-def fit(scores: Floats, labels: Flags, eligible: Flags, positives_per_bin: int) -> Calibration:
+def fit(scores: Floats, labels: Flags, eligible: Flags, positives_per_bin: int, *, comparable: bool) -> Calibration:
     """Learn each product's curve from customers who could open it.
 
-    Bins hold about equally many openings, so that a rare product gets few bins and a product with fewer than two
-    bins' worth one level: its plain rate. Rates that fall with the score are pooled (isotonic regression).
+    Bins hold about equally many openings, so that a rare product gets few bins. Rates that fall with the score are
+    pooled (isotonic regression). A product with fewer than two bins' worth of openings keeps its plain rate. Where
+    scores are `comparable` between products because they are log-odds, one with few openings takes the curve of all.
     """
-    curves = [
-        _curve(scores[eligible[:, product], product], labels[eligible[:, product], product], positives_per_bin)
-        for product in range(scores.shape[1])
-    ]
+    shared = _curve(scores[eligible], labels[eligible], positives_per_bin)
+    curves = []
+    for product in range(scores.shape[1]):
+        could = eligible[:, product]
+        opened = labels[could, product]
+        few = opened.sum() < _FEWEST_BINS_OWN * positives_per_bin
+        own = _curve(scores[could, product], opened, positives_per_bin)
+        curves.append(shared if comparable and few else own)
     return Calibration(scores=tuple(knots for knots, _ in curves), rates=tuple(rates for _, rates in curves))
 
 
 def _curve(scores: Floats, opened: Flags, positives_per_bin: int) -> tuple[Floats, Floats]:
     positives = int(opened.sum())
     bins = min(_MOST_BINS, positives // positives_per_bin)
-    if bins < 2:
+    if bins < _FEWEST_BINS:
         return np.zeros(1), np.array([positives / max(len(opened), 1)])
     edges = np.unique(np.quantile(scores[opened], np.arange(1, bins) / bins))
     place = np.searchsorted(edges, scores, side="right")

@@ -82,9 +82,7 @@ class GroupPopularity:
 
     def scores(self, view: View) -> Floats:
         """Return the rates of each customer's group; a group never seen before counts as none."""
-        known = (view.group >= 0) & (view.group < len(self.rates))
-        rows: Floats = self.rates[np.where(known, view.group, 0)]
-        return rows
+        return rows_of_group(self.rates, view.group)
 
     def terms(self, view: View) -> Terms | None:
         """Return None: only the group enters."""
@@ -138,6 +136,13 @@ class Ease:
     def terms(self, view: View) -> Terms | None:
         """Return the weight that each holding adds."""
         return Terms(values=view.owned.astype(np.float64), weights=self.weights, names=self.term_names)
+
+
+def rows_of_group(table: Floats, group: NDArray[np.int64]) -> Floats:
+    """Return each customer's row of a table by group; a group beyond the table is row 0, no group."""
+    known = (group >= 0) & (group < len(table))
+    rows: Floats = table[np.where(known, group, 0)]
+    return rows
 
 
 def holding_names(product_ids: tuple[str, ...]) -> tuple[str, ...]:

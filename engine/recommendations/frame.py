@@ -196,6 +196,11 @@ class Base:
         """How many customers there are."""
         return len(self.customer_ids)
 
+    @property
+    def ages(self) -> Floats:
+        """The age of each customer in years, NaN for unknown."""
+        return _values(self.profile["age_years"], np.nan)
+
 
 def align(
     inputs: Inputs,

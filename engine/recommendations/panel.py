@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.config.recommendations import RecommendationSettings
-from engine.recommendations.frame import Catalogue, Flags, Integers, View, align, view_of
+from engine.recommendations.frame import Catalogue, Flags, Floats, Integers, View, align, view_of
 from engine.recommendations.inputs import Inputs, check_window, sample_customers
 
 
@@ -19,7 +19,7 @@ from engine.recommendations.inputs import Inputs, check_window, sample_customers
 class Panel:
     """Customers at the start of a window (`view`) and what they opened in it; all arrays are (n, P).
 
-    `eligible` marks what a customer could open: what is not held, or may be held several times.
+    `eligible` marks what a customer could be sold then (see `could_open`).
     """
 
     view: View
@@ -63,9 +63,22 @@ def build(
     at_start, at_end = _rows(chosen, start.customer_ids), _rows(chosen, end.customer_ids)
     both = at_end >= 0
     view = view_of(start, features, at_start[both])
-    eligible = ~view.owned | catalogue.multiple
+    eligible = could_open(view.owned, start.ages[at_start[both]], catalogue)
     opened = end.opened if end.opened is not None else np.zeros_like(end.owned)
     return Panel(view=view, labels=opened[at_end[both]] & eligible, eligible=eligible)
+
+
+def could_open(owned: Flags, age: Floats, catalogue: Catalogue) -> Flags:
+    """Mark what a customer could be sold: on sale, not held unless several may be, its needs met, of the right age.
+
+    An unknown age is within any limit here: what such customers opened is still learned from.
+    """
+    needs = catalogue.needs
+    needed = (needs == -1) | ((needs >= 0) & owned[:, np.maximum(needs, 0)])
+    too_young, too_old = age[:, None] < catalogue.min_age, age[:, None] > catalogue.max_age
+    free = catalogue.on_sale & (~owned | catalogue.multiple)
+    could: Flags = free & needed & ~too_young & ~too_old
+    return could
 
 
 def _rows(wanted: pa.Array, among: pa.Array) -> Integers:

@@ -2,7 +2,7 @@
 
 One per product rather than one softmax with a "nothing" class: a customer may open several products in a window, each
 model learns only from those who could still open its product, and rare products can be refused a model of their own
-without disturbing the others. Fitted on all openings and a sample of the rest; the intercept is put right for it.
+without disturbing the others. Fitted on all openings and a sample of the rest; the level is put right for it.
 """
 
 from __future__ import annotations
@@ -15,13 +15,19 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from engine.config.recommendations import Training
-from engine.recommendations.candidates import Terms, holding_names
-from engine.recommendations.frame import Flags, Floats, View
+from engine.recommendations.candidates import Terms, group_popularity, holding_names, rows_of_group
+from engine.recommendations.frame import Flags, Floats, Integers, View
 from engine.recommendations.linear import weighted_sums
 from engine.recommendations.panel import Panel
 
 # beyond this a feature is money or a count with a long tail, and its logarithm is what behaves
 _LONG_TAIL = 50.0
+# a holding in standard deviations where a tenth of the customers has it, so that the penalty weighs it like a feature
+_HOLDING = 3.0
+# a group's rate is never taken to be nothing or everything: its log-odds would be infinite
+_LEAST_RATE = 1e-6
+# a term this large needs so small a weight that the penalty does not hold it back
+_UNPENALISED = 100.0
 # standard deviations; one extreme customer must not decide by one feature
 _CLIP = 6.0
 
@@ -48,7 +54,7 @@ class Scaling:
             terms[:, place] = self._scaled(column, place)
         for order, place in enumerate(self.flag_missing):
             terms[:, width + order] = np.isnan(view.x[:, place])
-        terms[:, width + len(self.flag_missing) :] = view.owned
+        terms[:, width + len(self.flag_missing) :] = view.owned * _HOLDING
         return terms
 
     def _scaled(self, column: Floats, place: int) -> Floats:
@@ -88,65 +94,75 @@ def scaling(view: View, features: tuple[str, ...]) -> Scaling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Logistic:
-    """Log-odds of opening each product: terms times weights (K, P) plus an intercept per product.
+    """Log-odds of opening each product: terms times weights (K, P), on top of a level for the customer's group (G, P).
 
-    `plain` marks the products that opened too rarely for a model: their weights are 0, their intercept the rate.
+    The level is what wants to bend: demand rises and falls with age, which no single weight can follow. `plain` marks
+    the products that opened too rarely for a model: their weights are 0, and the level alone tells.
     """
 
     kind: ClassVar[str] = "logistic"
     product_ids: tuple[str, ...]
     scaling: Scaling
     weights: Floats
-    intercept: Floats
+    levels: Floats
     plain: Flags
 
     @property
     def term_names(self) -> tuple[str, ...]:
-        """Features, then the flags of absence (which have no name), then holdings."""
-        silent = ("",) * len(self.scaling.flag_missing)
-        return self.scaling.features + silent + holding_names(self.product_ids)
+        """Features, then flags of absence, which have no name, then holdings."""
+        return self.scaling.features + ("",) * len(self.scaling.flag_missing) + holding_names(self.product_ids)
 
     def scores(self, view: View) -> Floats:
         """Return the log-odds, shape (n, P)."""
-        return weighted_sums(self.scaling.apply(view), self.weights) + self.intercept
+        return weighted_sums(self.scaling.apply(view), self.weights) + rows_of_group(self.levels, view.group)
 
     def terms(self, view: View) -> Terms | None:
-        """Return exactly what the log-odds are the sum of."""
+        """Return exactly what the log-odds add to the level of the group."""
         return Terms(values=self.scaling.apply(view), weights=self.weights, names=self.term_names)
 
 
 def fit(panel: Panel, features: tuple[str, ...], product_ids: tuple[str, ...], rules: Training, seed: int) -> Logistic:
-    """Fit the model of each product on the panel; a product with too few openings keeps its plain rate."""
+    """Fit the model of each product on the panel; a product with too few openings keeps the level of the group."""
     learned = scaling(panel.view, features)
     terms = learned.apply(panel.view)
-    weights = np.zeros((terms.shape[1], len(product_ids)))
-    intercept, plain = np.zeros(len(product_ids)), np.zeros(len(product_ids), dtype=bool)
+    rates = group_popularity(panel.view.group, panel.labels, panel.eligible, rules.group_prior).rates
+    levels = _log_odds(np.clip(rates, _LEAST_RATE, 1 - _LEAST_RATE))
+    weights, plain = np.zeros((terms.shape[1], len(product_ids))), np.zeros(len(product_ids), dtype=bool)
     with threadpool_limits(1):
         for product in range(len(product_ids)):
             could = np.flatnonzero(panel.eligible[:, product])
             opened = panel.labels[could, product]
             plain[product] = opened.sum() < rules.min_positives or opened.all()
-            if plain[product]:
-                intercept[product] = _log_odds(opened)
-            else:
-                random = np.random.default_rng([seed, 92, product])
-                weights[:, product], intercept[product] = _fit_one(terms, could, opened, rules, random)
-    return Logistic(product_ids=product_ids, scaling=learned, weights=weights, intercept=intercept, plain=plain)
+            if not plain[product]:
+                rows, correction = _sampled(could, opened, rules, np.random.default_rng([seed, 92, product]))
+                level = levels[panel.view.group[rows], product]
+                weights[:, product], slope, intercept = _fit_one(
+                    terms[rows], level, panel.labels[rows, product], rules.ridge
+                )
+                levels[:, product] = slope * levels[:, product] + intercept + correction
+    return Logistic(product_ids=product_ids, scaling=learned, weights=weights, levels=levels, plain=plain)
 
 
-def _fit_one(
-    terms: Floats, could: np.ndarray, opened: Flags, rules: Training, random: np.random.Generator
-) -> tuple[Floats, float]:
-    """Fit one product on all who opened it and a sample of those who did not (Prentice and Pyke 1979)."""
+def _sampled(could: Integers, opened: Flags, rules: Training, random: np.random.Generator) -> tuple[Integers, float]:
+    """Return all who opened, a sample of those who did not, and what the sampling takes off the intercept.
+
+    References
+    ----------
+    Prentice and Pyke (1979), Logistic disease incidence models and case-control studies.
+    """
     yes, no = could[opened], could[~opened]
     kept = np.sort(random.choice(no, size=min(len(no), rules.negatives), replace=False))
-    rows = np.concatenate([yes, kept])
-    target = np.concatenate([np.ones(len(yes)), np.zeros(len(kept))])
-    model = LogisticRegression(C=1 / rules.ridge, solver="newton-cholesky", max_iter=50, tol=1e-5)
-    model.fit(terms[rows], target)
-    return model.coef_[0], float(model.intercept_[0] + np.log(len(kept) / len(no)))
+    return np.concatenate([yes, kept]), float(np.log(len(kept) / len(no)))
 
 
-def _log_odds(opened: Flags) -> float:
-    # half an opening more and half a refusal more (Haldane): the log-odds of no opening at all stay finite
-    return float(np.log((opened.sum() + 0.5) / ((~opened).sum() + 0.5)))
+def _fit_one(terms: Floats, level: Floats, opened: Flags, ridge: float) -> tuple[Floats, float, float]:
+    """Return the weights of the terms, the slope on the level and the intercept; only the weights are penalised."""
+    model = LogisticRegression(C=1 / ridge, solver="newton-cholesky", max_iter=50, tol=1e-5)
+    model.fit(np.column_stack([terms, level * _UNPENALISED]), opened)
+    weights = model.coef_[0]
+    return weights[:-1], float(weights[-1] * _UNPENALISED), float(model.intercept_[0])
+
+
+def _log_odds(rates: Floats) -> Floats:
+    odds: Floats = np.log(rates / (1 - rates))
+    return odds

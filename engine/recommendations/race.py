@@ -142,7 +142,13 @@ def fit(kind: str, panel: Panel, trainer: Trainer) -> Fitted:
     if kind == "logistic":
         learn, check = _split(panel, rules_of.calibration_share, trainer.seed)
     ranker = _FITS[kind](learn, trainer)
-    curve = calibration.fit(ranker.scores(check.view), check.labels, check.eligible, rules_of.positives_per_bin)
+    curve = calibration.fit(
+        ranker.scores(check.view),
+        check.labels,
+        check.eligible,
+        rules_of.positives_per_bin,
+        comparable=kind == "logistic",
+    )
     return Fitted(ranker=ranker, calibration=curve)
 
 

@@ -153,12 +153,14 @@ def _customers(folder: Path, accounts: pd.DataFrame) -> pd.DataFrame:
 
 def _products() -> pd.DataFrame:
     rows = pd.DataFrame(_PRODUCTS)
-    is_loan = rows["family"] == "loan"
+    is_loan, is_order = rows["family"] == "loan", rows["product_id"].str.startswith("order_")
     return rows.assign(
         is_credit=is_loan,
         lgd=is_loan.map({True: 0.45, False: None}),  # Basel's long-used figure for unsecured lending
         annual_margin_minor=rows["family"].map(_MARGINS),
-        multiple=rows["product_id"].str.startswith("order_"),
+        multiple=is_order,
+        # an order without a date cannot be learned from, so it is no product to offer either
+        sold_until=is_order.map({True: "1992-12-31", False: None}),
         requires_product_id=rows["product_id"].map(lambda name: None if name == "account" else "account"),
     ).convert_dtypes()
 

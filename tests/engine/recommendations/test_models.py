@@ -8,7 +8,7 @@ from scipy.sparse import csr_matrix
 from engine.domain.errors import NotEnoughData
 from engine.recommendations import als, calibration, candidates, metrics, propensity, race, rules
 from engine.recommendations.frame import View
-from engine.recommendations.panel import Panel, matches, model_features
+from engine.recommendations.panel import Panel, could_open, matches, model_features
 from tests.engine.recommendations import builders
 
 SETTINGS = builders.settings()
@@ -87,7 +87,8 @@ def test_logistic_recovers_the_log_odds_despite_sampling_the_customers_who_did_n
     panel = Panel(view=_view(np.zeros((40_000, 1)), x), labels=labels, eligible=np.ones_like(labels))
     model = propensity.fit(panel, ("x",), ("p",), few, 1)
     assert model.weights[0, 0] == pytest.approx(1.0, abs=0.15)
-    assert model.intercept[0] == pytest.approx(-4.0, abs=0.2)
+    # all in one group: its level is the intercept
+    assert model.levels[0, 0] == pytest.approx(-4.0, abs=0.2)
 
 
 def test_product_opened_too_rarely_keeps_its_plain_rate() -> None:
@@ -96,7 +97,7 @@ def test_product_opened_too_rarely_keeps_its_plain_rate() -> None:
     panel = Panel(view=_view(np.zeros((1000, 1)), np.ones((1000, 1))), labels=labels, eligible=np.ones_like(labels))
     model = propensity.fit(panel, ("x",), ("p",), SETTINGS.training, 1)
     assert model.plain.all() and not model.weights.any()
-    curve = calibration.fit(model.scores(panel.view), labels, panel.eligible, 10)
+    curve = calibration.fit(model.scores(panel.view), labels, panel.eligible, 10, comparable=False)
     assert curve.probabilities(model.scores(panel.view))[0, 0] == pytest.approx(0.01)
 
 
@@ -112,9 +113,33 @@ def test_calibration_rises_and_meets_the_rates() -> None:
     random = np.random.default_rng(5)
     scores = random.normal(size=(20_000, 1))
     labels = random.random((20_000, 1)) < 1 / (1 + np.exp(3 - scores))
-    curve = calibration.fit(scores, labels, np.ones_like(labels), 10)
+    curve = calibration.fit(scores, labels, np.ones_like(labels), 10, comparable=False)
     assert np.all(np.diff(curve.rates[0]) >= 0)
     assert calibration.expected_error(curve.probabilities(scores), labels, np.ones_like(labels)) < 0.005
+
+
+def test_product_with_few_openings_takes_the_curve_of_all_where_scores_are_log_odds() -> None:
+    random = np.random.default_rng(6)
+    scores = random.normal(size=(20_000, 2))
+    labels = random.random((20_000, 2)) < 1 / (1 + np.exp(3 - scores))
+    eligible = np.ones_like(labels)
+    eligible[200:, 1] = False
+    own = calibration.fit(scores, labels, eligible, 10, comparable=False)
+    shared = calibration.fit(scores, labels, eligible, 10, comparable=True)
+    assert len(own.rates[1]) == 1
+    assert len(shared.rates[1]) == 20
+
+
+def test_customers_who_could_not_be_sold_a_product_do_not_count() -> None:
+    catalogue = builders.demo_catalogue()
+    place = catalogue.product_ids.index
+    owned = np.zeros((3, catalogue.size), dtype=bool)
+    owned[1:, place("current_account")] = True
+    could = could_open(owned, np.array([40.0, 40.0, np.nan]), catalogue)
+    # the index fund needs a current account; youth accounts end at 25; an unknown age is within any limit
+    assert could[:, place("index_fund")].tolist() == [False, True, True]
+    assert could[:, place("youth_account")].tolist() == [False, False, True]
+    assert could[:, place("current_account")].tolist() == [True, False, False]
 
 
 def test_calibration_error_of_a_constant_is_its_distance_from_the_rate() -> None:
