@@ -43,7 +43,7 @@ _INTEGERS: Final = (
     "HUGEINT",
 )
 # not the no-break space: it is the last byte of many Chinese characters read in the wrong encoding
-_BLANKS: Final = quoted(" \t\r\n\u3000\ufeff")
+_BLANKS: Final = " \t\r\n\u3000\ufeff"
 _EPOCHS: Final = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
 
 
@@ -129,14 +129,19 @@ def _plain_type(source_type: str) -> str:
     return "TIMESTAMPTZ" if source_type.startswith("TIMESTAMPTZ") or "TIME ZONE" in source_type else "TIMESTAMP"
 
 
-def trimmed(source: str) -> str:
-    """Return SQL of a source text without blanks around it; empty is NULL."""
-    return f"nullif(trim({source}, {_BLANKS}), '')"
+def trimmed(reading: Reading, source: str) -> str:
+    """Return SQL of a source text without blanks around it; empty is NULL.
+
+    In Parquet only spaces are looked for: tabs and line ends come from text files, and looking for all of them takes
+    as long as everything else that is asked of a row.
+    """
+    blanks = "" if reading.mapping.kind == "parquet" else f", {quoted(_BLANKS)}"
+    return f"nullif(trim({source}{blanks}), '')"
 
 
 def _raw(reading: Reading, column: Column, source: str, kind: str) -> str:
     if kind == "VARCHAR":
-        text = trimmed(source) if reading.enabled("trim_space") else f"nullif({source}, '')"
+        text = trimmed(reading, source) if reading.enabled("trim_space") else f"nullif({source}, '')"
         if column.kind is not Kind.TEXT:
             text = f"CASE WHEN lower({text}) NOT IN ({_listed(reading.rules.judgement.null_words)}) THEN {text} END"
         return _translated(reading, column, text)

@@ -264,7 +264,8 @@ def _raw_columns(reading: Reading, made: tuple[Cell, ...]) -> Iterator[str]:
         yield f"{cell.raw} AS {identifier(f'r_{cell.name}')}"
         if cell.is_text and reading.enabled("trim_space"):
             source = identifier(cell.source)
-            yield f"{source} <> coalesce({cells.trimmed(source)}, {source}) AS {identifier(f't_{cell.name}')}"
+            cut = f"{source} <> coalesce({cells.trimmed(reading, source)}, {source})"
+            yield f"{cut} AS {identifier(f't_{cell.name}')}"
 
 
 def _row_struct(raw: Raw) -> str:

@@ -17,7 +17,7 @@ from engine.intake.mapping import DatabaseSource
 def spool(source: DatabaseSource, base: Path, target: Path, rows_per_fetch: int) -> spooling.Written:
     """Write all rows as text columns, `rows_per_fetch` in memory at a time.
 
-    A whole table is read in the order of its first columns' key, so that row numbers mean the same tomorrow.
+    A whole table is read in the order of its primary key, so that a row number means the same tomorrow.
 
     Raises
     ------
