@@ -24,7 +24,7 @@ class ValueSettings(Settings):
     """Yearly value = sum of `minor_per_unit` x count + sum of `share_of_amount` x amount, over features by name.
 
     Of the customers with a value above 0 the best `top_share` are top, the next `high_share` high, the next
-    `middle_share` middle and the rest low; the others are none.
+    `middle_share` middle and the rest low, equal values by the middle of their ranks; the others are none.
     """
 
     minor_per_unit: dict[str, int]
@@ -60,7 +60,7 @@ class ClusterFeature(Settings):
 
 
 class ClusterSettings(Settings):
-    """How behavioural clusters are found."""
+    """How behavioural clusters are found; whoever has a value above 0 in one of `activity` is active."""
 
     minimum_customers: Annotated[int, Field(ge=10)]
     sample_customers: Annotated[int, Field(ge=100)]

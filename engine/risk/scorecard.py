@@ -210,9 +210,8 @@ def fit(
 
     Parameters
     ----------
-    columns : the characteristics, and the columns named in `asked` whether or not they are characteristics too.
-    asked : for a characteristic, the column that holds "yes" where there was anything to read it from. A
-        column that is the target of `asked` only, and not itself a characteristic, holds "yes" in every row.
+    columns : the characteristics, and the columns named in `asked`; these are characteristics too where they differ.
+    asked : for a characteristic, the column that holds "yes" where there was anything to read it from.
 
     Raises
     ------
@@ -222,8 +221,14 @@ def fit(
     if bad.all() or not bad.any():
         raise NotEnoughData("scorecard", f"{int(bad.sum())} of {len(bad)} rows are bad", "both goods and bads")
     asked = asked or {}
-    binned = [_bin(name, columns, bad, cutting, asked.get(name)) for name in columns]
-    strong, dropped = _informative([one for one in binned if one is not None], scaling, frozenset(asked.values()))
+    binned = {name: _bin(name, columns, bad, cutting, asked.get(name)) for name in columns}
+    constant = [
+        Dropped(name=name, information_value=0.0, why="the same for everybody")
+        for name, one in binned.items()
+        if one is None and name not in asked.values()
+    ]
+    candidates = [one for one in binned.values() if one is not None]
+    strong, weak = _informative(candidates, scaling, frozenset(asked.values()))
     codes = {one.bins.name: one.codes(columns, len(bad)) for one in strong}
     attributes, intercept, turned = _regress(strong, codes, bad, scaling, frozenset(asked.values()))
     if not attributes:
@@ -232,7 +237,7 @@ def fit(
             f"none of {len(columns)} characteristics tells goods from bads",
             f"one with an information value of {scaling.min_information_value} or more",
         )
-    return Scorecard(attributes=attributes, intercept=intercept, scaling=scaling, dropped=(*dropped, *turned))
+    return Scorecard(attributes=attributes, intercept=intercept, scaling=scaling, dropped=(*turned, *weak, *constant))
 
 
 def default_probability(log_odds: Floats) -> Floats:
@@ -244,9 +249,9 @@ def default_probability(log_odds: Floats) -> Floats:
 def _bin(
     name: str, columns: Mapping[str, pa.ChunkedArray], bad: Bools, cutting: BinningSettings, asked: str | None
 ) -> Attributes | None:
-    """Return the bins of one characteristic, from the rows that were asked; None when these are of one class."""
+    """Return the bins of one characteristic, from the rows that were asked; None when nothing differs among them."""
     rows = np.ones(len(bad), dtype=bool) if asked is None else _was_asked(columns, asked, len(bad))
-    if not bad[rows].any() or bad[rows].all():
+    if not bad[rows].any() or bad[rows].all() or pc.count_distinct(columns[name], mode="all").as_py() < 2:
         return None
     bins = binning.fit(name, columns[name].filter(pa.array(rows)), bad[rows], cutting)
     return Attributes(bins=bins, coefficient=1.0, asked=asked)

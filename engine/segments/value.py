@@ -32,17 +32,14 @@ def yearly_value(features: pa.Table, settings: ValueSettings) -> tuple[Floats, l
 
 
 def tiers(value: Floats, settings: ValueSettings) -> NDArray[np.int8]:
-    """Return the place in `TIERS` of every customer; equal values share the better tier."""
-    earning = value > 0
+    """Return the place in `TIERS` of every customer, by rank among those who earn; equal values share their middle."""
     tier = np.full(len(value), TIERS.index("none"), dtype=np.int8)
+    earning = value > 0
     if not earning.any():
         return tier
-    best_first = np.sort(value[earning])[::-1]
+    _, group, counts = np.unique(-value[earning], return_inverse=True, return_counts=True)
+    middle = (np.cumsum(counts) - counts / 2) / counts.sum()
     cuts = np.cumsum([settings.top_share, settings.high_share, settings.middle_share])
-    tier[earning] = TIERS.index("low")
-    for place in (2, 1, 0):
-        # the last customer inside the share; a share that holds nobody makes no one the tier
-        inside = int(round(cuts[place] * len(best_first), 9))
-        if inside > 0:
-            tier[earning & (value >= best_first[inside - 1])] = place
+    # a rank exactly on a cut is still inside it, whatever the last digit of the sums says
+    tier[earning] = np.searchsorted(cuts, middle - 1e-9)[group]
     return tier

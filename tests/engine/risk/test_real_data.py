@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -15,16 +14,12 @@ from engine.config.load import load
 from engine.config.risk import RiskSettings
 from engine.risk import binning, metrics, scorecard
 
-DATA = Path(os.environ.get("WAYLINE_REAL_DATA", Path(__file__).parents[4] / "shared" / "data"))
 SETTINGS = load(RiskSettings, "risk")
-pytestmark = [
-    pytest.mark.real_data,
-    pytest.mark.skipif(not DATA.is_dir(), reason=f"no public data at {DATA}: name its folder in WAYLINE_REAL_DATA"),
-]
+pytestmark = pytest.mark.real_data
 
 
-def _read(name: str) -> pd.DataFrame:
-    path = DATA / name / f"{name}.csv.gz"
+def _read(data: Path, name: str) -> pd.DataFrame:
+    path = data / name / f"{name}.csv.gz"
     if not path.exists():
         pytest.skip(f"{path} is absent")
     return pd.read_csv(path)
@@ -42,8 +37,8 @@ def _out_of_fold(table: pd.DataFrame, bad: np.ndarray, special_values: tuple[flo
     return probability
 
 
-def test_taiwanese_cards_separate_as_well_as_with_the_best_scorecard_library() -> None:
-    cards = _read("uci_credit_default")
+def test_taiwanese_cards_separate_as_well_as_with_the_best_scorecard_library(real_data: Path) -> None:
+    cards = _read(real_data, "uci_credit_default")
     bad = (cards.iloc[:, -1] == 1).to_numpy()
     assert bad.sum() == 6_636
     probability = _out_of_fold(cards.iloc[:, 1:-1], bad)
@@ -53,8 +48,8 @@ def test_taiwanese_cards_separate_as_well_as_with_the_best_scorecard_library() -
     assert metrics.calibration_error(probability, bad) <= 0.015
 
 
-def test_home_equity_codes_for_no_record_keep_bins_and_evidence_of_their_own() -> None:
-    lines = _read("heloc")
+def test_home_equity_codes_for_no_record_keep_bins_and_evidence_of_their_own(real_data: Path) -> None:
+    lines = _read(real_data, "heloc")
     bad = (lines["RiskPerformance"] == "Bad").to_numpy()
     assert bad.sum() == 5_459
     cutting = SETTINGS.binning.model_copy(update={"special_values": (-7.0, -8.0, -9.0)})
@@ -72,9 +67,9 @@ def test_home_equity_codes_for_no_record_keep_bins_and_evidence_of_their_own() -
     )
 
 
-def test_seventy_six_defaults_bring_wide_intervals() -> None:
+def test_seventy_six_defaults_bring_wide_intervals(real_data: Path) -> None:
     # Berka's 682 loans with 76 bad: an amount, a term, an instalment
-    path = DATA / "berka" / "loan.asc"
+    path = real_data / "berka" / "loan.asc"
     if not path.exists():
         pytest.skip(f"{path} is absent")
     loans = pd.read_csv(path, sep=";")

@@ -137,7 +137,7 @@ def test_too_few_active_customers_leave_clusters_empty_and_say_why() -> None:
 
 def test_customers_who_are_all_alike_are_not_split() -> None:
     alike = pa.table({"customer_id": [f"C{at}" for at in range(60)], "transactions_365d": [5] * 60})
-    with pytest.raises(NotEnoughData, match="0 of 22 features differ"):
+    with pytest.raises(NotEnoughData, match="0 of 23 features differ"):
         clusters.fit(alike, SETTINGS.clusters, seed=1)
 
 

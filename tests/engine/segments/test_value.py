@@ -40,9 +40,10 @@ def test_ten_earning_customers_are_one_top_two_high_four_middle_three_low() -> N
     )
 
 
-def test_equal_values_share_the_better_tier() -> None:
-    assert _tiers([5] * 10) == ["top"] * 10
-    assert _tiers([100, 90, 90, 90, 60, 50, 40, 30, 20, 10])[1:4] == ["high"] * 3
+def test_equal_values_share_the_tier_of_their_middle() -> None:
+    assert _tiers([5] * 10) == ["middle"] * 10
+    # the three hold ranks 2 to 4 of 10: their middle, .25, lies inside the .30 of top and high
+    assert _tiers([100, 90, 90, 90, 60, 50, 40, 30, 20, 10]) == (["top"] + ["high"] * 3 + ["middle"] * 3 + ["low"] * 3)
 
 
 def test_nobody_earning_is_none_for_all() -> None:
