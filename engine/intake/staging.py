@@ -145,7 +145,9 @@ def _judged(bench: Workbench, reading: Reading, raw: Raw, parents: frozenset[str
         )
         plan = contracts.plan(reading, raw, around)
         bench.engine.connection.execute(
-            f"COPY ({plan.sql}) TO {quoted(str(folder))} (FORMAT parquet, COMPRESSION lz4, PARTITION_BY (_bucket))"
+            # small row groups: one is held in memory for every month at once
+            f"COPY ({plan.sql}) TO {quoted(str(folder))} "
+            "(FORMAT parquet, COMPRESSION lz4, ROW_GROUP_SIZE 30720, PARTITION_BY (_bucket))"
         )
     except (duckdb.IOException, duckdb.InvalidInputException, duckdb.SerializationException) as fault:
         names = raw.files[0].name if len(raw.files) == 1 else f"{raw.files[0].name} and {len(raw.files) - 1} more"
