@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -17,8 +17,8 @@ from engine.lake.runs import Run
 from engine.lake.workspace import Workspace
 from engine.ui import state
 from engine.ui.views.figure import Figure
-from engine.ui.words import Words, days_between
-from engine.workflows.view import desk
+from engine.ui.words import UNDEFINED, Words, days_between
+from engine.workflows.view import desk, segments
 
 ROWS_A_PAGE: Final = 25
 STALE_DAYS: Final = 35  # monthly extracts: older than a month and some days of delivery
@@ -45,7 +45,8 @@ def open_page(name: str) -> Desk:
         _no_run_yet(words)
         st.stop()
     _provenance(words, workspace, run)
-    return Desk(workspace=workspace, run=run, words=words)
+    named = {**words.names, "cluster": state.ask(segments.cluster_names, run)}
+    return Desk(workspace=workspace, run=run, words=replace(words, names=named))
 
 
 def _no_run_yet(words: Words) -> None:
@@ -89,7 +90,7 @@ def show(
 ) -> Mapping[str, Any] | None:
     """Place a figure: what it found, the chart, its table. Return the fields of the mark clicked, if any.
 
-    `select` is the name of the selection in the chart.
+    `select` is the name of the selection in the chart; `unfolded` shows the table too, its sentences to their end.
     """
     st.markdown(f"**{_plain(figure.finding)}**")
     clicked = None
@@ -102,7 +103,10 @@ def show(
     if figure.note:
         st.caption(figure.note)
     with st.expander(words.t("head.table"), expanded=unfolded, icon=":material/table:"):
-        table(figure.table, key=f"{key}_table")
+        if unfolded:
+            sentences(figure.table)
+        else:
+            table(figure.table, key=f"{key}_table")
     return clicked
 
 
@@ -111,9 +115,8 @@ def table(rows: pd.DataFrame, key: str, columns: Mapping[str, Any] | None = None
     whole = len(rows) <= ROWS_A_PAGE
     options: dict[str, Any] = {"height": height or ("content" if whole else "auto")}
     counts = {name: st.column_config.NumberColumn(format="localized") for name in rows.select_dtypes("number").columns}
-    st.dataframe(
-        rows, hide_index=True, key=key, column_config={**counts, **(columns or {})}, width="stretch", **options
-    )
+    written = {**counts, **(columns or {})}
+    st.dataframe(rows, hide_index=True, key=key, column_config=written, placeholder=UNDEFINED, **options)
 
 
 def sentences(rows: pd.DataFrame) -> None:

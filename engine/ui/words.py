@@ -66,11 +66,11 @@ class Words:
         return capital(self.pick(*named)) if named else readable(str(identifier))
 
     def label(self, kind: str, value: object) -> str:
-        """Return the word for a value of the vocabulary, such as a stage or a tier."""
+        """Return the word for a value of the vocabulary, such as a stage or a tier; else what the bank calls it."""
         if is_undefined(value):
             return UNDEFINED
         text = catalogue().get(f"{kind}.{value}")
-        return self.pick(*text) if text else readable(str(value))
+        return self.pick(*text) if text else self.name(kind, value)
 
     def number(self, value: object, digits: int = 0) -> str:
         """Write a number with thousands separators."""

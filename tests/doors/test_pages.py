@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from engine.lake.runs import latest_run
 from engine.lake.workspace import Workspace
 from engine.ui.navigation import SPECS
 from engine.ui.words import LANGUAGES, Language, Words
-from engine.workflows.view import journeys
+from engine.workflows.view import customer, desk, journeys, risk, today
 from tests.conftest import REPOSITORY
 from tests.engine.ui import bank
 
@@ -171,3 +172,40 @@ def test_unknown_customer_is_said_to_be_unknown(monkeypatch: pytest.MonkeyPatch,
     app = opened(monkeypatch, full, "customer", c_id="C0000")
     assert not app.exception
     assert "C0000" in app.warning[0].value
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_page_opens_on_the_run_of_a_simulated_bank(
+    monkeypatch: pytest.MonkeyPatch, demo_home: Path, language: Language
+) -> None:
+    _, run = desk.newest(demo_home)
+    someone = customer.some(run, 1)[0]
+    for page in PAGES:
+        app = opened(monkeypatch, demo_home, page, lang=language, **({"c_id": someone} if page == "customer" else {}))
+        assert not app.exception, page
+
+
+def test_every_bar_of_a_simulated_bank_is_as_long_as_its_list(demo_home: Path) -> None:
+    _, run = desk.newest(demo_home)
+    rows = [row for row in run.read("journey_funnels").to_pylist() if row["step_index"] in (1, 3)]
+    for row in rows:
+        for outcome in ("continued", "dropped", "in_progress"):
+            bar = journeys.Bar(
+                journey=row["journey"],
+                step_index=row["step_index"],
+                outcome=outcome,
+                breakdown=row["breakdown"],
+                group=row["group"],
+            )
+            assert journeys.behind(run, bar, 0)[0] == row[outcome], (bar, row[outcome])
+
+
+def test_two_readers_who_ask_at_once_about_two_runs_get_their_own_answers(full: Path, tmp_path: Path) -> None:
+    other = bank.make(tmp_path, skip=("risk",))
+    one = desk.newest(full)[1]
+    with ThreadPoolExecutor(4) as readers:
+        asked = [readers.submit(today.headline, run) for run in (one, other) * 8]
+        counts = [answer.result().customers for answer in asked]
+        found = [readers.submit(risk.tiers, one) for _ in range(8)]
+        assert {int(answer.result()["customers"].sum()) for answer in found} == {bank.CUSTOMERS}
+    assert counts == [bank.CUSTOMERS] * 16

@@ -8,7 +8,7 @@ from typing import Any, Final
 import altair as alt
 import pandas as pd
 
-from engine.ui.views.figure import Figure, height_of
+from engine.ui.views.figure import INK_ON_PALE, Figure, height_of, scale
 from engine.ui.words import UNDEFINED, Words, age_on, is_undefined
 from engine.workflows.view.customer import Customer
 
@@ -40,48 +40,25 @@ def cluster(found: Customer, w: Words) -> str:
 def timeline(rows: pd.DataFrame, w: Words) -> Figure:
     """Return what happened to the customer, one lane per kind of thing."""
     named = rows.assign(
+        when=[w.instant(moment) for moment in rows["happened_at"]],
         lane_name=[w.label("lane", lane) for lane in rows["lane"]],
         what_name=[_what(row, w) for row in rows.to_dict("records")],
         detail_name=[_detail(row, w) for row in rows.to_dict("records")],
         amount=[w.money(amount) for amount in rows["amount_minor"]],
         via=[w.label("channel", channel) for channel in rows["channel"]],
     )
-    table = pd.DataFrame(
-        {
-            w.t("customer.when"): [w.instant(moment) for moment in named["happened_at"]],
-            w.t("customer.lane"): named["lane_name"],
-            w.t("customer.what"): named["what_name"],
-            w.t("customer.detail"): named["detail_name"],
-            w.t("customer.amount"): named["amount"],
-            w.t("customer.via"): named["via"],
-        }
-    )
+    columns = {
+        "when": w.t("customer.when"),
+        "lane_name": w.t("customer.lane"),
+        "what_name": w.t("customer.what"),
+        "detail_name": w.t("customer.detail"),
+        "amount": w.t("customer.amount"),
+        "via": w.t("customer.via"),
+    }
+    table = named[list(columns)].rename(columns=columns)
     if named.empty:
-        return Figure(
-            finding=w.t("customer.finding_nothing"), chart=None, alt=w.t("customer.finding_nothing"), table=table
-        )
-    lanes = [w.label("lane", lane) for lane in LANES if lane in set(named["lane"])]
-    chart = (
-        alt.Chart(named)
-        .mark_point(filled=True, size=70, opacity=0.6)
-        .encode(
-            x=alt.X(
-                "happened_at:T",
-                title=w.t("customer.axis_time"),
-                axis=alt.Axis(format="%Y-%m-%d", tickCount=8, labelOverlap=True),
-            ),
-            y=alt.Y("lane_name:N", sort=lanes, title=None),
-            color=alt.Color("lane_name:N", sort=lanes, legend=None),
-            tooltip=[
-                alt.Tooltip("happened_at:T", title=w.t("customer.when"), format="%Y-%m-%d %H:%M"),
-                alt.Tooltip("what_name:N", title=w.t("customer.what")),
-                alt.Tooltip("detail_name:N", title=w.t("customer.detail")),
-                alt.Tooltip("amount:N", title=w.t("customer.amount")),
-                alt.Tooltip("via:N", title=w.t("customer.via")),
-            ],
-        )
-        .properties(height=height_of(len(lanes), 34))
-    )
+        nothing = w.t("customer.finding_nothing")
+        return Figure(finding=nothing, chart=None, alt=nothing, table=table)
     last = named.iloc[0]
     finding = w.t(
         "customer.finding_timeline",
@@ -90,7 +67,24 @@ def timeline(rows: pd.DataFrame, w: Words) -> Figure:
         lane=last["lane_name"],
         day=w.day(last["happened_at"]),
     )
-    return Figure(finding=finding, chart=chart, alt=finding, table=table)
+    return Figure(finding=finding, chart=_lanes(named, columns, w), alt=finding, table=table)
+
+
+def _lanes(named: pd.DataFrame, columns: Mapping[str, str], w: Words) -> Any:
+    lanes = [w.label("lane", lane) for lane in LANES if lane in set(named["lane"])]
+    days = alt.Axis(format="%Y-%m-%d", tickCount=8, labelOverlap=True)
+    return (
+        alt.Chart(named)
+        .mark_point(filled=True, size=70, opacity=0.6)
+        .encode(
+            x=alt.X("happened_at:T", title=w.t("customer.axis_time"), axis=days),
+            y=alt.Y("lane_name:N", sort=lanes, title=None),
+            color=alt.Color("lane_name:N", sort=lanes, legend=None),
+            # the hour is written here: the browser would show it in its own time zone
+            tooltip=[alt.Tooltip(f"{column}:N", title=title) for column, title in columns.items()],
+        )
+        .properties(height=height_of(len(lanes), 34))
+    )
 
 
 def stages(rows: pd.DataFrame, w: Words) -> pd.DataFrame:
@@ -112,7 +106,7 @@ def offers(rows: pd.DataFrame, w: Words) -> list[str]:
     lines = []
     for row in rows.sort_values("rank").to_dict("records"):
         reasons = [w.pick(row["reason_1"], row["reason_1_zh"]), w.pick(row["reason_2"], row["reason_2_zh"])]
-        told = w.t("word.semicolon").join(reason for reason in reasons if reason not in ("None", "nan", ""))
+        told = " ".join(reason for reason in reasons if reason not in ("None", "nan", ""))
         lines.append(
             w.t(
                 "customer.offer",
@@ -136,55 +130,49 @@ def explain(decisions: pd.DataFrame, gates: pd.DataFrame, w: Words) -> Figure:
     ).sort_values(["offered", "refusals", "product_id"])
     cells, lines = [], []
     for row in considered.to_dict("records"):
-        product = w.name("product", row["product_id"])
         refusing = [gate for gate in asked if int(row["refused_mask"]) >> int(gate["bit"]) & 1]
-        cells += [
-            {
-                "product": product,
-                "gate": w.label("gate", gate["gate"]),
-                "said": SHUT if gate in refusing else OPEN,
-                "sentence": w.pick(gate["text_en"], gate["text_zh"]) if gate in refusing else w.t("customer.gate_open"),
-            }
-            for gate in asked
-        ]
+        product = w.name("product", row["product_id"])
+        cells += [_cell(product, gate, gate in refusing, w) for gate in asked]
         lines.append(_explained(row, product, refusing, w))
-    table = pd.DataFrame(lines)
-    offered = int(decisions["rank"].notna().sum())
-    refused = int((decisions["refused_mask"] != 0).sum())
     finding = w.t(
         "customer.finding_explain",
         products=w.number(len(decisions)),
-        offered=w.number(offered),
-        refused=w.number(refused),
+        offered=w.number(int(decisions["rank"].notna().sum())),
+        refused=w.number(int((decisions["refused_mask"] != 0).sum())),
     )
-    if not cells:
-        return Figure(finding=finding, chart=None, alt=finding, table=table)
-    grid = alt.Chart(pd.DataFrame(cells)).encode(
-        x=alt.X(
-            "gate:N",
-            sort=[w.label("gate", gate["gate"]) for gate in asked],
-            title=None,
-            axis=alt.Axis(orient="top", labelAngle=-35, labelLimit=150),
-        ),
-        y=alt.Y(
-            "product:N",
-            sort=[row["product"] for row in cells[:: len(asked)]],
-            title=None,
-            axis=alt.Axis(labelLimit=200),
-        ),
+    chart = _grid(pd.DataFrame(cells), w) if cells else None
+    return Figure(
+        finding=finding, chart=chart, alt=finding, table=pd.DataFrame(lines), note=w.t("customer.explain_note")
+    )
+
+
+def _cell(product: str, gate: Mapping[Any, Any], refused: bool, w: Words) -> dict[str, str]:
+    return {
+        "product": product,
+        "gate": w.label("gate", gate["gate"]),
+        "said": SHUT if refused else OPEN,
+        "sentence": w.pick(gate["text_en"], gate["text_zh"]) if refused else w.t("customer.gate_open"),
+    }
+
+
+def _grid(cells: pd.DataFrame, w: Words) -> Any:
+    products, asked = list(cells["product"].drop_duplicates()), list(cells["gate"].drop_duplicates())
+    slanted = alt.Axis(orient="top", labelAngle=-35, labelLimit=150)
+    base = alt.Chart(cells).encode(
+        x=alt.X("gate:N", sort=asked, title=None, axis=slanted),
+        y=alt.Y("product:N", sort=products, title=None, axis=alt.Axis(labelLimit=200)),
         tooltip=[
             alt.Tooltip("product:N", title=w.t("recommendations.product")),
             alt.Tooltip("gate:N", title=w.t("recommendations.gate")),
             alt.Tooltip("sentence:N", title=w.t("customer.said")),
         ],
     )
-    colours = alt.Scale(domain=[OPEN, SHUT], range=["#E6F1EA", "#F3C4BA"])
-    squares = grid.mark_rect(stroke="#FFFFFF", strokeWidth=2).encode(
+    colours = scale({OPEN: "#E6F1EA", SHUT: "#F3C4BA"})
+    squares = base.mark_rect(stroke="#FFFFFF", strokeWidth=2).encode(
         color=alt.Color("said:N", scale=colours, legend=None)
     )
-    signs = grid.mark_text(fontSize=12, color="#1B2430").encode(text="said:N")
-    chart = (squares + signs).properties(height=height_of(len(decisions), 24))
-    return Figure(finding=finding, chart=chart, alt=finding, table=table, note=w.t("customer.explain_note"))
+    signs = base.mark_text(fontSize=12).encode(text="said:N", color=alt.value(INK_ON_PALE))
+    return (squares + signs).properties(height=height_of(len(products), 24))
 
 
 def _explained(row: Any, product: str, refusing: list[Any], w: Words) -> dict[str, str]:

@@ -83,6 +83,10 @@ def forest(rows: pd.DataFrame, w: Words) -> Figure:
     note = w.t("experiments.not_drawn") if len(drawn) < len(shown) else ""
     if drawn.empty:
         return Figure(finding=finding, chart=None, alt=finding, table=table, note=note)
+    return Figure(finding=finding, chart=_forest(drawn, w), alt=finding, table=table, note=note)
+
+
+def _forest(drawn: pd.DataFrame, w: Words) -> Any:
     colours = {"good": GOOD, "bad": BAD, "none": NEUTRAL}
     base = alt.Chart(drawn).encode(
         y=alt.Y("name:N", sort=list(drawn["name"]), title=None, axis=alt.Axis(labelLimit=260, zindex=1)),
@@ -116,8 +120,7 @@ def forest(rows: pd.DataFrame, w: Words) -> Figure:
             "role:N", scale=alt.Scale(domain=list(_ROLES), range=["circle", "diamond", "square"]), legend=None
         ),
     )
-    chart = (zero + lines + dots).properties(height=height_of(len(drawn), 44, 60))
-    return Figure(finding=finding, chart=chart, alt=finding, table=table, note=note)
+    return (zero + lines + dots).properties(height=height_of(len(drawn), 44, 60))
 
 
 def forest_table(rows: pd.DataFrame, w: Words) -> pd.DataFrame:
@@ -161,8 +164,6 @@ def checks(rows: pd.DataFrame, w: Words) -> pd.DataFrame:
         {
             w.t("experiments.check"): [_check(check, w) for check in rows["check"]],
             w.t("experiments.status"): [w.label("health", status) for status in rows["status"]],
-            w.t("experiments.statistic"): [w.number(value, 2) for value in rows["statistic"]],
-            w.t("experiments.p_value"): [w.probability(value) for value in rows["p_value"]],
             w.t("experiments.found"): rows["detail"],
         }
     )

@@ -31,7 +31,7 @@ def tiers(rows: pd.DataFrame, w: Words) -> Figure:
     found["text"] = [f"{w.number(n)} ({w.share(s)})" for n, s in zip(found["customers"], found["share"], strict=True)]
     base = alt.Chart(found).encode(y=alt.Y("tier:N", sort=list(found["tier"]), title=None))
     bars = base.mark_bar(height=BAND, cornerRadius=2).encode(
-        x=alt.X("customers:Q", title=w.t("word.customers"), axis=axis()),
+        x=alt.X("customers:Q", title=w.t("word.customers"), axis=axis(), scale=_room(found["customers"])),
         color=_tier_colour(w),
         tooltip=[
             alt.Tooltip("tier:N", title=w.t("risk.tier")),
@@ -56,7 +56,7 @@ def losses(rows: pd.DataFrame, w: Words) -> Figure:
     found["text"] = [w.money(minor) for minor in found["expected_loss_minor"]]
     base = alt.Chart(found).encode(y=alt.Y("tier:N", sort=list(found["tier"]), title=None))
     bars = base.mark_bar(height=BAND, cornerRadius=2).encode(
-        x=alt.X("loss:Q", title=w.t("risk.axis_loss", currency=w.currency), axis=axis()),
+        x=alt.X("loss:Q", title=w.t("risk.axis_loss", currency=w.currency), axis=axis(), scale=_room(found["loss"])),
         color=_tier_colour(w),
         tooltip=[
             alt.Tooltip("tier:N", title=w.t("risk.tier")),
@@ -181,6 +181,11 @@ def scorecard_finding(rows: pd.DataFrame, w: Words) -> str:
 def _tier_colour(w: Words, legend: bool = False) -> alt.Color:
     colours = {w.label("risk_tier", tier): colour for tier, colour in TIER_COLOURS.items()}
     return alt.Color("tier:N", scale=scale(colours), legend=alt.Legend(title=None, orient="top") if legend else None)
+
+
+def _room(values: pd.Series) -> alt.Scale:
+    """Return a scale that leaves room for a number beside the longest bar."""
+    return alt.Scale(domain=[0, 1.35 * max(1.0, float(values.max()))], nice=False)
 
 
 def _tier_table(rows: pd.DataFrame, w: Words) -> pd.DataFrame:

@@ -1,24 +1,33 @@
-"""How the pages read: SQL over the few tables that a question needs, each time on a connection of its own."""
+"""How the pages read: SQL over the few tables that a question needs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from engine.lake.engine import DuckDBEngine
+from engine.lake.engine import DuckDBEngine, identifier, parquet_scan
 from engine.lake.runs import Run
 
 
+@cache
+def _engine() -> DuckDBEngine:
+    """One engine for the process: opening one costs more than most questions, and one memory limit holds for all."""
+    return DuckDBEngine(memory_limit="1GB")
+
+
 def sql(sources: Mapping[str, Path], text: str, parameters: Sequence[object] = ()) -> pd.DataFrame:
-    """Return the rows of SQL text over Parquet files or folders, each under its name."""
-    with DuckDBEngine(memory_limit="1GB") as engine:
-        for name, folder in sources.items():
-            engine.attach(name, folder)
-        frame: pd.DataFrame = engine.query(text, parameters).to_pandas()
-        return frame
+    """Return the rows of a SELECT over Parquet files or folders, each under its name.
+
+    A cursor of its own and names that last for one statement: sessions ask at the same time, about several runs.
+    """
+    named = ", ".join(f"{identifier(name)} AS (SELECT * FROM {parquet_scan(path)})" for name, path in sources.items())
+    with _engine().connection.cursor() as cursor:
+        frame: pd.DataFrame = cursor.sql(f"WITH {named} {text}", params=list(parameters)).to_arrow_table().to_pandas()
+    return frame
 
 
 def marts(run: Run, text: str, *marts: str, parameters: Sequence[object] = ()) -> pd.DataFrame:

@@ -18,6 +18,14 @@ def clusters(run: Run) -> pd.DataFrame:
     return ordered.drop(columns="strength")
 
 
+def cluster_names(run: Run) -> dict[str, tuple[str, str]]:
+    """Return the English and Chinese name of every cluster by the English one, which groups go by; none without."""
+    if not run.has("segment_profiles"):
+        return {}
+    rows = run.read("segment_profiles", columns=["cluster_name", "cluster_name_zh"]).to_pylist()
+    return {row["cluster_name"]: (row["cluster_name"], row["cluster_name_zh"]) for row in rows}
+
+
 def cluster_choices(run: Run) -> pd.DataFrame:
     """Return how many clusters were tried and how well each separated."""
     return reading.table(run, "segment_choices")

@@ -14,6 +14,7 @@ from engine.workflows.view import data, reading
 
 RISK_GATES: Final = ("risk", "affordability")
 """A gate whose name begins with one of these guards the bank's money, not the customer's wish."""
+ACTIVE: Final = "coalesce(transactions_90d, 0) > 0 OR coalesce(events_90d, 0) > 0"
 VALUE_GATE: Final = "negative_value"
 
 
@@ -44,8 +45,8 @@ def headline(run: Run) -> Headline:
     """Return the counts of the first page."""
     flagged = _flagged(run)
     return Headline(
-        customers=reading.count(run, "segments", "count(*)"),
-        active=reading.count(run, "segments", "count(recency_score)"),
+        customers=reading.count(run, "features", "count(*)"),
+        active=reading.count(run, "features", f"count(*) FILTER ({ACTIVE})"),
         with_offer=reading.count(run, "recommendations", "count(DISTINCT customer_id)"),
         held_by_risk=_held_by_risk(run),
         experiments=reading.count(run, "experiment_results", "count(DISTINCT experiment_id)"),

@@ -20,6 +20,7 @@ from engine.config.load import read_defaults
 from engine.domain.curated import CURATED
 from engine.domain.marts import MARTS
 from engine.domain.schema import Table
+from engine.features.table import CONTRACT as FEATURES
 from engine.lake.runs import Run, RunBuilder
 from engine.lake.schema import arrow_schema
 from engine.lake.workspace import Workspace
@@ -28,6 +29,7 @@ AS_OF = datetime(2026, 6, 30, 16, tzinfo=UTC)
 NOW = AS_OF.replace(tzinfo=None)
 CUSTOMERS = 200
 STAGES = {
+    "features": ("features",),
     "segments": ("segments", "segment_profiles", "segment_choices"),
     "risk": ("risk", "risk_scorecard", "risk_validation"),
     "journeys": ("journey_stages", "journey_funnels"),
@@ -58,7 +60,8 @@ def make(home: Path, skip: Sequence[str] = ()) -> Run:
             continue
         with builder.stage(stage):
             for name in names:
-                builder.write_rows(name, as_table(MARTS[name], tables[name]))
+                contract = FEATURES if name == "features" else MARTS[name]
+                builder.write_rows(name, as_table(contract, tables[name]))
     return builder.publish()
 
 
@@ -73,7 +76,9 @@ def marts() -> dict[str, Rows]:
     """Return the rows of every mart, drawn from one seed."""
     draw = np.random.default_rng(7)
     ids = [f"C{number:05d}" for number in range(1, CUSTOMERS + 1)]
-    made: dict[str, Rows] = {**_segments(ids, draw), **_risk(ids, draw)}
+    quiet = {"transactions_90d": 0, "events_90d": 0}
+    features = [{"customer_id": one} | (quiet if one < "C00021" else {"transactions_90d": 4}) for one in ids]
+    made: dict[str, Rows] = {"features": features, **_segments(ids, draw), **_risk(ids, draw)}
     made |= _journeys(ids, made, draw)
     made |= _recommendations(ids, made, draw)
     return made | _experiments()

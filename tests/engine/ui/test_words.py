@@ -134,6 +134,7 @@ def test_customers_held_by_risk_are_those_whom_nothing_else_refused(tmp_path: Pa
     listed = [{"bit": bit.bit_length() - 1, "gate": gate} for gate, bit in gates]
     builder.write_rows("gates", bank.as_table(bank.MARTS["gates"], listed))
     assert today.headline(builder.publish()).held_by_risk == 2
+    assert today.headline(run).active == 180, "the first twenty did nothing in 90 days"
     assert today.headline(run).with_offer == len(set(run.read("recommendations").column("customer_id").to_pylist()))
 
 
