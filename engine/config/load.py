@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -20,6 +20,9 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    replaced_whole: ClassVar[frozenset[str]] = frozenset()
+    """Tables that a later source replaces instead of merging into: half of one and half of the other would be wrong."""
+
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -28,7 +31,8 @@ def load(model: type[Model], section: str, project_file: Path | None = None, fla
     """Return the settings of one section, fully checked.
 
     `defaults/<section>.toml` ships with the package; the project file (wayline.toml in the workspace) overrides it
-    under `[<section>]`; flags override both. Tables merge key by key, lists are replaced whole.
+    under `[<section>]`; flags override both. Tables merge key by key, unless the model says they are replaced whole;
+    lists are replaced whole.
 
     Raises
     ------
@@ -37,10 +41,11 @@ def load(model: type[Model], section: str, project_file: Path | None = None, fla
     """
     source = f"{section} settings"
     merged = read_defaults(section)
+    whole: frozenset[str] = getattr(model, "replaced_whole", frozenset())
     if project_file is not None and project_file.exists():
         source = f"{project_file.name}, [{section}]"
-        merged = _merge(merged, read_toml(project_file).get(section, {}))
-    return validate(model, _merge(merged, flags or {}), source)
+        merged = _merge(merged, read_toml(project_file).get(section, {}), whole)
+    return validate(model, _merge(merged, flags or {}, whole), source)
 
 
 def read_defaults(section: str) -> dict[str, Any]:
@@ -75,9 +80,10 @@ def _sentence(error: Any) -> str:
     return f"{where} = {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}."
 
 
-def _merge(base: Values, over: Values) -> dict[str, Any]:
+def _merge(base: Values, over: Values, whole: frozenset[str] = frozenset()) -> dict[str, Any]:
     merged = dict(base)
     for key, value in over.items():
         below = merged.get(key)
-        merged[key] = _merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+        both = isinstance(below, Mapping) and isinstance(value, Mapping) and key not in whole
+        merged[key] = _merge(below, value) if both else value
     return merged

@@ -12,11 +12,23 @@ from engine.domain.errors import SettingsFault
 
 def test_the_workspace_overrides_the_defaults_key_by_key(tmp_path: Path) -> None:
     file = tmp_path / "wayline.toml"
-    file.write_text('[bank]\nname = "Other Bank"\n[bank.rates]\nCZK = 0.31\n')
+    file.write_text('[bank]\nname = "Other Bank"\n')
     bank = load(BankSettings, "bank", file)
     assert (bank.name, bank.base_currency) == ("Other Bank", "CNY")
-    assert bank.rates["CZK"] == 0.31
-    assert bank.rates["USD"] == load(BankSettings, "bank").rates["USD"]
+    assert bank.rates == load(BankSettings, "bank").rates
+
+
+def test_rates_to_another_base_currency_replace_the_shipped_ones(tmp_path: Path) -> None:
+    file = tmp_path / "wayline.toml"
+    file.write_text('[bank]\nbase_currency = "CZK"\n[bank.rates]\nCZK = 1.0\nEUR = 24.5\n')
+    assert load(BankSettings, "bank", file).rates == {"CZK": 1.0, "EUR": 24.5}
+
+
+def test_a_base_currency_whose_rate_is_not_one_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "wayline.toml"
+    file.write_text('[bank]\nbase_currency = "CZK"\n')
+    with pytest.raises(SettingsFault, match=r"rates\.CZK must be 1"):
+        load(BankSettings, "bank", file)
 
 
 def test_flags_override_the_workspace(tmp_path: Path) -> None:
