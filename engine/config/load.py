@@ -84,6 +84,8 @@ def _merge(base: Values, over: Values, whole: frozenset[str] = frozenset()) -> d
     merged = dict(base)
     for key, value in over.items():
         below = merged.get(key)
-        both = isinstance(below, Mapping) and isinstance(value, Mapping) and key not in whole
-        merged[key] = _merge(below, value) if both else value
+        if isinstance(below, Mapping) and isinstance(value, Mapping) and key not in whole:
+            merged[key] = _merge(below, value)
+        else:
+            merged[key] = value
     return merged
