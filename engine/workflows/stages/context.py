@@ -48,6 +48,11 @@ class Context:
         """Return a table that an earlier stage of this run wrote, in the order of its key."""
         return pq.read_table(self.builder.folder / mart, columns=None if columns is None else list(columns))
 
+    def columns(self, mart: str) -> list[str]:
+        """Return the names of the columns of a table that an earlier stage of this run wrote."""
+        names: list[str] = pq.read_schema(next((self.builder.folder / mart).glob("*.parquet"))).names
+        return names
+
     def attached(self, mart: str) -> Any:
         """Return a table that an earlier stage of this run wrote as an expression, attached to the engine."""
         name = f"_mart_{mart}"
