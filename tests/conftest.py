@@ -15,7 +15,7 @@ def demo_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     # enough customers for defaults to learn from and for the broken sample ratio to show
     home = tmp_path_factory.mktemp("demo") / "workspace"
-    demo.prepare(home, customers=8_000, seed=20260101, progress=None)
+    demo.prepare(home, customers=8_000, seed=1, progress=None)
     return home
 
 
@@ -25,7 +25,7 @@ def small_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from engine.workflows import demo
 
     home = tmp_path_factory.mktemp("small") / "workspace"
-    demo.prepare(home, customers=300, seed=20260101, progress=None)
+    demo.prepare(home, customers=300, seed=1, progress=None)
     return home
 
 
