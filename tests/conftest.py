@@ -1,10 +1,13 @@
 """What tests of more than one folder share."""
 
 import os
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+POSTGRES = os.environ.get("WAYLINE_TEST_POSTGRES", "postgresql://root@127.0.0.1:5432/postgres")
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -36,3 +39,20 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip("no public data sets here; name their folder in WAYLINE_REAL_DATA")
     return folder
+
+
+@pytest.fixture
+def postgres_address() -> Iterator[str]:
+    """The address of a fresh PostgreSQL database; the test is skipped where no server answers."""
+    psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'wayline[postgres]'")
+    name = f"wayline_test_{uuid.uuid4().hex[:12]}"
+    try:
+        server = psycopg.connect(POSTGRES, autocommit=True, connect_timeout=3)
+    except psycopg.OperationalError:
+        pytest.skip("no PostgreSQL server answers; name one in WAYLINE_TEST_POSTGRES")
+    with server:
+        server.execute(f'CREATE DATABASE "{name}"')
+        try:
+            yield POSTGRES.rsplit("/", 1)[0] + "/" + name
+        finally:
+            server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
