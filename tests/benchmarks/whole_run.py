@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,29 +93,32 @@ def _scan(engine: DuckDBEngine, workspace: Workspace) -> float:
 
 
 def _command(*arguments: str) -> Outcome:
-    """Run a command and measure it; the memory is its own and its children's, as the kernel counts it."""
-    began = time.perf_counter()
-    ended = subprocess.run(
-        [sys.executable, "-c", _MEASURED, *arguments, "--json"],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "NO_COLOR": "1"},
-    )
-    seconds = round(time.perf_counter() - began, 2)
-    if ended.returncode != 0:
-        raise RuntimeError(f"{' '.join(arguments)}: {ended.stderr}")
-    peak = int(ended.stderr.rsplit("peak ", 1)[1])
-    return Outcome(seconds=seconds, peak_memory_mb=peak, answer=json.loads(ended.stdout))
+    """Run a command and measure it, with the memory that it and its children hold together at their peak."""
+    began, peak = time.perf_counter(), 0
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as messages:
+        running = subprocess.Popen(
+            [sys.executable, "-m", "engine.cli.main", *arguments, "--json"],
+            stdout=output,
+            stderr=messages,
+            env={**os.environ, "NO_COLOR": "1"},
+        )
+        while running.poll() is None:
+            peak = max(peak, _resident_kb(running.pid))
+            time.sleep(0.1)
+        seconds = round(time.perf_counter() - began, 2)
+        output.seek(0)
+        messages.seek(0)
+        if running.returncode != 0:
+            raise RuntimeError(f"{' '.join(arguments)}: {messages.read()}")
+        return Outcome(seconds=seconds, peak_memory_mb=peak // 1024, answer=json.load(output))
 
 
-_MEASURED = f"""
-import resource, sys
-from engine.cli.main import main
-code = main(sys.argv[1:])
-own = resource.getrusage({resource.RUSAGE_SELF}).ru_maxrss // 1024
-children = resource.getrusage({resource.RUSAGE_CHILDREN}).ru_maxrss // 1024
-# side by side, so that two workers may hold twice the larger child's
-print("peak", own + 2 * children, file=sys.stderr)
-sys.exit(code)
-"""
+def _resident_kb(process: int) -> int:
+    """Return the memory that a process and all below it hold now, as Linux tells it; 0 once it is gone."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text(encoding="ascii")
+        children = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii").split()
+    except OSError:
+        return 0
+    own = sum(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+    return own + sum(_resident_kb(int(child)) for child in children)
