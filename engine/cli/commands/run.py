@@ -57,6 +57,9 @@ def show(output: Output, facts: Any) -> None:
     """Show what a run did, stage by stage."""
     stages = [{**stage, "rows": _rows(stage.get("rows"))} for stage in facts["stages"]]
     output.table(stages, ("stage", "status", "seconds", "rows", "reason"))
+    for stage in facts["stages"]:
+        for note in stage.get("notes") or ():
+            output.line(f"{stage['stage']}: {note}")
     output.facts(
         {
             "run": facts["run_id"] + (" (made before, nothing has changed)" if facts.get("reused") else ""),
