@@ -7,15 +7,18 @@ the absolute interval does: one verdict, however the effect is shown.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import copysign, hypot, sqrt
+from math import copysign, sqrt
 from typing import Final, Literal
 
 from scipy import stats
 
+from engine.numerics.intervals import newcombe, wilson
 from experiments.moments import Moments
 
 ALPHA: Final = 0.05
 """Two-sided; the intervals are 95 % intervals."""
+
+LEVEL: Final = 1 - ALPHA
 
 SMALL: Final = 10
 """With fewer successes or failures than this in either arm, the normal approximation is not trusted."""
@@ -136,8 +139,10 @@ def _exact(variant: Moments, control: Moments, counts: list[int]) -> Effect:
     p_value = min(float(stats.fisher_exact([counts[:2], counts[2:]]).pvalue), 1.0)
     difference = _difference(variant, control)
     p, q = variant.mean or 0.0, control.mean or 0.0
-    (p_low, p_high), (q_low, q_high) = _wilson(p, variant.n), _wilson(q, control.n)
-    bounds = difference - hypot(p - p_low, q_high - q), difference + hypot(p_high - p, q - q_low)
+    between = newcombe(counts[0], variant.n, counts[2], control.n, LEVEL)
+    ranges = wilson(counts[0], variant.n, LEVEL), wilson(counts[2], control.n, LEVEL)
+    bounds = between.lower, between.upper
+    (p_low, p_high), (q_low, q_high) = ((own.lower, own.upper) for own in ranges)
     relative = _ratio_bounds(p, q, (p_low, p_high), (q_low, q_high)) if q else None
     if p_value >= ALPHA:
         bounds = min(bounds[0], 0.0), max(bounds[1], 0.0)
@@ -168,13 +173,6 @@ def _ratio_root(p: float, q: float, p_end: float, q_end: float, side: float) -> 
         return None
     inside = (p * q) ** 2 - p_end * (2 * p - p_end) * denominator
     return (p * q + copysign(sqrt(max(inside, 0.0)), side)) / denominator
-
-
-def _wilson(share: float, n: int) -> Bounds:
-    z2 = float(stats.norm.ppf(1 - ALPHA / 2)) ** 2
-    centre, scale = share + z2 / (2 * n), 1 + z2 / n
-    half = sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n**2)))
-    return max((centre - half) / scale, 0.0), min((centre + half) / scale, 1.0)
 
 
 def _difference(variant: Moments, control: Moments) -> float:
