@@ -7,7 +7,6 @@ gives the same bytes: no clock is read, the order is that of the key.
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -33,9 +32,9 @@ from engine.exports.manifest import (
     Counts,
     FileFacts,
     Manifest,
-    file_digest,
 )
 from engine.exports.rows import COLUMNS, Source
+from engine.lake.files import file_digest, write_synced
 
 EVERYBODY: Final = Audience(id="all", name="All customers")
 
@@ -140,8 +139,8 @@ def _write(
     if tally.errors:
         _write_errors(folder / ERRORS, tally)
     manifest = _manifest(origin, file_format, delimiter, expires, tally)
-    _write_synced(folder / MANIFEST, manifest.text().encode())
-    _write_synced(folder / SUCCESS, file_digest(folder / MANIFEST).encode())
+    write_synced(folder / MANIFEST, manifest.text().encode())
+    write_synced(folder / SUCCESS, file_digest(folder / MANIFEST).encode())
     return manifest
 
 
@@ -189,12 +188,12 @@ def _write_part(part: pa.Table, path: Path, file_format: FileFormat, delimiter: 
     lines = text.json_lines(part)
     tally.content.update(lines)
     if file_format == "jsonl":
-        _write_synced(path, lines)
+        write_synced(path, lines)
     elif file_format == "parquet":
         pq.write_table(part.combine_chunks(), path, compression="zstd")
     else:
         dialect = text.IMPORT if file_format == "csv" else text.spreadsheet(delimiter)
-        _write_synced(path, text.csv_header(part.column_names, dialect) + text.csv_lines(part, dialect))
+        write_synced(path, text.csv_header(part.column_names, dialect) + text.csv_lines(part, dialect))
     _count_customers(part, tally)
     tally.exported += part.num_rows
     tally.files.append(_facts(path, f"add/{path.name}", "add", part.num_rows))
@@ -216,7 +215,7 @@ def _write_errors(path: Path, tally: _Tally) -> None:
         "expected": pa.repeat(pa.scalar("a text that no spreadsheet runs as a formula"), faults.num_rows),
     }
     rows = pa.table({"row": faults["row"], "column": faults["column"], **said}).select(_ERROR_COLUMNS)
-    _write_synced(path, text.csv_header(rows.column_names, text.IMPORT) + text.csv_lines(rows, text.IMPORT))
+    write_synced(path, text.csv_header(rows.column_names, text.IMPORT) + text.csv_lines(rows, text.IMPORT))
     tally.files.append(_facts(path, path.name, "errors", rows.num_rows))
 
 
@@ -263,10 +262,3 @@ def _publish(building: Path, destination: Path) -> None:
         shutil.rmtree(replaced)
     else:
         building.rename(destination)
-
-
-def _write_synced(path: Path, content: bytes) -> None:
-    with path.open("wb") as handle:
-        handle.write(content)
-        handle.flush()
-        os.fsync(handle.fileno())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
 from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -85,9 +83,3 @@ class Manifest(_Strict):
     def text(self) -> str:
         """Return the manifest as it is written: the same manifest always gives the same text."""
         return self.model_dump_json(indent=1) + "\n"
-
-
-def file_digest(path: Path) -> str:
-    """Return the sha256 of a file."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()

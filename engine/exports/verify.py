@@ -15,8 +15,9 @@ from pydantic import ValidationError
 
 from engine.domain.errors import CheckFailed
 from engine.exports import csv_dialects as text
-from engine.exports.manifest import CONTRACT, MANIFEST, SCHEMA_VERSION, SUCCESS, FileFacts, Manifest, file_digest
+from engine.exports.manifest import CONTRACT, MANIFEST, SCHEMA_VERSION, SUCCESS, FileFacts, Manifest
 from engine.exports.rows import COLUMNS
+from engine.lake.files import file_digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import codecs
 import gzip
-import hashlib
 import io
 import zipfile
 import zlib
@@ -20,12 +19,6 @@ from engine.domain.errors import UnreadableSource
 
 _CHUNK: Final = 1 << 20
 _CUT: Final = "Fetch the file again; it was cut while it was written or sent."
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file as it lies there."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 class GuardedStream:

@@ -14,10 +14,10 @@ from engine.domain.curated import CURATED
 from engine.domain.errors import ContractBroken
 from engine.domain.schema import Table
 from engine.intake import identity, mapping, quarantine, staging
-from engine.intake.guards import sha256_of
 from engine.intake.report import FaultReport, IdentityReport, IntakeReport, RepairReport, SourceReport, TableReport
 from engine.intake.staging import Staged, Workbench
 from engine.lake.engine import DuckDBEngine, identifier, quoted
+from engine.lake.files import file_digest
 from engine.lake.workspace import Workspace
 
 Progress = Callable[[str, int, int], None]
@@ -124,7 +124,7 @@ def _built(bench: Workbench, mapping_file: Path, target: Path | None, progress: 
                 _publish(bench, ready, target, stitched=found is not None)
             waiting.clear()
     return IntakeReport(
-        mapping_sha256=sha256_of(mapping_file),
+        mapping_sha256=file_digest(mapping_file),
         until=bench.until,
         tables=tuple(reports),
         identity=found,

@@ -18,10 +18,11 @@ from engine.config.intake import IntakeSettings
 from engine.domain.errors import EmptySource, MissingColumns, UnreadableSource
 from engine.domain.schema import Table
 from engine.intake import databases, workbooks
-from engine.intake.guards import refuse_other_formats, sha256_of
+from engine.intake.guards import refuse_other_formats
 from engine.intake.mapping import TableMapping
 from engine.intake.textfiles import Job, Spooled, plain, spool_csv, spool_jsonl
 from engine.lake.engine import DuckDBEngine, quoted
+from engine.lake.files import file_digest
 
 _PATTERN: Final = {"parquet": "*.parquet", "csv": "*.csv*", "jsonl": "*.jsonl*", "excel": "*.xlsx"}
 
@@ -124,7 +125,7 @@ def _parquet(table: Table, mapping: TableMapping, paths: list[Path], desk: Desk)
         footer = _footer(path, name)
         require_columns(name, table, mapping, footer.schema.to_arrow_schema().names)
         files.append(
-            SourceFile(name=name, sha256=sha256_of(path), size_bytes=path.stat().st_size, rows=footer.num_rows)
+            SourceFile(name=name, sha256=file_digest(path), size_bytes=path.stat().st_size, rows=footer.num_rows)
         )
     listed = ", ".join(quoted(str(path)) for path in paths)
     scan = (
@@ -176,7 +177,7 @@ def _text(table: Table, mapping: TableMapping, paths: list[Path], desk: Desk) ->
             mapping, Job(path=path, name=name, stem=desk.spool / f"{index:05d}", engine=desk.engine, rules=desk.rules)
         )
         require_columns(name, table, mapping, list(part.columns))
-        files.append(SourceFile(name=name, sha256=sha256_of(path), size_bytes=path.stat().st_size, rows=part.rows))
+        files.append(SourceFile(name=name, sha256=file_digest(path), size_bytes=path.stat().st_size, rows=part.rows))
         parts.append(f"SELECT {quoted(name)} AS _file, * FROM ({part.sql})")
         columns |= dict.fromkeys(part.columns, "VARCHAR")
     return Raw(sql=" UNION ALL BY NAME ".join(parts), columns=columns, files=tuple(files))
@@ -203,7 +204,7 @@ def _database(table: Table, mapping: TableMapping, desk: Desk) -> Raw:
         raise EmptySource(written.name, table.name)
     file = SourceFile(
         name=written.name,
-        sha256=sha256_of(written.path),
+        sha256=file_digest(written.path),
         size_bytes=written.path.stat().st_size,
         rows=written.rows,
     )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import resource
 import shutil
 import time
@@ -25,6 +24,7 @@ import pyarrow.parquet as pq
 
 from engine.domain.errors import MartMissing, RunMissing
 from engine.lake.engine import Engine
+from engine.lake.files import file_digest, write_synced
 from engine.lake.workspace import Workspace
 
 SUCCESS = "_SUCCESS"
@@ -234,8 +234,8 @@ class RunBuilder:
             "marts": self.marts,
             "texts": self.texts,
         }
-        _write_synced(self.folder / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False))
-        _write_synced(self.folder / SUCCESS, "")
+        write_synced(self.folder / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False).encode())
+        write_synced(self.folder / SUCCESS, b"")
         final = self.workspace.runs / self.run_id
         if final.exists():
             # out of the way first, under a name that nothing reads: a kill in between leaves the older runs alone
@@ -250,7 +250,7 @@ class RunBuilder:
 
     def _point_at(self, run_id: str) -> None:
         pointer = self.workspace.runs / f"{_BUILDING}pointer"
-        _write_synced(pointer, run_id)
+        write_synced(pointer, run_id.encode())
         pointer.replace(self.workspace.runs / CURRENT)
 
     def abandon(self) -> None:
@@ -270,7 +270,7 @@ def folder_digest(folder: Path) -> str:
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             digest.update(str(path.relative_to(folder)).encode())
-            digest.update(_file_digest(path).encode())
+            digest.update(file_digest(path).encode())
     return digest.hexdigest()
 
 
@@ -280,16 +280,4 @@ def peak_memory_mb() -> int:
 
 
 def _file_facts(root: Path, path: Path) -> dict[str, Any]:
-    return {"path": str(path.relative_to(root)), "bytes": path.stat().st_size, "sha256": _file_digest(path)}
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def _write_synced(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8") as handle:
-        handle.write(text)
-        handle.flush()
-        os.fsync(handle.fileno())
+    return {"path": str(path.relative_to(root)), "bytes": path.stat().st_size, "sha256": file_digest(path)}

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar, cast
 
 import streamlit as st
 
-from engine.domain.errors import RunMissing, WaylineError
+from engine.domain.errors import WaylineError
 from engine.lake.runs import Run
 from engine.lake.workspace import Workspace
 from engine.ui.words import LANGUAGES, Language, Words
@@ -91,15 +91,6 @@ def ink() -> str:
 def newest() -> tuple[Workspace, Run]:
     """Return the workspace and its current run; raises RunMissing when there is none."""
     return desk.newest(home())
-
-
-def has_run() -> bool:
-    """Return whether there is a completed run to look at."""
-    try:
-        newest()
-    except RunMissing:
-        return False
-    return True
 
 
 def ask(question: Callable[..., Answer], *subjects: Any) -> Answer:

@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from engine.config.exports import ExportSettings, FileFormat
 from engine.exports.bundle import EVERYBODY, export_recommendations
-from engine.exports.manifest import MANIFEST, file_digest
+from engine.exports.manifest import MANIFEST
 from engine.exports.verify import verify as verify_bundle
+from engine.lake.files import file_digest
 from engine.lake.runs import Run, open_run
 from engine.store.facade import Store
 from engine.workflows import session
