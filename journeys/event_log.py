@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,7 @@ import ibis
 
 from engine.config.journeys import ANY_EVENT, JourneySettings, StepSettings
 from engine.lake.schema import instant
+from journeys import histories
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,35 @@ class EventLog:
     channel: str | None = "channel"
     product: str | None = "product_id"
     lifecycle: str | None = "lifecycle"
+
+    def events(
+        self,
+        as_of: datetime | None = None,
+        *,
+        names: Sequence[str] | None = None,
+        attributes: Sequence[str] = (),
+        ordered: bool = True,
+    ) -> Any:
+        """Return the events as `histories.of` reads them: customer, event, at, perhaps seq, then the attributes.
+
+        Events after as_of, of nobody, without a name or a time are left out, and those of other names when
+        `names` are given. `ordered=False` leaves the sequence out where no method needs the order of ties.
+        """
+        table = self.table
+        kept = [table[role].notnull() for role in (self.customer, self.event, self.time)]
+        if as_of is not None:
+            kept.append(table[self.time] <= instant(as_of))
+        if names is not None:
+            kept.append(table[self.event].isin(list(names)))
+        columns = {
+            histories.CUSTOMER: table[self.customer],
+            histories.EVENT: table[self.event],
+            histories.AT: table[self.time],
+        }
+        if ordered and self.seq is not None and self.seq in table.columns:
+            columns[histories.SEQ] = table[self.seq]
+        columns.update({name: table[name].cast("string") for name in attributes})
+        return table.filter(*kept).select(**columns)
 
     def step_events(self, journey: JourneySettings, as_of: datetime) -> Any:
         """Return the events that can matter to a journey: customer_id, event, at, channel, lifecycle.

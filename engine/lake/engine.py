@@ -6,7 +6,7 @@ Ibis only compiles; our own connection runs the text. Its own back ends break on
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,6 +29,16 @@ class Engine(Protocol):
 
     def arrow(self, expression: Any) -> pa.Table:
         """Run an expression and return its rows; in no particular order unless it orders them."""
+
+    def map_blocks(
+        self, expression: Any, key: str, function: Callable[[pa.Table], pa.Table], *, blocks: int = 1
+    ) -> pa.Table:
+        """Hand the rows of an expression to a function in blocks and return all that it makes of them, in no order.
+
+        All rows of one key are in one block, in no order. The function must be pure, importable by other processes
+        (a function of a module, or `functools.partial` of one), and return the same columns for every block, also
+        for one of no rows. `blocks` is how many pieces to cut the rows into, where this process runs them.
+        """
 
     def frame(self, expression: Any) -> pd.DataFrame:
         """Run an expression and return its rows as a data frame; for small results."""
@@ -88,6 +98,20 @@ class DuckDBEngine:
     def arrow(self, expression: Any) -> pa.Table:
         """Run an expression and return its rows."""
         return _as_declared(self.query(self.compile(expression)), expression)
+
+    def map_blocks(
+        self, expression: Any, key: str, function: Callable[[pa.Table], pa.Table], *, blocks: int = 1
+    ) -> pa.Table:
+        """Hand the rows of an expression to a function, whole keys at a time; one block is in memory at once."""
+        if blocks == 1:
+            return function(self.arrow(expression))
+        rows = self.compile(expression)
+        cut = f"hash({identifier(key)}) % {int(blocks)}"
+        made = []
+        for block in range(blocks):
+            part = self.query(f"SELECT * FROM ({rows}) WHERE {cut} = {block}")
+            made.append(function(_as_declared(part, expression)))
+        return pa.concat_tables(made)
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
         """Run SQL text and return its rows; for the lake, intake and the pages' look-ups only."""

@@ -6,7 +6,8 @@ Needs the extra `spark` and Java. The caller makes the session, since it knows t
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,20 @@ class SparkEngine:
         rows: pa.Table = self._run(expression).toArrow()
         return rows
 
+    def map_blocks(
+        self, expression: Any, key: str, function: Callable[[pa.Table], pa.Table], *, blocks: int = 1
+    ) -> pa.Table:
+        """Hand the rows of an expression to a function, whole keys at a time, where they lie; blocks are partitions.
+
+        The workers need this package, as any function of it that they run. What the function makes comes here.
+        """
+        rows = self._run(expression)
+        spread = rows.repartition(max(blocks, self.session.sparkContext.defaultParallelism), key)
+        schema = rows.limit(0).toArrow().schema
+        shape = self.session.createDataFrame(function(schema.empty_table())).schema
+        made: pa.Table = spread.mapInArrow(partial(_mapped, function, schema), shape).toArrow()
+        return made
+
     def frame(self, expression: Any) -> pd.DataFrame:
         """Run an expression and return its rows as a data frame."""
         frame: pd.DataFrame = self.arrow(expression).to_pandas()
@@ -80,3 +95,9 @@ class SparkEngine:
 
     def _run(self, expression: Any) -> DataFrame:
         return self.session.sql(self.compile(expression))
+
+
+def _mapped(
+    function: Callable[[pa.Table], pa.Table], schema: pa.Schema, batches: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    yield from function(pa.Table.from_batches(batches, schema)).to_batches()
