@@ -47,6 +47,19 @@ class DemandTruth(Settings):
     after: dict[str, Positive] = Field(default_factory=dict)
 
 
+class FrictionTruth(Settings):
+    """Trouble that some attempts meet after a step: it multiplies their odds of going on to the next step.
+
+    The probability of going on over all attempts stays the one that the journey states: the others do better for it.
+    """
+
+    step: str
+    event: str
+    share: Annotated[float, Field(gt=0, lt=1)]
+    odds_ratio: Positive
+    repeated_share: Share = 0.0
+
+
 class JourneyTruth(Settings):
     """The true probability of each step of one journey for a segment whose odds multiplier is 1."""
 
@@ -55,12 +68,61 @@ class JourneyTruth(Settings):
     window_days: Annotated[int, Field(gt=0)]
     steps: tuple[str, ...]
     conversion: tuple[Share, ...]
+    frictions: tuple[FrictionTruth, ...] = ()
 
     @model_validator(mode="after")
     def _one_probability_per_transition(self) -> Self:
         if len(self.conversion) != len(self.steps) - 1:
             raise ValueError(f"conversion of {self.journey} needs {len(self.steps) - 1} shares, one per transition")
         return self
+
+    @model_validator(mode="after")
+    def _frictions_stand_between_steps(self) -> Self:
+        for friction in self.frictions:
+            if friction.step not in self.steps[:-1]:
+                raise ValueError(f"friction {friction.event} of {self.journey} needs a step before the last one")
+            if friction.event in self.steps:
+                raise ValueError(f"friction {friction.event} of {self.journey} has the name of one of its steps")
+        return self
+
+
+class TouchChannelTruth(Settings):
+    """One channel of touches: how paths enter it, leave it, and what a touch through it does to the odds of opening."""
+
+    channel: Literal["web", "app", "branch", "call_centre", "email", "sms"]
+    first: Share
+    odds_ratio: Positive
+    following: dict[str, Share]
+
+
+class TouchTruth(Settings):
+    """Touches before a journey is entered: a first-order chain over channels, for attempts that do not open a product.
+
+    Whoever opens one has the same paths, each weighted by the odds ratios of its touches.
+    """
+
+    event: str
+    share: Annotated[float, Field(gt=0, lt=1)]
+    days: Annotated[int, Field(ge=2)]
+    channels: tuple[TouchChannelTruth, ...]
+
+    @model_validator(mode="after")
+    def _chain_of_known_channels_that_ends(self) -> Self:
+        known = {each.channel for each in self.channels}
+        if len(known) != len(self.channels):
+            raise ValueError("touches: each channel once")
+        if abs(sum(each.first for each in self.channels) - 1) > 1e-9:
+            raise ValueError("touches: the shares of first touches sum to 1")
+        for each in self.channels:
+            if unknown := set(each.following) - known:
+                raise ValueError(f"touches: {each.channel} is followed by {', '.join(sorted(unknown))}, not a channel")
+            # below 1 however a path was weighted, so that every path ends
+            if sum(share * self._weight(name) for name, share in each.following.items()) >= 1:
+                raise ValueError(f"touches: shares after {each.channel}, times odds ratios, need to sum to less than 1")
+        return self
+
+    def _weight(self, channel: str) -> float:
+        return next(max(1.0, each.odds_ratio) for each in self.channels if each.channel == channel)
 
 
 class CreditTruth(Settings):
@@ -128,6 +190,7 @@ class SimulationSettings(Settings):
     segments: tuple[SegmentTruth, ...]
     demand: tuple[DemandTruth, ...]
     journeys: tuple[JourneyTruth, ...]
+    touches: TouchTruth
     credit: CreditTruth
     experiments: tuple[ExperimentTruth, ...]
 

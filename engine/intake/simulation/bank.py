@@ -28,11 +28,13 @@ from engine.intake.simulation import (
     credit,
     demand,
     dirt,
+    frictions,
     identities,
     ids,
     money,
     people,
     tables,
+    touches,
     trials,
     truth,
     visits,
@@ -184,7 +186,17 @@ def make_chunk(
         "exposures": lambda: trials.columns(made, folks, tests),
         "offers_feedback": lambda: contacts.feedback_columns(made, chunk, folks, answers, wishes.propensity),
     }
-    counts, faults = _write_tables(made, chunk, aside, file_format=file_format, makers=makers, rows_before=rows_before)
+
+    def planted(numbers_before: int) -> dict[str, Any]:
+        tries = wishes.attempts
+        troubles, enquiries = frictions.make(made, chunk, folks, tries), touches.make(made, chunk, folks, tries)
+        found = visits.in_order(made, folks, [*troubles, enquiries])
+        stream = made.rng(chunk, "touches").spawn(1)[0]
+        return visits.told(stream, made, chunk, folks, found, numbers_before=numbers_before)
+
+    counts, faults = _write_tables(
+        made, chunk, aside, file_format=file_format, makers=makers, later={"events": planted}, rows_before=rows_before
+    )
     told = truth.of_chunk(made, chunk, folks, reports=reports, demand=wishes, credit=asked, ledger=ledger)
     truth.write_part({**told, "planted_faults": faults}, aside / PARTS, chunk)
     return counts
@@ -197,6 +209,7 @@ def _write_tables(
     *,
     file_format: FileFormat,
     makers: dict[str, Callable[[], dict[str, Any]]],
+    later: dict[str, Callable[[int], dict[str, Any]]],
     rows_before: dict[str, int],
 ) -> tuple[dict[str, int], pa.Table]:
     counts, faults = {}, [dirt.FAULT_SCHEMA.empty_table()]
@@ -204,6 +217,9 @@ def _write_tables(
         contract = CURATED[name]
         clean = tables.table_of(contract, columns())
         rows, planted = dirt.plant(made, chunk, contract, clean, tables.file_name(contract, chunk, file_format))
+        if name in later:
+            # after the dirt, so that the dirt falls on the same rows whatever comes later
+            rows = pa.concat_tables([rows, tables.table_of(contract, later[name](clean.num_rows))]).combine_chunks()
         if rows.num_rows:
             tables.write(contract, rows, _source(aside, file_format), chunk, file_format)
         shift = rows_before.get(name, 0) if file_format == "csv" else 0

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.intake.simulation import bureau as bureaus
-from engine.intake.simulation import ids, journeys, money, trials
+from engine.intake.simulation import frictions, ids, journeys, money, touches, trials
 from engine.intake.simulation.bureau import Bureau
 from engine.intake.simulation.credit import Credit
 from engine.intake.simulation.demand import Demand
@@ -45,7 +45,12 @@ def of_chunk(
 
 def of_bank(world: World) -> dict[str, pa.Table]:
     """Return the truth that holds for the whole bank, by table."""
-    return {"journey_hazards": _hazards(world), "treatment_effects": pa.table(trials.effects(world.rules))}
+    return {
+        "journey_hazards": _hazards(world),
+        "journey_frictions": pa.table(frictions.effects(world)),
+        "channel_effects": pa.table(touches.effects(world.rules.touches)),
+        "treatment_effects": pa.table(trials.effects(world.rules)),
+    }
 
 
 def _pd_at_the_end(world: World, people: People, reports: Bureau) -> Floats:

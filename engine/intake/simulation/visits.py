@@ -49,9 +49,11 @@ class Visits:
 
 
 def names(world: World) -> list[str]:
-    """Return every event name: those of this module, then journey steps, then metric events."""
+    """Return every event name: those of this module, then journey steps, metric events, frictions and touches."""
     steps = [step for journey in world.rules.journeys for step in journey.steps]
-    return list(dict.fromkeys([*NAMES, *steps, *trials.event_names(world.rules)]))
+    frictions = [friction.event for journey in world.rules.journeys for friction in journey.frictions]
+    metrics = trials.event_names(world.rules)
+    return list(dict.fromkeys([*NAMES, *steps, *metrics, *frictions, world.rules.touches.event]))
 
 
 def make(
@@ -69,6 +71,11 @@ def make(
         _metrics(world, people, tests),
         _farewells(people),
     ]
+    return in_order(world, people, parts)
+
+
+def in_order(world: World, people: People, parts: list[Visits]) -> Visits:
+    """Return the events of all parts that a customer of the bank can have within the history, by customer and time."""
     columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in Visits.__slots__}
     valid = people.alive(columns["when"], columns["who"]) | (columns["name"] == NAMES.index("account_closed"))
     rows = np.flatnonzero(valid & (columns["when"] >= world.start) & (columns["when"] <= world.end))
@@ -76,7 +83,7 @@ def make(
     return Visits(**{name: column[order] for name, column in columns.items()})
 
 
-def _events(
+def events_of(
     who: Ints,
     when: Ints,
     name: Ints,
@@ -87,6 +94,7 @@ def _events(
     value: Floats | None = None,
     traceable: bool = False,
 ) -> Visits:
+    """Return events of which only some attributes differ from the usual: no visit, no product, no value."""
     size = len(who)
     return Visits(
         who=who,
@@ -124,7 +132,7 @@ def _sessions(rng: np.random.Generator, world: World, people: People) -> Visits:
     page = np.where((draw > 0.93) & by_app[session], NAMES.index("push_opened"), page)
     name = np.where(place == 0, NAMES.index("login"), page)
     channel = np.where(by_app, APP, WEB)[session]
-    return _events(who[session], when, name, channel, session=session, traceable=True)
+    return events_of(who[session], when, name, channel, session=session, traceable=True)
 
 
 def _journeys(rng: np.random.Generator, world: World, attempts: Attempts, next_session: int) -> Visits:
@@ -146,7 +154,7 @@ def _journeys(rng: np.random.Generator, world: World, attempts: Attempts, next_s
     cards = np.array([product.family == "card" for product in world.products])[attempts.product[row]]
     channel = np.where((name == known.index("first_use")) & cards, CARD, channel)
     session = next_session + np.cumsum(new) - 1
-    return _events(
+    return events_of(
         attempts.who[row], when, name, channel, session=session, product=attempts.product[row], value=value,
         traceable=True,
     )  # fmt: skip
@@ -157,7 +165,7 @@ def _branch_visits(rng: np.random.Generator, world: World, people: People) -> Vi
     cell, _ = expand(rng.poisson(rate[:, None] * spending.fading(world, people)).ravel())
     who = cell // world.months
     when = calendar.moments(rng, world, cell % world.months, calendar.OFFICE, 0.5)
-    return _events(who, when, _named("branch_visit", len(who)), BRANCH)
+    return events_of(who, when, _named("branch_visit", len(who)), BRANCH)
 
 
 def _talks(talks: Talks) -> Visits:
@@ -165,7 +173,7 @@ def _talks(talks: Talks) -> Visits:
     rows = np.flatnonzero((talks.kind == COMPLAINT) | (talks.kind == CALL))
     called = talks.kind[rows] == CALL
     name = np.where(called, NAMES.index("call_placed"), NAMES.index("complaint_made"))
-    return _events(talks.who[rows], talks.when[rows], name, talks.channel[rows])
+    return events_of(talks.who[rows], talks.when[rows], name, talks.channel[rows])
 
 
 def _withdrawals(ledger: Ledger) -> Visits:
@@ -174,7 +182,7 @@ def _withdrawals(ledger: Ledger) -> Visits:
     rows = np.flatnonzero((bookings.category == CATEGORIES.index("cash")) & (bookings.channel == ATM))
     value = -bookings.amount[rows] / 100
     when = bookings.when[rows] - 20
-    return _events(bookings.who[rows], when, _named("atm_withdrawal", len(rows)), ATM, value=value)
+    return events_of(bookings.who[rows], when, _named("atm_withdrawal", len(rows)), ATM, value=value)
 
 
 def _metrics(world: World, people: People, tests: Trials) -> Visits:
@@ -184,17 +192,23 @@ def _metrics(world: World, people: People, tests: Trials) -> Visits:
     name = np.array([known.index(word) for word in metric])[tests.event[rows]]
     who = tests.event_who[rows]
     channel = np.where(people.app[who], APP, np.where(people.web[who], WEB, PHONE))
-    return _events(who, tests.event_when[rows], name, channel, value=tests.event_value[rows])
+    return events_of(who, tests.event_when[rows], name, channel, value=tests.event_value[rows])
 
 
 def _farewells(people: People) -> Visits:
     who = np.flatnonzero(people.closed != NEVER)
-    return _events(who, people.closed[who], _named("account_closed", len(who)), BRANCH)
+    return events_of(who, people.closed[who], _named("account_closed", len(who)), BRANCH)
 
 
 def columns(world: World, chunk: int, people: People, visits: Visits) -> dict[str, pa.Array | Ints | Floats]:
     """Return the columns of the events table."""
-    rng = world.rng(chunk, "identities").spawn(1)[0]
+    return told(world.rng(chunk, "identities").spawn(1)[0], world, chunk, people, visits)
+
+
+def told(
+    rng: np.random.Generator, world: World, chunk: int, people: People, visits: Visits, *, numbers_before: int = 0
+) -> dict[str, pa.Array | Ints | Floats]:
+    """Return events as columns of their table, numbered after those that the chunk already has."""
     size, customers = len(visits), len(people)
     carried = _carried(world, people, visits)
     anonymous = visits.traceable & np.isin(carried, [identities.COOKIE, identities.DEVICE])
@@ -205,7 +219,7 @@ def columns(world: World, chunk: int, people: People, visits: Visits) -> dict[st
     tie = (np.diff(visits.when, prepend=0) == 0) & (np.diff(visits.who, prepend=-1) == 0)
     run = np.arange(size) - np.maximum.accumulate(np.where(tie, 0, np.arange(size)))
     return {
-        "event_id": ids.numbered("E", chunk * PER_CHUNK + np.arange(size), 11),
+        "event_id": ids.numbered("E", chunk * PER_CHUNK + numbers_before + np.arange(size), 11),
         "customer_id": people.ids.take(pa.array(visits.who, mask=anonymous)),
         "id_type": ids.words(carried, identities.KINDS),
         "id_value": identities.values(world, people).take(pa.array(at, mask=~has_id)),
