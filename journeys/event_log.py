@@ -10,8 +10,42 @@ from typing import Any
 import ibis
 
 from engine.config.journeys import ANY_EVENT, JourneySettings, StepSettings
+from engine.domain.errors import UnknownName
 from engine.lake.schema import instant
 from journeys import histories
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogReport:
+    """What became of the rows of a log: read = kept + every other count, each row counted for its first reason.
+
+    `first_unreadable_row` counts from 1. `later` events lie after as_of; None where nobody has asked from when.
+    """
+
+    read: int
+    kept: int
+    broken: int = 0
+    no_customer: int = 0
+    no_event: int = 0
+    no_time: int = 0
+    unreadable_time: int = 0
+    first_unreadable_row: int | None = None
+    duplicates: int = 0
+    later: int = 0
+
+    def sentences(self) -> tuple[str, ...]:
+        """Return a sentence for every reason that left rows out; never a value."""
+        where = f", the first in row {self.first_unreadable_row:,}" if self.first_unreadable_row else ""
+        reasons = (
+            (self.broken, "lines that have another number of fields than the header"),
+            (self.no_customer, "events without a customer"),
+            (self.no_event, "events without a name"),
+            (self.no_time, "events without a time"),
+            (self.unreadable_time, f"events whose time cannot be read{where}"),
+            (self.duplicates, "events that were there before, under the same id"),
+            (self.later, "events after the date that is looked from"),
+        )
+        return tuple(f"Left out: {count:,} {what}." for count, what in reasons if count)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +64,11 @@ class EventLog:
     channel: str | None = "channel"
     product: str | None = "product_id"
     lifecycle: str | None = "lifecycle"
+
+    def require(self, column: str) -> None:
+        """Raise UnknownName when the table lacks a column."""
+        if column not in self.table.columns:
+            raise UnknownName("column of the event log", column, list(self.table.columns)[:50])
 
     def events(
         self,

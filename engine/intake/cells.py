@@ -43,7 +43,7 @@ _INTEGERS: Final = (
     "HUGEINT",
 )
 # not the no-break space: it is the last byte of many Chinese characters read in the wrong encoding
-_BLANKS: Final = " \t\r\n\u3000\ufeff"
+BLANKS: Final = " \t\r\n\u3000\ufeff"
 _EPOCHS: Final = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
 
 
@@ -135,7 +135,7 @@ def trimmed(reading: Reading, source: str) -> str:
     In Parquet only spaces are looked for: tabs and line ends come from text files, and looking for all of them takes
     as long as everything else that is asked of a row.
     """
-    blanks = "" if reading.mapping.kind == "parquet" else f", {quoted(_BLANKS)}"
+    blanks = "" if reading.mapping.kind == "parquet" else f", {quoted(BLANKS)}"
     return f"nullif(trim({source}{blanks}), '')"
 
 
@@ -271,10 +271,10 @@ def _instant(reading: Reading, column: Column, raw: str, kind: str) -> tuple[tup
     if kind == "TIMESTAMPTZ":
         return (), f"CAST({raw} AT TIME ZONE 'UTC' AS TIMESTAMP)"
     if kind in {"TIMESTAMP", "DATE"}:
-        return (), _in_zone(f"CAST({raw} AS TIMESTAMP)", reading.zone)
+        return (), in_zone(f"CAST({raw} AS TIMESTAMP)", reading.zone)
     text = raw if kind == "VARCHAR" else f"CAST({raw} AS VARCHAR)"
     aware = identifier(f"a_{column.name}")
-    naive = _in_zone(parsed(reading, text), reading.zone)
+    naive = in_zone(parsed(reading, text), reading.zone)
     moment = f"CASE WHEN {aware} THEN TRY_CAST({text} AS TIMESTAMPTZ) AT TIME ZONE 'UTC' ELSE {naive} END"
     return ((f"a_{column.name}", has_offset(text)),), f"CASE WHEN isfinite({moment}) THEN {moment} END"
 
@@ -284,7 +284,8 @@ def has_offset(text: str) -> str:
     return f"regexp_matches({text}, {quoted(_OFFSET)})"
 
 
-def _in_zone(naive: str, zone: str | None) -> str:
+def in_zone(naive: str, zone: str | None) -> str:
+    """Return SQL of the naive UTC instant at which clocks of a zone show a naive one; None is UTC."""
     if zone in {None, "UTC"}:
         return naive
     return f"timezone('UTC', timezone({quoted(zone or 'UTC')}, {naive}))"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -41,6 +42,7 @@ class Job:
     stem: Path
     engine: DuckDBEngine
     rules: IntakeSettings
+    most_columns: int = 100_000
 
 
 def plain(spool: Path) -> str:
@@ -61,6 +63,9 @@ def spool_csv(job: Job, options: CsvOptions) -> Spooled:
     """
     stream = GuardedStream(job.path, job.name, options.encoding, job.rules.limits, options.quote)
     header = _header(stream, job.name, options)
+    if len(header) > job.most_columns:
+        problem = f"has more than {job.most_columns:,} columns"
+        raise UnreadableSource(job.name, problem, "Check the delimiter and the format.")
     parse = pc.ParseOptions(delimiter=options.delimiter, quote_char=options.quote or False, newlines_in_values=True)
     written = _stream_rows(stream, header, parse, job)
     _refuse_cut(stream, written, options)
@@ -78,9 +83,11 @@ def _header(stream: GuardedStream, name: str, options: CsvOptions) -> tuple[str,
     names = tuple(cell.strip() for cell in next(reader, []))
     if not any(names):
         raise UnreadableSource(name, "its first line names no columns", "Add a header line.")
-    twice = sorted({column for column in names if names.count(column) > 1})
+    twice = sorted(column for column, times in Counter(names).items() if times > 1)
     if twice:
-        raise UnreadableSource(name, f"two columns are called {', '.join(twice)!r}", "Give each column its own name.")
+        raise UnreadableSource(
+            name, f"two columns are called {', '.join(twice[:5])!r}", "Give each column its own name."
+        )
     return names
 
 

@@ -15,8 +15,7 @@ from typing import Any, Final
 from engine.config.bank import BankSettings
 from engine.config.experiments import Experiments
 from engine.config.load import read_toml
-from engine.domain.errors import NotEnoughData, WaylineError
-from engine.intake import report as intake_report
+from engine.domain.errors import WaylineError
 from engine.lake.runs import Run, RunBuilder, folder_digest, open_run, peak_memory_mb, run_id_of
 from engine.lake.workspace import Workspace
 from engine.store.facade import Store
@@ -93,7 +92,7 @@ def run(
     report = workspace.report()
     with workspace.lock("run"), session.duckdb(workspace) as engine:
         bank = session.settings(workspace, BankSettings, "bank")
-        moment = as_of or _end_of_extract(report)
+        moment = as_of or session.end_of_extract(report)
         chosen_seed = bank.seed if seed is None else seed
         facts = _facts(workspace, moment, chosen_seed)
         run_id = run_id_of(moment, facts)
@@ -147,16 +146,6 @@ def _completed(workspace: Workspace, run_id: str) -> Run | None:
         return open_run(workspace, run_id)
     except WaylineError:
         return None
-
-
-def _end_of_extract(report: dict[str, Any]) -> datetime:
-    told = intake_report.IntakeReport.model_validate(report)
-    if told.until is not None:
-        return told.until
-    latest = [table.last_at for table in told.tables if table.last_at is not None]
-    if not latest:
-        raise NotEnoughData("date to look from", "no table has a time", "--as-of, such as --as-of 2026-06-30")
-    return max(latest)
 
 
 def _facts(workspace: Workspace, moment: datetime, seed: int) -> dict[str, Any]:

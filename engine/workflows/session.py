@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
 from engine.config.load import Values, load
 from engine.config.runtime import RuntimeSettings
+from engine.domain.errors import NotEnoughData
+from engine.intake import report as intake_report
 from engine.lake.engine import DuckDBEngine
 from engine.lake.workspace import Workspace
 
@@ -48,3 +51,20 @@ def workspace_at(home: Path) -> Workspace:
 def database_url(workspace: Workspace) -> str:
     """Return the address of the operational database: WAYLINE_DATABASE_URL, else SQLite in the workspace."""
     return os.environ.get("WAYLINE_DATABASE_URL") or f"sqlite:///{workspace.home / 'wayline.db'}"
+
+
+def end_of_extract(report: dict[str, Any]) -> datetime:
+    """Return the instant up to which the tables that were loaded are complete, by the report of their intake.
+
+    Raises
+    ------
+    NotEnoughData
+        Nothing says which date to look from.
+    """
+    told = intake_report.IntakeReport.model_validate(report)
+    if told.until is not None:
+        return told.until
+    latest = [table.last_at for table in told.tables if table.last_at is not None]
+    if not latest:
+        raise NotEnoughData("date to look from", "no table has a time", "--as-of, such as --as-of 2026-06-30")
+    return max(latest)

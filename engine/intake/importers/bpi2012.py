@@ -13,14 +13,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
-from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import ParseError, iterparse
 
 from engine.config.bank import BankSettings
 from engine.config.intake import IntakeSettings
 from engine.config.load import load
-from engine.domain.errors import UnreadableSource
-from engine.intake.guards import GuardedStream
+from engine.intake import xes
 from engine.intake.importers import files
 from engine.intake.mapping import TableMapping
 
@@ -61,30 +58,8 @@ def read_xes(path: Path) -> Iterator[tuple[str, ...]]:
     UnreadableSource
         Not XES, cut, or a bomb of any kind.
     """
-    stream = GuardedStream(path, path.name, "utf-8", load(IntakeSettings, "intake").limits)
-    case: dict[str, str] = {}
-    inside_event = False
-    try:
-        for moment, element in iterparse(stream, events=("start", "end")):
-            tag = element.tag.rpartition("}")[2]
-            if tag == "event":
-                inside_event = moment == "start"
-                if moment == "end":
-                    yield _event(case, {child.get("key", ""): child.get("value", "") for child in element})
-                    element.clear()
-            elif tag == "trace":
-                case = {}
-                element.clear()
-            elif moment == "end" and not inside_event and element.get("key"):
-                case[element.get("key")] = element.get("value", "")
-    except ParseError as fault:
-        line = getattr(fault, "position", (0, 0))[0]
-        raise UnreadableSource(path.name, f"is no complete XES at line {line}", "Download it again.") from None
-    except DefusedXmlException as fault:
-        problem = f"holds what no event log needs ({type(fault).__name__})"
-        raise UnreadableSource(path.name, problem, "Take it from its publisher.") from None
-    finally:
-        stream.close()
+    for case, event in xes.events(path, load(IntakeSettings, "intake").limits):
+        yield _event(case, event)
 
 
 def _event(case: dict[str, str], event: dict[str, str]) -> tuple[str, ...]:

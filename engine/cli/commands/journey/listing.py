@@ -1,4 +1,4 @@
-"""`wayline journey`: where customers stop on their way."""
+"""`wayline journey list` and `show`: the funnels that a run has worked out."""
 
 # ruff: noqa: PLC0415  the engine is imported when a command runs, so that help answers at once
 from __future__ import annotations
@@ -9,10 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from engine.cli import options
-from engine.cli.groups import group
 from engine.cli.output import Output
-
-journey = group("journey", "Read journeys: the funnel, step by step.")
 
 _STEPS = (
     "step_index",
@@ -28,7 +25,6 @@ _STEPS = (
 )
 
 
-@journey.command("list")
 def listing(
     *,
     home: options.Home = options.HOME,
@@ -49,7 +45,6 @@ def listing(
     output.result(workflow.listing(home), lambda rows: output.table(rows, tuple(rows[0]) if rows else ()))
 
 
-@journey.command()
 def show(
     *,
     name: Annotated[str, typer.Argument(metavar="JOURNEY", help="The journey, as `wayline journey list` names it.")],
@@ -82,6 +77,7 @@ def _show(output: Output, rows: list[dict[str, Any]]) -> None:
         output.line("")
 
 
-def add_to(wayline: typer.Typer) -> None:
-    """Add the group."""
-    wayline.add_typer(journey)
+def add_to(journey: typer.Typer) -> None:
+    """Add the commands."""
+    journey.command("list")(listing)
+    journey.command("show")(show)
