@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pytest
 
 from engine.config.bank import BankSettings
 from engine.config.load import load
 from engine.config.products import Catalogue
-from engine.intake.simulation import simulate_bank
+from engine.config.simulation import SimulationSettings
+from engine.intake.simulation import frictions, simulate_bank
 
 README = Path(__file__).parents[2] / "data" / "README.md"
 BALANCES = """
@@ -164,3 +166,80 @@ def test_customers_about_to_leave_are_half_as_active_as_before(bank):
         """
     ).fetchone()
     assert last < 0.75 * before
+
+
+JOURNEYS = load(SimulationSettings, "simulation").journeys
+FRICTIONS = [(journey, friction) for journey in JOURNEYS for friction in journey.frictions]
+
+
+@pytest.mark.parametrize(("journey", "friction"), FRICTIONS, ids=lambda one: getattr(one, "event", ""))
+def test_friction_meets_its_share_and_multiplies_the_odds_of_going_on_by_its_ratio(bank, journey, friction):
+    step = journey.steps.index(friction.step) + 1
+    rows = bank.execute(
+        f"""
+        WITH met AS (SELECT DISTINCT customer_id, product_id FROM events WHERE event_name = '{friction.event}')
+        SELECT probability, count(*), count(m.customer_id),
+               sum((depth > {step})::int) FILTER (m.customer_id IS NOT NULL)
+        FROM journey_attempts a LEFT JOIN met m USING (customer_id, product_id)
+        JOIN journey_hazards h ON (h.journey, h.segment, step_from) = (a.journey, a.segment, '{friction.step}')
+        WHERE a.journey = '{journey.journey}' AND closed AND depth >= {step} GROUP BY probability
+        """
+    ).fetchall()
+    chance, reached, met, went_on = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
+    troubled, spared = frictions.odds_apart(chance, friction.share, friction.odds_ratio)
+    # the definition: the odds stand in the stated ratio, and the average is the probability of the journey
+    assert troubled / (1 - troubled) == pytest.approx(friction.odds_ratio * spared / (1 - spared))
+    assert friction.share * troubled + (1 - friction.share) * spared == pytest.approx(chance)
+    # a twentieth of web and app events reach the bank without a customer id: up to 6 % of the friction is not seen here
+    seen = friction.share * 0.97
+    assert abs(met.sum() - seen * reached.sum()) < 4 * (reached.sum() * seen * (1 - seen)) ** 0.5
+    spread = (met * troubled * (1 - troubled)).sum() ** 0.5
+    assert abs(np.nansum(went_on) - (met * troubled).sum()) < 4 * spread
+
+
+def test_one_friction_does_harm_and_every_other_only_looks_like_it(bank):
+    ratios = dict(bank.execute("SELECT journey || ' ' || signal, odds_ratio FROM journey_frictions").fetchall())
+    assert ratios.pop("personal_loan documents_rejected") == 0.22
+    assert set(ratios.values()) == {1.0}
+    assert len(ratios) == 4
+
+
+def test_openings_pass_through_each_channel_of_enquiries_as_often_as_the_chain_says(bank):
+    rows = bank.execute(
+        """
+        WITH paths AS (
+            SELECT a.customer_id, a.product_id, depth >= 6 AS opened, list(channel ORDER BY occurred_at) AS path
+            FROM journey_attempts a JOIN events e USING (customer_id, product_id)
+            WHERE event_name = 'enquiry_made' AND occurred_at < entered_at AND closed GROUP BY ALL)
+        SELECT channel, removal_effect, count(*), sum(list_contains(path, channel)::int),
+               avg((path[-1] = channel)::int), any_value(lift)
+        FROM paths, channel_effects WHERE opened GROUP BY channel, removal_effect
+        """
+    ).fetchall()
+    for _, truth, size, passed, _, _ in rows:
+        assert abs(passed - size * truth) < 4 * (size * truth * (1 - truth)) ** 0.5
+    most_passed, last_most = (max(rows, key=lambda row: row[place])[0] for place in (1, 4))
+    assert (most_passed, last_most) == ("branch", "web")
+    assert {row[0]: row[5] for row in rows} == {"branch": 3.0, "call_centre": 1.0, "email": 1.0, "web": 1.0}
+
+
+def test_each_enquiry_in_a_branch_multiplies_the_odds_of_opening_and_no_other_does(bank):
+    """A logistic regression on the touches of each channel, by Newton's method: log odds within 4 standard errors."""
+    columns = ", ".join(f"count(*) FILTER (channel = '{name}')" for name in ("branch", "call_centre", "email", "web"))
+    table = bank.execute(
+        f"""
+        SELECT any_value((depth >= 6)::int), 1, {columns}
+        FROM journey_attempts a JOIN events e USING (customer_id, product_id)
+        WHERE event_name = 'enquiry_made' AND occurred_at < entered_at AND closed GROUP BY a.customer_id, a.journey
+        """
+    ).fetchall()
+    data = np.array(table, dtype=float)
+    opened, touches, weights = data[:, 0], data[:, 1:], np.zeros(5)
+    for _ in range(25):
+        chance = 1 / (1 + np.exp(-touches @ weights))
+        information = (touches * (chance * (1 - chance))[:, None]).T @ touches
+        weights += np.linalg.solve(information, touches.T @ (opened - chance))
+    errors = np.linalg.inv(information).diagonal() ** 0.5
+    truth = np.log([3.0, 1.0, 1.0, 1.0])
+    assert (np.abs(weights[1:] - truth) < 4 * errors[1:]).all()
+    assert weights[1] > 8 * errors[1]
