@@ -1,169 +1,104 @@
-"""Find each customer's best attempt at a journey, as one Ibis expression that DuckDB and Spark both run.
+"""Find the attempts of customers at a journey: which steps they reached, when and by which event.
 
-An attempt is one event per step, each event used once, in the order of the steps, none before the one ahead of it
-(events of one instant may count in step order), and none later than the window after the first. The best attempt
-is the one that gets deepest; among equals, the one that began last; its steps are reached as early as can be.
-
-The method carries, row by row, the latest start from which each level has been reached: a later start reaches
-nothing earlier and its window ends later, so no other start need be remembered. Rows that can no longer add to any
-attempt are dropped after every level.
+The unit of time is the instant: all events of a customer at one time. Events of one instant may count in the order of
+the steps, whatever their own; each event is used once in an attempt. The window's edge is included.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime
-from itertools import combinations
-from typing import Any
+from dataclasses import dataclass
+from typing import Final
 
-import ibis
+import numpy as np
 
-from engine.config.journeys import JourneySettings, StepSettings
-from journeys.event_log import EventLog, reaches
+from journeys import instants as instants_of
+from journeys import plan as plan_of
+from journeys import spec, tries
+from journeys.histories import Codes, Histories, Ints
+from journeys.instants import NOWHERE, Instants
+from journeys.plan import Plan
+from journeys.tries import Tries
 
-Kind = tuple[tuple[str, ...], tuple[str, ...]]
-"""What reaches a step: event names and phases. Steps of one kind are reached by the same events."""
-
-Rivals = dict[Kind, StepSettings]
-"""Kinds of steps that compete for the same events, each with one step of the kind."""
+MISSING: Final = int(np.iinfo(np.int64).min)
+"""The time of what never happened."""
 
 
-def best(log: EventLog, journey: JourneySettings, as_of: datetime) -> Any:
-    """Return one row per customer who reached the first step by as_of.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Attempts:
+    """The attempts that count: one per customer unless every attempt does; in order of customer and entry.
 
-    Columns: customer_id, channel (of the first event), depth (deepest step, 1-based), entered_at, last_entry_at
-    (latest first step, of whatever attempt), and reached_1 to reached_K, null beyond the depth.
+    customer : place of the customer in `histories.ids`, shape (n,).
+    depth : the deepest required step reached, as its place among all steps, from 1; with `Order.ANY` how many steps.
+    at : microseconds at which each step was reached, `MISSING` where not, shape (n, n_steps); with `Order.ANY` the
+        j-th column is the j-th step in time.
+    row : the row of the histories of the event that reached it, -1 where not, shape (n, n_steps).
+    open_until : the latest entry of the customer that can still go on (arrival, when the window runs from the
+        previous step), plus the window; `MISSING` when nothing can go on any more, shape (n,).
+    excluded : places of the customers whom an exclusion dropped altogether, sorted; no row is theirs.
     """
-    events = log.step_events(journey, as_of)
-    levels = _levels_of_tied_events if _share_events(journey.steps) else _levels_of_single_events
-    reached = ibis.union(*levels(events, journey))
-    return _best_of(reached, len(journey.steps))
+
+    customer: Codes
+    depth: Codes
+    at: Ints
+    row: Ints
+    open_until: Ints
+    excluded: Codes
 
 
-def _share_events(steps: Sequence[StepSettings]) -> bool:
-    return any(one.overlaps(other) for one, other in combinations(steps, 2))
+def find(histories: Histories, funnel: spec.Funnel) -> Attempts:
+    """Return the attempts at a funnel that count."""
+    plan = plan_of.of(funnel)
+    instants = instants_of.of(histories, plan.kinds)
+    entries = np.flatnonzero(instants.hold(plan.levels[:1])).astype(np.int32)
+    followed = tries.follow(instants, plan, entries, superseding=True)
+    return _best(histories, instants, plan, followed)
 
 
-def _in_window(rows: Any, start: Any, journey: JourneySettings) -> Any:
-    return start.notnull() & (rows.at <= start + ibis.interval(seconds=journey.window_seconds))
-
-
-def _level(rows: Any, level: int, start: Any, channel: Any = None) -> Any:
-    """One row per arrival at a level: from which start, and when; the channel is known at the first only."""
-    return rows.select(
-        customer_id=rows.customer_id,
-        level=ibis.literal(level, "int64"),
-        start=start,
-        at=rows.at,
-        channel=ibis.null("string") if channel is None else channel,
+def _best(histories: Histories, instants: Instants, plan: Plan, followed: Tries) -> Attempts:
+    """Keep one attempt per customer: the deepest, of those the first to get there, of those the latest entry."""
+    if not len(followed.owner):
+        return _none(len(plan.steps))
+    begins = np.flatnonzero(instants_of.firsts(followed.owner))
+    group = np.repeat(np.arange(len(begins)), np.diff(begins, append=len(followed.owner)))
+    deepest = np.maximum.reduceat(followed.depth, begins)
+    chosen = np.flatnonzero(followed.depth == deepest[group])
+    arrived = followed.reached[followed.depth[chosen] - 1, chosen]
+    order = np.lexsort((-chosen, arrived, group[chosen]))
+    chosen = chosen[order[instants_of.firsts(group[chosen][order].astype(np.int32))]]
+    places = np.full((len(chosen), len(plan.steps)), NOWHERE, dtype=np.int32)
+    places[:, list(plan.required)] = followed.reached[:, chosen].T
+    open_until = np.maximum.reduceat(np.where(followed.live, followed.entered_at + plan.window, MISSING), begins)
+    row = _rows(instants, plan, places)
+    return Attempts(
+        customer=followed.owner[chosen],
+        depth=np.array(plan.required, dtype=np.int32)[followed.depth[chosen] - 1] + np.int32(1),
+        at=np.where(row >= 0, histories.at[row], MISSING),
+        row=row,
+        open_until=open_until,
+        excluded=np.zeros(0, dtype=np.int32),
     )
 
 
-def _levels_of_single_events(events: Any, journey: JourneySettings) -> Iterator[Any]:
-    """Yield the arrivals at each level when no event can reach two steps: rows in order of time, then step."""
-    numbered = [(reaches(events, step), number) for number, step in enumerate(journey.steps, start=1)]
-    marked = events.mutate(step=ibis.cases(*numbered, else_=None)).filter(ibis._.step.notnull())
-    entries = marked.filter(marked.step == 1)
-    yield _level(entries, 1, entries.at, entries.channel)
-
-    rows = marked.select("customer_id", "at", "step")
-    start = ibis.ifelse(rows.step == 1, rows.at, None)
-    for level in range(2, len(journey.steps) + 1):
-        so_far = ibis.window(group_by="customer_id", order_by=["at", "step"], preceding=None, following=0)
-        rows = rows.mutate(start=start.max().over(so_far))
-        rows = rows.filter(rows.step >= level, _in_window(rows, rows.start, journey))
-        arrivals = rows.filter(rows.step == level)
-        yield _level(arrivals, level, arrivals.start)
-        start = ibis.ifelse(rows.step == level, rows.start, None)
+def _rows(instants: Instants, plan: Plan, places: Codes) -> Ints:
+    rows = np.full(places.shape, -1, dtype=np.int64)
+    for step, kind in enumerate(plan.steps):
+        there = np.flatnonzero(places[:, step] >= 0)
+        fits = instants.rows_of(kind)
+        nth = sum(
+            (places[there, other] == places[there, step]).astype(np.int64)
+            for other in range(step)
+            if plan.steps[other] == kind
+        )
+        rows[there, step] = instants.rows[fits[np.searchsorted(fits, instants.first_row[places[there, step]]) + nth]]
+    return rows
 
 
-def _levels_of_tied_events(events: Any, journey: JourneySettings) -> Iterator[Any]:
-    """Yield the arrivals at each level when an event could reach several steps: one row per customer and instant.
-
-    Within an instant an attempt may go on by several steps, as far as there are different events for them.
-    """
-    steps = journey.steps
-    rivals = _rivals(steps)
-    rows = _instants(events, steps[0], rivals)
-    for level in range(1, len(steps) + 1):
-        ways = [ibis.ifelse(_enough(rows, steps[:level], rivals), rows.at, None)]
-        for below in range(1, level):
-            start = rows[f"before_{below}"]
-            possible = _enough(rows, steps[below:level], rivals) & _in_window(rows, start, journey)
-            ways.append(ibis.ifelse(possible, start, None))
-        rows = rows.mutate(start=ibis.greatest(*ways) if len(ways) > 1 else ways[0])
-        earlier = ibis.window(group_by="customer_id", order_by="at", preceding=(None, 1))
-        rows = rows.mutate(**{f"before_{level}": rows.start.max().over(earlier)})
-        rows = rows.filter(rows.start.notnull() | _in_window(rows, rows[f"before_{level}"], journey))
-        arrivals = rows.filter(rows.start.notnull())
-        yield _level(arrivals, level, arrivals.start, arrivals.channel if level == 1 else None)
-
-
-def _instants(events: Any, first: StepSettings, rivals: Sequence[Rivals]) -> Any:
-    """One row per customer and instant, with the number of events that could serve each set of rivals."""
-    served = {
-        f"served_{number}": ibis.or_(*(reaches(events, step) for step in group.values())).cast("int64").sum()
-        for number, group in enumerate(rivals)
-    }
-    channel = events.channel.min(where=reaches(events, first))
-    return events.group_by("customer_id", "at").aggregate(channel=channel, **served)
-
-
-def _enough(rows: Any, steps: Sequence[StepSettings], rivals: Sequence[Rivals]) -> Any:
-    """Whether an instant holds a different event for each of the steps (Hall's marriage condition)."""
-    kinds = [_kind(step) for step in steps]
-    conditions = [
-        rows[f"served_{number}"] >= sum(kind in group for kind in kinds)
-        for number, group in enumerate(rivals)
-        if group.keys() <= set(kinds)
-    ]
-    return ibis.and_(*conditions)
-
-
-def _kind(step: StepSettings) -> Kind:
-    return tuple(sorted(set(step.events))), tuple(sorted(set(step.lifecycles)))
-
-
-def _rivals(steps: Sequence[StepSettings]) -> list[Rivals]:
-    """Return every set of kinds that hang together by overlaps; a set that falls apart adds no condition.
-
-    Known limit: n different kinds that all overlap give 2^n - 1 sets; journeys have two or three such kinds.
-    """
-    kinds = list({_kind(step): step for step in steps}.items())
-    groups = [dict(group) for size in range(1, len(kinds) + 1) for group in combinations(kinds, size)]
-    return [group for group in groups if _linked(list(group.values()))]
-
-
-def _linked(group: Sequence[StepSettings]) -> bool:
-    linked, rest = {0}, set(range(1, len(group)))
-    while near := {one for one in rest if any(group[one].overlaps(group[other]) for other in linked)}:
-        linked |= near
-        rest -= near
-    return not rest
-
-
-def _best_of(reached: Any, depth: int) -> Any:
-    """Reduce the arrivals to the best attempt of each customer.
-
-    A step of the best attempt is reached at the first arrival from its start or a later one: a later start never
-    arrives earlier, so that is the earliest time from its own start.
-    """
-    levels = range(1, depth + 1)
-    starts = reached.group_by("customer_id").aggregate(
-        **{f"start_{level}": reached.start.max(where=reached.level == level) for level in levels}
-    )
-    best_start = starts.select(
-        "customer_id",
-        depth=sum(starts[f"start_{level}"].notnull().cast("int64") for level in levels),
-        entered_at=ibis.coalesce(*(starts[f"start_{level}"] for level in reversed(levels))),
-        last_entry_at=starts.start_1,
-    )
-    path = reached.join(best_start, "customer_id")
-    path = path.filter(path.start >= path.entered_at)
-    return path.group_by("customer_id").aggregate(
-        channel=path.channel.min(where=(path.level == 1) & (path.at == path.entered_at)),
-        depth=path.depth.max(),
-        entered_at=path.entered_at.max(),
-        last_entry_at=path.last_entry_at.max(),
-        **{f"reached_{level}": path.at.min(where=path.level == level) for level in levels},
+def _none(n_steps: int) -> Attempts:
+    return Attempts(
+        customer=np.zeros(0, dtype=np.int32),
+        depth=np.zeros(0, dtype=np.int32),
+        at=np.zeros((0, n_steps), dtype=np.int64),
+        row=np.zeros((0, n_steps), dtype=np.int64),
+        open_until=np.zeros(0, dtype=np.int64),
+        excluded=np.zeros(0, dtype=np.int32),
     )

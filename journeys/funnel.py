@@ -1,6 +1,6 @@
-"""Count how far customers get in a journey, where they leave it, and how long each step takes.
+"""Count how far customers get in the bank's journeys, where they leave them, and how long each step takes.
 
-Expressions are built apart from running them: `study` only builds, `run` hands them to an engine of the lake.
+The events of all journeys are read once; their attempts, one narrow row per customer and journey, give both marts.
 """
 
 from __future__ import annotations
@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 import ibis
+import numpy as np
 import pyarrow as pa
 
 from engine.config.journeys import JourneySettings
@@ -18,22 +20,17 @@ from engine.domain.marts import JOURNEY_FUNNELS, JOURNEY_STAGES
 from engine.domain.words import JourneyStatus
 from engine.lake.engine import Engine
 from engine.lake.schema import empty, to_contract
-from journeys import attempts, stages
+from journeys import attempts, histories, spec, stages
 from journeys.event_log import EventLog
+from journeys.histories import Coded, Histories, Ints
 
 UNKNOWN: Final = "unknown"
 """The group of customers of whom a breakdown says nothing."""
 
 _ATTEMPTS: Final = "_journey_attempts"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FunnelStudy:
-    """One journey as expressions: best attempts, the mart `journey_stages`, the mart `journey_funnels`."""
-
-    attempts: Any
-    stages: Any
-    funnels: Any
+_CHANNEL: Final = "channel"
+_PRODUCT: Final = "product"
+_LIFECYCLE: Final = "lifecycle"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,43 +41,104 @@ class FunnelTables:
     funnels: pa.Table
 
 
-def study(
-    log: EventLog, journey: JourneySettings, as_of: datetime, groups: Any = None, attempted: Any = None
-) -> FunnelStudy:
-    """Return what a journey looks like at as_of, as expressions.
+def run(
+    engine: Engine, log: EventLog, journeys: Sequence[JourneySettings], as_of: datetime, groups: Any = None
+) -> FunnelTables:
+    """Compute all journeys as of a date.
 
     Parameters
     ----------
     groups : table with customer_id and one text column per breakdown, or None. A customer whom it does not know
         counts in the group "unknown". The channel of the entry event is always a breakdown.
-    attempted : the rows of `attempts.best`, computed before; by default the expression itself.
-    """
-    best = attempts.best(log, journey, as_of) if attempted is None else attempted
-    return FunnelStudy(
-        attempts=best,
-        stages=stages.table(best, journey, as_of),
-        funnels=counts(best, journey, as_of, groups),
-    )
-
-
-def run(
-    engine: Engine, log: EventLog, journeys: Sequence[JourneySettings], as_of: datetime, groups: Any = None
-) -> FunnelTables:
-    """Compute all journeys: the events are read once per journey, everything else from its attempts.
-
-    Known limit: the attempts of one journey, one narrow row per customer who entered, pass through this process.
     """
     staged, counted = [empty(JOURNEY_STAGES)], [empty(JOURNEY_FUNNELS)]
-    for journey in journeys:
-        best = attempts.best(log, journey, as_of)
-        engine.attach(_ATTEMPTS, engine.arrow(best))
-        computed = study(log, journey, as_of, groups, ibis.table(best.schema(), name=_ATTEMPTS))
-        staged.append(to_contract(JOURNEY_STAGES, engine.arrow(computed.stages)))
-        counted.append(to_contract(JOURNEY_FUNNELS, engine.arrow(computed.funnels)))
+    found = attempted(engine, log, journeys, as_of) if journeys else None
+    for place, journey in enumerate(journeys):
+        engine.attach(_ATTEMPTS, _of_journey(found, place))
+        best = ibis.table(_columns(len(journey.steps)), name=_ATTEMPTS)
+        staged.append(to_contract(JOURNEY_STAGES, engine.arrow(stages.table(best, journey, as_of))))
+        counted.append(to_contract(JOURNEY_FUNNELS, engine.arrow(counts(best, journey, as_of, groups))))
     return FunnelTables(
         stages=to_contract(JOURNEY_STAGES, pa.concat_tables(staged)),
         funnels=to_contract(JOURNEY_FUNNELS, pa.concat_tables(counted)),
     )
+
+
+def attempted(engine: Engine, log: EventLog, journeys: Sequence[JourneySettings], as_of: datetime) -> pa.Table:
+    """Return the attempts at all journeys that count, one row per customer and journey, in no order.
+
+    Columns: journey (its place among them), customer_id, channel (of the entry event), depth, entered_at, open_until
+    (null when nothing can go on any more), and reached_1 to reached_K, K being the most steps of any journey.
+    """
+    events = _events(log, journeys, as_of)
+    asked = tuple((spec.of(journey), journey.products if log.product is not None else ()) for journey in journeys)
+    return engine.map_blocks(events, histories.CUSTOMER, partial(_attempts_of_block, asked=asked))
+
+
+def _events(log: EventLog, journeys: Sequence[JourneySettings], as_of: datetime) -> Any:
+    """Return the events that can matter to any journey, with the roles that they read as columns of fixed names."""
+    asked = [spec.of(journey).names() for journey in journeys]
+    names = None if None in asked else sorted({name for listed in asked for name in listed or ()})
+    roles = {_CHANNEL: log.channel, _PRODUCT: log.product, _LIFECYCLE: log.lifecycle}
+    table = log.table.mutate(
+        **{f"_{role}": ibis.null("string") if column is None else log.table[column] for role, column in roles.items()}
+    )
+    products = {product for journey in journeys for product in journey.products}
+    if log.product is not None and all(journey.products for journey in journeys):
+        table = table.filter(table[log.product].isin(sorted(products)))
+    read = [_CHANNEL, *([_PRODUCT] if products else [])]
+    read += [_LIFECYCLE] if any(step.lifecycles for journey in journeys for step in journey.steps) else []
+    # which of the tied events of one instant comes first does not matter here
+    own = EventLog(table=table, customer=log.customer, event=log.event, time=log.time, seq=None)
+    events = own.events(as_of, names=names, attributes=[f"_{role}" for role in read], ordered=False)
+    return events.rename({role: f"_{role}" for role in read})
+
+
+def _attempts_of_block(block: pa.Table, *, asked: Sequence[tuple[spec.Funnel, Sequence[str]]]) -> pa.Table:
+    people = histories.of(block)
+    longest = max(len(funnel.steps) for funnel, _ in asked)
+    pieces = []
+    for place, (funnel, products) in enumerate(asked):
+        own = people.keep(_about(people.attributes[_PRODUCT], products)) if products else people
+        pieces.append(_rows(own, funnel, place, longest))
+    return pa.concat_tables(pieces)
+
+
+def _about(product: Coded, products: Sequence[str]) -> Any:
+    return np.isin(product.codes, [product.code_of(name) for name in products])
+
+
+def _rows(people: Histories, funnel: spec.Funnel, place: int, longest: int) -> pa.Table:
+    found = attempts.find(people, funnel)
+    reached = np.full((len(found.customer), longest), attempts.MISSING)
+    reached[:, : len(funnel.steps)] = found.at
+    return pa.table(
+        {
+            "journey": np.full(len(found.customer), place, dtype=np.int64),
+            "customer_id": people.ids.cast(pa.string()).take(found.customer),
+            "channel": people.attributes[_CHANNEL].texts(found.row[:, 0]),
+            "depth": found.depth.astype(np.int64),
+            "entered_at": _times(found.at[:, 0]),
+            "open_until": _times(found.open_until),
+            **{f"reached_{step + 1}": _times(reached[:, step]) for step in range(longest)},
+        }
+    )
+
+
+def _times(at: Ints) -> pa.Array:
+    return pa.array(at, mask=at == attempts.MISSING).cast(pa.timestamp("us"))
+
+
+def _of_journey(found: pa.Table, place: int) -> pa.Table:
+    return found.filter(pa.array(np.asarray(found.column("journey")) == place))
+
+
+def _columns(steps: int) -> dict[str, str]:
+    """Return the columns of one journey's attempts and their types."""
+    times = dict.fromkeys(
+        ["entered_at", "open_until", *(f"reached_{step}" for step in range(1, steps + 1))], "timestamp(6)"
+    )
+    return {"customer_id": "string", "channel": "string", "depth": "int64", **times}
 
 
 def counts(best: Any, journey: JourneySettings, as_of: datetime, groups: Any = None) -> Any:

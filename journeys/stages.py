@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import ibis
@@ -18,7 +18,7 @@ def status(attempts: Any, journey: JourneySettings, as_of: datetime) -> Any:
     In progress is whoever has not converted but whose latest entry still has time at as_of, its edge included:
     also when an earlier attempt got deeper and ran out.
     """
-    still_open = attempts.last_entry_at >= instant(as_of - timedelta(seconds=journey.window_seconds))
+    still_open = (attempts.open_until >= instant(as_of)).fill_null(False)
     return ibis.cases(
         (attempts.depth == len(journey.steps), JourneyStatus.CONVERTED.value),
         (still_open, JourneyStatus.IN_PROGRESS.value),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
 import ibis
@@ -12,8 +11,10 @@ import pyarrow as pa
 
 from engine.config.journeys import JourneySettings, StepSettings
 from engine.lake.engine import DuckDBEngine, Engine
-from journeys import attempts
+from journeys import attempts, funnel, histories, spec
+from journeys.attempts import Attempts
 from journeys.event_log import EventLog
+from journeys.histories import Histories
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = START + timedelta(days=400)
@@ -83,24 +84,79 @@ def journey(steps: Sequence[str | Sequence[str]], window_seconds: float = 14 * 8
 def best_attempts(
     people: Mapping[str | None, str | Sequence[Event]], wanted: JourneySettings, as_of: datetime = LATER
 ) -> dict[str, dict[str, Any]]:
-    """Return the best attempt of each customer, by customer id."""
+    """Return the best attempt of each customer, by customer id, read from a log by an engine."""
     with DuckDBEngine(threads=1) as engine:
-        event_log(engine, event_rows(people))
-        rows = engine.query(_compiled(wanted, as_of)).to_pylist()
+        rows = funnel.attempted(engine, event_log(engine, event_rows(people)), [wanted], as_of).to_pylist()
     assert len({row["customer_id"] for row in rows}) == len(rows)
     return {row["customer_id"]: row for row in rows}
-
-
-@lru_cache
-def _compiled(wanted: JourneySettings, as_of: datetime) -> str:
-    """SQL of the best attempts: compiling takes longer than running it on a log of this size."""
-    with DuckDBEngine(threads=1) as engine:
-        return engine.compile(attempts.best(event_log(engine, []), wanted, as_of))
 
 
 def customers_per_step(
     people: Mapping[str | None, str | Sequence[Event]], wanted: JourneySettings, as_of: datetime = LATER
 ) -> list[int]:
-    """Return how many customers reach each step."""
+    """Return how many customers reach each step of a journey, read from a log by an engine."""
     depths = [row["depth"] for row in best_attempts(people, wanted, as_of).values()]
     return [sum(depth >= step for depth in depths) for step in range(1, len(wanted.steps) + 1)]
+
+
+def block(people: Mapping[str, str | Sequence[Event]]) -> pa.Table:
+    """Return events as `EventLog.events` selects them; seconds count from START. "A:url@5" has the page url."""
+    rows = [(customer, *_paged(word)) for customer, told in people.items() for word in _words(told)]
+    first = round(START.timestamp())
+    return pa.table(
+        {
+            "customer": pa.array([row[0] for row in rows], pa.string()),
+            "event": pa.array([row[1] for row in rows], pa.string()),
+            "at": pa.array([round((first + row[3]) * 1_000_000) for row in rows], pa.timestamp("us")),
+            "page": pa.array([row[2] for row in rows], pa.string()),
+        }
+    )
+
+
+def _words(told: str | Sequence[Event]) -> list[Event]:
+    return [_event(word) for word in told.split()] if isinstance(told, str) else list(told)
+
+
+def _paged(event: Event) -> tuple[str, str | None, float]:
+    name, _, page = event[1].partition(":")
+    return name, page or None, event[0]
+
+
+def people_of(told: Mapping[str, str | Sequence[Event]]) -> Histories:
+    """Return the histories of {"ann": "A@0 B@60"}."""
+    return histories.of(block(told))
+
+
+def asked(steps: str | Sequence[str], window_seconds: float = 14 * 86_400, **more: Any) -> spec.Funnel:
+    """Return a funnel of "A B? C|D E:url *": B is optional, C or D reach the third step, E only on the page url."""
+    words = steps.split() if isinstance(steps, str) else list(steps)
+    made = []
+    for number, word in enumerate(words, start=1):
+        names, _, page = word.rstrip("?").partition(":")
+        made.append(
+            spec.Step(
+                name=f"step_{number}",
+                events=tuple(names.split("|")),
+                where={"page": (page,)} if page else {},
+                optional=word.endswith("?"),
+            )
+        )
+    return spec.Funnel(steps=tuple(made), window_seconds=window_seconds, **more)
+
+
+def excluding(event: str, after_step: int, before_step: int, effect: spec.Effect | None = None) -> spec.Exclusion:
+    """Return an exclusion; without an effect it drops the customer."""
+    effect = effect or spec.Effect.DROP_CUSTOMER
+    return spec.Exclusion(events=(event,), after_step=after_step, before_step=before_step, effect=effect)
+
+
+def reached(found: Attempts) -> list[int]:
+    """Return how many attempts reached each step."""
+    counts: list[int] = (found.at != attempts.MISSING).sum(axis=0).tolist()
+    return counts
+
+
+def seconds(found: Attempts) -> list[list[float | None]]:
+    """Return when each attempt reached each step, in seconds from START; None where it did not."""
+    first = round(START.timestamp()) * 1_000_000
+    return [[None if at == attempts.MISSING else (at - first) / 1e6 for at in row] for row in found.at.tolist()]

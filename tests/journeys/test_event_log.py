@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from engine.config.journeys import StepSettings
 from engine.lake.engine import DuckDBEngine
-from journeys import attempts
-from tests.journeys.builders import best_attempts, customers_per_step, event_log, event_rows, journey, moment
+from journeys import funnel
+from tests.journeys.builders import customers_per_step, event_log, event_rows, journey, moment
 
 
 def test_events_of_nobody_are_dropped_not_lumped_together() -> None:
@@ -22,7 +22,8 @@ def test_journey_with_products_reads_only_events_about_them() -> None:
     rows += event_rows({"eve": "A@0"})
     with DuckDBEngine(threads=1) as engine:
         log = event_log(engine, rows)
-        found = engine.arrow(attempts.best(log, journey(["A", "B"], products=("card",)), moment(99))).to_pylist()
+        wanted = journey(["A", "B"], products=("card",))
+        found = funnel.attempted(engine, log, [wanted], moment(99)).to_pylist()
     assert [row["customer_id"] for row in found] == ["ann"]
 
 
@@ -35,18 +36,5 @@ def test_step_with_a_lifecycle_reads_only_events_in_that_phase() -> None:
     rows = event_rows({"ann": "A@0", "bob": "A@5"}, lifecycle="start")
     rows += event_rows({"ann": "A@9", "eve": "A@9"}, lifecycle="complete")
     with DuckDBEngine(threads=1) as engine:
-        found = engine.arrow(attempts.best(event_log(engine, rows), wanted, moment(99))).to_pylist()
+        found = funnel.attempted(engine, event_log(engine, rows), [wanted], moment(99)).to_pylist()
     assert {row["customer_id"]: row["depth"] for row in found} == {"ann": 2, "bob": 1}
-
-
-def test_best_attempt_is_the_deepest_and_not_the_latest() -> None:
-    # the first try gets to C; the later one only to B
-    found = best_attempts({"ann": "A@0 B@1 C@2 A@50 B@51"}, journey(["A", "B", "C"], 10))
-    assert (found["ann"]["depth"], found["ann"]["entered_at"]) == (3, moment(0).replace(tzinfo=None))
-    assert found["ann"]["last_entry_at"] == moment(50).replace(tzinfo=None)
-
-
-def test_of_equally_deep_attempts_the_latest_counts() -> None:
-    found = best_attempts({"ann": "A@0 B@1 A@50 B@54"}, journey(["A", "B"], 10))
-    assert found["ann"]["entered_at"] == moment(50).replace(tzinfo=None)
-    assert found["ann"]["reached_2"] == moment(54).replace(tzinfo=None)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from engine.config.journeys import ANY_EVENT, JourneySettings
 from engine.lake.engine import DuckDBEngine
-from journeys import attempts, funnel
+from journeys import funnel
 from tests.journeys.builders import Event, best_attempts, event_log, event_rows, journey, moment
 
 WINDOW = 6
@@ -57,7 +57,8 @@ def reference(log: Sequence[Event], wanted: JourneySettings) -> tuple[int, float
     walk(())
     if not found:
         return None
-    depth, start = max(found)
+    # the deepest, of those the first to get there, of those the latest entry
+    depth, start = max(found, key=lambda key: (key[0], -found[key], key[1]))
     return depth, start, {level: found[level, start] for level in range(1, depth + 1)}
 
 
@@ -78,19 +79,6 @@ def test_best_attempt_is_the_one_that_trying_all_attempts_finds(steps: list[Any]
         assert reached == {
             level: moment(times[level]).replace(tzinfo=None) if level in times else None for level in reached
         }
-
-
-@settings(slow, max_examples=10)
-@given(logs=people)
-def test_both_ways_of_reading_rows_agree_when_no_event_serves_two_steps(logs: list[list[Event]]) -> None:
-    wanted = journey(JOURNEYS["several events a step"], WINDOW)
-    with DuckDBEngine(threads=1) as engine:
-        rows = event_log(engine, event_rows(named(logs))).step_events(wanted, moment(1_000))
-        answers = []
-        for levels in (attempts._levels_of_single_events, attempts._levels_of_tied_events):
-            expression = attempts._best_of(attempts.ibis.union(*levels(rows, wanted)), len(wanted.steps))
-            answers.append(sorted(engine.arrow(expression).to_pylist(), key=lambda row: row["customer_id"]))
-    assert answers[0] == answers[1]
 
 
 @pytest.mark.parametrize("steps", JOURNEYS.values(), ids=JOURNEYS)
