@@ -98,7 +98,9 @@ class TouchChannelTruth(Settings):
 class TouchTruth(Settings):
     """Touches before a journey is entered: a first-order chain over channels, for attempts that do not open a product.
 
-    Whoever opens one has the same paths, each weighted by the odds ratios of its touches.
+    Whoever opens one has the same paths, each weighted by the odds ratios of its touches. A path passes a channel whose
+    odds ratio is not 1 at most once, and what follows shows that it did: then the paths of all together are a
+    first-order chain too.
     """
 
     event: str
@@ -116,13 +118,31 @@ class TouchTruth(Settings):
         for each in self.channels:
             if unknown := set(each.following) - known:
                 raise ValueError(f"touches: {each.channel} is followed by {', '.join(sorted(unknown))}, not a channel")
-            # below 1 however a path was weighted, so that every path ends
-            if sum(share * self._weight(name) for name, share in each.following.items()) >= 1:
-                raise ValueError(f"touches: shares after {each.channel}, times odds ratios, need to sum to less than 1")
+            if sum(each.following.values()) >= 1:
+                raise ValueError(f"touches: the shares after {each.channel} sum to less than 1, or no path would end")
         return self
 
-    def _weight(self, channel: str) -> float:
-        return next(max(1.0, each.odds_ratio) for each in self.channels if each.channel == channel)
+    @model_validator(mode="after")
+    def _last_touch_tells_what_the_path_passed(self) -> Self:
+        begins = {each.channel for each in self.channels if each.first > 0}
+        for each in self.channels:
+            elsewhere = self._reached(begins - {each.channel}, without=each.channel) | {each.channel}
+            if each.odds_ratio != 1 and self._reached(set(each.following)) & elsewhere:
+                raise ValueError(
+                    f"touches: what follows {each.channel}, whose odds ratio is not 1, comes after it alone and never "
+                    "leads back to it, so that a first-order chain holds the truth"
+                )
+        return self
+
+    def _reached(self, channels: set[str], without: str | None = None) -> set[str]:
+        """Return the channels that a path through these can come to, these included, when it avoids one of them."""
+        following: dict[str, dict[str, Share]] = {each.channel: each.following for each in self.channels}
+        found: set[str] = set()
+        ahead = channels
+        while ahead:
+            found |= ahead
+            ahead = {name for one in ahead for name, share in following[one].items() if share > 0} - found - {without}
+        return found
 
 
 class CreditTruth(Settings):

@@ -169,6 +169,7 @@ def test_customers_about_to_leave_are_half_as_active_as_before(bank):
 
 
 JOURNEYS = load(SimulationSettings, "simulation").journeys
+CHANNELS = ("branch", "call_centre", "email", "sms", "web")
 FRICTIONS = [(journey, friction) for journey in JOURNEYS for friction in journey.frictions]
 
 
@@ -219,13 +220,14 @@ def test_openings_pass_through_each_channel_of_enquiries_as_often_as_the_chain_s
     for _, truth, size, passed, _, _ in rows:
         assert abs(passed - size * truth) < 4 * (size * truth * (1 - truth)) ** 0.5
     most_passed, last_most = (max(rows, key=lambda row: row[place])[0] for place in (1, 4))
-    assert (most_passed, last_most) == ("branch", "web")
-    assert {row[0]: row[5] for row in rows} == {"branch": 3.0, "call_centre": 1.0, "email": 1.0, "web": 1.0}
+    assert (most_passed, last_most) == ("branch", "email")
+    lifts = {row[0]: row[5] for row in rows}
+    assert lifts == {"branch": 3.0, "call_centre": 1.0, "email": 1.0, "sms": 1.0, "web": 1.0}
 
 
-def test_each_enquiry_in_a_branch_multiplies_the_odds_of_opening_and_no_other_does(bank):
+def test_an_enquiry_in_a_branch_multiplies_the_odds_of_opening_and_no_other_does(bank):
     """A logistic regression on the touches of each channel, by Newton's method: log odds within 4 standard errors."""
-    columns = ", ".join(f"count(*) FILTER (channel = '{name}')" for name in ("branch", "call_centre", "email", "web"))
+    columns = ", ".join(f"count(*) FILTER (channel = '{name}')" for name in CHANNELS)
     table = bank.execute(
         f"""
         SELECT any_value((depth >= 6)::int), 1, {columns}
@@ -234,12 +236,12 @@ def test_each_enquiry_in_a_branch_multiplies_the_odds_of_opening_and_no_other_do
         """
     ).fetchall()
     data = np.array(table, dtype=float)
-    opened, touches, weights = data[:, 0], data[:, 1:], np.zeros(5)
+    opened, touches, weights = data[:, 0], data[:, 1:], np.zeros(6)
     for _ in range(25):
         chance = 1 / (1 + np.exp(-touches @ weights))
         information = (touches * (chance * (1 - chance))[:, None]).T @ touches
         weights += np.linalg.solve(information, touches.T @ (opened - chance))
     errors = np.linalg.inv(information).diagonal() ** 0.5
-    truth = np.log([3.0, 1.0, 1.0, 1.0])
+    truth = np.log([3.0, 1.0, 1.0, 1.0, 1.0])
     assert (np.abs(weights[1:] - truth) < 4 * errors[1:]).all()
-    assert weights[1] > 8 * errors[1]
+    assert weights[1] > 4 * errors[1]

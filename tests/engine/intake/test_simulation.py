@@ -142,6 +142,32 @@ def test_journeys_and_experiments_are_those_that_the_engine_studies():
     } == measured
 
 
+@pytest.mark.parametrize(
+    ("place", "change", "fault"),
+    [
+        (2, {"following": {"email": 0.6, "web": 0.1}}, "what follows branch"),
+        (3, {"following": {"branch": 0.1}}, "what follows branch"),
+        (0, {"following": {"call_centre": 0.6, "branch": 0.4}}, "or no path would end"),
+        (0, {"first": 0.5}, "sum to 1"),
+        (0, {"following": {"app": 0.1}}, "web is followed by app"),
+    ],
+)
+def test_touches_whose_chain_would_hold_no_exact_truth_are_refused(place, change, fault):
+    touches = read_defaults("simulation")["touches"]
+    channels = [dict(each) for each in touches["channels"]]
+    channels[place] |= change
+    with pytest.raises(SettingsFault, match=fault):
+        load(SimulationSettings, "simulation", flags={"touches": {"channels": channels}})
+
+
+def test_friction_after_the_last_step_or_under_the_name_of_a_step_is_refused():
+    for step, event in (("first_use", "form_error"), ("product_viewed", "first_use")):
+        journeys = [dict(each) for each in read_defaults("simulation")["journeys"]]
+        journeys[0]["frictions"] = [{"step": step, "event": event, "share": 0.2, "odds_ratio": 0.5}]
+        with pytest.raises(SettingsFault, match=f"friction {event} of credit_card"):
+            load(SimulationSettings, "simulation", flags={"journeys": journeys})
+
+
 def test_balance_after_each_booking_is_the_one_before_plus_the_amount(bank):
     rows = clean(bank, "transactions").filter(pc.field("balance_after_minor").is_valid()).to_pandas()
     same = rows.holding_id == rows.holding_id.shift()
