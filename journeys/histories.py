@@ -26,6 +26,10 @@ SEQ: Final = "seq"
 ROLES: Final = (CUSTOMER, EVENT, AT, SEQ)
 """Columns of a block of events, as `EventLog.events` selects them; every other column of it is an attribute."""
 
+SORTED: Final = {b"wayline": b"sorted"}
+"""Schema metadata of a block whose rows lie in order of customer, time and sequence, the values of whose coded columns
+are sorted, and whose customers are numbered in the order in which they come: it is taken as it lies."""
+
 NOTHING: Final = -1
 """The code of a missing value."""
 
@@ -116,6 +120,13 @@ def of(block: pa.Table) -> Histories:
         (integer), none of them null; every other column is an attribute and is taken as text. All events of a
         customer must be in the block, in any order.
     """
+    return arranged(block)[0]
+
+
+def arranged(block: pa.Table) -> tuple[Histories, Ints | None]:
+    """Sort a block as `of` does and tell which row of it each event was, None where they lay in order."""
+    if (block.schema.metadata or {}).get(b"wayline") == SORTED[b"wayline"]:
+        return _as_it_lies(block), None
     owner, ids = _coded_customers(block.column(CUSTOMER))
     at = _numbers(block.column(AT).cast(pa.timestamp("us")).cast(pa.int64()))
     event = _coded(block.column(EVENT))
@@ -129,7 +140,28 @@ def of(block: pa.Table) -> Histories:
     if order is not None:
         event = event.take(order)
         attributes = {name: column.take(order) for name, column in attributes.items()}
-    return Histories(ids=ids, starts=starts, at=at, event=event, attributes=attributes)
+    return Histories(ids=ids, starts=starts, at=at, event=event, attributes=attributes), order
+
+
+def _as_it_lies(block: pa.Table) -> Histories:
+    """Return the histories of a block that is sorted and coded, without a copy where it is of one piece."""
+    owner = _filled(block.column(CUSTOMER), np.int32, lambda chunk: np.asarray(chunk.indices))
+    begins = np.flatnonzero(np.diff(owner, prepend=-1)) if len(owner) else np.zeros(0, dtype=np.int64)
+    return Histories(
+        ids=_dictionary(block.column(CUSTOMER)).take(pa.array(owner[begins])),
+        starts=np.append(begins, len(owner)),
+        at=_numbers(block.column(AT).cast(pa.int64())),
+        event=_as_coded(block.column(EVENT)),
+        attributes={name: _as_coded(block.column(name)) for name in block.column_names if name not in ROLES},
+    )
+
+
+def _as_coded(column: pa.ChunkedArray) -> Coded:
+    values = tuple(_dictionary(column).to_pylist())
+    if column.num_chunks == 1 and not column.null_count:
+        return Coded(codes=np.asarray(column.chunk(0).indices, dtype=np.int32), values=values)
+    codes = _filled(column, np.int32, lambda chunk: np.asarray(chunk.indices.fill_null(NOTHING)))
+    return Coded(codes=codes, values=values)
 
 
 def _numbers(column: pa.ChunkedArray) -> Ints:
