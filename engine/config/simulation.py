@@ -124,7 +124,7 @@ class TouchTruth(Settings):
 
     @model_validator(mode="after")
     def _last_touch_tells_what_the_path_passed(self) -> Self:
-        begins = {each.channel for each in self.channels if each.first > 0}
+        begins: set[str] = {each.channel for each in self.channels if each.first > 0}
         for each in self.channels:
             elsewhere = self._reached(begins - {each.channel}, without=each.channel) | {each.channel}
             if each.odds_ratio != 1 and self._reached(set(each.following)) & elsewhere:
