@@ -195,7 +195,7 @@ def _step(wide: Any, journey: JourneySettings, level: int) -> Any:
         group=wide.group,
         step_index=ibis.literal(level, "int64"),
         step=ibis.literal(step.step),
-        stage=ibis.literal(step.stage.value),
+        stage=ibis.literal(step.stage),
         customers=came,
         continued=came - dropped - in_progress,
         dropped=dropped,

@@ -33,7 +33,7 @@ def table(attempts: Any, journey: JourneySettings, as_of: datetime) -> Any:
     return attempts.select(
         journey=ibis.literal(journey.journey),
         customer_id=attempts.customer_id,
-        stage=_by_depth(attempts, [step.stage.value for step in steps]),
+        stage=_by_depth(attempts, [step.stage for step in steps]),
         reached_step=attempts.depth,
         step=_by_depth(attempts, names),
         next_step=_by_depth(attempts, names[1:]),

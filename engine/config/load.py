@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from engine.domain.errors import SettingsFault
 
@@ -23,6 +24,12 @@ class Settings(BaseModel):
     replaced_whole: ClassVar[frozenset[str]] = frozenset()
     """Tables that a later source replaces instead of merging into: half of one and half of the other would be wrong."""
 
+
+Fault = tuple[tuple[str | int, ...], str]
+"""Where in a model a fault lies, and what is wrong, without a full stop."""
+
+_FAULT: Final = "fault"
+"""The type of a fault that already says what is wrong."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -71,12 +78,32 @@ def validate(model: type[Model], values: Values, source: str) -> Model:
         raise SettingsFault(source, [_sentence(error) for error in fault.errors()]) from None
 
 
+def faults(made: Model, found: Sequence[Fault]) -> Model:
+    """Return a model whose parts were checked against each other, or raise all that was found, each with its place.
+
+    For validators that run after the fields have been checked one by one.
+    """
+    if found:
+        raise ValidationError.from_exception_data(
+            type(made).__name__,
+            [
+                InitErrorDetails(
+                    type=PydanticCustomError(_FAULT, "{sentence}", {"sentence": told}), loc=where, input=None
+                )
+                for where, told in found
+            ],
+        )
+    return made
+
+
 def _sentence(error: Any) -> str:
     where = ".".join(str(part) for part in error["loc"]) or "the whole section"
     if error["type"] == "extra_forbidden":
         return f"{where}: no such setting. Take it out or mend its name."
     if error["type"] == "missing":
         return f"{where}: missing. Give it a value."
+    if error["type"] == _FAULT:
+        return f"{where}: {error['msg']}."
     return f"{where} = {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}."
 
 
