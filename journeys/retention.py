@@ -1,0 +1,442 @@
+"""Retention: of the customers who started in a period, who came back how many periods later.
+
+A *membership* is a customer in a cohort: once, by the first start, or in every period with a start. Period 0 is the
+cohort itself. A cell that could not be seen in full as of the date is None, not 0.
+
+- *exact*: came back in that period. *unbounded*: in that period or any later one, up to as_of; such a cell can still
+  grow. *brackets*: came back in any of some periods, such as days 1 to 7.
+- the *calendar* clock counts local days, weeks or months: 23:45 and 00:01 are a day apart. The *rolling* clock counts
+  from each customer's own start in stretches of 24 hours, 7 or 30 times 24 hours: they are in the same one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+
+from engine.domain.errors import SettingsFault
+from engine.numerics.intervals import wilson
+from journeys import activity, histories
+from journeys.activity import ANY, Activity, Marks
+from journeys.calendar import DAY, Calendar, Unit
+from journeys.histories import CUSTOMER, NOTHING, Codes, Histories, Ints
+
+DAYS_OF: Final[dict[Unit, int]] = {"day": 1, "week": 7, "month": 30}
+"""Length of a rolling period."""
+
+PERIODS: Final = 60
+"""How many periods after the start are followed unless told otherwise."""
+
+COUNTS: Final = pa.schema(
+    [("group", pa.string()), ("cohort", pa.int64()), ("place", pa.int64()), ("customers", pa.int64())]
+)
+"""What a block gives: memberships of a cohort that came back in a span; place 0 is the cohort, 1 the first span."""
+
+
+class Cohort(StrEnum):
+    """Which starts make a customer a member of a cohort."""
+
+    FIRST = "first"
+    """The first start ever: a customer who started before the range is in none of its cohorts."""
+
+    FIRST_IN_RANGE = "first_in_range"
+    """The first start within the range."""
+
+    RECURRING = "recurring"
+    """Every period with a start; a customer can be in many cohorts."""
+
+
+class Mode(StrEnum):
+    """Which returns count."""
+
+    EXACT = "exact"
+    UNBOUNDED = "unbounded"
+
+
+class Clock(StrEnum):
+    """How periods after the start are counted."""
+
+    CALENDAR = "calendar"
+    ROLLING = "rolling"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """What a retention table asks.
+
+    start, returns : names of the events that start and of those that count as coming back; `*` is any.
+    first, last : numbers of the first and the last period of the calendar that are cohorts; None: as the log has them.
+    periods : how many periods after the start to follow, at most.
+    brackets : spans of periods after the start, both ends included, instead of single periods.
+    by : an attribute of the events; the value at the event that made the customer a member is the group.
+    """
+
+    calendar: Calendar
+    start: tuple[str, ...] = ANY
+    returns: tuple[str, ...] = ANY
+    cohort: Cohort = Cohort.FIRST
+    mode: Mode = Mode.EXACT
+    clock: Clock = Clock.CALENDAR
+    first: int | None = None
+    last: int | None = None
+    periods: int = PERIODS
+    brackets: tuple[tuple[int, int], ...] = ()
+    by: str | None = None
+
+    def __post_init__(self) -> None:
+        faults = []
+        if self.brackets and self.mode is Mode.UNBOUNDED:
+            faults.append("brackets already say until when a return counts; leave the mode exact")
+        if self.periods < 0:
+            faults.append(f"periods = {self.periods}: expected 0 or more")
+        faults += [
+            f"bracket {low}-{high}: expected two numbers of periods after the start, 1 or more, the smaller first"
+            for low, high in self.brackets
+            if not 1 <= low <= high
+        ]
+        if faults:
+            raise SettingsFault("retention", faults)
+
+    def names(self) -> tuple[str, ...] | None:
+        """Return the event names that can matter, sorted; None when every event can."""
+        named = {*self.start, *self.returns}
+        return None if ANY[0] in named else tuple(sorted(named))
+
+    def spans(self, reach: int) -> tuple[tuple[int, int], ...]:
+        """Return the first and last period after the start of every cell but the first, as far as `reach`."""
+        if self.brackets:
+            return self.brackets
+        return tuple((offset, offset) for offset in range(1, min(self.periods, reach) + 1))
+
+    def observed(self, cohort: int, span: tuple[int, int], as_of: datetime) -> bool:
+        """Return whether every member of a cohort could be seen through a span of periods after the start."""
+        if self.clock is Clock.CALENDAR:
+            return self.calendar.ended(cohort + span[1], as_of)
+        stretch = timedelta(days=DAYS_OF[self.calendar.unit] * (span[1] + 1))
+        # the last member may have started at the very end of the cohort's period
+        return self.calendar.start(cohort + 1) + stretch <= as_of + timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Members:
+    """Memberships of cohorts: place of the customer, the cohort's period, instant of the start, code of the group.
+
+    `at` and `group` are empty where nothing needs them.
+    """
+
+    customer: Codes
+    cohort: Ints
+    at: Ints
+    group: Codes
+    groups: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        """Return the number of memberships."""
+        return len(self.customer)
+
+    def where(self, kept: Marks) -> Members:
+        """Return the marked memberships."""
+        return Members(
+            customer=self.customer[kept],
+            cohort=self.cohort[kept],
+            at=self.at[kept] if len(self.at) else self.at,
+            group=self.group[kept] if len(self.group) else self.group,
+            groups=self.groups,
+        )
+
+
+def of_block(block: pa.Table, *, asked: Retention, reach: int) -> pa.Table:
+    """Count a block of events, as `EventLog.events` selects them; `reach` is the last period that as_of allows."""
+    return of_histories(histories.of(block), asked, reach)
+
+
+def of_masks(block: pa.Table, *, asked: Retention, reach: int) -> pa.Table:
+    """Count a block of `activity.masks`, for the calendar clock without groups."""
+    seen = activity.from_masks(block)
+    members = members_of(seen, asked)
+    return _counted(members, _returns(members, seen, asked, reach))
+
+
+def of_histories(people: Histories, asked: Retention, reach: int) -> pa.Table:
+    """Count the memberships per group, cohort and place; COUNTS says what a row is. Counts of blocks add up."""
+    members = members_in(people, asked)
+    return _counted(members, _returns_in(members, people, asked, reach))
+
+
+def customers_behind(
+    block: pa.Table, *, asked: Retention, group: str | None, cohort: int, place: int, back: bool = True
+) -> pa.Table:
+    """Return the customers behind a cell: those of the cohort who came back in its span, or who did not.
+
+    Parameters
+    ----------
+    block : as for `of_block`.
+    place : 0 for the cohort itself, else the number of the span, from 1.
+    """
+    people = histories.of(block)
+    members = members_in(people, asked)
+    kept = members.cohort == cohort
+    if asked.by is not None:
+        kept &= members.group == (members.groups.index(group) if group in members.groups else NOTHING)
+    members = members.where(kept)
+    if place > 0:
+        hits = next(marks for found, marks in _returns_in(members, people, asked, cohort + place) if found == place)
+        members = members.where(hits if back else ~hits)
+    return pa.table({CUSTOMER: people.ids.take(pa.array(members.customer)).cast(pa.string())})
+
+
+def members_of(seen: Activity, asked: Retention) -> Members:
+    """Return the memberships from activity, without instants and groups."""
+    if asked.cohort is Cohort.RECURRING:
+        customer, cohort = seen.started.pairs()
+    else:
+        found, first = seen.started.first(asked.first if asked.cohort is Cohort.FIRST_IN_RANGE else None)
+        customer, cohort = np.flatnonzero(found).astype(np.int32), first[found]
+    members = Members(
+        customer=customer, cohort=cohort, at=np.zeros(0, dtype=np.int64), group=np.zeros(0, dtype=np.int32)
+    )
+    return members.where(_in_range(cohort, asked))
+
+
+def members_in(people: Histories, asked: Retention) -> Members:
+    """Return the memberships from histories; the start is the customer's first start event in the cohort's period."""
+    rows = np.flatnonzero(activity.matches(people, asked.start))
+    owners, periods = people.owners()[rows], asked.calendar.index(people.at[rows])
+    if asked.cohort is Cohort.FIRST_IN_RANGE:
+        kept = _in_range(periods, asked)
+        rows, owners, periods = rows[kept], owners[kept], periods[kept]
+    new = np.ones(len(rows), dtype=np.bool_)
+    new[1:] = owners[1:] != owners[:-1]
+    if asked.cohort is Cohort.RECURRING:
+        # a clock that goes back over midnight shows a date twice: it is one membership, of its first start
+        order = np.lexsort((rows, periods, owners))
+        rows, owners, periods = rows[order], owners[order], periods[order]
+        new[1:] = (owners[1:] != owners[:-1]) | (periods[1:] != periods[:-1])
+    members = Members(
+        customer=owners[new],
+        cohort=periods[new],
+        at=people.at[rows[new]],
+        group=np.zeros(0, np.int32) if asked.by is None else people.attributes[asked.by].codes[rows[new]],
+        groups=() if asked.by is None else people.attributes[asked.by].values,
+    )
+    return members.where(_in_range(members.cohort, asked))
+
+
+def _in_range(periods: Ints, asked: Retention) -> Marks:
+    kept = np.ones(len(periods), dtype=np.bool_)
+    if asked.first is not None:
+        kept &= periods >= asked.first
+    if asked.last is not None:
+        kept &= periods <= asked.last
+    return kept
+
+
+Hits = Iterator[tuple[int, Marks]]
+
+
+def _returns_in(members: Members, people: Histories, asked: Retention, reach: int) -> Hits:
+    if asked.clock is Clock.ROLLING:
+        return _rolling(members, people, asked, reach)
+    seen = activity.of(people, asked.calendar, start=asked.returns, active=asked.returns)
+    return _returns(members, seen, asked, reach)
+
+
+def _returns(members: Members, seen: Activity, asked: Retention, reach: int) -> Hits:
+    """Yield, for every span, which memberships came back in it."""
+    spans = asked.spans(_longest(members, reach))
+    if asked.mode is Mode.UNBOUNDED:
+        found, last = seen.active.last()
+        for place, (low, _) in enumerate(spans, start=1):
+            yield place, found[members.customer] & (last[members.customer] >= members.cohort + low)
+        return
+    for place, (low, high) in enumerate(spans, start=1):
+        hits = np.zeros(len(members), dtype=np.bool_)
+        for offset in range(low, min(high, _longest(members, reach)) + 1):
+            hits |= seen.active.has(members.customer, members.cohort + offset)
+        yield place, hits
+
+
+def _longest(members: Members, reach: int) -> int:
+    return max(reach - int(members.cohort.min()), 0) if len(members) else 0
+
+
+def _rolling(members: Members, people: Histories, asked: Retention, reach: int) -> Hits:
+    stretch = DAYS_OF[asked.calendar.unit] * DAY
+    rows = np.flatnonzero(activity.matches(people, asked.returns))
+    back = _Instants(people.owners()[rows], people.at[rows])
+    unbounded = asked.mode is Mode.UNBOUNDED
+    for place, (low, high) in enumerate(asked.spans(_longest(members, reach)), start=1):
+        before = back.before(members.customer, members.at + low * stretch)
+        after = back.before(members.customer, None if unbounded else members.at + (high + 1) * stretch)
+        yield place, after > before
+
+
+class _Instants:
+    """Instants of customers, in order of customer and time, that can be counted up to any instant."""
+
+    def __init__(self, owners: Codes, at: Ints) -> None:
+        # ranks instead of instants, so that customer and instant fit one whole number
+        self.distinct, ranks = np.unique(at, return_inverse=True)
+        self.width = len(self.distinct) + 1
+        self.keys = owners.astype(np.int64) * self.width + ranks
+
+    def before(self, owners: Codes, at: Ints | None) -> Ints:
+        """Return how many instants lie before each (all of the customer's for None), plus those of customers before."""
+        ranks = len(self.distinct) if at is None else np.searchsorted(self.distinct, at)
+        return np.searchsorted(self.keys, owners.astype(np.int64) * self.width + ranks)
+
+
+def _counted(members: Members, hits: Iterable[tuple[int, Marks]]) -> pa.Table:
+    if not len(members):
+        return COUNTS.empty_table()
+    names = (*members.groups, None)  # the code of a missing value is -1, the last
+    low = int(members.cohort.min())
+    width = int(members.cohort.max()) - low + 1
+    group = members.group % len(names) if len(members.group) else np.zeros(len(members), dtype=np.int64)
+    key = group.astype(np.int64) * width + members.cohort - low
+    # whatever dates a log has, only the cohorts that occur take room
+    distinct, key = np.unique(key, return_inverse=True)
+    tables = []
+    for place, marks in ((0, np.ones(len(members), dtype=np.bool_)), *hits):
+        counts = np.bincount(key[marks], minlength=len(distinct))
+        some = np.flatnonzero(counts)
+        columns = (
+            pa.array(names, pa.string()).take(pa.array(distinct[some] // width)),
+            distinct[some] % width + low,
+            np.full(len(some), place, dtype=np.int64),
+            counts[some],
+        )
+        tables.append(pa.table(list(columns), schema=COUNTS))
+    return pa.concat_tables(tables)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """Who came back in a span of periods after the start, `first` to `last`; the last None: or later.
+
+    `returned` is None where not all of the span could be seen as of the date; `share`, `low` and `high` too where
+    there is nobody to divide by. The interval is Wilson's; where a customer is in many cohorts it is too narrow for
+    the sum over cohorts, since the memberships of one customer are alike.
+    """
+
+    first: int
+    last: int | None
+    customers: int
+    returned: int | None
+    share: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One cohort of one group; `cohort` is None in the sum over all cohorts that could be seen, cell by cell.
+
+    `complete` says that the cohort's own period is over, so that nobody can join any more.
+    """
+
+    group: str | None
+    cohort: int | None
+    label: str
+    customers: int
+    complete: bool
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Retention as of a date: a row per group and cohort that has anyone, and one over all cohorts of each group."""
+
+    asked: Retention
+    as_of: datetime
+    rows: tuple[Row, ...]
+    overall: tuple[Row, ...]
+
+
+def table(counts: pa.Table, asked: Retention, as_of: datetime) -> Table:
+    """Put together the counts of all blocks.
+
+    Every cohort from the first to the last that has anyone, or that was asked for, has a row, also with nobody.
+    """
+    by_cell: dict[tuple[str | None, int], dict[int, int]] = {}
+    for one in counts.group_by(["group", "cohort", "place"]).aggregate([("customers", "sum")]).to_pylist():
+        by_cell.setdefault((one["group"], one["cohort"]), {})[one["place"]] = one["customers_sum"]
+    reach = asked.calendar.index_of(as_of)
+    groups = sorted({group for group, _ in by_cell}, key=lambda name: (name is None, name or ""))
+    rows: list[Row] = []
+    overall: list[Row] = []
+    for group in groups or [None]:
+        found = [cohort for name, cohort in by_cell if name == group]
+        own = [
+            _row(group, cohort, by_cell.get((group, cohort), {}), asked, as_of)
+            for cohort in _range(found, asked, reach)
+        ]
+        rows += own
+        overall.append(_overall(group, own))
+    return Table(asked=asked, as_of=as_of, rows=tuple(rows), overall=tuple(overall))
+
+
+def _range(found: Sequence[int], asked: Retention, reach: int) -> Iterable[int]:
+    """Return the cohorts to show: without a gap, unless stray dates would make the table endless."""
+    first = asked.first if asked.first is not None else min(found, default=0)
+    last = asked.last if asked.last is not None else max(found, default=-1)
+    last = min(last, reach)
+    return range(first, last + 1) if last - first < 10 * len(found) + 1_000 else sorted(found)
+
+
+def _row(group: str | None, cohort: int, counts: dict[int, int], asked: Retention, as_of: datetime) -> Row:
+    customers = counts.get(0, 0)
+    reach = asked.calendar.index_of(as_of)
+    unbounded = asked.mode is Mode.UNBOUNDED
+    cells = [_cell((0, 0), customers, customers)]
+    for place, span in enumerate(asked.spans(max(reach - cohort, 0)), start=1):
+        seen = asked.observed(cohort, span, as_of)
+        cells.append(_cell(span, customers, counts.get(place, 0) if seen else None, unbounded))
+    return Row(
+        group=group,
+        cohort=cohort,
+        label=asked.calendar.label(cohort),
+        customers=customers,
+        complete=asked.calendar.ended(cohort, as_of),
+        cells=tuple(cells),
+    )
+
+
+def _cell(span: tuple[int, int], customers: int, returned: int | None, unbounded: bool = False) -> Cell:
+    defined = returned is not None and customers > 0
+    interval = wilson(returned, customers) if returned is not None and defined else None
+    return Cell(
+        first=span[0],
+        last=None if unbounded else span[1],
+        customers=customers,
+        returned=returned,
+        share=returned / customers if returned is not None and defined else None,
+        low=interval.lower if interval else None,
+        high=interval.upper if interval else None,
+    )
+
+
+def _overall(group: str | None, rows: Sequence[Row]) -> Row:
+    """Sum every cell over the cohorts in which it could be seen."""
+    cells = []
+    for place in range(max((len(row.cells) for row in rows), default=0)):
+        column = [row.cells[place] for row in rows if place < len(row.cells)]
+        seen = [cell for cell in column if cell.returned is not None]
+        shape = column[0]
+        returned = sum(cell.returned or 0 for cell in seen) if seen else None
+        span = (shape.first, shape.first if shape.last is None else shape.last)
+        cells.append(_cell(span, sum(cell.customers for cell in seen), returned, shape.last is None))
+    return Row(
+        group=group,
+        cohort=None,
+        label="all",
+        customers=sum(row.customers for row in rows),
+        complete=all(row.complete for row in rows),
+        cells=tuple(cells),
+    )
