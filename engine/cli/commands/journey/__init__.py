@@ -7,10 +7,10 @@ from typing import Final
 
 import typer
 
-from engine.cli.commands.journey import listing
+from engine.cli.commands.journey import funnel, listing
 from engine.cli.groups import group
 
-COMMANDS: Final[tuple[ModuleType, ...]] = (listing,)
+COMMANDS: Final[tuple[ModuleType, ...]] = (listing, funnel)
 """One module for each command, or for a few that belong together; each adds its own."""
 
 
