@@ -7,7 +7,7 @@ every set of their kinds must be served by at least as many events as there are 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Final
@@ -69,9 +69,9 @@ class Instants:
         counts = np.add.reduceat(fit, self.first_row[:-1], dtype=np.int32)
         return np.minimum(counts, _MOST_SERVED).astype(np.uint8)
 
-    def rows_of(self, kind: int) -> Ints:
-        """Return the places in `rows` of all events of a kind."""
-        return np.flatnonzero((self.row_kinds & self._bits((kind,))) != 0)
+    def rows_of(self, *kinds: int) -> Ints:
+        """Return the places in `rows` of all events of any of these kinds."""
+        return np.flatnonzero((self.row_kinds & self._bits(kinds)) != 0)
 
     def mixtures(self) -> list[int]:
         """Return every combination of kinds that some event has, as bits, sorted."""
@@ -82,8 +82,7 @@ class Instants:
         return firsts(self.owner)
 
     def _bits(self, kinds: Iterable[int]) -> np.unsignedinteger[Any]:
-        bits = self.kinds.dtype.type(sum(1 << kind for kind in set(kinds)))
-        return bits  # type: ignore[no-any-return]
+        return self.kinds.dtype.type(sum(1 << kind for kind in set(kinds)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -108,7 +107,8 @@ class Marked:
     def until(self, instants: Codes) -> Codes:
         """Return the last marked instant before each; `NOWHERE` when there is none."""
         count = self.before[instants]
-        return np.where(count > 0, self.places[count - 1], np.int32(NOWHERE))
+        last: Codes = np.where(count > 0, self.places[count - 1], np.int32(NOWHERE))
+        return last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -168,22 +168,53 @@ def firsts(owner: Codes) -> Bools:
     return marks
 
 
-def rivals(instants: Instants, steps: Sequence[int]) -> list[Rivals]:
+def rivals(instants: Instants, steps: Sequence[int], *, least: int = 2) -> list[Rivals]:
     """Return every set of kinds for which steps may compete, given the kind of each step.
 
-    Only sets that hang together by events of several kinds: one that falls apart adds no condition. A single kind is
-    among them when several steps are of it.
+    Only sets that hang together by events of several kinds: one that falls apart adds no condition. A set for which
+    fewer than `least` steps stand is left out; where several kinds hang together, or one kind stands for several
+    steps, `least=1` returns the sets of a single step as well.
 
-    Known limit: n kinds that all overlap give 2^n - 1 sets; `spec.check` refuses more than ten.
+    Known limit: n kinds that all overlap give 2^n - 1 sets; a funnel refuses more than ten.
     """
-    linked = _links(instants.mixtures(), sorted(set(steps)))
+    linked = links(instants.mixtures(), steps)
     found = []
-    for group in _components(linked):
-        for size in range(1, len(group) + 1):
-            for chosen in map(frozenset, combinations(group, size)):
-                if sum(kind in chosen for kind in steps) > 1 and _hangs_together(chosen, linked):
+    for group in components(linked):
+        if sum(kind in group for kind in steps) > 1:
+            for chosen in subsets(group):
+                if sum(kind in chosen for kind in steps) >= least and len(components(linked, within=chosen)) == 1:
                     found.append(Rivals(kinds=chosen, served=instants.served(chosen)))
     return found
+
+
+def links(mixtures: Iterable[int], kinds: Iterable[int]) -> Mapping[int, set[int]]:
+    """Return with which other kinds each kind shares an event that is there."""
+    linked: dict[int, set[int]] = {kind: set() for kind in sorted(set(kinds))}
+    for bits in mixtures:
+        shared = [kind for kind in linked if bits >> kind & 1]
+        for kind in shared:
+            linked[kind].update(other for other in shared if other != kind)
+    return linked
+
+
+def components(linked: Mapping[int, set[int]], within: frozenset[int] | None = None) -> list[list[int]]:
+    """Return the kinds in groups that hang together, looking at no others than those `within`."""
+    rest, found = set(linked if within is None else within), []
+    while rest:
+        group: set[int] = set()
+        near = {min(rest)}
+        while near:
+            group |= near
+            near = set().union(*(linked[kind] & rest for kind in near)) - group
+        rest -= group
+        found.append(sorted(group))
+    return found
+
+
+def subsets(group: Sequence[int]) -> Iterator[frozenset[int]]:
+    """Yield every set of some of these kinds but the empty one."""
+    for size in range(1, len(group) + 1):
+        yield from map(frozenset, combinations(group, size))
 
 
 def _kinds_of_rows(histories: Histories, kinds: Sequence[Kind]) -> NDArray[np.unsignedinteger[Any]]:
@@ -220,30 +251,3 @@ def _fit(histories: Histories, names: Sequence[str], conditions: Iterable[tuple[
 def _last_of_owner(owner: Codes) -> Codes:
     ends = np.append(np.flatnonzero(firsts(owner))[1:], len(owner)) - 1
     return np.repeat(ends, np.diff(ends, prepend=-1)).astype(np.int32)
-
-
-def _links(mixtures: Iterable[int], kinds: Sequence[int]) -> Mapping[int, set[int]]:
-    """Return with which other kinds each kind shares an event that is there."""
-    linked: dict[int, set[int]] = {kind: set() for kind in kinds}
-    for bits in mixtures:
-        shared = [kind for kind in kinds if bits >> kind & 1]
-        for kind in shared:
-            linked[kind].update(other for other in shared if other != kind)
-    return linked
-
-
-def _components(linked: Mapping[int, set[int]]) -> list[list[int]]:
-    rest, found = set(linked), []
-    while rest:
-        group, near = set(), {min(rest)}
-        while near:
-            group |= near
-            near = set().union(*(linked[kind] for kind in near)) - group
-        rest -= group
-        found.append(sorted(group))
-    return found
-
-
-def _hangs_together(chosen: frozenset[int], linked: Mapping[int, set[int]]) -> bool:
-    within = {kind: linked[kind] & chosen for kind in chosen}
-    return len(_components(within)) == 1
