@@ -66,8 +66,7 @@ class Breakdown:
 class Grouped:
     """Customers, their attempts, and the group of each: codes into `groups`.
 
-    A customer who stands in several groups is in `histories` once for each. Where FIRST or LAST is asked for, the
-    group of a customer is that of all of the events, the group of an attempt that of its own.
+    A customer who stands in several groups is in `histories` once for each.
     """
 
     histories: Histories
@@ -116,13 +115,17 @@ def _by_own_value(histories: Histories, funnel: Funnel, breakdown: Breakdown) ->
     column = histories.attributes[breakdown.attribute]
     found = attempts.find(histories, funnel)
     last = breakdown.attribution is Attribution.LAST
+    of_attempt = _value_of_attempts(found, column.codes, last)
+    of_customer = _value_of_customers(histories, column.codes, last)
+    # of several attempts the first or the last one says where the customer belongs
+    of_customer[found.customer if last else found.customer[::-1]] = of_attempt if last else of_attempt[::-1]
     unknown = len(column.values)
     return Grouped(
         histories=histories,
         attempts=found,
         groups=(*column.values, UNKNOWN),
-        of_customer=_or_unknown(_value_of_customers(histories, column.codes, last), unknown),
-        of_attempt=_or_unknown(_value_of_attempts(found, column.codes, last), unknown),
+        of_customer=_or_unknown(of_customer, unknown),
+        of_attempt=_or_unknown(of_attempt, unknown),
     )
 
 

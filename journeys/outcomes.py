@@ -247,7 +247,8 @@ def of(table: pa.Table, funnel: Funnel, as_of: datetime, limit: int | None = Non
 
 
 def _ranked(kept: pa.Table, counts: pa.Table, limit: int | None) -> tuple[str, ...]:
-    entered = dict.fromkeys(sorted(set(counts["group"].to_pylist())), 0)
+    present = {*pc.unique(counts["group"]).to_pylist(), *pc.unique(kept["group"]).to_pylist()}
+    entered = dict.fromkeys(sorted(present), 0)
     in_funnel = kept.filter(pc.greater(kept["depth"], 0))
     for pair in pc.value_counts(in_funnel["group"]).to_pylist():
         entered[pair["values"]] += pair["counts"]
