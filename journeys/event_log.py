@@ -15,6 +15,7 @@ from engine.domain.errors import UnknownName
 from engine.lake.engine import Engine
 from engine.lake.schema import instant
 from journeys import histories
+from journeys.prepared import Prepared
 
 EVENTS_PER_BLOCK: Final = 16_000_000
 """Events that are held at once: about 2 GB while they are sorted."""
@@ -59,6 +60,7 @@ class EventLog:
 
     `time` is a naive UTC timestamp. A role that the table lacks is None: then nothing is narrowed by it.
     `seq` orders events of one instant; the ordered funnel lets ties count in step order and does not read it.
+    `prepared` holds the same events sorted and coded, where that was done; `map_blocks` then takes them from there.
     """
 
     table: Any
@@ -69,11 +71,14 @@ class EventLog:
     channel: str | None = "channel"
     product: str | None = "product_id"
     lifecycle: str | None = "lifecycle"
+    event_id: str | None = None
+    prepared: Prepared | None = None
 
     def require(self, column: str) -> None:
-        """Raise UnknownName when the table lacks a column."""
-        if column not in self.table.columns:
-            raise UnknownName("column of the event log", column, list(self.table.columns)[:50])
+        """Raise UnknownName when the table lacks a column that is to be an attribute."""
+        known = [name for name in self.table.columns if name not in histories.ROLES]
+        if column not in known:
+            raise UnknownName("column of the event log", column, known[:50])
 
     def events(
         self,
@@ -127,6 +132,10 @@ class EventLog:
         The function is as `Engine.map_blocks` says and gets the columns of `events`, of which `histories.of` makes
         histories; a prepared log hands them over sorted and coded, so that nothing is read or sorted again.
         """
+        if self.prepared is not None:
+            for name in attributes:
+                self.require(name)
+            return self.prepared.map_blocks(function, as_of, names=names, attributes=attributes)
         rows = self.events(as_of, names=names, attributes=attributes, ordered=ordered)
         return engine.map_blocks(rows, histories.CUSTOMER, function, blocks=self.blocks(engine))
 

@@ -138,7 +138,8 @@ def attach(
     assert roles.time is not None  # resolved
     when = _Time(column=roles.time, kind=_plain(file.columns[roles.time]), zone=zone, form=time_format)
     expression = when.sql(file, engine)
-    selected = [_column(file, roles, name, expression) for name in file.columns]
+    whole = _nulls_by_footer(file, roles) == 0
+    selected = [_column(file, roles, name, expression, whole=whole) for name in file.columns]
     typed = f"SELECT {', '.join(selected)}, {identifier(file.row)} FROM ({file.sql})"
     if not file.parquet or when.kind == "VARCHAR":
         # parsed once, not at every reading
@@ -146,7 +147,7 @@ def attach(
         engine.connection.execute(f"COPY ({typed}) TO {quoted(str(target))} (FORMAT parquet, COMPRESSION lz4)")
         typed = f"SELECT * FROM read_parquet({quoted(str(target))})"
     engine.connection.execute(f"CREATE OR REPLACE VIEW {identifier(LOG)} AS {typed}")
-    report = _report(file, roles, engine, when)
+    report = _report(file, roles, engine, when, whole=whole)
     if report.unreadable_time * 2 > report.read - report.broken:
         raise UnreadableSource(
             file.name,
@@ -154,6 +155,9 @@ def attach(
             f"the first in row {report.first_unreadable_row:,}",
             "Expected ISO 8601 such as 2026-06-30T16:00:00+08:00; describe another form with --time-format.",
         )
+    if roles.event_id is not None:
+        duplicates = _without_repeats(file, roles, engine, spool)
+        report = replace(report, kept=report.kept - duplicates, duplicates=duplicates)
     schema = {name: _ibis_type(file, roles, name) for name in file.columns} | {file.row: "int64"}
     if when.naive(file, engine):
         notes += (f"Times without an offset were taken as {zone or 'UTC'}; --zone names another zone.",)
@@ -180,10 +184,14 @@ class _Time:
         if self.kind == "TIMESTAMPTZ":
             return f"CAST({raw} AT TIME ZONE 'UTC' AS TIMESTAMP)"
         if self.kind in {"TIMESTAMP", "DATE"}:
-            return _finite(in_zone(f"CAST({raw} AS TIMESTAMP)", self.zone))
-        if self.kind in _WHOLE | {"UBIGINT", "HUGEINT", "DOUBLE"}:
+            # where nothing is to be done the column stays as it lies, so that the file's statistics serve
+            as_it_lies = file.columns[self.column] == "TIMESTAMP" and self.zone in {None, "UTC"}
+            return raw if as_it_lies else _finite(in_zone(f"CAST({raw} AS TIMESTAMP)", self.zone))
+        if self.kind != "VARCHAR":
             return self._epoch(raw, file, engine)
-        text = self._text(raw)
+        return self._of_text(self._text(raw), file, engine)
+
+    def _of_text(self, text: str, file: EventFile, engine: DuckDBEngine) -> str:
         if self.form is not None:
             moment = f"try_strptime({text}, {quoted(self.form)})"
             return _finite(f"{moment} AT TIME ZONE 'UTC'" if "%z" in self.form else in_zone(moment, self.zone))
@@ -240,12 +248,14 @@ def _plain(kind: str) -> str:
     return kind if kind in simple else "VARCHAR"
 
 
-def _column(file: EventFile, roles: Roles, name: str, time: str) -> str:
-    """Return SQL of one column, typed as `_ibis_type` says."""
+def _column(file: EventFile, roles: Roles, name: str, time: str, *, whole: bool) -> str:
+    """Return SQL of one column, typed as `_ibis_type` says; `whole` files have no null and no empty text in a role."""
     raw, kind = identifier(name), file.columns[name]
     plain = _plain(kind)
     if name == roles.time:
         made = time
+    elif whole and kind == "VARCHAR" and name in {roles.case, roles.event}:
+        made = raw
     elif name in {roles.case, roles.event, roles.event_id}:
         made = _id(raw, kind, name == roles.case, spooled=not file.parquet)
     elif name == roles.seq:
@@ -293,25 +303,17 @@ def _ibis_type(file: EventFile, roles: Roles, name: str) -> str:
     return _IBIS[_sql_type(plain)]
 
 
-def _report(file: EventFile, roles: Roles, engine: DuckDBEngine, when: _Time) -> LogReport:
-    case, event, time = (identifier(str(getattr(roles, role))) for role in _NEEDED)
-    nulls = _nulls_by_footer(file, roles)
-    if nulls == 0:
+def _report(file: EventFile, roles: Roles, engine: DuckDBEngine, when: _Time, *, whole: bool) -> LogReport:
+    if whole:
         return LogReport(read=file.rows, kept=file.rows - file.broken, broken=file.broken)
+    case, event, time = (identifier(str(getattr(roles, role))) for role in _NEEDED)
     kept, no_customer, no_event, no_time = first_row(
         engine,
         f"SELECT count(*) FILTER ({case} IS NOT NULL AND {event} IS NOT NULL AND {time} IS NOT NULL), "
         f"count(*) FILTER ({case} IS NULL), count(*) FILTER ({case} IS NOT NULL AND {event} IS NULL), "
         f"count(*) FILTER ({case} IS NOT NULL AND {event} IS NOT NULL AND {time} IS NULL) FROM {identifier(LOG)}",
     )
-    unreadable, first = 0, None
-    if no_time:
-        found = f"({file.sql}) WHERE {when.unreadable(file, engine)}"
-        bad, first = first_row(engine, f"SELECT count(*), min({identifier(file.row)}) FROM {found}")
-        # of events that count but for their time
-        unreadable = (
-            min(bad, no_time) if not (no_customer or no_event) else _unreadable_alone(file, roles, engine, when)
-        )
+    unreadable, first = _unreadable(file, roles, engine, when) if no_time else (0, None)
     return LogReport(
         read=file.rows,
         kept=kept,
@@ -320,18 +322,38 @@ def _report(file: EventFile, roles: Roles, engine: DuckDBEngine, when: _Time) ->
         no_event=no_event,
         no_time=no_time - unreadable,
         unreadable_time=unreadable,
-        first_unreadable_row=None if first is None else first + 1,
+        first_unreadable_row=first,
     )
 
 
-def _unreadable_alone(file: EventFile, roles: Roles, engine: DuckDBEngine, when: _Time) -> int:
+def _unreadable(file: EventFile, roles: Roles, engine: DuckDBEngine, when: _Time) -> tuple[int, int | None]:
+    """Return how many events count but for a time that cannot be read, and the row of the first, from 1."""
     others = [
         f"({_id(identifier(name), file.columns[name], name == roles.case, spooled=not file.parquet)}) IS NOT NULL"
         for name in (str(roles.case), str(roles.event))
     ]
     where = " AND ".join([*others, when.unreadable(file, engine)])
-    (counted,) = first_row(engine, f"SELECT count(*) FROM ({file.sql}) WHERE {where}")
-    return int(counted)
+    row = identifier(file.row)
+    counted, first = first_row(engine, f"SELECT count(*), min({row}) FROM ({file.sql}) WHERE {where}")
+    return int(counted), None if first is None else int(first) + 1
+
+
+def _without_repeats(file: EventFile, roles: Roles, engine: DuckDBEngine, spool: Path) -> int:
+    """Leave out every event whose id an earlier one had, of those that count, and return how many they are."""
+    case, event, time, event_id = (identifier(str(getattr(roles, role))) for role in (*_NEEDED, "event_id"))
+    counts = f"{case} IS NOT NULL AND {event} IS NOT NULL AND {time} IS NOT NULL"
+    (twice,) = first_row(
+        engine, f"SELECT count({event_id}) - count(DISTINCT {event_id}) FROM {identifier(LOG)} WHERE {counts}"
+    )
+    if twice:
+        target = spool / "once.parquet"
+        earlier = f"row_number() OVER (PARTITION BY {event_id} ORDER BY {identifier(file.row)})"
+        once = f"SELECT * FROM {identifier(LOG)} WHERE {counts} QUALIFY {event_id} IS NULL OR {earlier} = 1"
+        engine.connection.execute(f"COPY ({once}) TO {quoted(str(target))} (FORMAT parquet, COMPRESSION lz4)")
+        engine.connection.execute(
+            f"CREATE OR REPLACE VIEW {identifier(LOG)} AS SELECT * FROM read_parquet({quoted(str(target))})"
+        )
+    return int(twice)
 
 
 def _nulls_by_footer(file: EventFile, roles: Roles) -> int | None:

@@ -6,7 +6,7 @@ Ibis only compiles; our own connection runs the text. Its own back ends break on
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -103,15 +103,17 @@ class DuckDBEngine:
         self, expression: Any, key: str, function: Callable[[pa.Table], pa.Table], *, blocks: int = 1
     ) -> pa.Table:
         """Hand the rows of an expression to a function, whole keys at a time; one block is in memory at once."""
-        if blocks == 1:
-            return function(self.arrow(expression))
+        return pa.concat_tables(function(block) for block in self.blocks(expression, key, blocks))
+
+    def blocks(self, expression: Any, key: str, count: int) -> Iterator[pa.Table]:
+        """Yield the rows of an expression in blocks, all of one key in one, each read when it is asked for."""
+        if count == 1:
+            yield self.arrow(expression)
+            return
         rows = self.compile(expression)
-        cut = f"hash({identifier(key)}) % {int(blocks)}"
-        made = []
-        for block in range(blocks):
-            part = self.query(f"SELECT * FROM ({rows}) WHERE {cut} = {block}")
-            made.append(function(_as_declared(part, expression)))
-        return pa.concat_tables(made)
+        cut = f"hash({identifier(key)}) % {int(count)}"
+        for block in range(count):
+            yield _as_declared(self.query(f"SELECT * FROM ({rows}) WHERE {cut} = {block}"), expression)
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
         """Run SQL text and return its rows; for the lake, intake and the pages' look-ups only."""

@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import ibis
+
 from engine.config.intake import IntakeSettings
-from engine.domain.errors import NotEnoughData, SettingsFault
+from engine.domain.errors import NotEnoughData, SettingsFault, UnknownName
 from engine.intake import event_files, event_roles
-from engine.intake.event_roles import Roles
+from engine.intake.event_roles import LOG, Roles
 from engine.lake.engine import DuckDBEngine
-from engine.workflows import session
+from engine.workflows import prepared_logs, session
 from journeys.event_log import EventLog, LogReport
+from journeys.histories import AT, CUSTOMER, EVENT, SEQ
 
 
 def _silent(_: str) -> None:
@@ -55,12 +58,16 @@ class LogSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenLog:
-    """A log that can be read: the engine that knows its table, its roles, from when to look, what was left out."""
+    """A log that can be read: the engine that knows its table, its roles, from when to look, what was left out.
+
+    `numbered` says that its `seq` is no column of the source but the place of each row.
+    """
 
     engine: DuckDBEngine
     log: EventLog
     as_of: datetime
     report: LogReport
+    numbered: bool = False
 
 
 @contextmanager
@@ -75,11 +82,13 @@ def opened(source: LogSource) -> Iterator[OpenLog]:
         No file was named and nothing has been loaded.
     """
     if source.path is None:
-        with _curated(source) as log:
-            yield log
+        way = _curated(source)
+    elif prepared_logs.is_prepared(source.path):
+        way = _prepared(source, source.path)
     else:
-        with _file(source, source.path) as log:
-            yield log
+        way = _file(source, source.path)
+    with way as log:
+        yield log
 
 
 @contextmanager
@@ -109,40 +118,82 @@ def _file(source: LogSource, path: Path) -> Iterator[OpenLog]:
             channel=roles.channel,
             product=None,
             lifecycle=roles.lifecycle,
+            event_id=roles.event_id,
         )
-        moment = source.as_of or _latest(engine, log)
+        moment = source.as_of or _latest(engine, log, typed.report)
         if source.as_of is None:
             source.say(f"Looked from the latest event, {moment:%Y-%m-%d %H:%M:%S} UTC; --as-of names another instant.")
-        yield _ready(source, engine, log, moment, typed.report)
+        ready = _ready(source, engine, log, moment, typed.report)
+        yield replace(ready, numbered=roles.seq == file.row)
+
+
+@contextmanager
+def _prepared(source: LogSource, path: Path) -> Iterator[OpenLog]:
+    blocks, manifest = prepared_logs.read(path)
+    roles = manifest.roles
+    for role in Roles.__slots__:
+        named = getattr(source, role)
+        if named is not None and named != roles.get(role):
+            had = f'"{roles[role]}"' if role in roles else "none"
+            fault = f'--{role} "{named}": the log was prepared with {had}; prepare it again with the column'
+            raise SettingsFault(path.name, [fault])
+    with (
+        tempfile.TemporaryDirectory(prefix="wayline-log-") as scratch,
+        session.engine_aside(source.home, Path(scratch)) as engine,
+    ):
+        rows = blocks.rows()
+        engine.attach(LOG, rows)
+        log = EventLog(
+            table=ibis.table(prepared_logs.ibis_schema(rows.schema), name=LOG),
+            customer=CUSTOMER,
+            event=EVENT,
+            time=AT,
+            seq=SEQ,
+            channel=roles.get("channel"),
+            product=None,
+            lifecycle=roles.get("lifecycle"),
+            prepared=blocks,
+        )
+        report = LogReport(read=manifest.rows_read, kept=manifest.events, **manifest.left_out)
+        yield _ready(source, engine, log, source.as_of or manifest.as_of, report)
 
 
 @contextmanager
 def _curated(source: LogSource) -> Iterator[OpenLog]:
     workspace = session.workspace_at(source.home)
-    report = workspace.report()
+    loaded = workspace.report()
     with session.duckdb(workspace) as engine:
         tables = workspace.attach(engine)
         if "events" not in tables:
             raise NotEnoughData("journeys", "the workspace has no events", "a table of events in the mapping file")
-        log = _with_roles(EventLog(table=tables["events"]), source)
-        moment = source.as_of or session.end_of_extract(report)
-        rows = _count(engine, log.table)
-        kept = _count(engine, log.events())
-        yield _ready(source, engine, log, moment, LogReport(read=rows, kept=kept, no_customer=rows - kept))
+        log = _with_roles(EventLog(table=tables["events"], event_id="event_id"), source)
+        moment = source.as_of or session.end_of_extract(loaded)
+        yield _ready(source, engine, log, moment, _counted(engine, log))
+
+
+def _counted(engine: DuckDBEngine, log: EventLog) -> LogReport:
+    """Count the curated events, whose names, times and ids intake has checked; some may be of nobody."""
+    rows, kept = _count(engine, log.table), _count(engine, log.events(ordered=False))
+    return LogReport(read=rows, kept=kept, no_customer=rows - kept)
 
 
 def _with_roles(log: EventLog, source: LogSource) -> EventLog:
     """Return the log with the columns that were named instead of its own."""
     named = {"customer": source.case, "event": source.event, "time": source.time, "seq": source.seq}
-    named |= {"channel": source.channel, "lifecycle": source.lifecycle}
-    chosen = {role: column for role, column in named.items() if column is not None}
+    named |= {"channel": source.channel, "lifecycle": source.lifecycle, "event_id": source.event_id}
+    chosen: dict[str, Any] = {role: column for role, column in named.items() if column is not None}
     for column in chosen.values():
-        log.require(column)
+        if column not in log.table.columns:
+            raise UnknownName("column of the events", column, log.table.columns)
     return replace(log, **chosen)
 
 
 def _ready(source: LogSource, engine: DuckDBEngine, log: EventLog, moment: datetime, report: LogReport) -> OpenLog:
-    later = report.kept - _count(engine, log.events(moment)) if source.as_of is not None else 0
+    """Tell what was left out and hand the log over; looking from its own latest event leaves nothing later out."""
+    later = 0
+    if source.as_of is not None or source.path is None:
+        till = log.prepared.count(moment) if log.prepared else _count(engine, log.events(moment, ordered=False))
+        later = report.kept - till
     told = replace(report, kept=report.kept - later, later=later)
     for sentence in told.sentences():
         source.say(sentence)
@@ -153,9 +204,10 @@ def _count(engine: DuckDBEngine, rows: Any) -> int:
     return int(engine.arrow(rows.aggregate(n=rows.count())).column("n")[0].as_py())
 
 
-def _latest(engine: DuckDBEngine, log: EventLog) -> datetime:
-    events = log.events(ordered=False)
-    latest = engine.arrow(events.aggregate(at=events.at.max())).column("at")[0].as_py()
+def _latest(engine: DuckDBEngine, log: EventLog, report: LogReport) -> datetime:
+    # a log without gaps is asked as a whole, which its file's statistics answer
+    events = log.table if report.kept == report.read else log.events(ordered=False).rename({log.time: AT})
+    latest = engine.arrow(events.aggregate(at=events[log.time].max())).column("at")[0].as_py()
     if latest is None:
         raise NotEnoughData(
             "journeys", "no event has a customer, a name and a time", "a log of at least one whole event"
