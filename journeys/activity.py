@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 from engine.config.journeys import ANY_EVENT
 from engine.domain.errors import SettingsFault
 from journeys.calendar import Calendar, index_column
-from journeys.histories import AT, CUSTOMER, EVENT, Codes, Histories, Ints
+from journeys.histories import AT, CUSTOMER, EVENT, Histories, Ints
 
 Marks = NDArray[np.bool_]
 Words = NDArray[np.int64]
+Bits = NDArray[np.uint64]
 
 ANY: Final = (ANY_EVENT,)
 BITS: Final = 62
@@ -53,41 +54,30 @@ class Periods:
     chunks: Ints
     words: Words
 
+    def each(self) -> list[int]:
+        """Return the periods that anyone has, rising."""
+        found = []
+        for chunk, words in self._rising():
+            union = int(np.bitwise_or.reduce(words))
+            found += [chunk * BITS + bit for bit in range(BITS) if union >> bit & 1]
+        return found
+
     def column(self, period: int) -> Marks:
         """Mark the customers who have a period, shape (n,)."""
         place = int(np.searchsorted(self.chunks, period // BITS))
         if place == len(self.chunks) or self.chunks[place] != period // BITS:
             return np.zeros(self.words.shape[1], dtype=np.bool_)
-        marks: Marks = (self.words[place] >> (period % BITS) & 1).astype(np.bool_)
+        marks: Marks = (self.words[place] & np.int64(1 << period % BITS)) != 0
         return marks
 
-    def has(self, customers: Codes, periods: Ints) -> Marks:
-        """Mark the pairs of a customer and a period that are in the set."""
-        if not len(self.chunks):
-            return np.zeros(len(customers), dtype=np.bool_)
-        chunk = periods // BITS
-        bit = periods - chunk * BITS
-        if len(self.chunks) == 1:
-            words, known = self.words[0][customers], chunk == self.chunks[0]
-        else:
-            place = np.minimum(np.searchsorted(self.chunks, chunk), len(self.chunks) - 1)
-            words, known = self.words[place, customers], self.chunks[place] == chunk
-        marks: Marks = known & ((words >> bit) & 1).astype(np.bool_)
-        return marks
-
-    def pairs(self) -> tuple[Codes, Ints]:
-        """Return every customer and period of the set, in order of period, then customer."""
-        owners, periods = [np.zeros(0, dtype=np.int32)], [np.zeros(0, dtype=np.int64)]
-        for chunk, words in zip(self.chunks.tolist(), self.words, strict=True):
-            for bit in range(BITS):
-                found = np.flatnonzero(words >> bit & 1).astype(np.int32)
-                owners.append(found)
-                periods.append(np.full(len(found), chunk * BITS + bit, dtype=np.int64))
-        return np.concatenate(owners), np.concatenate(periods)
+    def among(self, period: int) -> Bits:
+        """Return `column` as a set of customers."""
+        return packed(self.column(period))
 
     def first(self, since: int | None = None) -> tuple[Marks, Ints]:
         """Return who has any period from `since` on, and the first one; 0 for those who have none."""
-        found, first = self._nothing()
+        n = self.words.shape[1]
+        found, first = np.zeros(n, dtype=np.bool_), np.zeros(n, dtype=np.int64)
         for chunk, words in self._rising():
             kept = words if since is None else words & _from(since - chunk * BITS)
             new = ~found & (kept != 0)
@@ -95,19 +85,6 @@ class Periods:
             first[new] = chunk * BITS + lowest[new]
             found |= new
         return found, first
-
-    def last(self) -> tuple[Marks, Ints]:
-        """Return who has any period, and the last one; 0 for those who have none."""
-        found, last = self._nothing()
-        for chunk, words in self._rising():
-            some = words != 0
-            # below 2**62 a number and its logarithm may round up to the next power
-            _, exponent = np.frexp(words[some].astype(np.float64))
-            highest = exponent.astype(np.int64) - 1
-            highest -= (words[some] >> highest) == 0
-            last[some] = chunk * BITS + highest
-            found |= some
-        return found, last
 
     def count(self, first: int, last: int) -> Ints:
         """Return how many periods from first to last each customer has."""
@@ -117,12 +94,26 @@ class Periods:
             counted += np.bitwise_count(words & inside)
         return counted
 
-    def _nothing(self) -> tuple[Marks, Ints]:
-        n = self.words.shape[1]
-        return np.zeros(n, dtype=np.bool_), np.zeros(n, dtype=np.int64)
-
     def _rising(self) -> Iterator[tuple[int, Words]]:
         return zip(self.chunks.tolist(), self.words, strict=True)
+
+
+def packed(marks: Marks) -> Bits:
+    """Return marks of customers as a set: one bit each, in whole numbers of 64, so that sets meet and join at once."""
+    room = np.zeros(-(-len(marks) // 64) * 8, dtype=np.uint8)
+    bits = np.packbits(marks, bitorder="little")
+    room[: len(bits)] = bits
+    return room.view(np.uint64)
+
+
+def unpacked(bits: Bits, n: int) -> Marks:
+    """Return a set of n customers as marks."""
+    return np.unpackbits(bits.view(np.uint8), count=n, bitorder="little").astype(np.bool_)
+
+
+def size(bits: Bits) -> int:
+    """Return how many customers are in a set."""
+    return int(np.bitwise_count(bits).sum(dtype=np.int64))
 
 
 def _from(bit: int) -> int:

@@ -23,7 +23,7 @@ import pyarrow as pa
 from engine.domain.errors import SettingsFault
 from engine.numerics.intervals import wilson
 from journeys import activity, histories
-from journeys.activity import ANY, Activity, Marks
+from journeys.activity import ANY, Bits, Marks, Periods, packed, size, unpacked
 from journeys.calendar import DAY, Calendar, Unit
 from journeys.histories import CUSTOMER, NOTHING, Codes, Histories, Ints
 
@@ -125,48 +125,46 @@ class Retention:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Members:
-    """Memberships of cohorts: place of the customer, the cohort's period, instant of the start, code of the group.
-
-    `at` and `group` are empty where nothing needs them.
-    """
+    """Memberships of cohorts: place of the customer, the cohort's period, instant of the start, code of the group."""
 
     customer: Codes
     cohort: Ints
     at: Ints
     group: Codes
-    groups: tuple[str, ...] = ()
+    groups: tuple[str, ...]
 
-    def __len__(self) -> int:
-        """Return the number of memberships."""
-        return len(self.customer)
 
-    def where(self, kept: Marks) -> Members:
-        """Return the marked memberships."""
-        return Members(
-            customer=self.customer[kept],
-            cohort=self.cohort[kept],
-            at=self.at[kept] if len(self.at) else self.at,
-            group=self.group[kept] if len(self.group) else self.group,
-            groups=self.groups,
-        )
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Group:
+    """The members of one cohort and group as a set of customers; their starts where the clock rolls."""
+
+    group: str | None
+    cohort: int
+    inside: Bits
+    customer: Codes | None = None
+    at: Ints | None = None
 
 
 def of_block(block: pa.Table, *, asked: Retention, reach: int) -> pa.Table:
-    """Count a block of events, as `EventLog.events` selects them; `reach` is the last period that as_of allows."""
+    """Count a block of events, as `EventLog.events` selects them; `reach` is the last period that as_of allows.
+
+    Returns
+    -------
+    COUNTS
+        Counts of blocks add up.
+    """
     return of_histories(histories.of(block), asked, reach)
 
 
 def of_masks(block: pa.Table, *, asked: Retention, reach: int) -> pa.Table:
     """Count a block of `activity.masks`, for the calendar clock without groups."""
     seen = activity.from_masks(block)
-    members = members_of(seen, asked)
-    return _counted(members, _returns(members, seen, asked, reach))
+    return _counted(_cohorts_of(seen.started, asked), _Calendar(seen.active, asked, reach))
 
 
 def of_histories(people: Histories, asked: Retention, reach: int) -> pa.Table:
-    """Count the memberships per group, cohort and place; COUNTS says what a row is. Counts of blocks add up."""
-    members = members_in(people, asked)
-    return _counted(members, _returns_in(members, people, asked, reach))
+    """Count the members of every group and cohort, and those of them who came back in every span."""
+    return _counted(_cohorts_in(people, asked), _returns(people, asked, reach))
 
 
 def customers_behind(
@@ -180,32 +178,19 @@ def customers_behind(
     place : 0 for the cohort itself, else the number of the span, from 1.
     """
     people = histories.of(block)
-    members = members_in(people, asked)
-    kept = members.cohort == cohort
-    if asked.by is not None:
-        kept &= members.group == (members.groups.index(group) if group in members.groups else NOTHING)
-    members = members.where(kept)
-    if place > 0:
-        hits = next(marks for found, marks in _returns_in(members, people, asked, cohort + place) if found == place)
-        members = members.where(hits if back else ~hits)
-    return pa.table({CUSTOMER: people.ids.take(pa.array(members.customer)).cast(pa.string())})
-
-
-def members_of(seen: Activity, asked: Retention) -> Members:
-    """Return the memberships from activity, without instants and groups."""
-    if asked.cohort is Cohort.RECURRING:
-        customer, cohort = seen.started.pairs()
-    else:
-        found, first = seen.started.first(asked.first if asked.cohort is Cohort.FIRST_IN_RANGE else None)
-        customer, cohort = np.flatnonzero(found).astype(np.int32), first[found]
-    members = Members(
-        customer=customer, cohort=cohort, at=np.zeros(0, dtype=np.int64), group=np.zeros(0, dtype=np.int32)
-    )
-    return members.where(_in_range(cohort, asked))
+    returns = _returns(people, asked, cohort + max(place, 1))
+    found = np.zeros(-(-len(people) // 64), dtype=np.uint64)
+    for members in _cohorts_in(people, asked):
+        if (members.group, members.cohort) == (group, cohort):
+            found = members.inside
+            if place > 0:
+                hits = returns.among(members, asked.spans(place)[place - 1])
+                found = hits if back else found & ~hits
+    return pa.table({CUSTOMER: people.ids.filter(pa.array(unpacked(found, len(people)))).cast(pa.string())})
 
 
 def members_in(people: Histories, asked: Retention) -> Members:
-    """Return the memberships from histories; the start is the customer's first start event in the cohort's period."""
+    """Return the memberships; the start is the customer's first start event in the cohort's period."""
     rows = np.flatnonzero(activity.matches(people, asked.start))
     owners, periods = people.owners()[rows], asked.calendar.index(people.at[rows])
     if asked.cohort is Cohort.FIRST_IN_RANGE:
@@ -218,14 +203,15 @@ def members_in(people: Histories, asked: Retention) -> Members:
         order = np.lexsort((rows, periods, owners))
         rows, owners, periods = rows[order], owners[order], periods[order]
         new[1:] = (owners[1:] != owners[:-1]) | (periods[1:] != periods[:-1])
-    members = Members(
-        customer=owners[new],
-        cohort=periods[new],
-        at=people.at[rows[new]],
-        group=np.zeros(0, np.int32) if asked.by is None else people.attributes[asked.by].codes[rows[new]],
-        groups=() if asked.by is None else people.attributes[asked.by].values,
+    kept = new & _in_range(periods, asked)
+    by = None if asked.by is None else people.attributes[asked.by]
+    return Members(
+        customer=owners[kept],
+        cohort=periods[kept],
+        at=people.at[rows[kept]],
+        group=np.full(int(kept.sum()), NOTHING, dtype=np.int32) if by is None else by.codes[rows[kept]],
+        groups=() if by is None else by.values,
     )
-    return members.where(_in_range(members.cohort, asked))
 
 
 def _in_range(periods: Ints, asked: Retention) -> Marks:
@@ -237,83 +223,110 @@ def _in_range(periods: Ints, asked: Retention) -> Marks:
     return kept
 
 
-Hits = Iterator[tuple[int, Marks]]
-
-
-def _returns_in(members: Members, people: Histories, asked: Retention, reach: int) -> Hits:
-    if asked.clock is Clock.ROLLING:
-        return _rolling(members, people, asked, reach)
-    seen = activity.of(people, asked.calendar, start=asked.returns, active=asked.returns)
-    return _returns(members, seen, asked, reach)
-
-
-def _returns(members: Members, seen: Activity, asked: Retention, reach: int) -> Hits:
-    """Yield, for every span, which memberships came back in it."""
-    spans = asked.spans(_longest(members, reach))
-    if asked.mode is Mode.UNBOUNDED:
-        found, last = seen.active.last()
-        for place, (low, _) in enumerate(spans, start=1):
-            yield place, found[members.customer] & (last[members.customer] >= members.cohort + low)
+def _cohorts_of(started: Periods, asked: Retention) -> Iterator[_Group]:
+    if asked.cohort is Cohort.RECURRING:
+        periods = np.array(started.each(), dtype=np.int64)
+        for cohort in periods[_in_range(periods, asked)].tolist():
+            yield _Group(group=None, cohort=cohort, inside=started.among(cohort))
         return
-    for place, (low, high) in enumerate(spans, start=1):
-        hits = np.zeros(len(members), dtype=np.bool_)
-        for offset in range(low, min(high, _longest(members, reach)) + 1):
-            hits |= seen.active.has(members.customer, members.cohort + offset)
-        yield place, hits
+    found, first = started.first(asked.first if asked.cohort is Cohort.FIRST_IN_RANGE else None)
+    periods = np.unique(first[found])
+    for cohort in periods[_in_range(periods, asked)].tolist():
+        yield _Group(group=None, cohort=cohort, inside=packed(found & (first == cohort)))
 
 
-def _longest(members: Members, reach: int) -> int:
-    return max(reach - int(members.cohort.min()), 0) if len(members) else 0
+def _cohorts_in(people: Histories, asked: Retention) -> Iterator[_Group]:
+    members = members_in(people, asked)
+    names = (*members.groups, None)  # the code of a missing value is -1, the last
+    order = np.lexsort((members.cohort, members.group))
+    group, cohort = members.group[order], members.cohort[order]
+    new = np.flatnonzero(np.diff(group, prepend=-2) | np.diff(cohort, prepend=0))
+    for rows in np.split(order, new[1:]) if len(order) else ():
+        inside = np.zeros(len(people), dtype=np.bool_)
+        inside[members.customer[rows]] = True
+        yield _Group(
+            group=names[members.group[rows[0]]],
+            cohort=int(members.cohort[rows[0]]),
+            inside=packed(inside),
+            customer=members.customer[rows],
+            at=members.at[rows],
+        )
 
 
-def _rolling(members: Members, people: Histories, asked: Retention, reach: int) -> Hits:
-    stretch = DAYS_OF[asked.calendar.unit] * DAY
-    rows = np.flatnonzero(activity.matches(people, asked.returns))
-    back = _Instants(people.owners()[rows], people.at[rows])
-    unbounded = asked.mode is Mode.UNBOUNDED
-    for place, (low, high) in enumerate(asked.spans(_longest(members, reach)), start=1):
-        before = back.before(members.customer, members.at + low * stretch)
-        after = back.before(members.customer, None if unbounded else members.at + (high + 1) * stretch)
-        yield place, after > before
+class _Calendar:
+    """Returns in local periods: the set of customers active in each, and sets of several joined."""
+
+    def __init__(self, active: Periods, asked: Retention, reach: int) -> None:
+        self.asked, self.reach = asked, reach
+        self.by_period = {period: active.among(period) for period in active.each()}
+        self.nobody = packed(np.zeros(active.words.shape[1], dtype=np.bool_))
+        if asked.mode is Mode.UNBOUNDED:
+            later = self.nobody
+            for period in sorted(self.by_period, reverse=True):
+                later = later | self.by_period[period]
+                self.by_period[period] = later
+            self.rising = np.array(sorted(self.by_period), dtype=np.int64)
+
+    def among(self, members: _Group, span: tuple[int, int]) -> Bits:
+        """Return the members who came back in a span of periods after the start."""
+        low, high = members.cohort + span[0], min(members.cohort + span[1], self.reach)
+        if self.asked.mode is Mode.UNBOUNDED:
+            place = int(np.searchsorted(self.rising, low))
+            back = self.by_period[int(self.rising[place])] if place < len(self.rising) else self.nobody
+        else:
+            back = self.nobody
+            for period in range(low, high + 1):
+                if period in self.by_period:
+                    back = back | self.by_period[period]
+        return members.inside & back
 
 
-class _Instants:
-    """Instants of customers, in order of customer and time, that can be counted up to any instant."""
+class _Rolling:
+    """Returns in stretches of elapsed time from each member's own start."""
 
-    def __init__(self, owners: Codes, at: Ints) -> None:
+    def __init__(self, people: Histories, asked: Retention, reach: int) -> None:
+        self.asked, self.reach, self.n = asked, reach, len(people)
+        rows = np.flatnonzero(activity.matches(people, asked.returns))
         # ranks instead of instants, so that customer and instant fit one whole number
-        self.distinct, ranks = np.unique(at, return_inverse=True)
+        self.distinct, ranks = np.unique(people.at[rows], return_inverse=True)
         self.width = len(self.distinct) + 1
-        self.keys = owners.astype(np.int64) * self.width + ranks
+        self.keys = people.owners()[rows].astype(np.int64) * self.width + ranks
 
-    def before(self, owners: Codes, at: Ints | None) -> Ints:
-        """Return how many instants lie before each (all of the customer's for None), plus those of customers before."""
+    def among(self, members: _Group, span: tuple[int, int]) -> Bits:
+        """Return the members who came back in a span of stretches after the start."""
+        assert members.customer is not None and members.at is not None  # as `_cohorts_in` gives them
+        stretch = DAYS_OF[self.asked.calendar.unit] * DAY
+        before = self._before(members.customer, members.at + span[0] * stretch)
+        unbounded = self.asked.mode is Mode.UNBOUNDED
+        after = self._before(members.customer, None if unbounded else members.at + (span[1] + 1) * stretch)
+        marks = np.zeros(self.n, dtype=np.bool_)
+        marks[members.customer[after > before]] = True
+        return packed(marks)
+
+    def _before(self, owners: Codes, at: Ints | None) -> Ints:
+        """Count the returns before each instant (all of the customer's for None), plus those of customers before."""
         ranks = len(self.distinct) if at is None else np.searchsorted(self.distinct, at)
         return np.searchsorted(self.keys, owners.astype(np.int64) * self.width + ranks)
 
 
-def _counted(members: Members, hits: Iterable[tuple[int, Marks]]) -> pa.Table:
-    if not len(members):
-        return COUNTS.empty_table()
-    names = (*members.groups, None)  # the code of a missing value is -1, the last
-    low = int(members.cohort.min())
-    width = int(members.cohort.max()) - low + 1
-    group = members.group % len(names) if len(members.group) else np.zeros(len(members), dtype=np.int64)
-    key = group.astype(np.int64) * width + members.cohort - low
-    # whatever dates a log has, only the cohorts that occur take room
-    distinct, key = np.unique(key, return_inverse=True)
-    tables = []
-    for place, marks in ((0, np.ones(len(members), dtype=np.bool_)), *hits):
-        counts = np.bincount(key[marks], minlength=len(distinct))
-        some = np.flatnonzero(counts)
-        columns = (
-            pa.array(names, pa.string()).take(pa.array(distinct[some] // width)),
-            distinct[some] % width + low,
-            np.full(len(some), place, dtype=np.int64),
-            counts[some],
-        )
-        tables.append(pa.table(list(columns), schema=COUNTS))
-    return pa.concat_tables(tables)
+def _returns(people: Histories, asked: Retention, reach: int) -> _Calendar | _Rolling:
+    if asked.clock is Clock.ROLLING:
+        return _Rolling(people, asked, reach)
+    seen = activity.of(people, asked.calendar, start=asked.returns, active=asked.returns)
+    return _Calendar(seen.active, asked, reach)
+
+
+def _counted(cohorts: Iterable[_Group], returns: _Calendar | _Rolling) -> pa.Table:
+    rows = []
+    for members in cohorts:
+        spans = returns.asked.spans(max(returns.reach - members.cohort, 0))
+        counts = [size(members.inside), *(size(returns.among(members, span)) for span in spans)]
+        rows += [
+            {"group": members.group, "cohort": members.cohort, "place": place, "customers": count}
+            for place, count in enumerate(counts)
+            if count
+        ]
+    return pa.Table.from_pylist(rows, schema=COUNTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
