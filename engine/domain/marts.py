@@ -174,6 +174,24 @@ JOURNEY_FUNNELS = Table(
         ),
     ),
 )
+JOURNEY_FINDINGS = Table(
+    name="journey_findings",
+    one_row_is="one rule of one journey that one customer's way broke",
+    one_row_is_zh="一位客户在一条旅程中违反的一条规则",
+    key=("journey", "rule", "customer_id"),
+    columns=(
+        _c("journey", T, "the journey", "旅程", required=True),
+        _c("rule", T, "the rule", "规则", required=True),
+        _customer(),
+        _c("kind", T, "mandatory, precedes, within or absent", "规则类型"),
+        _c("breach", T, "skipped, wrong_order, expired, too_late or forbidden", "违反方式"),
+        _c("breached_at", W, "when it became a fact", "违反时间"),
+        _c("severity", T, "low, medium, high or critical", "严重程度"),
+        _c("owner", T, "who answers for it", "责任方"),
+        _c("text_en", T, "the rule in English", "规则说明（英）"),
+        _c("text_zh", T, "the rule in Chinese", "规则说明（中）"),
+    ),
+)
 PRODUCT_RULES = Table(
     name="product_rules",
     one_row_is="one pair of products: who has the first also takes the second",
@@ -310,6 +328,7 @@ MARTS: dict[str, Table] = {
         RISK_VALIDATION,
         JOURNEY_STAGES,
         JOURNEY_FUNNELS,
+        JOURNEY_FINDINGS,
         PRODUCT_RULES,
         RECOMMENDATION_MODELS,
         RECOMMENDATIONS,
