@@ -32,6 +32,7 @@ _SAMPLE: Final = 1 << 20
 _MOST_COLUMNS: Final = 10_000
 _MOST_FOOTER_BYTES: Final = 64 << 20
 _FILE_BITS: Final = 40
+_HOW_WRITTEN: Final = "Name its encoding, such as --encoding gb18030, and check its delimiter and quotes."
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _BYTE_ORDER_MARKS: Final = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
@@ -180,7 +181,12 @@ def _encoding(sample: bytes) -> str:
 def _csv(path: Path, engine: DuckDBEngine, spool: Path, rules: IntakeSettings, options: CsvOptions) -> EventFile:
     refuse_other_formats(path, path.name, "an event log")
     job = Job(path=path, name=path.name, stem=spool / "log", engine=engine, rules=rules, most_columns=_MOST_COLUMNS)
-    spooled = spool_csv(job, options)
+    try:
+        spooled = spool_csv(job, options)
+    except UnreadableSource as fault:
+        # a log has no mapping file to mend
+        remedy = _HOW_WRITTEN if "under [<table>.csv]" in fault.remedy else fault.remedy
+        raise UnreadableSource(fault.source, fault.problem, remedy) from None
     row = _unused(spooled.columns)
     texts = ", ".join(identifier(column) for column in spooled.columns)
     sql = f"SELECT {texts}, _row AS {identifier(row)} FROM ({spooled.sql}) WHERE _broken IS NULL"
