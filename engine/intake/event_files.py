@@ -79,7 +79,10 @@ def read(
     sample = _beginning(path)
     if sample.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
         return _xes(path, engine, spool, rules)
-    return _csv(path, engine, spool, rules, _csv_options(sample, encoding))
+    options = _csv_options(sample, encoding)
+    if b"\0" in sample and not options.encoding.lower().startswith(("utf-16", "utf-32")):
+        raise UnreadableSource(name, "holds zero bytes, which no text file does", _HOW_WRITTEN)
+    return _csv(path, engine, spool, rules, options)
 
 
 # Parquet
