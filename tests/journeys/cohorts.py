@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import ibis
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from engine.lake.engine import Engine
-from journeys import histories
+from engine.lake.engine import DuckDBEngine, Engine
+from journeys import activity, histories
+from journeys.activity import ANY
+from journeys.calendar import Calendar
 from journeys.event_log import EventLog
 from journeys.histories import Histories
 
@@ -47,3 +50,12 @@ def log(engine: Engine, rows: pa.Table, name: str = "log") -> EventLog:
     kinds = {"customer": "string", "event": "string", "at": "timestamp(6)", "channel": "string", "region": "string"}
     table = ibis.table(kinds, name=name)
     return EventLog(table=table, customer="customer", event="event", time="at", seq=None, product=None, lifecycle=None)
+
+
+def masks(rows: pa.Table, calendar: Calendar, *, start: Sequence[str] = ANY, active: Sequence[str] = ANY) -> pa.Table:
+    """The activity of a log as an engine puts it together."""
+    with DuckDBEngine(threads=1) as engine:
+        times = rows.column("at")
+        first, last = (one.as_py().replace(tzinfo=UTC) for one in (pc.min(times), pc.max(times)))
+        events = log(engine, rows).events(last)
+        return engine.arrow(activity.masks(events, calendar, first, last, start=start, active=active))
