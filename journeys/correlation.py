@@ -5,7 +5,8 @@ An association is not a cause: it says where to look. Three things make it hones
 What is known only after the decision does not count. Whoever takes long to decide has more time to do anything at
 all, so events would seem to keep customers from converting merely because converting ends the wait. Therefore the
 time after the step is cut into intervals; within each, those who had done it before the interval began are compared
-with those who had not, among all still undecided; the intervals are pooled (Mantel and Haenszel).
+with those who had not, among all still undecided; the intervals are pooled (Mantel and Haenszel). Whoever does it later in
+the interval counts as not having done it, so an effect is understated a little, never made up.
 
 An event that the flow forces on one side, or forbids it, tells nothing of behaviour: it is flagged `structural`.
 
@@ -217,7 +218,7 @@ def _events(piece: Grouped, standing: Outcomes, question: Question) -> list[pa.T
     for stratum, (begin, end) in enumerate(pairwise(edges)):
         decided = watch.went_on & (lasted >= begin) & (lasted < end)
         # who left the watch within the interval might have decided in the rest of it
-        at_risk = decided | ((lasted >= begin) & ~watch.went_on & (~watch.still_open | (lasted >= end)))
+        at_risk = (lasted >= begin) & ~(watch.still_open & (lasted < end))
         before = (since < begin) & at_risk[attempt]
         parts += _both(None, names, code[before], decided[attempt[before]], stratum)
         parts.append(_row(None, None, stratum, int(decided.sum()), int(at_risk.sum())))
@@ -332,7 +333,7 @@ def is_structural(share_of_converted: float, share_of_others: float) -> bool:
 def _tables(strata: Strata, everybody: Strata, *, over_time: bool) -> Floats:
     """Return one row per stratum: with it converted and not, without it converted and not."""
     rows = []
-    for stratum, (all_converted, total) in everybody.items():
+    for stratum, (all_converted, total) in sorted(everybody.items()):
         if (stratum != _EVER) == over_time:
             converted, with_it = strata.get(stratum, (0, 0))
             without = total - with_it

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pyarrow as pa
 from hypothesis import given, settings
@@ -50,7 +52,7 @@ def test_bins_hold_every_time_once_and_are_of_one_width(seconds: list[int]) -> N
     bins = conversion_times.histogram(np.array(seconds, dtype=float))
     assert sum(one.count for one in bins) == len(seconds)
     assert bins[0].from_seconds <= min(seconds) and bins[-1].count > 0
-    assert len({round(b.from_seconds - a.from_seconds) for a, b in zip(bins, bins[1:], strict=False)}) <= 1
+    assert len({round(b.from_seconds - a.from_seconds) for a, b in pairwise(bins)}) <= 1
 
 
 def test_times_are_from_step_to_step_and_then_from_first_to_last() -> None:

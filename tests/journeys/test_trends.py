@@ -18,11 +18,10 @@ from tests.journeys.builders import START, asked, block, moment, people_of
 
 DAY = 86_400
 DAYS = Calendar(unit="day")
+LATER = moment(100 * DAY)
 
 
-def of(
-    people: dict[str, str], funnel: Funnel, as_of: datetime = moment(100 * DAY), calendar: Calendar = DAYS
-) -> list[Period]:
+def of(people: dict[str, str], funnel: Funnel, as_of: datetime = LATER, calendar: Calendar = DAYS) -> list[Period]:
     return list(trends.of(trends.rows(block(people), funnel=funnel, calendar=calendar), funnel, calendar, as_of))
 
 
