@@ -68,17 +68,38 @@ def attempted(engine: Engine, log: EventLog, journeys: Sequence[JourneySettings]
     """Return the attempts at all journeys that count, one row per customer and journey, in no order.
 
     Columns: journey (its place among them), customer_id, channel (of the entry event), depth, entered_at, open_until
-    (null when nothing can go on any more), and reached_1 to reached_K, K being the most steps of any journey.
+    (null when nothing can go on any more), standing (the step at which the customer stands, see `stages`),
+    standing_since, stage_since, and reached_1 to reached_K, K being the most steps of any journey.
     """
     events = _events(log, journeys, as_of)
-    asked = tuple((spec.of(journey), journey.products if log.product is not None else ()) for journey in journeys)
-    return engine.map_blocks(events, histories.CUSTOMER, partial(_attempts_of_block, asked=asked))
+    asked = tuple(
+        _Asked(
+            funnel=spec.of(journey),
+            products=journey.products if log.product is not None else (),
+            stages=tuple(step.stage for step in journey.steps),
+            last_stage=journey.stage_names[-1],
+        )
+        for journey in journeys
+    )
+    function = partial(_attempts_of_block, asked=asked, as_of=round(as_of.timestamp() * 1_000_000))
+    return engine.map_blocks(events, histories.CUSTOMER, function)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What is asked of one journey. stages : those of its steps; last_stage : the last of the journey."""
+
+    funnel: spec.Funnel
+    products: tuple[str, ...]
+    stages: tuple[str, ...]
+    last_stage: str
 
 
 def _events(log: EventLog, journeys: Sequence[JourneySettings], as_of: datetime) -> Any:
     """Return the events that can matter to any journey, with the roles that they read as columns of fixed names."""
-    asked = [spec.of(journey).names() for journey in journeys]
-    names = None if None in asked else sorted({name for listed in asked for name in listed or ()})
+    asked = [spec.of(journey) for journey in journeys]
+    named = [funnel.names() for funnel in asked]
+    names = None if None in named else sorted({name for listed in named for name in listed or ()})
     roles = {_CHANNEL: log.channel, _PRODUCT: log.product, _LIFECYCLE: log.lifecycle}
     table = log.table.mutate(
         **{f"_{role}": ibis.null("string") if column is None else log.table[column] for role, column in roles.items()}
@@ -86,21 +107,22 @@ def _events(log: EventLog, journeys: Sequence[JourneySettings], as_of: datetime)
     products = {product for journey in journeys for product in journey.products}
     if log.product is not None and all(journey.products for journey in journeys):
         table = table.filter(table[log.product].isin(sorted(products)))
-    read = [_CHANNEL, *([_PRODUCT] if products else [])]
-    read += [_LIFECYCLE] if any(step.lifecycles for journey in journeys for step in journey.steps) else []
+    conditions = {name for funnel in asked for name in funnel.attributes()}
+    read = [_CHANNEL, *([_PRODUCT] if products else []), *([_LIFECYCLE] if _LIFECYCLE in conditions else [])]
+    columns = sorted(conditions - {_CHANNEL, _LIFECYCLE})
     # which of the tied events of one instant comes first does not matter here
     own = EventLog(table=table, customer=log.customer, event=log.event, time=log.time, seq=None)
-    events = own.events(as_of, names=names, attributes=[f"_{role}" for role in read], ordered=False)
+    events = own.events(as_of, names=names, attributes=[*(f"_{role}" for role in read), *columns], ordered=False)
     return events.rename({role: f"_{role}" for role in read})
 
 
-def _attempts_of_block(block: pa.Table, *, asked: Sequence[tuple[spec.Funnel, Sequence[str]]]) -> pa.Table:
+def _attempts_of_block(block: pa.Table, *, asked: Sequence[_Asked], as_of: int) -> pa.Table:
     people = histories.of(block)
-    longest = max(len(funnel.steps) for funnel, _ in asked)
+    longest = max(len(one.funnel.steps) for one in asked)
     pieces = []
-    for place, (funnel, products) in enumerate(asked):
-        own = people.keep(_about(people.attributes[_PRODUCT], products)) if products else people
-        pieces.append(_rows(own, funnel, place, longest))
+    for place, one in enumerate(asked):
+        own = people.keep(_about(people.attributes[_PRODUCT], one.products)) if one.products else people
+        pieces.append(_rows(own, one, place, longest, as_of))
     return pa.concat_tables(pieces)
 
 
@@ -108,10 +130,11 @@ def _about(product: Coded, products: Sequence[str]) -> Any:
     return np.isin(product.codes, [product.code_of(name) for name in products])
 
 
-def _rows(people: Histories, funnel: spec.Funnel, place: int, longest: int) -> pa.Table:
-    found = attempts.find(people, funnel)
+def _rows(people: Histories, asked: _Asked, place: int, longest: int, as_of: int) -> pa.Table:
+    found = attempts.find(people, asked.funnel)
+    stands = stages.standing(people, asked.funnel, found, stages=asked.stages, last_stage=asked.last_stage, as_of=as_of)
     reached = np.full((len(found.customer), longest), attempts.MISSING)
-    reached[:, : len(funnel.steps)] = found.at
+    reached[:, : len(asked.funnel.steps)] = found.at
     return pa.table(
         {
             "journey": np.full(len(found.customer), place, dtype=np.int64),
@@ -120,6 +143,9 @@ def _rows(people: Histories, funnel: spec.Funnel, place: int, longest: int) -> p
             "depth": found.depth.astype(np.int64),
             "entered_at": _times(found.at[:, 0]),
             "open_until": _times(found.open_until),
+            "standing": stands.step.astype(np.int64),
+            "standing_since": _times(stands.since),
+            "stage_since": _times(stands.stage_since),
             **{f"reached_{step + 1}": _times(reached[:, step]) for step in range(longest)},
         }
     )
@@ -135,17 +161,17 @@ def _of_journey(found: pa.Table, place: int) -> pa.Table:
 
 def _columns(steps: int) -> dict[str, str]:
     """Return the columns of one journey's attempts and their types."""
-    times = dict.fromkeys(
-        ["entered_at", "open_until", *(f"reached_{step}" for step in range(1, steps + 1))], "timestamp(6)"
-    )
-    return {"customer_id": "string", "channel": "string", "depth": "int64", **times}
+    reached = [f"reached_{step}" for step in range(1, steps + 1)]
+    times = dict.fromkeys(["entered_at", "open_until", "standing_since", "stage_since", *reached], "timestamp(6)")
+    return {"customer_id": "string", "channel": "string", "depth": "int64", "standing": "int64", **times}
 
 
 def counts(best: Any, journey: JourneySettings, as_of: datetime, groups: Any = None) -> Any:
     """Return the mart `journey_funnels` of one journey: one row per breakdown, group and step.
 
     customers = continued + dropped + in_progress at every step. At the last step all have completed the journey
-    and count as continued. A rate without a denominator is null, as is the rate from the step before the first.
+    and count as continued. A rate without a denominator is null, as is the rate from the step before the first; the
+    step before is always one that is not optional.
     """
     rows = best.mutate(status=stages.status(best, journey, as_of), channel=best.channel.fill_null(UNKNOWN))
     breakdowns = ["channel"]
@@ -165,18 +191,29 @@ def counts(best: Any, journey: JourneySettings, as_of: datetime, groups: Any = N
 
 
 def _measures(rows: Any, journey: JourneySettings) -> dict[str, Any]:
-    """Everything counted in one pass over the attempts: per step, who came, who left, who may yet go on."""
+    """Everything counted in one pass over the attempts: per step, who came, who left, who may yet go on.
+
+    Nobody stops at an optional step: whoever goes no further stops at the required one before.
+    """
     measures = {}
-    for level in range(1, len(journey.steps) + 1):
+    for level, step in enumerate(journey.steps, start=1):
         stopped = rows.depth == level
-        measures[f"customers_{level}"] = _count(rows.depth >= level)
+        measures[f"customers_{level}"] = _count(
+            rows[f"reached_{level}"].notnull() if step.optional else rows.depth >= level
+        )
         measures[f"dropped_{level}"] = _count(stopped & (rows.status == JourneyStatus.DROPPED.value))
         measures[f"in_progress_{level}"] = _count(stopped & (rows.status == JourneyStatus.IN_PROGRESS.value))
-        if level > 1:
+        before = _required_before(journey, level)
+        if before:
             # whole microseconds: the median of intervals costs twenty times as much
-            waited = rows[f"reached_{level}"].delta(rows[f"reached_{level - 1}"], unit="microsecond")
+            waited = rows[f"reached_{level}"].delta(rows[f"reached_{before}"], unit="microsecond")
             measures[f"waited_{level}"] = waited.median().cast("float64") / 1e6
     return measures
+
+
+def _required_before(journey: JourneySettings, level: int) -> int:
+    """Return the place of the last step before that is not optional, from 1; 0 before the first."""
+    return max((place for place in range(1, level) if not journey.steps[place - 1].optional), default=0)
 
 
 def _count(condition: Any) -> Any:
@@ -189,6 +226,7 @@ def _step(wide: Any, journey: JourneySettings, level: int) -> Any:
     dropped, in_progress = wide[f"dropped_{level}"], wide[f"in_progress_{level}"]
     step = journey.steps[level - 1]
     none = ibis.null("float64")
+    before = _required_before(journey, level)
     return wide.select(
         journey=ibis.literal(journey.journey),
         breakdown=wide.breakdown,
@@ -201,8 +239,8 @@ def _step(wide: Any, journey: JourneySettings, level: int) -> Any:
         dropped=dropped,
         in_progress=in_progress,
         rate_from_first=_rate(came, wide.customers_1),
-        rate_from_previous=none if level == 1 else _rate(came, wide[f"customers_{level - 1}"]),
-        median_seconds_from_previous=none if level == 1 else wide[f"waited_{level}"],
+        rate_from_previous=_rate(came, wide[f"customers_{before}"]) if before else none,
+        median_seconds_from_previous=wide[f"waited_{level}"] if before else none,
     )
 
 
