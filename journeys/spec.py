@@ -199,6 +199,10 @@ def _faults_of_exclusions(funnel: Funnel) -> list[str]:
             faults.append(
                 f"exclusion of {names} between steps {between}: expected two of the steps 1 to {last}, in order."
             )
+        elif any(funnel.steps[number - 1].optional for number in (exclusion.after_step, exclusion.before_step)):
+            faults.append(
+                f"exclusion of {names} between steps {between}: one of them is optional. Name the required steps around it."
+            )
         elif funnel.order is Order.ANY and (exclusion.after_step, exclusion.before_step) != (1, last):
             faults.append(
                 f"exclusion of {names} between steps {between}: steps in any order have no between. "
@@ -215,10 +219,19 @@ def _faults_of_choices(funnel: Funnel) -> list[str]:
         )
     if funnel.order is Order.ANY and any(step.optional for step in funnel.steps):
         faults.append("optional steps need an order: with any order every step counts as it comes.")
+    if funnel.reentry is Reentry.EVERY and funnel.window_from is WindowFrom.PREVIOUS:
+        faults.append(
+            "every attempt with a window from the previous step: such attempts have no common end, at which the next "
+            "could begin. Let the window run from the first step, or count one attempt per customer."
+        )
     unordered_by_gap = funnel.order is Order.ANY and funnel.window_from is WindowFrom.PREVIOUS
     if unordered_by_gap and len(funnel.steps) > MOST_UNORDERED_BY_GAP:
         faults.append(
             f"{len(funnel.steps)} steps in any order with a window from the previous step: at most "
             f"{MOST_UNORDERED_BY_GAP}. Take fewer steps, or let the window run from the first."
+        )
+    if unordered_by_gap and funnel.exclusions:
+        faults.append(
+            "exclusions among steps in any order need a window from the first step, within which they are looked for."
         )
     return faults

@@ -5,8 +5,8 @@ earliest instant that has an event left for it: by hops from instant to instant,
 that the work grows in proportion to the steps. Arriving as early as can be, with as few events of that instant used
 as can be, never harms what comes after; so one try per entry finds whatever can be found from it.
 
-A later entry that arrives at the same step at the same instant, with the same events left, has more time ahead: the
-earlier try is superseded and ends there.
+A later entry that waits at the same instant for the same step has more time ahead: it supersedes the earlier try,
+which ends before that instant. (A try that can take its next step at the same instant does not wait.)
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Tries:
     owner, entered_at : customer and microseconds of the entry, shape (n,).
     depth : how many required steps it reached, shape (n,).
     reached : where (an instant) each required step was reached, `NOWHERE` where not, shape (n_required, n).
-    live : whether it may still go on, as far as its window lasts, shape (n,).
+    live : whether it may still go on, as far as its window lasts, and no later one stands in for it, shape (n,).
     tainted : whether an event that drops the customer hit it, shape (n,).
     shown : the depth at which a tainted try shows, shape (n,).
     over : the instant at which it was completed or an exclusion ended it, `NOWHERE` if neither, shape (n,).
@@ -78,6 +78,7 @@ def follow(instants: Instants, plan: Plan, entries: Codes, *, superseding: bool)
     reached = np.full((len(levels), n), NOWHERE, dtype=np.int32)
     depth, shown = np.ones(n, dtype=np.int32), np.zeros(n, dtype=np.int32)
     over, tainted = np.full(n, NOWHERE, dtype=np.int32), np.zeros(n, dtype=np.bool_)
+    live = np.ones(n, dtype=np.bool_)
     reached[0] = entries
     entered_at = instants.at[entries]
     front = _Front(
@@ -89,6 +90,11 @@ def follow(instants: Instants, plan: Plan, entries: Codes, *, superseding: bool)
     )
     for level in range(1, len(levels)):
         onward, came = _next_step(instants, rivals, levels[level], front)
+        if superseding:
+            superseded = _superseded(front.here, onward.here)
+            ended = front.tries[superseded]
+            depth[ended], reached[level - 1, ended], live[ended] = level - 1, NOWHERE, False
+            front, onward, came = front.keep(~superseded), onward.keep(~superseded), came[~superseded]
         hit_at, drops = _excluded(instants, plan, level, front, np.where(came, onward.here, len(instants)))
         hit = hit_at < len(instants)
         stopped = front.tries[hit]
@@ -96,11 +102,9 @@ def follow(instants: Instants, plan: Plan, entries: Codes, *, superseding: bool)
         tainted[stopped] = drops[hit]
         shown[stopped] = np.where(came[hit], level + 1, level)
         front = onward.keep(came & ~hit)
-        if superseding:
-            front = front.keep(~_superseded(front))
         reached[level, front.tries] = front.here
         depth[front.tries] = level + 1
-    live = (over == NOWHERE) & (depth < len(levels))
+    live &= (over == NOWHERE) & (depth < len(levels))
     over[front.tries] = front.here
     return Tries(
         owner=instants.owner[entries],
@@ -160,11 +164,8 @@ def _excluded(instants: Instants, plan: Plan, level: int, front: _Front, until: 
     return np.minimum(drop, end), (drop <= end) & (drop < len(instants))
 
 
-def _superseded(front: _Front) -> Bools:
-    """Mark the tries that stand where a later one does, with the same events left there."""
-    marks = np.zeros(len(front.here), dtype=np.bool_)
-    same = front.here[1:] == front.here[:-1]
-    if len(front.used):
-        same &= (front.used[:, 1:] == front.used[:, :-1]).all(axis=0)
-    marks[:-1] = same
+def _superseded(here: Codes, there: Codes) -> Bools:
+    """Mark the tries that wait at an instant for a later one to go on, as a later entry does at the same instant."""
+    marks = np.zeros(len(here), dtype=np.bool_)
+    marks[:-1] = (here[1:] == here[:-1]) & (there[:-1] != here[:-1])
     return marks
