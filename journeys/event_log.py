@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-import ibis
 import pyarrow as pa
 
-from engine.config.journeys import ANY_EVENT, JourneySettings, StepSettings
 from engine.domain.errors import UnknownName
 from engine.lake.engine import Engine
 from engine.lake.schema import instant
@@ -144,33 +142,17 @@ class EventLog:
         rows = engine.arrow(self.table.aggregate(n=self.table.count())).column("n")[0].as_py()
         return 1 + int(rows) // EVENTS_PER_BLOCK
 
-    def step_events(self, journey: JourneySettings, as_of: datetime) -> Any:
-        """Return the events that can matter to a journey: customer_id, event, at, channel, lifecycle.
+    def count_customers(self, engine: Engine, as_of: datetime) -> int:
+        """Return how many customers have an event at as_of."""
+        if self.prepared is not None:
+            return self.prepared.customers(as_of)
+        events = self.events(as_of, ordered=False)
+        return int(engine.arrow(events.aggregate(n=events[histories.CUSTOMER].nunique())).column("n")[0].as_py())
 
-        Events after as_of, of nobody, about other products or of other names are left out.
-        """
-        table = self.table
-        kept = [table[self.customer].notnull(), table[self.time] <= instant(as_of)]
-        names = sorted({name for step in journey.steps for name in step.events})
-        if ANY_EVENT not in names:
-            kept.append(table[self.event].isin(names))
-        if journey.products and self.product is not None:
-            kept.append(table[self.product].isin(journey.products))
-        return table.filter(*kept).select(
-            customer_id=table[self.customer],
-            event=table[self.event],
-            at=table[self.time],
-            channel=self._role(self.channel),
-            lifecycle=self._role(self.lifecycle),
-        )
-
-    def _role(self, column: str | None) -> Any:
-        return ibis.null("string") if column is None else self.table[column]
-
-
-def reaches(events: Any, step: StepSettings) -> Any:
-    """Return a column that is true where an event of `EventLog.step_events` reaches the step; never null."""
-    matches = events.event.notnull() if ANY_EVENT in step.events else events.event.isin(step.events)
-    if step.lifecycles:
-        matches = matches & events.lifecycle.isin(step.lifecycles)
-    return matches.fill_null(False)
+    def event_names(self, engine: Engine, as_of: datetime) -> tuple[str, ...]:
+        """Return the names of the events at as_of, sorted."""
+        if self.prepared is not None:
+            return tuple(sorted(self.prepared.event_names(as_of)))
+        events = self.events(as_of, ordered=False)
+        named = engine.arrow(events.select(histories.EVENT).distinct())
+        return tuple(sorted(named.column(histories.EVENT).to_pylist()))

@@ -217,24 +217,15 @@ class _Study:
         return self.log.map_blocks(self.engine, function, self.as_of, names=names, attributes=read, ordered=ordered)
 
     def _cases(self) -> int:
-        events = self.log.events(self.as_of, ordered=False)
-        counted = self.engine.arrow(events.aggregate(n=events[histories.CUSTOMER].nunique()))
-        return int(counted.column("n")[0].as_py())
+        return self.log.count_customers(self.engine, self.as_of)
 
     def _tell_unknown_events(self) -> None:
         """Say which events of the funnel the log does not have: a count of 0 then is right, but may be a slip."""
         wanted = {name for step in self.funnel.steps if not step.any_event for name in step.events}
         wanted |= {name for one in self.funnel.exclusions for name in one.events}
-        events = self.log.events(self.as_of, ordered=False)
-        name = events[histories.EVENT]
-        there = self.engine.arrow(events.filter(name.isin(sorted(wanted))).select(histories.EVENT).distinct())
-        missing = sorted(wanted - set(there.column(histories.EVENT).to_pylist()))
-        if not missing:
-            return
-        known = self.engine.arrow(events.select(histories.EVENT).distinct().limit(_MOST_NAMES))
-        names = sorted(known.column(histories.EVENT).to_pylist())
-        for one in missing:
-            near = get_close_matches(one, names, n=1)
+        known = self.log.event_names(self.engine, self.as_of)
+        for one in sorted(wanted - set(known)):
+            near = get_close_matches(one, known[:_MOST_NAMES], n=1)
             hint = f' Did you mean "{near[0]}"?' if near else ""
             self.source.say(f'The log has no event "{one}".{hint}')
 
