@@ -21,7 +21,7 @@ from engine.domain.words import JourneyStatus
 from engine.lake.engine import Engine
 from engine.lake.schema import empty, to_contract
 from journeys import attempts, histories, spec, stages
-from journeys.event_log import EventLog
+from journeys.event_log import EVENTS_PER_BLOCK, EventLog
 from journeys.histories import Coded, Histories, Ints
 
 UNKNOWN: Final = "unknown"
@@ -82,7 +82,8 @@ def attempted(engine: Engine, log: EventLog, journeys: Sequence[JourneySettings]
         for journey in journeys
     )
     function = partial(_attempts_of_block, asked=asked, as_of=round(as_of.timestamp() * 1_000_000))
-    return engine.map_blocks(events, histories.CUSTOMER, function)
+    rows = engine.arrow(events.aggregate(n=events.count())).column("n")[0].as_py()
+    return engine.map_blocks(events, histories.CUSTOMER, function, blocks=1 + int(rows) // EVENTS_PER_BLOCK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -201,7 +201,8 @@ def _faults_of_exclusions(funnel: Funnel) -> list[str]:
             )
         elif any(funnel.steps[number - 1].optional for number in (exclusion.after_step, exclusion.before_step)):
             faults.append(
-                f"exclusion of {names} between steps {between}: one of them is optional. Name the required steps around it."
+                f"exclusion of {names} between steps {between}: one of them is optional. "
+                "Name the required steps around it."
             )
         elif funnel.order is Order.ANY and (exclusion.after_step, exclusion.before_step) != (1, last):
             faults.append(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import inf
 
 from engine.config.journeys import ANY_EVENT
@@ -244,7 +245,7 @@ def strict(events: Log, funnel: Funnel, entry: float) -> Try:
 
 def in_window(times: Sequence[float], funnel: Funnel) -> bool:
     if funnel.window_from is WindowFrom.PREVIOUS:
-        return all(later - time <= funnel.window_seconds for time, later in zip(times, times[1:], strict=False))
+        return all(later - time <= funnel.window_seconds for time, later in pairwise(times))
     return times[-1] - times[0] <= funnel.window_seconds
 
 
@@ -265,7 +266,7 @@ def by_gap(events: Log, funnel: Funnel) -> Answer:
     allowed = set(entries[:1] if funnel.reentry is Reentry.FIRST else entries)
 
     def clean(times: tuple[float, ...]) -> bool:
-        hops = zip(times, times[1:], strict=False)
+        hops = pairwise(times)
         return in_window(times, funnel) and not any(
             excluded_after(events, funnel, level, *hop) for level, hop in enumerate(hops, start=1)
         )
