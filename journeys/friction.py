@@ -38,6 +38,9 @@ _FORCED_SHARE: Final = 0.9
 _FEWEST: Final = 30
 """Fewer customers than this, who met a signal and can be compared, say nothing."""
 
+_FEWEST_COMPARED: Final = 20
+"""Fewer waiting without the signal at that moment, in the same stratum, are nobody to compare with."""
+
 _FALSE_DISCOVERIES: Final = 0.05
 
 
@@ -294,13 +297,13 @@ def _compare(episodes: _Episodes, exposed: _Exposed, went_on: Bools, customer: C
     serve in many comparisons.
     """
     waiting = _Waiting(episodes, exposed)
-    kept = waiting.waiting > 0
+    kept = waiting.waiting >= _FEWEST_COMPARED
     n = int(kept.sum())
     if n == 0:
         return _Compared()
     own = went_on[exposed.unit].astype(np.float64)
     chance = 1 - waiting.stay
-    counted = kept.astype(np.float64)
+    counted = np.asarray(kept, dtype=np.float64)
     several = _Several(customer=customer, met=exposed.unit, compared=episodes.unit)
     with_, without = float(own[kept].mean()), float(chance[kept].mean())
     difference = with_ - without

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from journeys.attempts import MISSING
-from journeys.histories import NOTHING, Codes, Histories, Ints
+from journeys.histories import NOTHING, Coded, Codes, Histories, Ints
 from journeys.spec import Funnel, Order, Step
 
 Bools = NDArray[np.bool_]
@@ -155,12 +155,11 @@ def first_met(read: Histories, funnel: Funnel, asked: Asked, rules: Rules) -> In
 
 def reaches(read: Histories, step: Step) -> Bools:
     """Mark the events that reach a step, shape (n_events,)."""
-    marked = _is_one_of(read.event.codes, read.event.values, step.events)
+    marked = has_one_of(read.event, step.events)
     if step.any_event:
         marked = np.ones(read.n_events, dtype=np.bool_)
     for name, wanted in step.where.items():
-        column = read.attributes[name]
-        marked &= _is_one_of(column.codes, column.values, wanted)
+        marked &= has_one_of(read.attributes[name], wanted)
     return marked
 
 
@@ -170,7 +169,7 @@ def later_instant(read: Histories) -> Ints:
     new[1:] = read.at[1:] != read.at[:-1]
     new[read.starts[:-1][np.diff(read.starts) > 0]] = True
     begins = np.flatnonzero(new)
-    return np.append(begins[1:], read.n_events)[np.cumsum(new) - 1]
+    return np.asarray(np.append(begins[1:], read.n_events)[np.cumsum(new) - 1], dtype=np.int64)
 
 
 def next_marked(marks: Ints, rows: Ints) -> Ints:
@@ -192,14 +191,15 @@ def last_until(read: Histories, rows: Ints, ends: Ints, moment: Ints) -> Ints:
 
 def _shows(read: Histories, signal: Signal) -> Bools:
     column = read.event if signal.column is None else read.attributes[signal.column]
-    return _is_one_of(column.codes, column.values, signal.values)
+    return has_one_of(column, signal.values)
 
 
-def _is_one_of(codes: Codes, values: tuple[str, ...], wanted: Iterable[str]) -> Bools:
+def has_one_of(column: Coded, wanted: Iterable[str]) -> Bools:
+    """Mark where a column has one of some values."""
     chosen = set(wanted)
     # one more for the missing value, whose code is -1
-    known = np.array([value in chosen for value in values] + [False], dtype=np.bool_)
-    return np.asarray(known[codes], dtype=np.bool_)
+    known = np.array([value in chosen for value in column.values] + [False], dtype=np.bool_)
+    return np.asarray(known[column.codes], dtype=np.bool_)
 
 
 def _silent_after(read: Histories, silence: float) -> Bools:

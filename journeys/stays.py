@@ -37,8 +37,8 @@ CHANNEL: Final = "channel"
 UNKNOWN: Final = "unknown"
 
 
-def schema(signals: Sequence[signals.Signal], breakdowns: Sequence[str] = ()) -> pa.Schema:
-    """Return the columns of a table of stays: one row per view, attempt and step but the last.
+def schema(breakdowns: Sequence[str] = ()) -> pa.Schema:
+    """Return the columns of a table of stays: one row per journey, view, attempt and step but the last.
 
     step : its place among all steps, 1-based; next_step likewise.
     entered_at, reached_at : when the attempt and when the stay began.
@@ -47,45 +47,58 @@ def schema(signals: Sequence[signals.Signal], breakdowns: Sequence[str] = ()) ->
     channel : of the event that reached the step. next_*: of the first later event, next_channel of the first later one
         that has a channel; last_at: the last event within the window. Null, for COUNTED drop-offs only.
     product : what the event that reached the step is about, null where nothing says it.
-    signal_i : when the stay first met signal i, before it ended; null where it did not, and in the view COUNTED.
+    met : for each signal, when the stay first met it before it ended, null where it did not; empty in the view COUNTED.
     by_... : the customer's group: the value of that attribute at the attempt's first event.
     """
     whole = [(name, pa.int64()) for name in ("entered_at", "reached_at", "ended_at", "closes_at", "last_at", "next_at")]
     small = [(name, pa.int32()) for name in ("view", "attempt", "step", "next_step", "outcome")]
     texts = [(name, pa.string()) for name in ("channel", "product", "next_channel", "next_event")]
-    met = [(f"signal_{place}", pa.int64()) for place in range(len(signals))]
     groups = [(f"by_{name}", pa.string()) for name in breakdowns]
     settled = [("settled", pa.bool_())]
-    return pa.schema([("customer", pa.string()), *small, *settled, *whole, *texts, *met, *groups])
+    named = [("journey", pa.string()), ("customer", pa.string())]
+    return pa.schema([*named, *small, *settled, *whole, *texts, ("met", pa.list_(pa.int64())), *groups])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observer:
-    """What makes a table of stays of a block of events; picklable, so that it runs wherever the blocks are.
+    """What makes a table of the stays of one journey.
 
     as_of : microseconds. product: the attribute that names it, None where there is none; channel likewise.
+    products : those that the journey is about, none named: all. Events about others are of no step, but still signs of
+        life.
     breakdowns : further attributes whose value at the entry is kept.
     """
 
+    journey: str
     funnel: Funnel
     as_of: int
     signals: tuple[signals.Signal, ...] = ()
     silence_seconds: float = 0.0
     channel: str | None = CHANNEL
     product: str | None = None
+    products: tuple[str, ...] = ()
     breakdowns: tuple[str, ...] = ()
 
-    def __call__(self, block: pa.Table) -> pa.Table:
-        """Return the stays of a block of events of whole customers, none of them later than as_of."""
-        read = histories.of(block)
-        counted = attempts.find(read, self.funnel)
-        forward = attempts.find(read, replace(self.funnel, reentry=Reentry.EVERY))
+    def stays(self, read: Histories) -> pa.Table:
+        """Return the stays of whole customers, none of whose events is later than as_of."""
+        counted = self._found(read, self.funnel)
+        forward = self._found(read, replace(self.funnel, reentry=Reentry.EVERY))
         parts = [
             self._table(read, _of(self.funnel, counted, self.as_of), COUNTED),
             self._table(read, _of(self.funnel, forward, self.as_of), FORWARD),
             self._table(read, self._live(read, counted), LIVE),
         ]
         return pa.concat_tables(parts)
+
+    def _found(self, read: Histories, funnel: Funnel, since: Ints | None = None) -> Attempts:
+        """Return the attempts made by events about the journey's products, of each customer from some moment on."""
+        kept = np.ones(read.n_events, dtype=np.bool_) if since is None else read.at >= since[read.owners()]
+        if self.products and self.product is not None:
+            kept &= signals.has_one_of(read.attributes[self.product], self.products)
+        if kept.all():
+            return attempts.find(read, funnel)
+        found, rows = attempts.find(read.keep(kept), funnel), np.append(np.flatnonzero(kept), -1)
+        return replace(found, row=rows[found.row])
 
     def _live(self, read: Histories, counted: Attempts) -> _Rows:
         """Return where open journeys stand: in the attempt that counts or, where that has run out, in a later one."""
@@ -95,32 +108,38 @@ class Observer:
         late = rows.take(np.flatnonzero(here & (rows.closes_at < self.as_of)))
         if not len(late.customer) or self.funnel.window_from is WindowFrom.PREVIOUS:
             return open_
-        entry = np.full(len(read), np.iinfo(np.int64).max)
-        entry[late.customer] = counted.open_until[late.attempt] - _window(self.funnel)
-        owners = read.owners()
-        rest = read.keep(read.at >= entry[owners])
-        kept = np.flatnonzero(read.at >= entry[owners])
-        again = attempts.find(rest, replace(self.funnel, reentry=Reentry.FIRST))
-        later = _of(self.funnel, replace(again, row=np.where(again.row >= 0, kept[again.row], -1)), self.as_of)
+        since = np.full(len(read), np.iinfo(np.int64).max)
+        since[late.customer] = counted.open_until[late.attempt] - _window(self.funnel)
+        again = self._found(read, replace(self.funnel, reentry=Reentry.FIRST), since)
+        later = _of(self.funnel, again, self.as_of)
         return open_.and_also(later.take(np.flatnonzero(later.outcome == IN_PROGRESS)))
 
     def _table(self, read: Histories, rows: _Rows, view: int) -> pa.Table:
         n = len(rows.customer)
         columns: dict[str, pa.Array] = {
+            "journey": pa.array([self.journey]).take(pa.array(np.zeros(n, dtype=np.int8))),
             "customer": read.ids.take(pa.array(rows.customer)).cast(pa.string()),
             "view": pa.array(np.full(n, view, dtype=np.int32)),
             "settled": pa.array(rows.closes_at < self.as_of),
         }
         columns |= {name: pa.array(getattr(rows, name)) for name in _SHARED}
         columns |= self._what_came(read, rows, view)
-        columns |= self._met(read, rows, view)
+        columns["met"] = self._met(read, rows, view)
         product = None if self.product is None else read.attributes[self.product]
         columns["channel"] = _texts(self._channel_of(read), rows.row, n)
         columns["product"] = _texts(product, rows.row, n)
         for name in self.breakdowns:
             columns[f"by_{name}"] = _texts(read.attributes[name], rows.entry_row, n)
-        named = schema(self.signals, self.breakdowns)
+        named = schema(self.breakdowns)
         return pa.table([columns[name].cast(named.field(name).type) for name in named.names], schema=named)
+
+    def _about_products(self) -> Funnel:
+        """Return the funnel with the condition of its products in every step."""
+        if not self.products or self.product is None:
+            return self.funnel
+        about = {self.product: self.products}
+        steps = tuple(replace(step, where={**step.where, **about}) for step in self.funnel.steps)
+        return replace(self.funnel, steps=steps)
 
     def _channel_of(self, read: Histories) -> Coded | None:
         return None if self.channel is None else read.attributes[self.channel]
@@ -145,29 +164,40 @@ class Observer:
             "next_channel": _texts(channel, with_channel, n),
         }
 
-    def _met(self, read: Histories, rows: _Rows, view: int) -> dict[str, pa.Array]:
-        if view == COUNTED:
-            none = pa.nulls(len(rows.customer), pa.int64())
-            return {f"signal_{place}": none for place in range(len(self.signals))}
+    def _met(self, read: Histories, rows: _Rows, view: int) -> pa.Array:
+        n = len(rows.customer)
+        if view == COUNTED or not self.signals:
+            return pa.ListArray.from_arrays(pa.array(np.zeros(n + 1, np.int32)), pa.nulls(0, pa.int64()))
         asked = signals.Asked(step=rows.step, row=rows.row, until=rows.ended_at, ends=read.starts[1:][rows.customer])
         rules = signals.Rules(signals=self.signals, silence_seconds=self.silence_seconds, channel=self.channel)
-        first = signals.first_met(read, self.funnel, asked, rules)
-        return {
-            f"signal_{place}": pa.array(first[:, place], mask=first[:, place] == MISSING)
-            for place in range(len(self.signals))
-        }
+        first = signals.first_met(read, self._about_products(), asked, rules).ravel()
+        offsets = np.arange(n + 1, dtype=np.int32) * len(self.signals)
+        return pa.ListArray.from_arrays(pa.array(offsets), pa.array(first, mask=first == MISSING))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observers:
+    """What makes a table of stays of a block of events, of one journey or several; picklable."""
+
+    observers: tuple[Observer, ...]
+
+    def __call__(self, block: pa.Table) -> pa.Table:
+        """Return the stays of a block of events of whole customers: the events are sorted once for all journeys."""
+        read = histories.of(block)
+        return pa.concat_tables([observer.stays(read) for observer in self.observers])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Stays:
     """One view of a table of stays as arrays, one element per stay; what each column holds, `schema` says.
 
-    customer : place in `ids`. met: shape (stays, signals), MISSING where a signal was not met. The times of what came
-    after a drop-off are MISSING where nothing came.
+    customer : place in `ids`. attempt: numbered over all customers. met: shape (stays, signals), MISSING where a signal
+        was not met. The times of what came after a drop-off are MISSING where nothing came.
     """
 
     ids: pa.Array
     customer: Codes
+    attempt: Codes
     step: Codes
     next_step: Codes
     outcome: Codes
@@ -204,29 +234,32 @@ class Stays:
 
 
 _ARRAYS: Final = (
-    "customer", "step", "next_step", "outcome", "settled", "entered_at", "reached_at", "ended_at", "closes_at",
-    "last_at", "next_at", "met",
+    "customer", "attempt", "step", "next_step", "outcome", "settled", "entered_at", "reached_at", "ended_at",
+    "closes_at", "last_at", "next_at", "met",
 )  # fmt: skip
 _CODED: Final = ("channel", "product", "next_channel", "next_event")
 
 
 def view(table: pa.Table, which: int) -> Stays:
-    """Return one view of a table that `Observer` made, sorted by customer, attempt and step."""
+    """Return one view of the stays of one journey, sorted by customer, attempt and step."""
     chosen = table.filter(pc.equal(table.column("view"), which))
     chosen = chosen.sort_by([(name, "ascending") for name in ("customer", "attempt", "step")])
     ids = pc.dictionary_encode(chosen.column("customer").combine_chunks())
     ids = ids if isinstance(ids, pa.Array) else ids.combine_chunks()
-    met = [_times(chosen.column(name)) for name in chosen.column_names if name.startswith("signal_")]
+    met = _times(pa.chunked_array(pc.list_flatten(chosen.column("met"))))
     times = ("entered_at", "reached_at", "ended_at", "closes_at", "last_at", "next_at")
     columns: dict[str, Any] = {name: _times(chosen.column(name)) for name in times}
-    for name in ("step", "next_step", "outcome"):
+    for name in ("attempt", "step", "next_step", "outcome"):
         columns[name] = np.asarray(chosen.column(name).to_numpy(), dtype=np.int32)
     columns |= {name: _coded(chosen.column(name)) for name in _CODED}
+    customer = np.asarray(ids.indices, dtype=np.int32)
+    new = (np.diff(customer, prepend=-1) != 0) | (np.diff(columns["attempt"], prepend=-1) != 0)
+    columns["attempt"] = np.asarray(np.cumsum(new) - 1, dtype=np.int32)
     return Stays(
         ids=ids.dictionary,
-        customer=np.asarray(ids.indices, dtype=np.int32),
+        customer=customer,
         settled=np.asarray(chosen.column("settled").to_numpy(), dtype=np.bool_),
-        met=np.stack(met, axis=1) if met else np.zeros((len(chosen), 0), dtype=np.int64),
+        met=met.reshape(len(chosen), -1) if len(chosen) else np.zeros((0, 0), dtype=np.int64),
         groups={name[3:]: _coded(chosen.column(name)) for name in chosen.column_names if name[:3] == "by_"},
         **columns,
     )

@@ -1,7 +1,8 @@
 """What a drop-off costs: margin that does not come, less the loss that does not come either.
 
 Amounts are whole minor units of one currency, rounded once per customer (half to even), so that groups add up to the
-whole exactly. Whose risk is unknown has no value, on a product that can be lost on: they are counted, never taken for 0.
+whole exactly. A customer of unknown risk has no value on a product that can be lost on, and is counted as such, never
+taken for 0.
 """
 
 from __future__ import annotations
@@ -11,9 +12,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from engine.numerics.ratios import ratio
+from journeys.histories import Coded
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -29,21 +33,50 @@ class Worth:
     """What each customer's conversion is worth a year, minor units, shape (n,); nan where it is unknown.
 
     margin : of the product, from the catalogue. loss: default probability x loss given default x amount; 0 where the
-    product is no credit.
+    product is no credit. risk: the default probability itself, a share.
     """
 
     margin: Floats
     loss: Floats
+    risk: Floats
 
     def take(self, rows: Bools) -> Worth:
         """Return some of the customers."""
-        return Worth(margin=self.margin[rows], loss=self.loss[rows])
+        return Worth(margin=self.margin[rows], loss=self.loss[rows], risk=self.risk[rows])
 
 
-def worth(margin: Floats, is_credit: Bools, lgd: Floats, amount: Floats, default_probability: Floats) -> Worth:
-    """Return what conversions are worth, from the product of each and the default probability of each customer."""
-    loss = np.where(is_credit, default_probability * lgd * amount, 0.0)
-    return Worth(margin=margin, loss=loss)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Money:
+    """What is known of products and of customers' risk; amounts are minor units of one currency.
+
+    products : product_id, annual_margin_minor, typical_amount_minor, is_credit, lgd (a share).
+    risk : customer_id, default_probability (null where it is unknown).
+    """
+
+    currency: str
+    products: pa.Table
+    risk: pa.Table
+
+    def worth(self, customers: pa.Array, product: Coded) -> Worth:
+        """Return what a conversion of each customer to each product is worth, shape (n,).
+
+        A product that is missing or not in the catalogue has no known worth.
+        """
+        place = pc.index_in(product.texts(), value_set=self.products.column("product_id").combine_chunks())
+        margin, amount, lgd = (
+            _taken(self.products.column(name), place) for name in ("annual_margin_minor", "typical_amount_minor", "lgd")
+        )
+        credit = _taken(self.products.column("is_credit").cast(pa.int8()), place)
+        who = pc.index_in(customers, value_set=self.risk.column("customer_id").combine_chunks())
+        risk = _taken(self.risk.column("default_probability"), who)
+        loss = np.where(credit == 0, 0.0, risk * lgd * amount)
+        return Worth(margin=margin, loss=np.where(np.isnan(credit), np.nan, loss), risk=risk)
+
+
+def _taken(column: pa.ChunkedArray, places: pa.Array) -> Floats:
+    return np.asarray(
+        column.combine_chunks().cast(pa.float64()).take(places).to_numpy(zero_copy_only=False), np.float64
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

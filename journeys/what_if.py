@@ -4,8 +4,8 @@ The group with the highest rate seen is partly the luckiest one, the more so the
 they are. So rates are estimated together: each group's is drawn towards that of all, by as much as the groups' spread
 is no more than chance would make it (a beta-binomial hierarchy, its own uncertainty included), which allows for having
 picked the best of several. A group that truly stands out among equals would be drawn too far: intervals therefore also
-take in what the groups' own numbers alone say. They cover at their rate or more whether the groups are all alike, differ
-at random, or one stands out.
+take in what the groups' own numbers alone say. They cover at their rate or more whether the groups are all alike,
+differ at random, or one stands out.
 
 The groups differ in more than what a bank can change: the answer is what closing the gap would be worth, not that it
 can be closed.
@@ -32,7 +32,7 @@ _FEWEST: Final = 30
 
 _MEANS: Final = np.linspace(0.005, 0.995, 100)
 _STRENGTHS: Final = np.linspace(1.0, 0.01, 60) ** -2.0
-"""Grid of the common rate, and of how many customers' worth it counts for: 1, groups have nothing in common, to many."""
+"""Grid of the common rate, and of how many customers' worth it counts for: from 1, where they share little."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

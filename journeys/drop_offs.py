@@ -1,0 +1,257 @@
+"""Where customers leave a journey, how long after the step, for which channel, what they do next, and what it costs.
+
+Counts are those of the funnel: whoever still has time has not dropped off. Rates are of those alone whose window has
+closed: of the others it is known who was quick to go on, and not yet who will leave.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binom
+
+from engine.numerics.intervals import UNDEFINED, Interval, wilson
+from journeys import value, what_if
+from journeys.attempts import MISSING
+from journeys.friction import strata_of
+from journeys.histories import NOTHING, Coded, Codes, Ints
+from journeys.stays import DROPPED, IN_PROGRESS, Stays
+from journeys.value import Stake, Worth
+from journeys.what_if import Groups, WhatIf
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+ALL: Final = "all"
+UNKNOWN: Final = "unknown"
+NOTHING_MORE: Final = "nothing"
+"""What customers do next, and where, who do nothing more."""
+
+_MOST: Final = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """How many of those who dropped off are alike in something; share: of all who dropped off there."""
+
+    value: str
+    customers: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Median:
+    """A median in seconds and its interval; nan where there is nothing to take it of."""
+
+    seconds: float
+    interval: Interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropOff:
+    """The drop-off at one step, of all customers or of one group.
+
+    reached = went_on + dropped + in_progress. settled: of those who reached it, whose window has closed; rate: share of
+    these who did not go on.
+    last_seen : from the step to the customer's last event within the window. came_back: to the first later event of any
+    kind, of those who did something later.
+    left_from, next_channels, next_events : the most frequent channels of the step, and what and where came next.
+    """
+
+    step: int
+    next_step: int
+    breakdown: str
+    group: str
+    reached: int
+    went_on: int
+    dropped: int
+    in_progress: int
+    settled: int
+    rate: float
+    rate_interval: Interval
+    last_seen: Median
+    came_back: Median
+    left_from: tuple[Part, ...]
+    next_channels: tuple[Part, ...]
+    next_events: tuple[Part, ...]
+    stake: Stake
+
+
+def summarise(
+    stays: Stays, worths: Worth | None, breakdowns: Mapping[str, Coded], *, seed: int, group: Codes | None = None
+) -> tuple[DropOff, ...]:
+    """Return the drop-off at every step, of all customers and of every group, the costliest step of each first.
+
+    Parameters
+    ----------
+    stays : the view COUNTED.
+    worths : of each stay's customer, shape (n,); None where nothing is known of money.
+    breakdowns : the group of each stay, by breakdown; a missing value counts as "unknown".
+    group : the group of each stay within which it is estimated what those who dropped off would have done; the channel
+        of the step is always taken into account.
+    """
+    chance = onward_chance(stays, group, seed)
+    found = _ranked(_by_step(stays, worths, chance, ALL, ALL))
+    for name, column in breakdowns.items():
+        for code, named in [*enumerate(column.values), (NOTHING, UNKNOWN)]:
+            rows = column.codes == code
+            if rows.any():
+                own = None if worths is None else worths.take(rows)
+                found += _ranked(_by_step(stays.take(rows), own, chance[rows], name, named))
+    return tuple(found)
+
+
+def onward_chance(stays: Stays, group: Codes | None, seed: int) -> Floats:
+    """Return the chance to complete the journey of each stay, had it gone on as those of its channel and group did.
+
+    Learned from those who went on and whose window has closed; groups are estimated together, so that one of few
+    customers is drawn towards the others (`what_if.posterior`). nan where nobody went on.
+    """
+    completed = completes(stays)
+    strata = strata_of(stays, group)
+    chance = np.full(len(stays), np.nan)
+    for step in np.unique(stays.step):
+        here = stays.step == step
+        went_on = here & stays.settled & stays.went_on
+        if not went_on.any():
+            continue
+        own, place = np.unique(strata[here], return_inverse=True)
+        moved = _counts(np.searchsorted(own, strata[went_on]), len(own))
+        done = _counts(np.searchsorted(own, strata[went_on & completed]), len(own))
+        rng = np.random.default_rng([seed, 40, int(step)])
+        chance[here] = what_if.posterior(done, moved, rng).mean(axis=0)[place]
+    return chance
+
+
+def completes(stays: Stays) -> Bools:
+    """Mark the stays whose attempt completed the journey."""
+    if not len(stays):
+        return np.zeros(0, dtype=np.bool_)
+    last = stays.next_step == stays.next_step.max()
+    done = np.zeros(int(stays.attempt.max()) + 1, dtype=np.bool_)
+    done[stays.attempt[last & stays.went_on]] = True
+    return np.asarray(done[stays.attempt], dtype=np.bool_)
+
+
+def completed_share(stays: Stays) -> Floats:
+    """Return, by step, which share of the settled stays that went on completed the journey; nan of none."""
+    completed = completes(stays)
+    share = np.full(int(stays.step.max(initial=0)) + 1, np.nan)
+    for step in np.unique(stays.step):
+        went_on = (stays.step == step) & stays.settled & stays.went_on
+        if went_on.any():
+            share[step] = completed[went_on].mean()
+    return share
+
+
+def what_if_best(stays: Stays, worths: Worth | None, column: Coded, *, seed: int) -> dict[int, WhatIf]:
+    """Return, by place of the step, what closing the gap to the best group of a breakdown would bring.
+
+    Steps at which fewer than two groups are large enough to compare are left out, as are customers of unknown group.
+    """
+    completed, found = completes(stays), {}
+    net = None if worths is None else worths.margin - worths.loss
+    for step in np.unique(stays.step).tolist():
+        here = (stays.step == step) & stays.settled & (column.codes != NOTHING)
+        codes, n = column.codes[here], len(column.values)
+        means = [_mean(None if net is None else net[here][codes == code]) for code in range(n)]
+        compared = what_if.best_of(
+            Groups(
+                names=column.values,
+                reached=_counts(codes, n),
+                went_on=_counts(codes[stays.went_on[here]], n),
+                completed=_counts(codes[completed[here]], n),
+                value=np.array([mean for mean, _ in means]),
+                value_error=np.array([error for _, error in means]),
+            ),
+            seed,
+        )
+        if compared is not None:
+            found[step] = compared
+    return found
+
+
+def _counts(codes: Codes | Ints, n: int) -> NDArray[np.int64]:
+    return np.bincount(codes, minlength=n).astype(np.int64)
+
+
+def _mean(values: Floats | None) -> tuple[float, float]:
+    """Return the mean of the known values and its standard error; nan for none."""
+    known = np.zeros(0) if values is None else values[~np.isnan(values)]
+    if not len(known):
+        return math.nan, math.nan
+    return float(known.mean()), float(known.std(ddof=1) / math.sqrt(len(known))) if len(known) > 1 else math.nan
+
+
+def _by_step(stays: Stays, worths: Worth | None, chance: Floats, breakdown: str, group: str) -> list[DropOff]:
+    return [
+        _at_step(stays.take(here), None if worths is None else worths.take(here), chance[here], breakdown, group)
+        for here in (stays.step == step for step in np.unique(stays.step))
+    ]
+
+
+def _at_step(stays: Stays, worths: Worth | None, chance: Floats, breakdown: str, group: str) -> DropOff:
+    dropped = stays.outcome == DROPPED
+    gone = stays.take(dropped)
+    n = int(dropped.sum())
+    settled = int(stays.settled.sum())
+    stayed = int((stays.settled & ~stays.went_on).sum())
+    later = gone.next_at != MISSING
+    return DropOff(
+        step=int(stays.step[0]),
+        next_step=int(stays.next_step[0]),
+        breakdown=breakdown,
+        group=group,
+        reached=len(stays),
+        went_on=int(stays.went_on.sum()),
+        dropped=n,
+        in_progress=int((stays.outcome == IN_PROGRESS).sum()),
+        settled=settled,
+        rate=stayed / settled if settled else math.nan,
+        rate_interval=wilson(stayed, settled),
+        last_seen=median((gone.last_at - gone.reached_at) / 1e6),
+        came_back=median((gone.next_at[later] - gone.reached_at[later]) / 1e6),
+        left_from=_parts(gone.channel, UNKNOWN),
+        next_channels=_parts(gone.next_channel, NOTHING_MORE),
+        next_events=_parts(gone.next_event, NOTHING_MORE),
+        stake=value.at_stake(chance[dropped], None if worths is None else worths.take(dropped)),
+    )
+
+
+def median(seconds: Floats) -> Median:
+    """Return the median and the interval of it that the order of the values gives, whatever their distribution."""
+    n = len(seconds)
+    if not n:
+        return Median(seconds=math.nan, interval=UNDEFINED)
+    ordered = np.sort(seconds)
+    low = max(int(binom.ppf(0.025, n, 0.5)) - 1, 0)
+    return Median(
+        seconds=float(np.median(ordered)),
+        interval=Interval(lower=float(ordered[low]), upper=float(ordered[n - 1 - low])),
+    )
+
+
+def _parts(column: Coded, missing: str) -> tuple[Part, ...]:
+    """Return the most frequent values, the most frequent first; of equals, in order of the alphabet."""
+    n = len(column.codes)
+    counted = np.bincount(column.codes + 1, minlength=len(column.values) + 1)
+    named = sorted(zip([missing, *column.values], counted.tolist(), strict=True), key=lambda one: (-one[1], one[0]))
+    return tuple(Part(value=name, customers=count, share=count / n) for name, count in named[:_MOST] if count)
+
+
+def _ranked(found: Sequence[DropOff]) -> list[DropOff]:
+    """Order by what is at stake net; where no value is known, by how many dropped off."""
+    return sorted(
+        found,
+        key=lambda one: (
+            one.stake.net_minor is None,
+            0 if one.stake.net_minor is None else -one.stake.net_minor,
+            -one.dropped,
+            one.step,
+        ),
+    )
