@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -16,15 +18,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from engine.config.journeys import RuleSettings
+from engine.config.journeys import JourneySettings, RuleSettings
 from engine.domain.marts import JOURNEY_FINDINGS
+from engine.lake.engine import Engine
 from engine.lake.schema import to_contract
 from engine.numerics.intervals import Interval, wilson
 from engine.numerics.ratios import ratio
-from journeys import alignment, attempts, histories, rules
+from journeys import alignment, attempts, histories, rules, spec
 from journeys.attempts import Attempts
+from journeys.event_log import EventLog
 from journeys.histories import NOTHING, Histories
-from journeys.rules import Checked
+from journeys.rules import Checked, Span
 from journeys.spec import Funnel, Step
 
 PRODUCT: Final = "product_id"
@@ -202,14 +206,48 @@ def _known(number: float) -> float | None:
     return None if math.isnan(number) else number
 
 
-def breaches(block: pa.Table, asked: Sequence[Intended], as_of: int) -> pa.Table:
-    """Return the rows of `BREACHES` of a block of events, none later than as_of (microseconds)."""
+def intended(journeys: Sequence[JourneySettings], *, by_product: bool = True) -> tuple[Intended, ...]:
+    """Return the journeys of the settings that have rules; `by_product=False` for a log that names no products."""
+    return tuple(
+        Intended(
+            journey=one.journey,
+            funnel=spec.of(one),
+            rules=one.rules,
+            products=one.products if by_product else (),
+        )
+        for one in journeys
+        if one.rules
+    )
+
+
+def check(engine: Engine, log: EventLog, asked: Sequence[Intended], as_of: datetime) -> pa.Table:
+    """Check the rules of journeys on a log and return the rows of `BREACHES`; the events are read once."""
+    if not asked:
+        return BREACHES.empty_table()
+    named = [one.names() for one in asked]
+    names = None if None in named else sorted({name for listed in named for name in listed or ()})
+    now = round(as_of.timestamp() * 1_000_000)
+    events = log.events(ordered=False)
+    first = engine.arrow(events.aggregate(at=events.at.min().cast("timestamp(6)"))).column("at")[0]
+    begins = first.cast(pa.timestamp("us")).cast(pa.int64()).as_py()
+    return log.map_blocks(
+        engine,
+        partial(breaches, asked=tuple(asked), span=Span(begins=now if begins is None else begins, as_of=now)),
+        as_of,
+        names=names,
+        attributes=sorted({name for one in asked for name in one.attributes()}),
+        ordered=False,
+    )
+
+
+def breaches(block: pa.Table, asked: Sequence[Intended], span: Span) -> pa.Table:
+    """Return the rows of `BREACHES` of a block of events, none of them outside the span."""
     people = histories.of(block)
     pieces = [BREACHES.empty_table()]
     for place, intended in enumerate(asked):
         own, found = _attempted(people, intended)
         for number, rule in enumerate(intended.rules):
-            checked = rules.check(own, found, intended.funnel, rule, as_of)
+            checked = rules.check(own, found, intended.funnel, rule, span)
             pieces.append(_rows(people, checked, place, number))
     return pa.concat_tables(pieces)
 

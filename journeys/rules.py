@@ -55,7 +55,8 @@ class Checked:
     customer : places of the customers whom it concerns, each once, sorted, shape (n,).
     breach : how it was broken, as a place in `BREACHES`; -1 where it was not, shape (n,).
     at : microseconds at which the breach became a fact; `MISSING` where there is none, shape (n,).
-    n_open : customers whom it concerns for whom it is not yet decided; not among the rows.
+    n_open : customers whom it concerns for whom it is not decided, since it may yet be met or since what was due lies
+        before the log begins; not among the rows.
     """
 
     customer: Codes
@@ -64,13 +65,21 @@ class Checked:
     n_open: int
 
 
-def check(histories: Histories, attempts: Attempts, funnel: Funnel, rule: RuleSettings, as_of: int) -> Checked:
-    """Check one rule as of a date in microseconds.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """From when to when the log tells what happened, in microseconds. Nothing in the histories is later than as_of."""
 
-    `attempts` are those at the funnel in these histories. The rows of attempts must be rows of these histories; events
-    that no step names are in them too.
+    begins: int
+    as_of: int
+
+
+def check(histories: Histories, attempts: Attempts, funnel: Funnel, rule: RuleSettings, span: Span) -> Checked:
+    """Check one rule.
+
+    `attempts` are those at the funnel. Their rows must be rows of these histories, in which the events are that no
+    step names, too.
     """
-    return _CHECKS[rule.kind](histories, attempts, funnel, rule, as_of)
+    return _CHECKS[rule.kind](histories, attempts, funnel, rule, span)
 
 
 def as_step(rule: RuleSettings) -> Step:
@@ -78,19 +87,23 @@ def as_step(rule: RuleSettings) -> Step:
     return Step(name=rule.rule, events=rule.events, where=rule.where)
 
 
-def _mandatory(histories: Histories, attempts: Attempts, funnel: Funnel, rule: RuleSettings, as_of: int) -> Checked:
+def _mandatory(histories: Histories, attempts: Attempts, funnel: Funnel, rule: RuleSettings, span: Span) -> Checked:
     step = _place(funnel, rule.before)
     came = np.flatnonzero(attempts.row[:, step] >= 0)
-    return _needs_before(histories, attempts.customer[came], attempts.row[came, step], rule)
+    return _needs_before(histories, attempts.customer[came], attempts.row[came, step], rule, span)
 
 
-def _precedes(histories: Histories, attempts: Attempts, funnel: Funnel, rule: RuleSettings, as_of: int) -> Checked:
+def _precedes(histories: Histories, attempts: Attempts, funnel: Funnel, rule: RuleSettings, span: Span) -> Checked:
     then = np.flatnonzero(reaches(histories, Step(name="", events=rule.then or ())))
-    return _needs_before(histories, histories.owners()[then], then, rule)
+    return _needs_before(histories, histories.owners()[then], then, rule, span)
 
 
-def _needs_before(histories: Histories, customer: Codes, rows: Ints, rule: RuleSettings) -> Checked:
-    """Check that each of these events had one of the rule's at or before its instant."""
+def _needs_before(histories: Histories, customer: Codes, rows: Ints, rule: RuleSettings, span: Span) -> Checked:
+    """Check that each of these events had one of the rule's at or before its instant.
+
+    Where it is valid for some time, the log must reach back as far to say that there was none. Without, the log is
+    taken for the whole past.
+    """
     needed = np.flatnonzero(reaches(histories, as_step(rule)))
     until = later_instant(histories)[rows] - 1
     place = np.searchsorted(needed, until, side="right") - 1
@@ -101,13 +114,17 @@ def _needs_before(histories: Histories, customer: Codes, rows: Ints, rule: RuleS
     comes = (afterwards >= 0) & (afterwards < ends)
     breach = np.where(comes, BREACHES.index(Breach.WRONG_ORDER), BREACHES.index(Breach.SKIPPED))
     breach = np.where(had, -1, breach)
+    unseen = np.zeros(len(rows), dtype=np.bool_)
     if rule.valid_days is not None:
-        old = had & (histories.at[rows] - histories.at[before] > round(rule.valid_days * _DAY))
+        valid = round(rule.valid_days * _DAY)
+        old = had & (histories.at[rows] - histories.at[before] > valid)
         breach = np.where(old, BREACHES.index(Breach.EXPIRED), breach)
-    return _first_breaches(customer, breach, histories.at[rows], np.zeros(len(rows), dtype=np.bool_))
+        unseen = (breach >= 0) & (histories.at[rows] - valid < span.begins)
+        breach = np.where(unseen, -1, breach)
+    return _first_breaches(customer, breach, histories.at[rows], unseen)
 
 
-def _within(histories: Histories, attempts: Attempts, funnel: Funnel, rule: RuleSettings, as_of: int) -> Checked:
+def _within(histories: Histories, attempts: Attempts, funnel: Funnel, rule: RuleSettings, span: Span) -> Checked:
     begun = np.flatnonzero(reaches(histories, as_step(rule)))
     customer = histories.owners()[begun]
     then = np.flatnonzero(reaches(histories, Step(name="", events=rule.then or ())))
@@ -116,31 +133,31 @@ def _within(histories: Histories, attempts: Attempts, funnel: Funnel, rule: Rule
     answered = (answer >= 0) & (answer < histories.starts[customer + 1])
     deadline = histories.at[begun] + round((rule.days or 0) * _DAY)
     late = answered & (histories.at[np.maximum(answer, 0)] > deadline)
-    is_open = ~answered & (deadline >= as_of)
+    is_open = ~answered & (deadline >= span.as_of)
     never = ~answered & ~is_open
     breach = np.where(late, BREACHES.index(Breach.TOO_LATE), np.where(never, BREACHES.index(Breach.SKIPPED), -1))
     return _first_breaches(customer, breach, deadline, is_open)
 
 
-def _absent(histories: Histories, attempts: Attempts, funnel: Funnel, rule: RuleSettings, as_of: int) -> Checked:
+def _absent(histories: Histories, attempts: Attempts, funnel: Funnel, rule: RuleSettings, span: Span) -> Checked:
     first = 0 if rule.after is None else _place(funnel, rule.after)
     came = np.flatnonzero(attempts.row[:, first] >= 0)
     customer, begins = attempts.customer[came], attempts.row[came, first]
     last = len(funnel.steps) - 1 if rule.before is None else _place(funnel, rule.before)
     reached = attempts.row[came, last]
     # up to the instant of the last step; without it, as long as the attempt may go on
-    limit = np.minimum(attempts.at[came, 0] + round(funnel.window_seconds * 1e6), as_of)
+    limit = np.minimum(attempts.at[came, 0] + round(funnel.window_seconds * 1e6), span.as_of)
     before = np.where(reached >= 0, _first_of_instant(histories)[reached], histories.starts[customer + 1])
     forbidden = np.flatnonzero(reaches(histories, as_step(rule)))
     met = next_marked(forbidden, later_instant(histories)[begins])
     at = histories.at[np.maximum(met, 0)]
     broken = (met >= 0) & (met < before) & ((reached >= 0) | (at <= limit))
-    undecided = ~broken & (reached < 0) & (attempts.open_until[came] >= as_of)
+    undecided = ~broken & (reached < 0) & (attempts.open_until[came] >= span.as_of)
     breach = np.where(broken, BREACHES.index(Breach.FORBIDDEN), -1)
     return _first_breaches(customer, breach, at, undecided)
 
 
-_CHECKS: Final[dict[str, Callable[[Histories, Attempts, Funnel, RuleSettings, int], Checked]]] = {
+_CHECKS: Final[dict[str, Callable[[Histories, Attempts, Funnel, RuleSettings, Span], Checked]]] = {
     "mandatory": _mandatory,
     "precedes": _precedes,
     "within": _within,

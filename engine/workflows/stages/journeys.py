@@ -1,4 +1,4 @@
-"""Journeys: how far each customer got, and where customers drop off, by segment and risk."""
+"""Journeys: how far each customer got, where customers drop off, by segment and risk, and which rules were broken."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import ibis
 from engine.config.journeys import Journeys
 from engine.domain.errors import NotEnoughData
 from engine.workflows.stages.context import Context, Stage
-from journeys import funnel
+from journeys import conformance, funnel
 from journeys.event_log import EventLog
 
-MARTS = ("journey_stages", "journey_funnels")
+MARTS = ("journey_stages", "journey_funnels", "journey_findings")
 _BREAKDOWNS = {"segments": {"cluster": "cluster_name", "value_tier": "value_tier"}, "risk": {"risk_tier": "risk_tier"}}
 
 
 def write(context: Context, facts: dict[str, Any]) -> None:
-    """Write every customer's place in every journey and the funnels of all groups."""
+    """Write every customer's place in every journey, the funnels of all groups, and the rules that were broken."""
     journeys = context.settings(Journeys, "journeys").journeys
     if not journeys:
         raise NotEnoughData("journeys", "none is defined", "a [[journeys.journeys]] block in wayline.toml")
@@ -25,6 +25,10 @@ def write(context: Context, facts: dict[str, Any]) -> None:
     tables = funnel.run(context.engine, log, journeys, context.as_of, _groups(context))
     context.builder.write_rows("journey_stages", tables.stages)
     context.builder.write_rows("journey_funnels", tables.funnels)
+    asked = conformance.intended(journeys)
+    findings = conformance.findings(conformance.check(context.engine, log, asked, context.as_of), asked)
+    context.builder.write_rows("journey_findings", findings)
+    facts["findings"] = len(findings)
 
 
 def _groups(context: Context) -> Any:
