@@ -60,7 +60,7 @@ def steps(text: str, optional: tuple[int, ...] = ()) -> tuple[Step, ...]:
     return tuple(made)
 
 
-def seconds(text: str) -> float:
+def seconds(text: str, option: str = "--window") -> float:
     """Return the seconds of 30s, 15m, 12h, 14d or 2w.
 
     Raises
@@ -71,15 +71,13 @@ def seconds(text: str) -> float:
     read = _WINDOW.fullmatch(text.strip())
     if read is None:
         raise SettingsFault(
-            "--window", [f'"{text}" is no length of time; write a number and one of s, m, h, d, w, such as 14d']
+            option, [f'"{text}" is no length of time; write a number and one of s, m, h, d, w, such as 14d']
         )
     found = float(read[1]) * UNITS[read[2]]
     if found <= 0:
-        raise SettingsFault(
-            "--window", [f'"{text}" leaves no time to get from step to step; expected more than 0, such as 14d']
-        )
+        raise SettingsFault(option, [f'"{text}" leaves no time; expected more than 0, such as 14d'])
     if found > LONGEST_DAYS * UNITS["d"]:
-        raise SettingsFault("--window", [f'"{text}" is more than a hundred years; expected {LONGEST_DAYS}d at most'])
+        raise SettingsFault(option, [f'"{text}" is more than a hundred years; expected {LONGEST_DAYS}d at most'])
     return found
 
 
@@ -163,7 +161,7 @@ def step_number(option: str, number: int | None, n_steps: int) -> int | None:
     return number
 
 
-def step_and_status(text: str, n_steps: int) -> tuple[int, Status]:
+def step_and_status(text: str, n_steps: int, option: str = "--members") -> tuple[int, Status]:
     """Return the step of `2:dropped` and how it went on from there; `2` alone means all who reached it.
 
     Raises
@@ -175,8 +173,8 @@ def step_and_status(text: str, n_steps: int) -> tuple[int, Status]:
     """
     number, _, word = text.partition(":")
     if not number.isdecimal():
-        raise SettingsFault("--members", [f'"{text}": expected STEP:STATUS, such as 2:dropped'])
-    step_number("--members", int(number), n_steps)
+        raise SettingsFault(option, [f'"{text}": expected STEP:STATUS, such as 2:dropped'])
+    step_number(option, int(number), n_steps)
     statuses = [status.value for status in Status]
     if word and word not in statuses:
         raise UnknownName("status", word, statuses)

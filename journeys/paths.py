@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 
 from engine.domain.errors import NotEnoughData
 from journeys import patterns
+from journeys.breakdown import UNKNOWN
 from journeys.histories import Codes, Histories, Ints
 from journeys.patterns import Rewriting
 
 MICROSECONDS: Final = 1_000_000
 
 GROUP: Final = "group"
-"""Column of a block's counts that names the group; null for paths without a value, and for all where none is asked."""
+"""Column of a block's counts that names the group; null where no groups are asked for."""
 
 MOST_GROUPS: Final = 1_000
 
@@ -186,6 +187,24 @@ def stretches(
     )
 
 
+def rewritten(paths: Paths, rewriting: Rewriting) -> Paths:
+    """Return paths with their events rewritten; one of which nothing is left is none.
+
+    Place 0 stays at the end that it was at: the last event for paths that lead to it, else the first.
+    """
+    if rewriting == Rewriting():
+        return paths
+    histories = patterns.rewrite(paths.histories, rewriting)
+    made = whole(histories)
+    to_last = bool((paths.anchor > paths.starts).any())
+    return Paths(
+        histories=made.histories,
+        customer=paths.customer[made.customer],
+        anchor=made.ends - 1 if to_last else made.starts,
+        arrived=paths.arrived[made.customer],
+    )
+
+
 def ranges(first: Ints, lengths: Ints) -> Ints:
     """Return the whole numbers from each first on, as many as its length, one range after the other."""
     if not len(first):
@@ -217,13 +236,15 @@ def _groups(paths: Paths, by: str | None) -> Iterator[tuple[str | None, Paths]]:
         return
     column = paths.histories.attributes[by]
     codes = column.codes[paths.starts]
+    # a missing value and the very word are one group
+    codes[codes < 0] = column.code_of(UNKNOWN)
     present = np.unique(codes)
     if len(present) > MOST_GROUPS:
         raise NotEnoughData(
             f'paths by "{by}"', f"it has more than {MOST_GROUPS:,} values", "a column of fewer values to group by"
         )
     for code in present.tolist():
-        yield (column.values[code] if code >= 0 else None), _chosen(paths, codes == code)
+        yield (column.values[code] if code >= 0 else UNKNOWN), _chosen(paths, codes == code)
 
 
 def _next(paths: Paths, wanted: Sequence[str], rows: Ints) -> Ints:

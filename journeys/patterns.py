@@ -9,12 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.domain.errors import UnknownName
 from journeys.histories import Coded, Histories
+
+# of the events that a log has, in a sentence about one that it has not
+_MOST_NAMED: Final = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +86,22 @@ def known(names: Sequence[str], pattern: str) -> tuple[str, ...]:
     """
     found = matching(names, [pattern])
     if not found:
-        raise UnknownName("event", pattern, sorted(names))
+        near = get_close_matches(pattern, names, n=3)
+        raise UnknownName("event", pattern, list(dict.fromkeys([*near, *sorted(names)]))[:_MOST_NAMED])
     return found
+
+
+def beside(name: str | None, marks: Sequence[str]) -> str | None:
+    """Return an event's name as it is written in a table that also holds marks such as "(start)".
+
+    A name that is one of them, or one of them in more parentheses, gets one more pair: no two names become one.
+    """
+    if name is None:
+        return None
+    bare = name
+    while bare.startswith("((") and bare.endswith("))"):
+        bare = bare[1:-1]
+    return f"({name})" if bare in marks else name
 
 
 def rewrite(histories: Histories, rewriting: Rewriting) -> Histories:

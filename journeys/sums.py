@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -38,8 +38,8 @@ def added(rows: pa.Table, keys: Sequence[str], sums: Sequence[str], lists: Seque
     grouped = grouped.take(order)
     columns = {name: grouped.column(name) for name in keys}
     columns |= {name: grouped.column(f"{name}_sum").cast(pa.int64()) for name in sums}
-    members = _whole(grouped.column(f"{_ROW}_list"))
-    columns |= {name: _joined(_whole(rows.column(name)), members) for name in lists}
+    members = whole(grouped.column(f"{_ROW}_list"))
+    columns |= {name: _joined(whole(rows.column(name)), members) for name in lists}
     return pa.table(columns)
 
 
@@ -54,8 +54,8 @@ def quantiles(lists: pa.LargeListArray, shares: Sequence[float]) -> NDArray[np.f
     ----------
     Hyndman and Fan (1996), definition 7: what NumPy and SQL's percentile_cont give.
     """
-    bounds = np.asarray(lists.offsets, dtype=np.int64)
-    values, counts = np.asarray(lists.values), np.diff(bounds)
+    bounds, values = laid(lists)
+    counts = np.diff(bounds)
     found = np.full((len(counts), len(shares)), np.nan)
     filled = counts > 0
     for column, share in enumerate(shares):
@@ -110,22 +110,29 @@ def numbers(values: Ints, counts: Ints) -> pa.LargeListArray:
     return pa.LargeListArray.from_arrays(np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), pa.array(values))
 
 
+def laid(lists: pa.LargeListArray) -> tuple[Ints, NDArray[Any]]:
+    """Return where each list begins, with the end of the last, and the values of all, one after the other."""
+    offsets = np.asarray(lists.offsets, dtype=np.int64)
+    return offsets - offsets[0], np.asarray(lists.values)[offsets[0] : offsets[-1]]
+
+
+def whole(column: pa.ChunkedArray) -> pa.Array:
+    """Return a column as one array."""
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+
+
 def _joined(lists: pa.LargeListArray, members: pa.ListArray) -> pa.LargeListArray:
     """Return the lists of each group's members as one sorted list."""
     rows = members.flatten()
     taken = lists if (np.asarray(rows) == np.arange(len(lists))).all() else lists.take(rows)
-    lengths = np.diff(np.asarray(taken.offsets, dtype=np.int64))
+    begins, values = laid(taken)
+    lengths = np.diff(begins)
     bounds = np.asarray(members.offsets, dtype=np.int64)
     counted = np.concatenate([[0], np.cumsum(lengths)])
     counts = counted[bounds[1:]] - counted[bounds[:-1]]
-    values = np.asarray(taken.flatten())
     if len(members) < len(rows):
-        values = sorted_within(np.repeat(np.arange(len(counts), dtype=np.int64), counts), values)
+        # a copy of its own: the blocks' are not to be used up
+        values = sorted_within(np.repeat(np.arange(len(counts), dtype=np.int64), counts), values.copy())
     return numbers(values, counts)
-
-
-def _whole(column: pa.ChunkedArray) -> pa.Array:
-    """Return a column as one array that begins at its own first value."""
-    if column.num_chunks == 1 and column.chunk(0).offset == 0:
-        return column.chunk(0)
-    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)

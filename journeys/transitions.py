@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from journeys import histories, paths, sums
+from journeys import histories, paths, patterns, sums
 from journeys.coding import counted
 from journeys.histories import NOTHING, Coded, Ints
 from journeys.paths import GROUP, Paths, Wanted
@@ -124,7 +124,7 @@ def graph(blocks: pa.Table) -> pa.Table:
         the percentiles of the wait in seconds, null at the begin and the end.
     """
     rows = sums.added(blocks, [GROUP, FROM, TO], [COUNT, CUSTOMERS], [WAITS])
-    waits = sums.quantiles(rows.column(WAITS).chunk(0), list(PERCENTILES.values())) * sums.SECONDS
+    waits = sums.quantiles(sums.whole(rows.column(WAITS)), list(PERCENTILES.values())) * sums.SECONDS
     made = rows.drop_columns([WAITS])
     made = made.append_column("share_out", _share(rows, FROM)).append_column("share_in", _share(rows, TO))
     for place, name in enumerate(PERCENTILES):
@@ -142,11 +142,6 @@ def _share(rows: pa.Table, of: str) -> pa.Array:
     return pa.array(np.asarray(rows.column(COUNT)) / whole)
 
 
-def marked(name: str | None, mark: str) -> str:
-    """Return an event's name as it is written beside `START` or `END`, which is written where there is none."""
-    if name is None:
-        return mark
-    bare = name.strip("()")
-    outside = (len(name) - len(bare)) // 2
-    taken = outside > 0 and name == "(" * outside + mark.strip("()") + ")" * outside
-    return f"({name})" if taken else name
+def written(name: str | None, mark: str) -> str:
+    """Return an event's name as it is written out, and the mark for the begin or the end of a path."""
+    return patterns.beside(name, (START, END)) or mark
