@@ -6,9 +6,10 @@ them together itself, so that a few bytes per customer leave it instead of every
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 import ibis
@@ -19,7 +20,10 @@ from numpy.typing import NDArray
 
 from engine.config.journeys import ANY_EVENT
 from engine.domain.errors import SettingsFault
+from engine.lake.engine import Engine
+from journeys import histories
 from journeys.calendar import Calendar, index_column
+from journeys.event_log import EventLog
 from journeys.histories import AT, CUSTOMER, EVENT, Histories, Ints
 
 Marks = NDArray[np.bool_]
@@ -29,6 +33,9 @@ Bits = NDArray[np.uint64]
 ANY: Final = (ANY_EVENT,)
 BITS: Final = 62
 """Periods per mask: what fits a signed whole number of every engine."""
+
+BLOCKS_TOGETHER: Final = 16
+"""How many blocks of a log's events give masks that fit into memory together."""
 
 MOST_WORDS: Final = 30_000_000
 """A quarter of a gigabyte per set of periods: 500,000 customers for ten years of days."""
@@ -130,40 +137,38 @@ class Activity:
     active: Periods
 
 
-def matches(histories: Histories, names: Sequence[str]) -> Marks:
+def matches(people: Histories, names: Sequence[str]) -> Marks:
     """Mark the events that have one of some names, or all of them for `*`."""
     if ANY_EVENT in names:
-        return np.ones(histories.n_events, dtype=np.bool_)
-    wanted = np.isin(np.array([*histories.event.values, ""]), list(names))
+        return np.ones(people.n_events, dtype=np.bool_)
+    wanted = np.isin(np.array([*people.event.values, ""]), list(names))
     wanted[-1] = False  # where the code of a missing name points
-    return np.asarray(wanted[histories.event.codes])
+    return np.asarray(wanted[people.event.codes])
 
 
-def of(
-    histories: Histories, calendar: Calendar, *, start: Sequence[str] = ANY, active: Sequence[str] = ANY
-) -> Activity:
+def of(people: Histories, calendar: Calendar, *, start: Sequence[str] = ANY, active: Sequence[str] = ANY) -> Activity:
     """Read the activity from histories; `start` and `active` are names of events, `*` is any."""
-    periods = calendar.index(histories.at)
-    started = _periods(histories, periods, matches(histories, start))
+    periods = calendar.index(people.at)
+    started = _periods(people, periods, matches(people, start))
     same = tuple(start) == tuple(active)
     return Activity(
-        ids=histories.ids,
+        ids=people.ids,
         started=started,
-        active=started if same else _periods(histories, periods, matches(histories, active)),
+        active=started if same else _periods(people, periods, matches(people, active)),
     )
 
 
-def _periods(histories: Histories, periods: Ints, kept: Marks) -> Periods:
+def _periods(people: Histories, periods: Ints, kept: Marks) -> Periods:
     chunk = periods // BITS
     bits = np.where(kept, np.int64(1) << (periods - chunk * BITS), 0)
     chunks = np.unique(chunk[kept])
-    if len(chunks) * len(histories) > MOST_WORDS:
+    if len(chunks) * len(people) > MOST_WORDS:
         raise SettingsFault("period", [_TOO_WIDE.format(len(chunks) * BITS)])
-    words = np.zeros((len(chunks), len(histories)), dtype=np.int64)
-    some = np.flatnonzero(np.diff(histories.starts))
+    words = np.zeros((len(chunks), len(people)), dtype=np.int64)
+    some = np.flatnonzero(np.diff(people.starts))
     for place, number in enumerate(chunks.tolist()):
         inside = np.where(chunk == number, bits, 0)
-        words[place, some] = np.bitwise_or.reduceat(inside, histories.starts[some])
+        words[place, some] = np.bitwise_or.reduceat(inside, people.starts[some])
     return Periods(chunks=chunks, words=words)
 
 
@@ -235,3 +240,46 @@ def from_masks(rows: pa.Table) -> Activity:
 
 def _numbers(column: pa.ChunkedArray) -> Ints:
     return np.asarray(column.cast(pa.int64()).fill_null(0).to_numpy(), dtype=np.int64)
+
+
+def mapped(
+    log: EventLog,
+    engine: Engine,
+    function: Callable[[Activity], pa.Table],
+    as_of: datetime,
+    calendar: Calendar,
+    *,
+    start: Sequence[str] = ANY,
+    active: Sequence[str] = ANY,
+) -> pa.Table:
+    """Hand the activity of a log to a function, a block of customers at a time, and return all that it makes of it.
+
+    `function` is as `Engine.map_blocks` says, but receives Activity. A prepared log is read as it is; of any other
+    the engine puts the periods together.
+    """
+    names = None if ANY_EVENT in (*start, *active) else sorted({*start, *active})
+    if log.prepared is not None:
+        read = partial(_of_events, calendar=calendar, start=tuple(start), active=tuple(active), function=function)
+        return log.map_blocks(engine, read, as_of, names=names, ordered=False)
+    events = log.events(as_of, names=names, ordered=False)
+    first = engine.arrow(events.aggregate(at=events[AT].min())).column("at")[0].as_py()
+    first = as_of if first is None else first.replace(tzinfo=UTC)
+    rows = masks(events, calendar, first, as_of, start=start, active=active)
+    # a customer's masks are a few bytes, while every block reads the log again
+    blocks = 1 + log.blocks(engine) // BLOCKS_TOGETHER
+    return engine.map_blocks(rows, CUSTOMER, partial(_of_masks, function=function), blocks=blocks)
+
+
+def _of_events(
+    block: pa.Table,
+    *,
+    calendar: Calendar,
+    start: Sequence[str],
+    active: Sequence[str],
+    function: Callable[[Activity], pa.Table],
+) -> pa.Table:
+    return function(of(histories.of(block), calendar, start=start, active=active))
+
+
+def _of_masks(block: pa.Table, *, function: Callable[[Activity], pa.Table]) -> pa.Table:
+    return function(from_masks(block))

@@ -20,7 +20,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from journeys import activity
 from journeys.activity import Activity, Marks
 from journeys.calendar import Calendar
 from journeys.histories import CUSTOMER, Ints
@@ -60,15 +59,14 @@ class Period:
         return self.new + self.returning + self.resurrecting
 
 
-def of_masks(block: pa.Table, *, first: int, last: int, created: pa.Table | None = None) -> pa.Table:
-    """Count a block of `activity.masks` whose start events are any; counts of blocks add up.
+def of_activity(seen: Activity, *, first: int, last: int, created: pa.Table | None = None) -> pa.Table:
+    """Count a block of activity whose start events are any; counts of blocks add up.
 
     Parameters
     ----------
     first, last : the periods to count, both included.
     created : columns customer (text) and period, for customers of whom it is known; else the first event tells.
     """
-    seen = activity.from_masks(block)
     since = _created(seen, created)
     occupied = {period + after for period in seen.active.each() for after in (0, 1)}
     rows = []
@@ -78,9 +76,8 @@ def of_masks(block: pa.Table, *, first: int, last: int, created: pa.Table | None
     return pa.Table.from_pylist(rows, schema=COUNTS)
 
 
-def customers_behind(block: pa.Table, *, period: int, status: Status, created: pa.Table | None = None) -> pa.Table:
-    """Return the customers of a status in a period, from a block as for `of_masks`."""
-    seen = activity.from_masks(block)
+def customers_behind(seen: Activity, *, period: int, status: Status, created: pa.Table | None = None) -> pa.Table:
+    """Return the customers of a status in a period, of activity as for `of_activity`."""
     marks = _statuses(seen, _created(seen, created), period)[status]
     return pa.table({CUSTOMER: seen.ids.filter(pa.array(marks)).cast(pa.string())})
 

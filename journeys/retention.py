@@ -15,16 +15,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
 
 from engine.domain.errors import SettingsFault
+from engine.lake.engine import Engine
 from engine.numerics.intervals import wilson
 from journeys import activity, histories
-from journeys.activity import ANY, Bits, Marks, Periods, packed, size, unpacked
+from journeys.activity import ANY, Activity, Bits, Marks, Periods, packed, size, unpacked
 from journeys.calendar import DAY, Calendar, Unit
+from journeys.event_log import EventLog
 from journeys.histories import CUSTOMER, NOTHING, Codes, Histories, Ints
 
 DAYS_OF: Final[dict[Unit, int]] = {"day": 1, "week": 7, "month": 30}
@@ -108,6 +111,10 @@ class Retention:
         named = {*self.start, *self.returns}
         return None if ANY[0] in named else tuple(sorted(named))
 
+    def attributes(self) -> tuple[str, ...]:
+        """Return the attributes of events that are read."""
+        return () if self.by is None else (self.by,)
+
     def spans(self, reach: int) -> tuple[tuple[int, int], ...]:
         """Return the first and last period after the start of every cell but the first, as far as `reach`."""
         if self.brackets:
@@ -156,15 +163,24 @@ def of_block(block: pa.Table, *, asked: Retention, reach: int) -> pa.Table:
     return of_histories(histories.of(block), asked, reach)
 
 
-def of_masks(block: pa.Table, *, asked: Retention, reach: int) -> pa.Table:
-    """Count a block of `activity.masks`, for the calendar clock without groups."""
-    seen = activity.from_masks(block)
+def of_activity(seen: Activity, *, asked: Retention, reach: int) -> pa.Table:
+    """Count a block of activity, which is enough for the calendar clock without groups."""
     return _counted(_cohorts_of(seen.started, asked), _Calendar(seen.active, asked, reach))
 
 
 def of_histories(people: Histories, asked: Retention, reach: int) -> pa.Table:
     """Count the members of every group and cohort, and those of them who came back in every span."""
     return _counted(_cohorts_in(people, asked), _returns(people, asked, reach))
+
+
+def counted(log: EventLog, engine: Engine, asked: Retention, as_of: datetime) -> pa.Table:
+    """Count a whole log."""
+    reach = asked.calendar.index_of(as_of)
+    if asked.clock is Clock.CALENDAR and asked.by is None:
+        count = partial(of_activity, asked=asked, reach=reach)
+        return activity.mapped(log, engine, count, as_of, asked.calendar, start=asked.start, active=asked.returns)
+    read = partial(of_block, asked=asked, reach=reach)
+    return log.map_blocks(engine, read, as_of, names=asked.names(), attributes=asked.attributes(), ordered=False)
 
 
 def customers_behind(

@@ -19,7 +19,6 @@ import pyarrow as pa
 
 from engine.domain.errors import SettingsFault
 from engine.numerics import ratios
-from journeys import activity
 from journeys.activity import Activity
 from journeys.calendar import Calendar
 from journeys.histories import CUSTOMER, Ints
@@ -56,9 +55,9 @@ class Rates:
     reason: str | None = None
 
 
-def of_masks(block: pa.Table, *, first: int, last: int, every: int = 1) -> pa.Table:
-    """Count a block of `activity.masks`; counts of blocks add up."""
-    counted = np.bincount(buckets_of(activity.from_masks(block), first, last, every))
+def of_activity(seen: Activity, *, first: int, last: int, every: int = 1) -> pa.Table:
+    """Count a block of activity; counts of blocks add up."""
+    counted = np.bincount(buckets_of(seen, first, last, every))
     some = np.flatnonzero(counted[1:]) + 1
     return pa.table([some.astype(np.int64), counted[some].astype(np.int64)], schema=BUCKETS)
 
@@ -78,9 +77,8 @@ def buckets_of(seen: Activity, first: int, last: int, every: int = 1) -> Ints:
     return counted
 
 
-def customers_behind(block: pa.Table, *, first: int, last: int, every: int, buckets: int) -> pa.Table:
+def customers_behind(seen: Activity, *, first: int, last: int, every: int, buckets: int) -> pa.Table:
     """Return the customers who were active in exactly so many buckets."""
-    seen = activity.from_masks(block)
     marks = buckets_of(seen, first, last, every) == buckets
     return pa.table({CUSTOMER: seen.ids.filter(pa.array(marks)).cast(pa.string())})
 
@@ -102,12 +100,11 @@ def table(counts: pa.Table, first: int, last: int, every: int = 1) -> Stickiness
     )
 
 
-def days_of_masks(block: pa.Table, *, first: int, last: int) -> pa.Table:
+def days_of_activity(seen: Activity, *, first: int, last: int) -> pa.Table:
     """Count, for every day from first to last, the customers of the day, its week and its month.
 
-    `block` is one of `activity.masks` by day. Counts of blocks add up.
+    The periods of `seen` are days. Counts of blocks add up.
     """
-    seen = activity.from_masks(block)
     never = np.iinfo(np.int64).min // 2
     latest = np.full(len(seen.ids), never, dtype=np.int64)
     occupied = set(seen.active.each())

@@ -51,9 +51,9 @@ def test_every_day_with_a_visit_is_a_cohort_and_the_triangle_ends_with_the_range
 
 
 def test_a_customer_is_new_once_then_returning_or_resurrecting_and_dormant_when_falling_silent() -> None:
-    people = cohorts.masks(active_on({"p1": [9, 11, 12, 13, 15, 17, 18, 19]}), DAYS)
+    people = cohorts.active(active_on({"p1": [9, 11, 12, 13, 15, 17, 18, 19]}), DAYS)
     first, last = DAYS.index_of(START) + 9, DAYS.index_of(START) + 19
-    counts = lifecycle.of_masks(people, first=first, last=last)
+    counts = lifecycle.of_activity(people, first=first, last=last)
     table = lifecycle.table(counts, DAYS, first, last, end_of(19))
     # days                              9  10  11 12 13  14 15  16 17 18 19
     assert [day.new for day in table] == [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
@@ -64,10 +64,10 @@ def test_a_customer_is_new_once_then_returning_or_resurrecting_and_dormant_when_
 
 def test_stickiness_counts_the_different_days_of_a_range_and_stretches_of_two() -> None:
     people = {"p1": list(range(11, 20)), "p2": [11, 13, 15, 17, 19]}
-    block = cohorts.masks(active_on(people), DAYS)
+    block = cohorts.active(active_on(people), DAYS)
     first, last = DAYS.index_of(START) + 11, DAYS.index_of(START) + 20
-    by_day = stickiness.table(stickiness.of_masks(block, first=first, last=last), first, last)
+    by_day = stickiness.table(stickiness.of_activity(block, first=first, last=last), first, last)
     # p2 on 5 of the 10 days, p1 on 9
     assert by_day.exactly == (0, 0, 0, 0, 1, 0, 0, 0, 1, 0)
-    by_two = stickiness.table(stickiness.of_masks(block, first=first, last=last, every=2), first, last, every=2)
+    by_two = stickiness.table(stickiness.of_activity(block, first=first, last=last, every=2), first, last, every=2)
     assert by_two.exactly == (0, 0, 0, 0, 2)

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from engine.lake.engine import DuckDBEngine, Engine
 from journeys import activity, histories
-from journeys.activity import ANY
+from journeys.activity import ANY, Activity
 from journeys.calendar import Calendar
 from journeys.event_log import EventLog
 from journeys.histories import Histories
@@ -52,10 +52,11 @@ def log(engine: Engine, rows: pa.Table, name: str = "log") -> EventLog:
     return EventLog(table=table, customer="customer", event="event", time="at", seq=None, product=None, lifecycle=None)
 
 
-def masks(rows: pa.Table, calendar: Calendar, *, start: Sequence[str] = ANY, active: Sequence[str] = ANY) -> pa.Table:
+def active(rows: pa.Table, calendar: Calendar, *, start: Sequence[str] = ANY, active: Sequence[str] = ANY) -> Activity:
     """The activity of a log as an engine puts it together."""
     with DuckDBEngine(threads=1) as engine:
         times = rows.column("at")
         first, last = (one.as_py().replace(tzinfo=UTC) for one in (pc.min(times), pc.max(times)))
         events = log(engine, rows).events(last)
-        return engine.arrow(activity.masks(events, calendar, first, last, start=start, active=active))
+        masks = activity.masks(events, calendar, first, last, start=start, active=active)
+        return activity.from_masks(engine.arrow(masks))

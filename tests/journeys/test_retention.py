@@ -10,7 +10,7 @@ from pytest import approx
 
 from engine.domain.errors import SettingsFault
 from engine.lake.engine import DuckDBEngine, Engine
-from journeys import activity, histories, retention
+from journeys import histories, retention
 from journeys.calendar import Calendar
 from journeys.retention import Clock, Cohort, Mode, Retention, Row, Table
 from tests.journeys import cohorts
@@ -188,14 +188,13 @@ def _both_ways_agree(engine: Engine) -> None:
     }
     rows = cohorts.events(told)
     log = cohorts.log(engine, rows)
-    first, as_of = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 9, 1, tzinfo=UTC)
+    as_of = datetime(2026, 9, 1, tzinfo=UTC)
     for unit, start, returns in (("day", ("open",), ("*",)), ("week", ("*",), ("*",)), ("week", ("open",), ("pay",))):
         calendar = Calendar(unit=unit, zone="Asia/Shanghai")  # type: ignore[arg-type]
         reach = calendar.index_of(as_of)
         for cohort in Cohort:
             asked = Retention(calendar=calendar, start=start, returns=returns, cohort=cohort)
-            masks = activity.masks(log.events(as_of), calendar, first, as_of, start=start, active=returns)
-            one = retention.table(retention.of_masks(engine.arrow(masks), asked=asked, reach=reach), asked, as_of)
+            one = retention.table(retention.counted(log, engine, asked, as_of), asked, as_of)
             other = retention.table(retention.of_histories(histories.of(rows), asked, reach), asked, as_of)
             assert one == other
             assert one.rows

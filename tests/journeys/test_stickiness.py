@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,6 +9,7 @@ from pytest import approx
 
 from engine.domain.errors import SettingsFault
 from journeys import stickiness
+from journeys.activity import Activity
 from journeys.calendar import Calendar
 from tests.journeys import cohorts
 
@@ -18,17 +18,17 @@ START = datetime(2026, 1, 1)
 FIRST = DAYS.index_of(START.replace(tzinfo=UTC))
 
 
-def on_days(people: dict[str, list[int]], hour: int = 12) -> pa.Table:
+def on_days(people: dict[str, list[int]], hour: int = 12) -> Activity:
     told = {
         who: [f"pay {(START + timedelta(days=day, hours=hour)).isoformat()}" for day in days]
         for who, days in people.items()
     }
-    return cohorts.masks(cohorts.events(told), DAYS)
+    return cohorts.active(cohorts.events(told), DAYS)
 
 
 def test_a_day_counts_once_however_much_happens_on_it() -> None:
     table = stickiness.table(
-        stickiness.of_masks(on_days({"ann": [0, 0, 0, 2]}), first=FIRST, last=FIRST + 3), FIRST, FIRST + 3
+        stickiness.of_activity(on_days({"ann": [0, 0, 0, 2]}), first=FIRST, last=FIRST + 3), FIRST, FIRST + 3
     )
     assert table.exactly == (0, 1, 0, 0)
     assert table.at_least == (1, 1, 0, 0)
@@ -37,7 +37,7 @@ def test_a_day_counts_once_however_much_happens_on_it() -> None:
 
 def test_days_outside_the_range_do_not_count_and_nobody_gives_no_mean() -> None:
     table = stickiness.table(
-        stickiness.of_masks(on_days({"ann": [0]}), first=FIRST + 1, last=FIRST + 2), FIRST + 1, FIRST + 2
+        stickiness.of_activity(on_days({"ann": [0]}), first=FIRST + 1, last=FIRST + 2), FIRST + 1, FIRST + 2
     )
     assert (table.exactly, table.customers, table.mean_buckets) == ((0, 0), 0, None)
 
@@ -50,11 +50,11 @@ def test_the_customers_behind_a_bar() -> None:
 
 def test_a_bucket_of_no_period_is_refused() -> None:
     with pytest.raises(SettingsFault, match="expected 1 or more periods"):
-        stickiness.of_masks(on_days({"ann": [0]}), first=FIRST, last=FIRST, every=0)
+        stickiness.of_activity(on_days({"ann": [0]}), first=FIRST, last=FIRST, every=0)
 
 
-def rates(block: pa.Table, last: int, first: int = 0) -> stickiness.Rates:
-    days = stickiness.days_of_masks(block, first=FIRST + first, last=FIRST + last)
+def rates(block: Activity, last: int, first: int = 0) -> stickiness.Rates:
+    days = stickiness.days_of_activity(block, first=FIRST + first, last=FIRST + last)
     end = (START + timedelta(days=last + 1, seconds=-1)).replace(tzinfo=UTC)
     return stickiness.rates(days, DAYS, FIRST, end)
 
@@ -80,7 +80,7 @@ PEOPLE = st.dictionaries(st.sampled_from("abcd"), st.lists(st.integers(0, 45), m
 @settings(deadline=None, max_examples=20)
 @given(PEOPLE)
 def test_a_week_and_a_month_hold_the_customers_of_their_days(people: dict[str, list[int]]) -> None:
-    days = stickiness.days_of_masks(on_days(people), first=FIRST, last=FIRST + 45)
+    days = stickiness.days_of_activity(on_days(people), first=FIRST, last=FIRST + 45)
     for place, row in enumerate(days.to_pylist()):
         for name, width in (("daily", 1), ("weekly", 7), ("monthly", 30)):
             inside = set(range(place - width + 1, place + 1))
