@@ -7,12 +7,14 @@ the absolute interval does: one verdict, however the effect is shown.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import copysign, sqrt
+from math import copysign, inf, sqrt
 from typing import Final, Literal
 
 from scipy import stats
 
 from engine.numerics.intervals import newcombe, wilson
+from experiments import estimates
+from experiments.estimates import ArmEstimate
 from experiments.moments import Moments
 
 ALPHA: Final = 0.05
@@ -31,6 +33,7 @@ Bounds = tuple[float, float]
 class Effect:
     """Variant minus control. What cannot be said is None, and `reason` says why.
 
+    `standard_error` and `degrees` of freedom are those of the difference; None for exact tests, which have neither.
     The relative difference is None when control is 0; its bounds are None when control cannot be told from 0, so
     that any relative difference is possible.
     """
@@ -42,34 +45,49 @@ class Effect:
     relative_difference: float | None = None
     relative_lower: float | None = None
     relative_upper: float | None = None
+    standard_error: float | None = None
+    degrees: float | None = None
     method: str
     reason: str | None = None
 
 
-def means(variant: Moments, control: Moments) -> Effect:
-    """Compare two means by Welch's test; the relative interval is Fieller's with the same critical value.
+def contrast(
+    variant: ArmEstimate, control: ArmEstimate, *, method: str, covariance: float = 0.0, alpha: float = ALPHA
+) -> Effect:
+    """Compare two estimates: the difference by Student's t, the relative difference by Fieller, one critical value.
+
+    covariance : between the two estimates; 0 for arms that share nothing.
 
     References
     ----------
     Welch (1947), Biometrika 34; Fieller (1954), J. R. Statist. Soc. B 16.
     """
-    method = "welch"
-    if variant.variance is None or control.variance is None:
-        return Effect(method=method, reason="fewer than two customers in a group")
-    a, b = variant.variance / variant.n, control.variance / control.n
-    if a + b == 0:
+    variance = variant.variance + control.variance - 2 * covariance
+    if not variance > 0:
         return Effect(method=method, reason="every customer has the same value, so there is no spread to judge by")
-    degrees = (a + b) ** 2 / (a**2 / (variant.n - 1) + b**2 / (control.n - 1))
-    difference = _difference(variant, control)
-    error = sqrt(a + b)
-    return _symmetric(
-        variant,
-        control,
-        errors=(a, b),
-        critical=float(stats.t.ppf(1 - ALPHA / 2, degrees)),
+    difference, error, degrees = variant.value - control.value, sqrt(variance), _welch_degrees(variant, control)
+    critical = float(stats.t.ppf(1 - alpha / 2, degrees))
+    relative = fieller(variant.value, control.value, (variant.variance, control.variance), critical, covariance)
+    return Effect(
+        difference=difference,
+        lower=difference - critical * error,
+        upper=difference + critical * error,
         p_value=float(2 * stats.t.sf(abs(difference) / error, degrees)),
+        relative_difference=difference / control.value if control.value else None,
+        relative_lower=relative[0] if relative else None,
+        relative_upper=relative[1] if relative else None,
+        standard_error=error,
+        degrees=degrees,
         method=method,
     )
+
+
+def means(variant: Moments, control: Moments) -> Effect:
+    """Compare two means by Welch's test; the relative interval is Fieller's with the same critical value."""
+    one, other = estimates.mean(variant), estimates.mean(control)
+    if one is None or other is None:
+        return Effect(method="welch", reason="fewer than two customers in a group")
+    return contrast(one, other, method="welch")
 
 
 def proportions(variant: Moments, control: Moments) -> Effect:
@@ -84,15 +102,21 @@ def proportions(variant: Moments, control: Moments) -> Effect:
     ----------
     Newcombe (1998), Statistics in Medicine 17, method 10; Donner and Zou (2012), Stat. Methods Med. Res. 21.
     """
-    if not variant.n or not control.n:
+    one, other = estimates.proportion(variant), estimates.proportion(control)
+    if one is None or other is None:
         return Effect(method="wald", reason="no customers in a group")
-    counts = [int(count) for arm in (variant, control) for count in (arm.total, arm.n - arm.total)]
-    if min(counts) < SMALL:
-        return _exact(variant, control, counts)
-    errors = _spread(variant) / variant.n, _spread(control) / control.n
-    z = abs(_difference(variant, control)) / sqrt(sum(errors))
-    critical, p_value = float(stats.norm.ppf(1 - ALPHA / 2)), float(2 * stats.norm.sf(z))
-    return _symmetric(variant, control, errors=errors, critical=critical, p_value=p_value, method="wald")
+    counts = [count for arm in (one, other) for count in _successes_and_failures(arm)]
+    return _exact(one, other, counts) if min(counts) < SMALL else contrast(one, other, method="wald")
+
+
+def _successes_and_failures(arm: ArmEstimate) -> tuple[int, int]:
+    successes = round(arm.value * arm.n)
+    return successes, arm.n - successes
+
+
+def _welch_degrees(variant: ArmEstimate, control: ArmEstimate) -> float:
+    spread = sum(arm.variance**2 / arm.degrees for arm in (variant, control))
+    return (variant.variance + control.variance) ** 2 / spread if spread else inf
 
 
 def verdict(effect: Effect, direction: Direction) -> str:
@@ -104,41 +128,23 @@ def verdict(effect: Effect, direction: Direction) -> str:
     return "better" if (effect.difference > 0) == (direction == "increase") else "worse"
 
 
-def fieller(variant: float, control: float, errors: Bounds, critical: float) -> Bounds | None:
-    """Return the interval of variant / control - 1 for two independent means with these squared errors.
+def fieller(variant: float, control: float, errors: Bounds, critical: float, covariance: float = 0.0) -> Bounds | None:
+    """Return the interval of variant / control - 1 for two means with these squared errors and this covariance.
 
     None when it has no bounds: control is not significantly different from 0.
     """
     denominator = control**2 - critical**2 * errors[1]
     if denominator <= 0:
         return None
-    product = variant * control
+    product = variant * control - critical**2 * covariance
     root = sqrt(max(product**2 - denominator * (variant**2 - critical**2 * errors[0]), 0.0))
     return (product - root) / denominator - 1, (product + root) / denominator - 1
 
 
-def _symmetric(
-    variant: Moments, control: Moments, *, errors: Bounds, critical: float, p_value: float, method: str
-) -> Effect:
-    difference, base = _difference(variant, control), control.mean or 0.0
-    half = critical * sqrt(sum(errors))
-    relative = fieller(variant.mean or 0.0, base, errors, critical)
-    return Effect(
-        difference=difference,
-        lower=difference - half,
-        upper=difference + half,
-        p_value=p_value,
-        relative_difference=difference / base if base else None,
-        relative_lower=relative[0] if relative else None,
-        relative_upper=relative[1] if relative else None,
-        method=method,
-    )
-
-
-def _exact(variant: Moments, control: Moments, counts: list[int]) -> Effect:
+def _exact(variant: ArmEstimate, control: ArmEstimate, counts: list[int]) -> Effect:
     p_value = min(float(stats.fisher_exact([counts[:2], counts[2:]]).pvalue), 1.0)
-    difference = _difference(variant, control)
-    p, q = variant.mean or 0.0, control.mean or 0.0
+    p, q = variant.value, control.value
+    difference = p - q
     between = newcombe(counts[0], variant.n, counts[2], control.n, LEVEL)
     ranges = wilson(counts[0], variant.n, LEVEL), wilson(counts[2], control.n, LEVEL)
     bounds = between.lower, between.upper
@@ -173,12 +179,3 @@ def _ratio_root(p: float, q: float, p_end: float, q_end: float, side: float) -> 
         return None
     inside = (p * q) ** 2 - p_end * (2 * p - p_end) * denominator
     return (p * q + copysign(sqrt(max(inside, 0.0)), side)) / denominator
-
-
-def _difference(variant: Moments, control: Moments) -> float:
-    return float(variant.total / variant.n - control.total / control.n)
-
-
-def _spread(arm: Moments) -> float:
-    share = arm.total / arm.n
-    return float(share * (1 - share))

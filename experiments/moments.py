@@ -1,49 +1,174 @@
-"""What is left of the raw rows: per variant and metric a count, a sum and a sum of squares, all exact.
+"""What is left of the raw rows: per cell a count, sums and sums of products about a fixed shift.
 
-The sums are integers made in the backend and stay fractions here, so that nothing cancels however large the mean is
-beside the spread, and halves of the data add up to the whole to the last bit.
+Sums about a number near the mean do not cancel however large the mean is beside the spread. A run's sums are whole
+numbers made in the backend and only become floats here, so that they repeat to the byte whatever the order in which
+rows were read; sums of plain files are floats from the start.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
 from experiments.metrics import SCALE
 
+Floats = NDArray[np.float64]
+Exact = int | float | Fraction
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+VALUE = "value"
+"""The name of the column of a metric that has only one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Moments:
-    """`n` customers with a known value, the sum of their values and of the squares."""
+    """The sums of p columns over the n units of a cell whose values are all known.
 
+    shift : shape (p,), subtracted from every value before it is summed.
+    total : shape (p,), sums of what is left.
+    products : shape (p, p), sums of the products of what is left of two columns.
+    """
+
+    columns: tuple[str, ...]
     n: int
-    total: Fraction
-    squares: Fraction
+    shift: Floats
+    total: Floats
+    products: Floats
 
     @classmethod
-    def of(cls, n: int, total: float | Fraction, squares: float | Fraction) -> Moments:
-        """Make moments from numbers as published; a float is taken at its exact value."""
-        return cls(n=n, total=Fraction(total), squares=Fraction(squares))
+    def of(cls, n: int, total: Exact, squares: Exact) -> Moments:
+        """Make the moments of one column from sums as published; a float is taken at its exact value."""
+        return cls.of_sums((VALUE,), n, [total], [[squares]])
 
     @classmethod
     def of_count(cls, successes: int, n: int) -> Moments:
         """Make the moments of a proportion: every value is 0 or 1."""
-        return cls.of(n, Fraction(successes), Fraction(successes))
+        return cls.of(n, successes, successes)
+
+    @classmethod
+    def of_sums(
+        cls, columns: Sequence[str], n: int, totals: Sequence[Exact], products: Sequence[Sequence[Exact]]
+    ) -> Moments:
+        """Make moments from plain sums and sums of products, in exact arithmetic; the shift is the mean."""
+        sums = [Fraction(total) for total in totals]
+        shift = [Fraction(float(total / n)) if n else Fraction(0) for total in sums]
+        places = range(len(sums))
+        moved = [
+            [
+                Fraction(products[i][j]) - shift[i] * sums[j] - shift[j] * sums[i] + n * shift[i] * shift[j]
+                for j in places
+            ]
+            for i in places
+        ]
+        return cls(
+            columns=tuple(columns),
+            n=n,
+            shift=np.array([float(value) for value in shift]),
+            total=np.array([float(sums[i] - n * shift[i]) for i in places]),
+            products=np.array([[float(value) for value in row] for row in moved]).reshape(len(sums), len(sums)),
+        )
+
+    @classmethod
+    def of_values(cls, columns: Sequence[str], values: ArrayLike, shift: ArrayLike | None = None) -> Moments:
+        """Make moments from values of shape (n, p), none of them missing; the shift is the first row's."""
+        rows = np.asarray(values, dtype=np.float64).reshape(-1, len(columns))
+        start = (
+            np.asarray(shift, dtype=np.float64)
+            if shift is not None
+            else rows[0]
+            if len(rows)
+            else np.zeros(len(columns))
+        )
+        left = rows - start
+        return cls(columns=tuple(columns), n=len(rows), shift=start, total=left.sum(axis=0), products=left.T @ left)
+
+    @classmethod
+    def none(cls, columns: Sequence[str] = (VALUE,)) -> Moments:
+        """Make the moments of no unit."""
+        return cls.of_sums(columns, 0, [0] * len(columns), [[0] * len(columns)] * len(columns))
 
     def __add__(self, other: Moments) -> Moments:
-        return Moments(n=self.n + other.n, total=self.total + other.total, squares=self.squares + other.squares)
+        """Return the moments of both cells; raises ValueError when they are not of the same columns."""
+        if self.columns != other.columns:
+            raise ValueError(f"moments of {self.columns} and of {other.columns} do not add up")
+        if not self.n:
+            return other
+        moved = other.about(self.shift)
+        return Moments(
+            columns=self.columns,
+            n=self.n + other.n,
+            shift=self.shift,
+            total=self.total + moved.total,
+            products=self.products + moved.products,
+        )
+
+    def about(self, shift: Floats) -> Moments:
+        """Return the same moments about another shift."""
+        step = self.shift - shift
+        if not step.any():
+            return self
+        cross = np.outer(step, self.total)
+        return Moments(
+            columns=self.columns,
+            n=self.n,
+            shift=shift,
+            total=self.total + self.n * step,
+            products=self.products + cross + cross.T + self.n * np.outer(step, step),
+        )
+
+    def take(self, *columns: str) -> Moments:
+        """Return the moments of some columns, in the order asked for."""
+        places = [self.columns.index(name) for name in columns]
+        return Moments(
+            columns=columns,
+            n=self.n,
+            shift=self.shift[places],
+            total=self.total[places],
+            products=self.products[np.ix_(places, places)],
+        )
+
+    def linear(self, weights: Mapping[str, float], name: str = VALUE) -> Moments:
+        """Return the moments of one column: the weighted sum of others."""
+        factors = np.array([weights.get(column, 0.0) for column in self.columns])
+        unknown = set(weights) - set(self.columns)
+        if unknown:
+            raise ValueError(f"no column {sorted(unknown)} among {self.columns}")
+        return Moments(
+            columns=(name,),
+            n=self.n,
+            shift=np.atleast_1d(factors @ self.shift),
+            total=np.atleast_1d(factors @ self.total),
+            products=np.atleast_2d(factors @ self.products @ factors),
+        )
+
+    @property
+    def means(self) -> Floats:
+        """The mean of each column, shape (p,); nan without units."""
+        return self.shift + self.total / self.n if self.n else np.full(len(self.columns), np.nan)
+
+    @property
+    def covariance(self) -> Floats:
+        """The sample covariances with n - 1, shape (p, p); nan with fewer than two units."""
+        if self.n < 2:
+            return np.full(self.products.shape, np.nan)
+        spread = (self.products - np.outer(self.total, self.total) / self.n) / (self.n - 1)
+        places = np.arange(len(spread))
+        spread[places, places] = np.maximum(spread[places, places], 0.0)  # rounding must not make a spread negative
+        return spread
 
     @property
     def mean(self) -> float | None:
-        """The mean; None without customers."""
-        return float(self.total / self.n) if self.n else None
+        """The mean of the first column; None without units."""
+        return float(self.means[0]) if self.n else None
 
     @property
     def variance(self) -> float | None:
-        """The sample variance with n - 1; None with fewer than two customers."""
-        return float((self.squares - self.total**2 / self.n) / (self.n - 1)) if self.n > 1 else None
+        """The sample variance of the first column with n - 1; None with fewer than two units."""
+        return float(self.covariance[0, 0]) if self.n > 1 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,5 +204,5 @@ def sample(row: Mapping[str, Any], index: int, kind: str) -> Sample:
     return Sample(moments=moments, immature=int(row[f"immature_{index}"]), unknown=int(row[f"unknown_{index}"]))
 
 
-EMPTY = Sample(moments=Moments.of(0, 0, 0), immature=0, unknown=0)
+EMPTY = Sample(moments=Moments.none(), immature=0, unknown=0)
 """The sample of a variant that nobody has seen."""
