@@ -50,7 +50,7 @@ def power(alpha: float, exponent: float) -> Spending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """Critical z-values per look, shape (looks,): reject above `upper` or below `lower`; infinite where none is spent."""
+    """Critical z-values per look, shape (looks,): reject beyond them; infinite where nothing is spent."""
 
     lower: Floats
     upper: Floats
@@ -76,18 +76,18 @@ def bounds(information: Sequence[float], upper: ArrayLike, lower: ArrayLike | No
     """
     times = np.asarray(information, dtype=np.float64)
     up = _spent_per_look(upper, len(times), "upper")
-    down = None if lower is None else _spent_per_look(lower, len(times), "lower")
+    symmetric = lower is None
+    down = up if lower is None else _spent_per_look(lower, len(times), "lower")
     if not len(times) or times[0] <= 0 or (np.diff(times) <= 0).any():
         raise ValueError("information at the looks must rise and be above 0")
-    if down is None:
+    if symmetric:
         up = down = up / 2
     solved_low, solved_up = np.empty(len(times)), np.empty(len(times))
     state = _Process()
     for look, time in enumerate(times):
         state.advance(float(time))
-        # written from the middle outwards, so that the two sides of symmetric bounds come out equal to the bit
         solved_up[look] = state.edge(float(up[look]))
-        solved_low[look] = -state.mirrored().edge(float(down[look]))
+        solved_low[look] = -(solved_up[look] if symmetric else state.mirrored().edge(float(down[look])))
         state.stop_outside(solved_low[look], solved_up[look])
     return Bounds(lower=solved_low, upper=solved_up)
 
