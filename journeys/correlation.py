@@ -5,8 +5,8 @@ An association is not a cause: it says where to look. Three things make it hones
 What is known only after the decision does not count. Whoever takes long to decide has more time to do anything at
 all, so events would seem to keep customers from converting merely because converting ends the wait. Therefore the
 time after the step is cut into intervals; within each, those who had done it before the interval began are compared
-with those who had not, among all still undecided; the intervals are pooled (Mantel and Haenszel). Whoever does it later in
-the interval counts as not having done it, so an effect is understated a little, never made up.
+with those who had not, among all still undecided; the intervals are pooled (Mantel and Haenszel). Whoever does it
+later in the interval counts as not having done it: an effect is understated a little, never made up.
 
 An event that the flow forces on one side, or forbids it, tells nothing of behaviour: it is flagged `structural`.
 

@@ -1,6 +1,7 @@
 """What tests of more than one folder share."""
 
 import os
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,9 @@ import pytest
 
 POSTGRES = os.environ.get("WAYLINE_TEST_POSTGRES", "postgresql://root@127.0.0.1:5432/postgres")
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+# functions that Spark hands blocks of rows to need the packages of this interpreter
+os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
 
 
 @pytest.fixture(scope="session")

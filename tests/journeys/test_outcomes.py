@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.lake.engine import DuckDBEngine, Engine
 from journeys import outcomes
-from journeys.outcomes import Outcomes, Status
+from journeys.breakdown import Attribution, Breakdown
+from journeys.outcomes import Outcomes, Status, StepCount
 from journeys.spec import Funnel, Order, Reentry
-from tests.journeys.builders import asked, block, excluding, moment
+from tests.journeys.builders import asked, block, event_log, event_rows, excluding, moment
 
 # as of second 200 with a window of 100 seconds, edge included
 STEPS = asked("A B C", 100)
@@ -119,3 +123,32 @@ def test_no_block_at_all_counts_nothing(steps: str) -> None:
     funnel = asked(steps, 60)
     found = outcomes.of(outcomes.schema(funnel).empty_table(), funnel, AS_OF)
     assert [step.count for step in outcomes.counts(found)] == [0, 0, 0]
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize(
+    "by",
+    [
+        None,
+        Breakdown(attribute="channel"),
+        Breakdown(attribute="channel", attribution=Attribution.STEP, step=2, named=("web",)),
+        Breakdown(attribute="channel", attribution=Attribution.ALL),
+    ],
+    ids=["whole", "first", "step", "all"],
+)
+def test_spark_gives_the_same_outcomes(spark: Engine, by: Breakdown | None) -> None:
+    people = {f"c{n}": f"A@{n % 7} X@{n % 3 + 2} B@{n % 11} A@{n % 5 + 4} B@{n % 13 + 3} C@12" for n in range(40)}
+    told = event_rows(people)
+    told = [{**row, "channel": ("web", "app", "branch", None)[place % 4]} for place, row in enumerate(told)]
+    funnel = asked("A B C", 10, exclusions=(excluding("X", 1, 2),))
+
+    def found(engine: Engine) -> tuple[StepCount, ...]:
+        log = event_log(engine, told)
+        rows = log.map_blocks(
+            engine, partial(outcomes.rows, funnel=funnel, by=by), AS_OF, attributes=["channel"], ordered=False
+        )
+        whole = outcomes.of(rows, funnel, AS_OF)
+        return tuple(step for name in whole.groups for step in outcomes.counts(whole.of_group(name)))
+
+    with DuckDBEngine(threads=1) as duckdb:
+        assert found(duckdb) == found(spark)

@@ -339,8 +339,9 @@ def _correlation(output: Output, facts: dict[str, Any]) -> None:
         }
         for one in facts["signals"]
     ]
-    title = f"What goes with getting from {facts['from_step']} to {facts['to_step']}"
-    output.table(rows, list(rows[0]) if rows else (), title=title)
+    output.line(f"What goes with getting from {facts['from_step']} to {facts['to_step']}")
+    if rows:
+        output.table(rows, list(rows[0]))
     output.line(
         f"{numbers.count(facts['converted'])} went on, {numbers.count(facts['others'])} did not, "
         f"{numbers.count(facts['left_out'])} too rare to say. What goes together need not be cause and effect."
