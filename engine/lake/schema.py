@@ -30,6 +30,13 @@ _ARROW: Final = {
     Kind.DATE: pa.date32(),
     Kind.INSTANT: pa.timestamp("us"),
 }
+_IBIS_OF_ARROW: Final = {
+    "bool": "boolean",
+    "float": "float32",
+    "double": "float64",
+    "date32[day]": "date",
+    "timestamp[us]": "timestamp(6)",
+}
 
 
 def ibis_schema(table: Table) -> Any:
@@ -50,6 +57,16 @@ def unbound(table: Table) -> Any:
 def empty(table: Table) -> pa.Table:
     """Return a table of no rows with the columns of the contract."""
     return arrow_schema(table).empty_table()
+
+
+def of_arrow(schema: pa.Schema) -> Any:
+    """Return the Ibis schema of an Arrow table; what is coded counts as its values, what has no type here as text."""
+    kinds = {}
+    for field in schema:
+        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        whole = pa.types.is_integer(kind)
+        kinds[field.name] = str(kind) if whole else _IBIS_OF_ARROW.get(str(kind), "string")
+    return ibis.schema(kinds)
 
 
 def to_contract(table: Table, rows: pa.Table) -> pa.Table:

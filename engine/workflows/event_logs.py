@@ -18,6 +18,7 @@ from engine.domain.errors import NotEnoughData, SettingsFault, UnknownName
 from engine.intake import event_files, event_roles
 from engine.intake.event_roles import LOG, Roles
 from engine.lake.engine import DuckDBEngine
+from engine.lake.schema import of_arrow
 from engine.workflows import prepared_logs, session
 from journeys.event_log import EventLog, LogReport
 from journeys.histories import AT, CUSTOMER, EVENT, SEQ
@@ -144,7 +145,7 @@ def _prepared(source: LogSource, path: Path) -> Iterator[OpenLog]:
         rows = blocks.rows()
         engine.attach(LOG, rows)
         log = EventLog(
-            table=ibis.table(prepared_logs.ibis_schema(rows.schema), name=LOG),
+            table=ibis.table(of_arrow(rows.schema), name=LOG),
             customer=CUSTOMER,
             event=EVENT,
             time=AT,

@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import ibis
 import pyarrow as pa
 from pydantic import AwareDatetime, ValidationError
 
@@ -22,7 +21,6 @@ from engine.lake.files import file_digest, write_synced
 from journeys.prepared import Prepared
 
 MANIFEST: Final = "manifest.json"
-_IBIS: Final = {"int64": "int64", "timestamp[us]": "timestamp(6)"}
 FORMAT: Final = "wayline prepared log 1"
 _REMEDY: Final = "Prepare it again with `wayline journey prepare FILE --into DIR`."
 
@@ -127,15 +125,6 @@ def manifest_of(folder: Path) -> Manifest:
         raise UnreadableSource(
             folder.name, f"its manifest is not that of a {FORMAT}", "It was made by something else. " + _REMEDY
         ) from None
-
-
-def ibis_schema(schema: pa.Schema) -> Any:
-    """Return the Ibis schema of a prepared log's rows: what is coded is text, but customers whose ids are numbers."""
-    kinds = {}
-    for field in schema:
-        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-        kinds[field.name] = _IBIS.get(str(kind), "string")
-    return ibis.schema(kinds)
 
 
 def _refuse_changed(folder: Path, source: SourceFile) -> None:
