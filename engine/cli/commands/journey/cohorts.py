@@ -117,7 +117,7 @@ def retention(
     ] = None,
     since: Since = None,
     until: Until = None,
-    zone: ZoneOption = None,
+    clock_zone: ZoneOption = None,
     week_start: WeekOption = WeekStart.MONDAY,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -138,7 +138,7 @@ def retention(
     from journeys import retention as core
 
     question = workflow.RetentionQuestion(
-        periods=_periods(period, zone, week_start, since, until),
+        periods=_periods(period, clock_zone, week_start, since, until),
         start=_names(start),
         returns=_names(returns),
         cohort=core.Cohort(cohort),
@@ -192,7 +192,7 @@ def lifecycle(
     ] = None,
     since: Since = None,
     until: Until = None,
-    zone: ZoneOption = None,
+    clock_zone: ZoneOption = None,
     week_start: WeekOption = WeekStart.MONDAY,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -210,7 +210,7 @@ def lifecycle(
     from engine.workflows import journey_cohorts as workflow
 
     question = workflow.LifecycleQuestion(
-        periods=_periods(period, zone, week_start, since, until), active=_names(active), members=_status(members)
+        periods=_periods(period, clock_zone, week_start, since, until), active=_names(active), members=_status(members)
     )
     output = Output(as_json, quiet)
     output.result(workflow.phases(source, question), lambda facts: _show_lifecycle(output, facts))
@@ -235,7 +235,7 @@ def stickiness(
     ] = None,
     since: Since = None,
     until: Until = None,
-    zone: ZoneOption = None,
+    clock_zone: ZoneOption = None,
     week_start: WeekOption = WeekStart.MONDAY,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -251,7 +251,7 @@ def stickiness(
     from engine.workflows import journey_cohorts as workflow
 
     question = workflow.StickinessQuestion(
-        periods=_periods(period, zone, week_start, since, until), active=_names(active), every=every, members=members
+        periods=_periods(period, clock_zone, week_start, since, until), active=_names(active), every=every, members=members
     )
     output = Output(as_json, quiet)
     output.result(workflow.habits(source, question), lambda facts: _show_stickiness(output, facts))
