@@ -50,13 +50,21 @@ def deepest(tries: Tries, window: int) -> Choice:
         return _nobody()
     begins, group = _groups(tries.owner)
     clean, dropped = _clean_of_deepest(tries, begins, group)
-    candidates = np.flatnonzero(clean & ~dropped[group])
-    arrived = tries.reached[tries.depth[candidates] - 1, candidates]
-    order = np.lexsort((-candidates, arrived, group[candidates]))
-    in_order = candidates[order]
-    counted = in_order[instants_of.firsts(tries.owner[in_order])]
+    candidates = np.flatnonzero(clean & ~dropped[group] if dropped.any() else clean)
+    counted = _latest_of_first(candidates, group[candidates], tries.reached[tries.depth[candidates] - 1, candidates])
     open_until = np.maximum.reduceat(np.where(tries.live, tries.entered_at + window, NEVER), begins)
     return Choice(tries=counted, open_until=open_until[group[counted]], excluded=tries.owner[begins][dropped])
+
+
+def _latest_of_first(candidates: Ints, group: Ints, arrived: Codes) -> Ints:
+    """Return of each group the last candidate among those that arrived first; groups lie together."""
+    if not len(candidates):
+        return candidates
+    begins = np.flatnonzero(instants_of.firsts(group))
+    first = np.repeat(np.minimum.reduceat(arrived, begins), np.diff(begins, append=len(group)))
+    among = np.flatnonzero(arrived == first)
+    ends = np.append(np.flatnonzero(instants_of.firsts(group[among]))[1:], len(among)) - 1
+    return candidates[among[ends]]
 
 
 def one_after_another(instants: Instants, tries: Tries, entries: Codes, window: int) -> Choice:

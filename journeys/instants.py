@@ -42,6 +42,7 @@ class Instants:
     rows : the rows of the histories, shape (n_rows,).
     row_kinds : which kinds each of these rows is, one bit per kind, shape (n_rows,).
     kinds : which kinds each instant holds, one bit per kind, shape (n,).
+    mixtures : every combination of kinds that some event is of, as bits, sorted.
     """
 
     owner: Codes
@@ -51,6 +52,7 @@ class Instants:
     rows: Ints
     row_kinds: NDArray[np.unsignedinteger[Any]]
     kinds: NDArray[np.unsignedinteger[Any]]
+    mixtures: tuple[int, ...]
 
     def __len__(self) -> int:
         """Return the number of instants."""
@@ -72,10 +74,6 @@ class Instants:
     def rows_of(self, *kinds: int) -> Ints:
         """Return the places in `rows` of all events of any of these kinds."""
         return np.flatnonzero((self.row_kinds & self._bits(kinds)) != 0)
-
-    def mixtures(self) -> list[int]:
-        """Return every combination of kinds that some event has, as bits, sorted."""
-        return sorted(int(bits) for bits in pd.unique(self.row_kinds))
 
     def first_of_owner(self) -> Bools:
         """Mark the first instant of each customer."""
@@ -150,6 +148,7 @@ def of(histories: Histories, kinds: Sequence[Kind], *, every: bool = False) -> I
         rows=rows,
         row_kinds=row_kinds,
         kinds=row_kinds if whole else np.bitwise_or.reduceat(row_kinds, first),
+        mixtures=_mixtures(row_kinds),
     )
 
 
@@ -161,7 +160,7 @@ def marked(marks: Bools) -> Marked:
     return Marked(places=places, before=before)
 
 
-def firsts(owner: Codes) -> Bools:
+def firsts(owner: Codes | Ints) -> Bools:
     """Mark where a sorted column of customers changes, and its first row."""
     marks = np.ones(len(owner), dtype=np.bool_)
     np.not_equal(owner[1:], owner[:-1], out=marks[1:])
@@ -177,7 +176,7 @@ def rivals(instants: Instants, steps: Sequence[int], *, least: int = 2) -> list[
 
     Known limit: n kinds that all overlap give 2^n - 1 sets; a funnel refuses more than ten.
     """
-    linked = links(instants.mixtures(), steps)
+    linked = links(instants.mixtures, steps)
     found = []
     for group in components(linked):
         if sum(kind in group for kind in steps) > 1:
@@ -230,6 +229,12 @@ def _kinds_of_rows(histories: Histories, kinds: Sequence[Kind]) -> NDArray[np.un
         if conditions:
             bits[_fit(histories, names, conditions)] |= kind_type(1 << number)
     return bits
+
+
+def _mixtures(row_kinds: NDArray[np.unsignedinteger[Any]]) -> tuple[int, ...]:
+    if row_kinds.itemsize == 1:
+        return tuple(np.flatnonzero(np.bincount(row_kinds)).tolist())
+    return tuple(sorted(int(bits) for bits in pd.unique(row_kinds)))
 
 
 def _codes(values: Sequence[str], wanted: Sequence[str]) -> list[int]:

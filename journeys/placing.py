@@ -72,8 +72,13 @@ def events(instants: Instants, plan: Plan, places: Codes) -> Ints:
     rows = np.full(places.shape, NOWHERE, dtype=np.int64)
     for step, kind in enumerate(plan.steps):
         done = np.flatnonzero(places[:, step] >= 0)
-        fitting = instants.rows_of(kind)
-        rows[done, step] = fitting[np.searchsorted(fitting, instants.first_row[places[done, step]])]
+        here = places[done, step]
+        rows[done, step] = instants.first_row[here]
+        several = np.flatnonzero(instants.first_row[here + 1] - instants.first_row[here] > 1)
+        if len(several):
+            fitting = instants.rows_of(kind)
+            first = np.searchsorted(fitting, instants.first_row[here[several]])
+            rows[done[several], step] = fitting[first]
     rivals = instants_of.rivals(instants, plan.steps, least=1)
     if rivals:
         steps = _of(plan, frozenset().union(*(group.kinds for group in rivals)))
@@ -96,7 +101,7 @@ def _shared_out(instants: Instants, plan: Plan, rivals: list[Rivals], steps: Seq
     Events of one mixture of kinds are alike: only how many of each are taken matters.
     """
     n = len(places)
-    mixtures = [bits for bits in instants.mixtures() if any(bits >> plan.steps[step] & 1 for step in steps)]
+    mixtures = [bits for bits in instants.mixtures if any(bits >> plan.steps[step] & 1 for step in steps)]
     of_mixture = [np.flatnonzero(instants.row_kinds == bits) for bits in mixtures]
     chosen = np.full((n, len(steps)), NOWHERE, dtype=np.int64)
     beyond = len(instants.rows)

@@ -54,21 +54,11 @@ class _Front:
 
     tries: Ints
     here: Codes
-    last: Codes
-    limit: Ints
     used: NDArray[np.uint8]
 
     def keep(self, marks: Bools) -> _Front:
-        return _Front(
-            tries=self.tries[marks],
-            here=self.here[marks],
-            last=self.last[marks],
-            limit=self.limit[marks],
-            used=self.used[:, marks],
-        )
-
-    def arrived(self, there: Codes, used: NDArray[np.uint8]) -> _Front:
-        return _Front(tries=self.tries, here=there, last=self.last, limit=self.limit, used=used)
+        kept = np.flatnonzero(marks)
+        return _Front(tries=self.tries[kept], here=self.here[kept], used=self.used[:, kept])
 
 
 def follow(instants: Instants, plan: Plan, entries: Codes, *, superseding: bool) -> Tries:
@@ -81,27 +71,21 @@ def follow(instants: Instants, plan: Plan, entries: Codes, *, superseding: bool)
     live = np.ones(n, dtype=np.bool_)
     reached[0] = entries
     entered_at = instants.at[entries]
-    front = _Front(
-        tries=np.arange(n),
-        here=entries,
-        last=instants.last[entries],
-        limit=entered_at + plan.window,
-        used=_use(rivals, levels[0], np.zeros((len(rivals), n), dtype=np.uint8)),
-    )
+    limit = entered_at + plan.window
+    used = _use(rivals, levels[0], np.zeros((len(rivals), n), dtype=np.uint8))
+    front = _Front(tries=np.arange(n), here=entries, used=used)
     for level in range(1, len(levels)):
-        onward, came = _next_step(instants, rivals, levels[level], front)
+        onward, came = _next_step(instants, rivals, levels[level], front, limit)
+        stopped, stopped_at, drops = _excluded(instants, plan, level, front, onward, came, limit)
         if superseding:
             superseded = _superseded(front.here, onward.here)
+            came &= ~superseded
+            stopped &= ~superseded
             ended = front.tries[superseded]
             depth[ended], reached[level - 1, ended], live[ended] = level - 1, NOWHERE, False
-            front, onward, came = front.keep(~superseded), onward.keep(~superseded), came[~superseded]
-        hit_at, drops = _excluded(instants, plan, level, front, np.where(came, onward.here, len(instants)))
-        hit = hit_at < len(instants)
-        stopped = front.tries[hit]
-        over[stopped] = hit_at[hit]
-        tainted[stopped] = drops[hit]
-        shown[stopped] = np.where(came[hit], level + 1, level)
-        front = onward.keep(came & ~hit)
+        ended = front.tries[stopped]
+        over[ended], tainted[ended], shown[ended] = stopped_at[stopped], drops[stopped], level + came[stopped]
+        front = onward.keep(came & ~stopped)
         reached[level, front.tries] = front.here
         depth[front.tries] = level + 1
     live &= (over == NOWHERE) & (depth < len(levels))
@@ -124,8 +108,8 @@ def _use(rivals: list[Rivals], kind: int, used: NDArray[np.uint8]) -> NDArray[np
     return used + takes
 
 
-def _next_step(instants: Instants, rivals: list[Rivals], kind: int, front: _Front) -> tuple[_Front, Bools]:
-    """Return where each try goes for a step of a kind, and whether it comes there in time."""
+def _next_step(instants: Instants, rivals: list[Rivals], kind: int, front: _Front, limit: Ints) -> tuple[_Front, Bools]:
+    """Return where each try goes for a step of a kind, and whether it comes there by its limit in time."""
     holding = instants.hold((kind,))
     places = instants_of.marked(holding)
     competing = [number for number, group in enumerate(rivals) if kind in group.kinds]
@@ -139,29 +123,37 @@ def _next_step(instants: Instants, rivals: list[Rivals], kind: int, front: _Fron
     else:
         there = places.from_(front.here)
         used = np.where(there == front.here, front.used, np.uint8(0)) if rivals else front.used
-    came = there <= front.last
-    came[came] = instants.at[there[came]] <= front.limit[came]
-    return front.arrived(there, used), came
+    came = there <= instants.last[front.here]
+    came[came] = instants.at[there[came]] <= limit[front.tries[came]]
+    return _Front(tries=front.tries, here=there, used=used), came
 
 
-def _excluded(instants: Instants, plan: Plan, level: int, front: _Front, until: Codes) -> tuple[Codes, Bools]:
-    """Return the first excluded instant after each try's place and before `until`, and whether it drops the customer.
+def _excluded(
+    instants: Instants, plan: Plan, level: int, front: _Front, onward: _Front, came: Bools, limit: Ints
+) -> tuple[Bools, Codes, Bools]:
+    """Mark the tries that an excluded event ends on the way to where they come, or within the window if they do not.
 
-    The number of all instants stands for none. The excluded event must lie within the window, and so at another
+    Returns
+    -------
+    marks; the instant of the first such event; whether it drops the customer. The excluded event lies at another
     instant than the steps around it.
     """
-    none = np.full(len(front.here), len(instants), dtype=np.int32)
-    found = []
-    for kinds in (plan.drops[level - 1], plan.ends[level - 1]):
-        first = none
-        if kinds:
-            first = instants_of.marked(instants.hold(kinds)).after(front.here)
-            within = (first <= front.last) & (first < until)
-            within[within] = instants.at[first[within]] <= front.limit[within]
-            first = np.where(within, first, none)
-        found.append(first)
-    drop, end = found
-    return np.minimum(drop, end), (drop <= end) & (drop < len(instants))
+    beyond = np.int32(len(instants))
+    until = np.where(came, onward.here, beyond)
+    drop, end = (_first_between(instants, kinds[level - 1], front, until, limit) for kinds in (plan.drops, plan.ends))
+    first = np.minimum(drop, end)
+    return first < beyond, first, drop <= end
+
+
+def _first_between(instants: Instants, kinds: frozenset[int], front: _Front, until: Codes, limit: Ints) -> Codes:
+    """Return the first instant of some kinds after where the tries stand, before `until` and by the limit in time."""
+    beyond = np.int32(len(instants))
+    if not kinds:
+        return np.full(len(until), beyond, dtype=np.int32)
+    first = instants_of.marked(instants.hold(kinds)).after(front.here)
+    within = (first <= instants.last[front.here]) & (first < until)
+    within[within] = instants.at[first[within]] <= limit[front.tries[within]]
+    return np.where(within, first, beyond)
 
 
 def _superseded(here: Codes, there: Codes) -> Bools:

@@ -57,7 +57,7 @@ def follow(instants: Instants, plan: Plan, entries: Codes) -> tuple[Tries, Ints]
 
 
 def _groups(instants: Instants, plan: Plan) -> list[list[int]]:
-    return instants_of.components(instants_of.links(instants.mixtures(), plan.steps))
+    return instants_of.components(instants_of.links(instants.mixtures, plan.steps))
 
 
 def _arrivals(instants: Instants, plan: Plan, group: list[int], first: Ints) -> Ints:
