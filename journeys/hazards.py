@@ -95,6 +95,7 @@ class Trial:
     learned_until, first_tried_at, last_tried_at : microseconds. stays: forecasts made; dropped: how many of these
         journeys were dropped.
     gain : the baseline's mean squared error (Brier score) less the model's, above 0 where the model is better.
+    deciles, deciles_baseline : tenths of the forecasts of either, the lowest first.
     """
 
     learned_until: int
@@ -102,8 +103,6 @@ class Trial:
     last_tried_at: int
     stays: int
     dropped: int
-    predicted: float
-    predicted_baseline: float
     auc: float
     auc_interval: Interval
     auc_baseline: float
@@ -112,6 +111,15 @@ class Trial:
     gain: float
     gain_interval: Interval
     deciles: tuple[Decile, ...]
+    deciles_baseline: tuple[Decile, ...]
+
+    @property
+    def overall(self) -> Decile:
+        """All forecasts together, of the method that is used."""
+        parts = self.deciles if self.beats_baseline else self.deciles_baseline
+        predicted = sum(part.predicted * part.stays for part in parts) / self.stays
+        observed = wilson(self.dropped, self.stays)
+        return Decile(predicted=predicted, observed=self.dropped / self.stays, interval=observed, stays=self.stays)
 
     @property
     def beats_baseline(self) -> bool:
@@ -304,8 +312,6 @@ def _trial(learned_until: int, at: Ints, dropped: Bools, chance: Floats, plain: 
         last_tried_at=int(at.max()),
         stays=len(y),
         dropped=int(dropped.sum()),
-        predicted=float(chance.mean()),
-        predicted_baseline=float(plain.mean()),
         auc=area,
         auc_interval=Interval(lower=max(area - _Z * error, 0.0), upper=min(area + _Z * error, 1.0)),
         auc_baseline=auc(plain, dropped)[0],
@@ -314,6 +320,7 @@ def _trial(learned_until: int, at: Ints, dropped: Bools, chance: Floats, plain: 
         gain=float(gains.mean()),
         gain_interval=Interval(lower=float(gains.mean()) - half, upper=float(gains.mean()) + half),
         deciles=deciles(chance, dropped),
+        deciles_baseline=deciles(plain, dropped),
     )
 
 

@@ -26,12 +26,12 @@ from engine.numerics.intervals import Interval
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-_DRAWS: Final = 4_000
+_DRAWS: Final = 2_000
 _FEWEST: Final = 30
 """A group of fewer customers is no benchmark, and sets no example."""
 
-_MEANS: Final = np.linspace(0.005, 0.995, 100)
-_STRENGTHS: Final = np.linspace(1.0, 0.01, 60) ** -2.0
+_MEANS: Final = np.linspace(0.01, 0.99, 50)
+_STRENGTHS: Final = np.linspace(1.0, 0.01, 40) ** -2.0
 """Grid of the common rate, and of how many customers' worth it counts for: from 1, where they share little."""
 
 

@@ -6,6 +6,7 @@ are registered by the feature package itself, theme by theme; here stand only th
 
 from __future__ import annotations
 
+from engine.domain.drop_off_marts import DROP_OFF_MARTS
 from engine.domain.schema import Column, Kind, Table
 
 T, I, N, S, M, B, W = (
@@ -332,6 +333,7 @@ MARTS: dict[str, Table] = {
         JOURNEY_STAGES,
         JOURNEY_FUNNELS,
         JOURNEY_FINDINGS,
+        *DROP_OFF_MARTS,
         PRODUCT_RULES,
         RECOMMENDATION_MODELS,
         RECOMMENDATIONS,

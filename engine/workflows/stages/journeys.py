@@ -8,16 +8,17 @@ import ibis
 
 from engine.config.journeys import Journeys
 from engine.domain.errors import NotEnoughData
+from engine.workflows.stages import drop_offs
 from engine.workflows.stages.context import Context, Stage
 from journeys import conformance, funnel
 from journeys.event_log import EventLog
 
-MARTS = ("journey_stages", "journey_funnels", "journey_findings")
+MARTS = ("journey_stages", "journey_funnels", "journey_findings", *drop_offs.MARTS)
 _BREAKDOWNS = {"segments": {"cluster": "cluster_name", "value_tier": "value_tier"}, "risk": {"risk_tier": "risk_tier"}}
 
 
 def write(context: Context, facts: dict[str, Any]) -> None:
-    """Write every customer's place in every journey, the funnels of all groups, and the rules that were broken."""
+    """Write every customer's place in every journey, the funnels of all groups, rules broken and drop-offs."""
     journeys = context.settings(Journeys, "journeys").journeys
     if not journeys:
         raise NotEnoughData("journeys", "none is defined", "a [[journeys.journeys]] block in wayline.toml")
@@ -29,6 +30,7 @@ def write(context: Context, facts: dict[str, Any]) -> None:
     findings = conformance.findings(conformance.check(context.engine, log, asked, context.as_of), asked)
     context.builder.write_rows("journey_findings", findings)
     facts["findings"] = len(findings)
+    drop_offs.write(context, journeys)
 
 
 def _groups(context: Context) -> Any:
