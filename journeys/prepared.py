@@ -48,6 +48,11 @@ class Prepared:
         return sum(len(_ids(block)) for block in self.blocks)
 
     @property
+    def ids_are_numbers(self) -> bool:
+        """Whether customers are known by whole numbers, not by text."""
+        return bool(self.blocks) and pa.types.is_integer(_ids(self.blocks[0]).type)
+
+    @property
     def last_seq(self) -> int:
         """The largest number that orders events of one instant; -1 without events."""
         return max((pc.max(block.column(SEQ)).as_py() for block in self.blocks if len(block)), default=-1)

@@ -93,6 +93,11 @@ def _appended(source: LogSource, into: Path) -> PreparedSummary:
             problem = f"lacks the columns {', '.join(missing)} of the log in {into.name}"
             raise UnreadableSource(str(source.path), problem, "Add them, or prepare the log without them.")
         batch = _batch(log, known)
+        numbers = pa.types.is_integer(batch.schema.field(histories.CUSTOMER).type)
+        if numbers != known.ids_are_numbers:
+            kinds = ("numbers", "text") if numbers else ("text", "numbers")
+            problem = f"its customers are {kinds[0]}, those of the log in {into.name} {kinds[1]}"
+            raise UnreadableSource(str(source.path), problem, "Write the ids as the log has them.")
         added = prepared.append(known, batch)
         left_out = _left_out(log)
         left_out["duplicates"] += added.dropped
