@@ -5,7 +5,7 @@ The events of all journeys are read once; their attempts, one narrow row per cus
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -52,16 +52,33 @@ def run(
         counts in the group "unknown". The channel of the entry event is always a breakdown.
     """
     staged, counted = [empty(JOURNEY_STAGES)], [empty(JOURNEY_FUNNELS)]
-    found = attempted(engine, log, journeys, as_of) if journeys else None
-    for place, journey in enumerate(journeys):
-        engine.attach(_ATTEMPTS, _of_journey(found, place))
-        best = ibis.table(_columns(len(journey.steps)), name=_ATTEMPTS)
+    for journey, best in _each(engine, log, journeys, as_of):
         staged.append(to_contract(JOURNEY_STAGES, engine.arrow(stages.table(best, journey, as_of))))
         counted.append(to_contract(JOURNEY_FUNNELS, engine.arrow(counts(best, journey, as_of, groups))))
     return FunnelTables(
         stages=to_contract(JOURNEY_STAGES, pa.concat_tables(staged)),
         funnels=to_contract(JOURNEY_FUNNELS, pa.concat_tables(counted)),
     )
+
+
+def where_customers_stand(
+    engine: Engine, log: EventLog, journeys: Sequence[JourneySettings], as_of: datetime
+) -> pa.Table:
+    """Return the mart `journey_stages` of some journeys as of any date: nothing later counts."""
+    staged = [empty(JOURNEY_STAGES)]
+    for journey, best in _each(engine, log, journeys, as_of):
+        staged.append(to_contract(JOURNEY_STAGES, engine.arrow(stages.table(best, journey, as_of))))
+    return to_contract(JOURNEY_STAGES, pa.concat_tables(staged))
+
+
+def _each(
+    engine: Engine, log: EventLog, journeys: Sequence[JourneySettings], as_of: datetime
+) -> Iterator[tuple[JourneySettings, Any]]:
+    """Yield every journey with its attempts as an expression; one journey's are attached at a time."""
+    found = attempted(engine, log, journeys, as_of) if journeys else None
+    for place, journey in enumerate(journeys):
+        engine.attach(_ATTEMPTS, _of_journey(found, place))
+        yield journey, ibis.table(_columns(len(journey.steps)), name=_ATTEMPTS)
 
 
 def attempted(engine: Engine, log: EventLog, journeys: Sequence[JourneySettings], as_of: datetime) -> pa.Table:
