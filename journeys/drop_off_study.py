@@ -82,7 +82,9 @@ def study(table: pa.Table, observer: Observer, groups: Groups, money: Money | No
     trial, model = _model(forward, observer, groups)
     alike = _alike(_lasting(counted, groups), worths)
     return Study(
-        drop_offs=drop_offs.summarise(counted, worths, breakdowns, seed=seed, group=alike),
+        drop_offs=drop_offs.summarise(
+            counted, worths, breakdowns, stays_of.transitions(observer.funnel), seed=seed, group=alike
+        ),
         frictions=friction.rank(
             forward,
             observer.signals,

@@ -83,26 +83,36 @@ class DropOff:
 
 
 def summarise(
-    stays: Stays, worths: Worth | None, breakdowns: Mapping[str, Coded], *, seed: int, group: Codes | None = None
+    stays: Stays,
+    worths: Worth | None,
+    breakdowns: Mapping[str, Coded],
+    steps: Sequence[tuple[int, int]],
+    *,
+    seed: int,
+    group: Codes | None = None,
 ) -> tuple[DropOff, ...]:
     """Return the drop-off at every step, of all customers and of every group, the costliest step of each first.
+
+    A group has no row of a step that none of it reached.
 
     Parameters
     ----------
     stays : the view COUNTED.
     worths : of each stay's customer, shape (n,); None where nothing is known of money.
     breakdowns : the group of each stay, by breakdown; a missing value counts as "unknown".
+    steps : every step that can be left, with the one after it (`stays.transitions`).
     group : the group of each stay within which it is estimated what those who dropped off would have done; the channel
         of the step is always taken into account.
     """
     chance = onward_chance(stays, group, seed)
-    found = _ranked(_by_step(stays, worths, chance, ALL, ALL))
+    found = _ranked([_at_step(stays, worths, chance, step, (ALL, ALL)) for step in steps])
     for name, column in breakdowns.items():
         for code, named in [*enumerate(column.values), (NOTHING, UNKNOWN)]:
             rows = column.codes == code
             if rows.any():
-                own = None if worths is None else worths.take(rows)
-                found += _ranked(_by_step(stays.take(rows), own, chance[rows], name, named))
+                of_group, own = stays.take(rows), None if worths is None else worths.take(rows)
+                each = [_at_step(of_group, own, chance[rows], step, (name, named)) for step in steps]
+                found += _ranked([one for one in each if one.reached])
     return tuple(found)
 
 
@@ -188,14 +198,12 @@ def _mean(values: Floats | None) -> tuple[float, float]:
     return float(known.mean()), float(known.std(ddof=1) / math.sqrt(len(known))) if len(known) > 1 else math.nan
 
 
-def _by_step(stays: Stays, worths: Worth | None, chance: Floats, breakdown: str, group: str) -> list[DropOff]:
-    return [
-        _at_step(stays.take(here), None if worths is None else worths.take(here), chance[here], breakdown, group)
-        for here in (stays.step == step for step in np.unique(stays.step))
-    ]
-
-
-def _at_step(stays: Stays, worths: Worth | None, chance: Floats, breakdown: str, group: str) -> DropOff:
+def _at_step(
+    stays: Stays, worths: Worth | None, chance: Floats, transition: tuple[int, int], group: tuple[str, str]
+) -> DropOff:
+    here = stays.step == transition[0]
+    stays, chance = stays.take(here), chance[here]
+    worths = None if worths is None else worths.take(here)
     dropped = stays.outcome == DROPPED
     gone = stays.take(dropped)
     n = int(dropped.sum())
@@ -203,10 +211,10 @@ def _at_step(stays: Stays, worths: Worth | None, chance: Floats, breakdown: str,
     stayed = int((stays.settled & ~stays.went_on).sum())
     later = gone.next_at != MISSING
     return DropOff(
-        step=int(stays.step[0]),
-        next_step=int(stays.next_step[0]),
-        breakdown=breakdown,
-        group=group,
+        step=transition[0],
+        next_step=transition[1],
+        breakdown=group[0],
+        group=group[1],
         reached=len(stays),
         went_on=int(stays.went_on.sum()),
         dropped=n,

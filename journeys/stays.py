@@ -308,6 +308,11 @@ def levels(funnel: Funnel) -> list[int]:
     return [place for place, step in enumerate(funnel.steps) if not step.optional]
 
 
+def transitions(funnel: Funnel) -> list[tuple[int, int]]:
+    """Return each step that can be left with the one after it that must be reached, as places from 1."""
+    return [(place + 1, following + 1) for place, following in pairwise(levels(funnel))]
+
+
 def names(funnel: Funnel) -> list[str]:
     """Return what each place of a funnel is called, also those of optional steps."""
     if funnel.order is Order.ANY:

@@ -225,10 +225,9 @@ def answer(rows: Mapping[str, Sequence[Row]], journey: str, breakdown: str) -> R
     """Return what the command says of one journey, from the rows of its tables; lists in the order of their rank."""
     shown = [row for row in rows["journey_drop_offs"] if row["breakdown"] == breakdown]
     whole = sorted((row for row in rows["journey_drop_offs"] if row["breakdown"] == "all"), key=_in_order)
-    first = [row for row in whole if row["step_index"] == min(one["step_index"] for one in whole)]
     return {
         "journey": journey,
-        "customers": first[0]["customers"] if first else 0,
+        "customers": next((row["customers"] for row in whole if row["step_index"] == 1), 0),
         "currency": whole[0]["currency"] if whole else None,
         "steps": [_told(row) for row in whole],
         "by": None
@@ -241,7 +240,10 @@ def answer(rows: Mapping[str, Sequence[Row]], journey: str, breakdown: str) -> R
         "friction": [_told(row) for row in sorted(rows["journey_friction"], key=lambda row: row["rank"])],
         "what_if": [_told(row) for row in rows["journey_what_ifs"] if breakdown in ("all", row["breakdown"])],
         "hazards": [_told(row) for row in rows["journey_hazards"]],
-        "open": [_told(row) for row in sorted(rows["journey_open"], key=_most_likely)],
+        "open": {
+            "count": len(rows["journey_open"]),
+            "journeys": [_told(row) for row in sorted(rows["journey_open"], key=_most_likely)],
+        },
         "validation": [_told(row) for row in rows["journey_open_validation"]],
     }
 

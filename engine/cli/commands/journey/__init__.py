@@ -7,10 +7,30 @@ from typing import Final
 
 import typer
 
-from engine.cli.commands.journey import attribution, cohorts, funnel, listing, paths, prepare, stages
+from engine.cli.commands.journey import (
+    attribution,
+    cohorts,
+    conformance,
+    drop_offs,
+    funnel,
+    listing,
+    paths,
+    prepare,
+    stages,
+)
 from engine.cli.groups import group
 
-COMMANDS: Final[tuple[ModuleType, ...]] = (listing, funnel, paths, prepare, attribution, cohorts, stages)
+COMMANDS: Final[tuple[ModuleType, ...]] = (
+    listing,
+    funnel,
+    paths,
+    prepare,
+    attribution,
+    cohorts,
+    stages,
+    conformance,
+    drop_offs,
+)
 """One module for each command, or for a few that belong together; each adds its own."""
 
 
