@@ -17,7 +17,7 @@ from journeys.plan import Plan
 from journeys.tries import Tries
 
 
-def follow(instants: Instants, plan: Plan, entries: Codes) -> tuple[Tries, Ints]:
+def follow(instants: Instants, plan: Plan, entries: Codes) -> tuple[Tries, Codes]:
     """Follow every entry: an instant that holds an event of any step.
 
     Returns
@@ -53,26 +53,26 @@ def follow(instants: Instants, plan: Plan, entries: Codes) -> tuple[Tries, Ints]
         shown=shown,
         over=over,
     )
-    return tries, np.where(places >= 0, found, NOWHERE)
+    return tries, np.where(places >= 0, found, np.int32(NOWHERE))
 
 
 def _groups(instants: Instants, plan: Plan) -> list[list[int]]:
     return instants_of.components(instants_of.links(instants.mixtures, plan.steps))
 
 
-def _arrivals(instants: Instants, plan: Plan, group: list[int], first: Ints) -> Ints:
+def _arrivals(instants: Instants, plan: Plan, group: list[int], first: Ints) -> Codes:
     """Return the place of the event from `first` on with which j steps of a group of kinds are matched, for each j.
 
     Shape (steps of the group, n_tries); the number of all places where there is no such event. Other customers'
     events are not left out.
     """
     size = sum(kind in group for kind in plan.steps)
-    found = np.zeros((size, len(first)), dtype=np.int64)
+    found = np.zeros((size, len(first)), dtype=np.int32)
     for kinds in instants_of.subsets(group):
         stand = sum(kind in kinds for kind in plan.steps)
         serving = instants.rows_of(*kinds)
         rank = np.searchsorted(serving, first)
-        serving = np.append(serving, np.full(stand, len(instants.rows)))
+        serving = np.append(serving, np.full(stand, len(instants.rows))).astype(np.int32)
         for matched in range(size - stand, size):
             np.maximum(found[matched], serving[rank + matched - size + stand], out=found[matched])
     return found

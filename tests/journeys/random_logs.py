@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from journeys import attempts, histories
+from journeys import attempts, histories, outcomes
 from journeys.spec import Effect, Funnel, Order, Reentry, WindowFrom
 from tests.journeys import reference
 from tests.journeys.builders import asked, excluding
@@ -30,7 +31,7 @@ ORDERED_STEPS = (
 UNORDERED_STEPS = ("A B C", "A B A", "A|B B|C A|C", "* B *", "A A:u B", "A B C D")
 
 
-def funnels() -> Iterator[Funnel]:
+def _funnels() -> Iterator[Funnel]:
     """Yield funnels over all orders, windows, re-entries, exclusions, optional, overlapping and repeated steps."""
     yield from _ordered()
     for steps in UNORDERED_STEPS:
@@ -57,6 +58,9 @@ def _ordered() -> Iterator[Funnel]:
             for reentry in (Reentry.ANY, Reentry.FIRST):
                 yield asked(steps, 3, reentry=reentry, exclusions=exclusions, window_from=WindowFrom.PREVIOUS)
             yield asked(steps, 3, exclusions=exclusions, window_from=WindowFrom.PREVIOUS, order=Order.STRICT)
+
+
+FUNNELS: Final = tuple(_funnels())
 
 
 def logs(rng: np.random.Generator, count: int, most: int = 8) -> list[list[reference.Event]]:
@@ -86,24 +90,28 @@ def block(people: Sequence[Sequence[reference.Event]]) -> pa.Table:
 
 def kernel_answers(people: Sequence[Sequence[reference.Event]], funnel: Funnel) -> list[reference.Answer]:
     """Return what the kernel says of each log; its rows are checked on the way."""
-    made = histories.of(block(people))
-    found = attempts.find(made, funnel)
-    check_rows(made, found, funnel)
-    return answers_of(made.ids.to_pylist(), found, len(people))
+    table = block(people)
+    made = histories.of(table)
+    check_rows(made, attempts.find(made, funnel), funnel)
+    return answers_of_rows(outcomes.rows(table, funnel=funnel), len(people))
 
 
-def answers_of(ids: Sequence[str], found: attempts.Attempts, count: int) -> list[reference.Answer]:
-    number = [int(name[1:]) for name in ids]
+def answers_of_rows(table: pa.Table, count: int) -> list[reference.Answer]:
+    """Return what a table of outcomes says of each of `count` customers."""
     counted: list[list[reference.Attempt]] = [[] for _ in range(count)]
     open_until = [-np.inf] * count
-    for customer, depth, at, still in zip(
-        found.customer.tolist(), found.depth.tolist(), found.at.tolist(), found.open_until.tolist(), strict=True
-    ):
-        times = tuple(None if time == attempts.MISSING else time / 1e6 for time in at)
-        counted[number[customer]].append(reference.Attempt(depth, times))
-        if still != attempts.MISSING:
-            open_until[number[customer]] = still / 1e6
-    excluded = {number[customer] for customer in found.excluded.tolist()}
+    excluded = set()
+    steps = [name for name in table.column_names if name.startswith("reached_")]
+    order = [("reached_1", "ascending")]
+    for row in table.filter(pc.is_valid(table["customer"])).sort_by(order).to_pylist():
+        number = int(row["customer"][1:])
+        if row["depth"] == 0:
+            excluded.add(number)
+            continue
+        times = tuple(None if row[step] == attempts.MISSING else row[step] / 1e6 for step in steps)
+        counted[number].append(reference.Attempt(row["depth"], times))
+        if row["open_until"] != attempts.MISSING:
+            open_until[number] = row["open_until"] / 1e6
     return [reference.Answer(tuple(counted[place]), place in excluded, open_until[place]) for place in range(count)]
 
 
