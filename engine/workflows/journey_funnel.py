@@ -103,7 +103,7 @@ class _Study:
         in_one_reading = by is None or not by.groups_overlap
         grouped = None if by is None else self._outcomes(by)
         whole = self._outcomes(None) if grouped is None or not in_one_reading else grouped
-        answer: dict[str, Any] = {**_counted(whole, self._cases()), "by": None}
+        answer: dict[str, Any] = {**_counted(whole, self.log.count_customers(self.engine, self.as_of)), "by": None}
         if grouped is not None and by is not None:
             answer["by"] = {name: _group(grouped, name) for name in grouped.groups}
             answer["groups_overlap"] = by.groups_overlap
@@ -216,16 +216,13 @@ class _Study:
         names = None if every_event else self.funnel.names()
         return self.log.map_blocks(self.engine, function, self.as_of, names=names, attributes=read, ordered=ordered)
 
-    def _cases(self) -> int:
-        return self.log.count_customers(self.engine, self.as_of)
-
     def _tell_unknown_events(self) -> None:
         """Say which events of the funnel the log does not have: a count of 0 then is right, but may be a slip."""
         wanted = {name for step in self.funnel.steps if not step.any_event for name in step.events}
         wanted |= {name for one in self.funnel.exclusions for name in one.events}
-        known = self.log.event_names(self.engine, self.as_of)
-        for one in sorted(wanted - set(known)):
-            near = get_close_matches(one, known[:_MOST_NAMES], n=1)
+        names = self.log.event_names(self.engine, self.as_of)
+        for one in sorted(wanted - set(names)):
+            near = get_close_matches(one, names[:_MOST_NAMES], n=1)
             hint = f' Did you mean "{near[0]}"?' if near else ""
             self.source.say(f'The log has no event "{one}".{hint}')
 
@@ -237,23 +234,26 @@ _REPEATED = "every attempt counts, and those of one customer are not independent
 def _narrowed(log: EventLog, question: Question) -> tuple[EventLog, Question]:
     """Narrow the events to the products of the journey, and copy columns whose names are those of roles."""
     by, table = question.by, log.table
-    if _LIFECYCLE in question.funnel.attributes() and log.lifecycle is not None:
+    if _LIFECYCLE in question.funnel.attributes() and log.lifecycle not in (None, _LIFECYCLE):
         table = table.mutate(**{_LIFECYCLE: table[log.lifecycle]})
-    asked = {*question.correlate, *question.funnel.attributes(), *([by.attribute] if by else [])}
-    for name in sorted(asked):
-        replace(log, table=table).require(name)
     products = question.journey.products if question.journey else ()
     if products and log.product is not None:
         table = table.filter(table[log.product].isin(products))
-    own = {name: _COPY + name for name in asked if name in histories.ROLES}
+    asked = {*question.correlate, *([by.attribute] if by else [])}
+    own = {name: _COPY + name for name in asked if name in histories.ROLES and name in table.columns}
     if own:
         table = table.mutate(**{copy: table[name] for name, copy in own.items()})
+    if table is not log.table:
+        # what was prepared before knows nothing of this
+        log = replace(log, table=table, prepared=None)
+    for name in sorted({own.get(name, name) for name in asked} | set(question.funnel.attributes())):
+        log.require(name)
     question = replace(
         question,
         by=by and replace(by, attribute=own.get(by.attribute, by.attribute)),
         correlate=tuple(own.get(name, name) for name in question.correlate),
     )
-    return replace(log, table=table), question
+    return log, question
 
 
 def _attributes(by: Breakdown | None) -> tuple[str, ...]:
