@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+import ibis
 import pyarrow as pa
 
 from engine.domain.errors import UnknownName
@@ -73,10 +74,9 @@ class EventLog:
     prepared: Prepared | None = None
 
     def require(self, column: str) -> None:
-        """Raise UnknownName when the table lacks a column that is to be an attribute."""
-        known = [name for name in self.table.columns if name not in histories.ROLES]
-        if column not in known:
-            raise UnknownName("column of the event log", column, known[:50])
+        """Raise UnknownName when the table lacks a column."""
+        if column not in self.table.columns:
+            raise UnknownName("column of the event log", column, self.table.columns[:50])
 
     def events(
         self,
@@ -95,10 +95,14 @@ class EventLog:
         ------
         UnknownName
             An attribute is no column of the table.
+        ValueError
+            An attribute is called as a role is; copy the column under another name first.
         """
         table = self.table
         for name in attributes:
             self.require(name)
+            if name in histories.ROLES:
+                raise ValueError(f'an attribute called "{name}" would take the place of that role')
         kept = [table[role].notnull() for role in (self.customer, self.event, self.time)]
         if as_of is not None:
             kept.append(table[self.time] <= instant(as_of))
@@ -130,12 +134,15 @@ class EventLog:
         The function is as `Engine.map_blocks` says and gets the columns of `events`, of which `histories.of` makes
         histories; a prepared log hands them over sorted and coded, so that nothing is read or sorted again.
         """
-        if self.prepared is not None:
-            for name in attributes:
-                self.require(name)
+        if self.prepared is not None and self._as_prepared(attributes):
             return self.prepared.map_blocks(function, as_of, names=names, attributes=attributes)
         rows = self.events(as_of, names=names, attributes=attributes, ordered=ordered)
         return engine.map_blocks(rows, histories.CUSTOMER, function, blocks=self.blocks(engine))
+
+    def _as_prepared(self, attributes: Sequence[str]) -> bool:
+        """Whether the table is as it was prepared: one that was narrowed or got columns since is read by the engine."""
+        untouched = isinstance(self.table.op(), ibis.expr.operations.UnboundTable)
+        return untouched and self.prepared is not None and {*attributes} <= {*self.prepared.attributes}
 
     def blocks(self, engine: Engine) -> int:
         """Return into how many blocks to cut the log, so that one of them fits into memory."""
@@ -144,14 +151,14 @@ class EventLog:
 
     def count_customers(self, engine: Engine, as_of: datetime) -> int:
         """Return how many customers have an event at as_of."""
-        if self.prepared is not None:
+        if self.prepared is not None and self._as_prepared(()):
             return self.prepared.customers(as_of)
         events = self.events(as_of, ordered=False)
         return int(engine.arrow(events.aggregate(n=events[histories.CUSTOMER].nunique())).column("n")[0].as_py())
 
     def event_names(self, engine: Engine, as_of: datetime) -> tuple[str, ...]:
         """Return the names of the events at as_of, sorted."""
-        if self.prepared is not None:
+        if self.prepared is not None and self._as_prepared(()):
             return tuple(sorted(self.prepared.event_names(as_of)))
         events = self.events(as_of, ordered=False)
         named = engine.arrow(events.select(histories.EVENT).distinct())

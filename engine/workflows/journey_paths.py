@@ -13,7 +13,6 @@ import pyarrow as pa
 from engine.workflows.event_logs import LogSource, OpenLog, opened
 from journeys import flows, histories, patterns, step_matrix, transitions, variants
 from journeys.flows import AtStep
-from journeys.histories import EVENT
 from journeys.outcomes import Status
 from journeys.paths import GROUP, Wanted
 from journeys.spec import Funnel
@@ -172,8 +171,7 @@ def _asked(
         if around and around.products and log.product is not None:
             table = table.filter(table[log.product].isin(around.products))
         log = replace(log, table=table)
-        events = log.events(found.as_of, ordered=False)
-        names = tuple(sorted(found.engine.arrow(events.select(EVENT).distinct()).column(EVENT).to_pylist()))
+        names = log.event_names(found.engine, found.as_of)
         wanted.check(names)
         for pattern in patterns_of_result:
             patterns.known(patterns.vocabulary(names, wanted.rewriting), pattern)
