@@ -314,8 +314,8 @@ def _worst_first(result: RuleResult) -> tuple[int, float, str, str]:
     return SEVERITIES.index(result.rule.severity), -surely, result.journey, result.rule.rule
 
 
-def findings(found: pa.Table, asked: Sequence[Intended]) -> pa.Table:
-    """Return the breaches as the mart `journey_findings`."""
+def evidence(found: pa.Table, asked: Sequence[Intended]) -> pa.Table:
+    """Return the breaches with the words of their rules, in order of journey, rule and customer."""
     broken = found.filter(pc.is_valid(found.column("customer_id")))
     pairs = zip(broken.column("journey").to_pylist(), broken.column("rule").to_pylist(), strict=True)
     told = [(asked[place].journey, asked[place].rules[number]) for place, number in pairs]
@@ -331,4 +331,9 @@ def findings(found: pa.Table, asked: Sequence[Intended]) -> pa.Table:
     rows = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
     for name, column in (("customer_id", "customer_id"), ("breach", "breach"), ("breached_at", "at")):
         rows = rows.append_column(name, broken.column(column))
-    return to_contract(JOURNEY_FINDINGS, rows)
+    return rows.sort_by([(name, "ascending") for name in ("journey", "rule", "text_en", "customer_id")])
+
+
+def findings(found: pa.Table, asked: Sequence[Intended]) -> pa.Table:
+    """Return the breaches as the mart `journey_findings`."""
+    return to_contract(JOURNEY_FINDINGS, evidence(found, asked))
