@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from engine.cli.main import main
+from engine.lake.engine import DuckDBEngine, quoted
 
 DAY = 86_400
 
@@ -388,3 +389,55 @@ def test_loan_applications_of_a_dutch_bank(real_data: Path, capsys: pytest.Captu
     assert found["cases"] == 13_087
     assert counts(found) == [13_087, 7_367, 5_113, 5_015, 2_246]
     assert counts(found["by"]["COMPLETE"]) == counts(found)
+
+
+@pytest.mark.real_data
+def test_visits_and_clients_of_a_wealth_managers_form(
+    real_data: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Vanguard's form of five steps, old (Control) against new (Test).
+
+    Only how long each step of a visit took is known, so the visits are laid out in the order of the steps; the counts
+    are held against those of visits that have every step so far, and the clients' completion against the published one.
+    """
+    folder = real_data / "vanguard"
+    if not folder.is_dir():
+        pytest.skip("no vanguard among the public data sets here")
+    steps = ["start", "step_1", "step_2", "step_3", "confirm"]
+    with DuckDBEngine(threads=2) as engine:
+        visits = f"read_csv({quoted(str(folder / 'visit_steps.csv.gz'))})"
+        place = f"list_position({steps!r}, process_step)"
+        engine.connection.execute(
+            f"COPY (SELECT visit_id AS visit, process_step AS step, TIMESTAMP '2017-04-01' + to_seconds("
+            f"sum(duration_seconds) OVER (PARTITION BY visit_id ORDER BY {place})::BIGINT) AS at FROM {visits}) "
+            f"TO {quoted(str(tmp_path / 'visits.parquet'))} (FORMAT parquet)"
+        )
+        prefixes = [
+            engine.query(
+                f"SELECT count(*) AS n FROM (SELECT visit_id FROM {visits} WHERE {place} <= {depth} "
+                f"GROUP BY 1 HAVING count(*) = {depth})"
+            )["n"][0].as_py()
+            for depth in range(1, 6)
+        ]
+        clients = f"read_csv({quoted(str(folder / 'client_step_counts.csv.gz'))})"
+        engine.connection.execute(
+            f"COPY (SELECT client_id AS client, variation AS arm, unnest(CASE WHEN process_completed THEN "
+            f"['came', 'completed'] ELSE ['came'] END) AS what, TIMESTAMP '2017-04-01' AS at FROM {clients}) "
+            f"TO {quoted(str(tmp_path / 'clients.parquet'))} (FORMAT parquet)"
+        )
+    told = ["--time", "at", "--as-of", "2017-12-31", "--home", str(tmp_path), "--json"]
+    visit = ["journey", "funnel", str(tmp_path / "visits.parquet"), "--case", "visit", "--event", "step"]
+    assert main([*visit, *told, "--steps", ",".join(steps)]) == 0
+    assert counts(json.loads(capsys.readouterr().out)) == prefixes
+    client = ["journey", "funnel", str(tmp_path / "clients.parquet"), "--case", "client", "--event", "what"]
+    assert main([*client, *told, "--steps", "came,completed", "--by", "arm", "--compare", "Test,Control"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {arm: counts(group) for arm, group in found["by"].items()} == {
+        "Control": [23_532, 15_434],
+        "Test": [26_968, 18_687],
+    }
+    difference = found["comparisons"]["differences"][0]
+    # 69.29 % - 65.59 %
+    assert difference["difference"] == pytest.approx(0.0371, abs=5e-5)
+    assert 0.02 < difference["lower"] < difference["upper"] < 0.05
+    assert difference["p_value"] < 1e-6
