@@ -160,11 +160,11 @@ def classes(starts: Ints, codes: Codes, digest: Callable[[Ints, Codes], Digests]
     """
     own = np.arange(len(starts) - 1)
     leader, todo = own.copy(), own
-    digests = (digest or _digests)(starts, codes)
+    marks = (digest or digests)(starts, codes)
     while len(todo):
-        order = todo[np.argsort(digests[todo], kind="stable")]
+        order = todo[np.argsort(marks[todo], kind="stable")]
         new = np.ones(len(order), dtype=np.bool_)
-        new[1:] = digests[order[1:]] != digests[order[:-1]]
+        new[1:] = marks[order[1:]] != marks[order[:-1]]
         leader[order] = np.repeat(order[new], np.diff(np.append(np.flatnonzero(new), len(order))))
         followers = order[~new]
         # those whose digest is another path's are told apart among themselves in the next round
@@ -173,7 +173,7 @@ def classes(starts: Ints, codes: Codes, digest: Callable[[Ints, Codes], Digests]
     return np.flatnonzero(leads), (np.cumsum(leads) - 1)[leader]
 
 
-def _digests(starts: Ints, codes: Codes) -> Digests:
+def digests(starts: Ints, codes: Codes) -> Digests:
     """Return a polynomial of each path's events in wrapping 64-bit numbers."""
     lengths = np.diff(starts)
     if not len(lengths):
