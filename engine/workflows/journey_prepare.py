@@ -18,7 +18,7 @@ from engine.workflows.event_logs import LogSource, OpenLog, opened
 from engine.workflows.prepared_logs import Manifest
 from engine.workflows.session import workspace_at
 from journeys import histories, prepared
-from journeys.prepared import EVENT_ID, Prepared
+from journeys.prepared import EVENT_ID, Appended, Prepared
 
 _MOST_VALUES: Final = 10_000
 """Different values up to which a column is taken along unasked; one of more is an id or free text."""
@@ -42,28 +42,21 @@ class PreparedSummary:
     changed_customers: int | None
 
 
-def prepare(source: LogSource, into: Path, keep: tuple[str, ...] = (), *, append: bool = False) -> PreparedSummary:
-    """Prepare a log into a folder, or sort the events of a file in among those of a log that was prepared before.
+def prepare(source: LogSource, into: Path, keep: tuple[str, ...] = ()) -> PreparedSummary:
+    """Prepare a log into a folder.
 
     Parameters
     ----------
-    keep : columns to take along beside the roles; none named takes all of at most 10,000 different values. A batch
-        must have those of the log.
-    append : `source` is a batch for the log in `into`.
+    keep : columns to take along beside the roles; none named takes all of at most 10,000 different values.
 
     Raises
     ------
     UnreadableSource, NotEnoughData, UnknownName, SettingsFault
-        As `opened`; also where the batch was added before, or does not fit the log.
+        As `opened`.
     RefusedByPolicy
         The folder is there and is no prepared log.
     """
-    if source.path is not None and prepared_logs.is_prepared(source.path):
-        raise SettingsFault(source.path.name, ["the log is prepared already; name the file that it comes from"])
-    return _appended(source, into) if append else _anew(source, into, keep)
-
-
-def _anew(source: LogSource, into: Path, keep: tuple[str, ...]) -> PreparedSummary:
+    _refuse_prepared(source)
     with opened(source) as log:
         attributes = keep or _few_valued(log)
         told = {
@@ -78,14 +71,25 @@ def _anew(source: LogSource, into: Path, keep: tuple[str, ...]) -> PreparedSumma
     return _summary(into, manifest, attributes, manifest.events, None)
 
 
-def _appended(source: LogSource, into: Path) -> PreparedSummary:
+def append(source: LogSource, into: Path) -> tuple[PreparedSummary, Appended]:
+    """Sort the events of a batch in among those of a log that was prepared before, and tell what that has changed.
+
+    The batch has the columns of the log, under the same names.
+
+    Raises
+    ------
+    UnreadableSource
+        There is no such log, the batch was added before, or does not fit the log.
+    NotEnoughData, UnknownName, SettingsFault
+        As `opened`.
+    """
+    _refuse_prepared(source)
     known, manifest = prepared_logs.read(into)
     sources = _sources(source)
     if {one.sha256 for one in sources} & {one.sha256 for one in manifest.sources}:
         raise UnreadableSource(
             source.path.name if source.path else "the workspace", f"was added to {into.name} before", "Nothing to do."
         )
-    # the batch has the columns of the log, whatever other names would be taken for its roles
     named: dict[str, Any] = {role: getattr(source, role) or manifest.roles.get(role) for role in Roles.__slots__}
     with opened(replace(source, zone=source.zone or manifest.zone, **named)) as log:
         missing = sorted({*known.attributes} - {*log.log.table.columns})
@@ -110,7 +114,13 @@ def _appended(source: LogSource, into: Path) -> PreparedSummary:
             "left_out": {reason: manifest.left_out[reason] + left_out[reason] for reason in _REASONS},
         }
         written = prepared_logs.write(into, added.log.blocks, told)
-    return _summary(into, written, known.attributes, written.events - manifest.events, added.after.n_customers)
+    told_of = _summary(into, written, known.attributes, written.events - manifest.events, added.after.n_customers)
+    return told_of, added
+
+
+def _refuse_prepared(source: LogSource) -> None:
+    if source.path is not None and prepared_logs.is_prepared(source.path):
+        raise SettingsFault(source.path.name, ["the log is prepared already; name the file that it comes from"])
 
 
 def _blocks(log: OpenLog, attributes: tuple[str, ...]) -> Iterator[pa.Table]:

@@ -48,7 +48,10 @@ def prepare(
     from engine.workflows import journey_prepare as workflow
 
     output = Output(as_json, quiet)
-    summary = workflow.prepare(source, into, tuple(keep or ()), append=append)
+    if append:
+        summary, _ = workflow.append(source, into)
+    else:
+        summary = workflow.prepare(source, into, tuple(keep or ()))
     output.result(summary, lambda facts: _show(output, facts))
 
 
