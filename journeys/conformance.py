@@ -160,7 +160,9 @@ def cases(block: pa.Table, steps: Sequence[Step], *, complete: bool = False) -> 
         **{name: getattr(found, name) for name in ("events", "deepest", "cost", "fitness")},
         **{name: _lists(getattr(found, name)) for name in ("met", "skipped", "misplaced", "repeats")},
     }
-    return pa.table(columns).cast(CASES)
+    return pa.Table.from_arrays(
+        [pa.array(columns[name]).cast(CASES.field(name).type) for name in CASES.names], schema=CASES
+    )
 
 
 def _lists(columns: NDArray[np.generic]) -> pa.ListArray:

@@ -183,7 +183,8 @@ def from_table(rows: pa.Table, touches: tuple[str, ...]) -> Tally:
     """Return the rows of one or more tallies as one tally."""
     columns = {}
     for name in SCHEMA.names:
-        column = rows.column(name).combine_chunks()
+        # an engine may hand the bytes back as those of a smaller type
+        column = rows.column(name).cast(SCHEMA.field(name).type).combine_chunks()
         column = column.flatten() if pa.types.is_list(column.type) else column
         columns[name] = column if name == "signature" else np.asarray(column)
     return _gathered(Tally(touches=touches, **columns))

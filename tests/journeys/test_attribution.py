@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from engine.domain.errors import NotEnoughData, SettingsFault, UnknownName
+from engine.lake.engine import DuckDBEngine, Engine
 from journeys import attribution, histories, touchpoints
 from journeys.attribution import attribute
 from journeys.histories import Histories
-from tests.journeys.builders import moment
+from tests.journeys.builders import event_log, event_rows, moment
 
 Touch = tuple[float, str]
 START = int(moment(0).timestamp() * 1_000_000)
@@ -235,3 +237,18 @@ def test_unknown_model_and_a_lookback_of_zero_are_refused() -> None:
         attribute(people, conversion=("BUY",), touch="channel", lookback_seconds=10, models=("markow",))
     with pytest.raises(SettingsFault, match="look-back"):
         attribute(people, conversion=("BUY",), touch="channel", lookback_seconds=0)
+
+
+@pytest.mark.spark
+def test_spark_finds_the_same(spark: Engine) -> None:
+    rows = event_rows({"ann": "visit@0 visit@5 BUY@9", "bob": "BUY@5", "eve": "visit@0"}, channel="web")
+    rows += event_rows({"ann": "visit@3 call@4", "bob": "visit@1"}, channel="app")
+    question = touchpoints.Question(conversion=("BUY",), touch="channel", touches=("app", "web"), lookback_seconds=10)
+    tables = []
+    with DuckDBEngine(threads=1) as duckdb:
+        for engine in (duckdb, spark):
+            function = partial(attribution.block, question=question, as_of=START + 10**9)
+            found = event_log(engine, rows).map_blocks(engine, function, attributes=("channel",))
+            tables.append(attribution.summarise(touchpoints.from_table(found, question.touches)))
+    assert tables[0].rows() == tables[1].rows()
+    assert tables[0].of("linear") == {"app": 1 + 2 / 4, "web": 2 / 4}
