@@ -18,7 +18,7 @@ Journal of Classification 2, on the index. Hennig (2007), Computational Statisti
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -41,6 +41,7 @@ from journeys.histories import Histories
 from journeys.sequence_features import CHANNEL, Floats, Space
 
 Labels = NDArray[np.int32]
+Making = Callable[[Histories], Histories]
 
 OUTSIDE: Final = -1
 """The type of a customer who is like none."""
@@ -155,6 +156,8 @@ def find(
     seed: int = 0,
     types: int | None = None,
     sample: int = SAMPLE,
+    journeys: Making | None = None,
+    attributes: Sequence[str] = (),
 ) -> Found:
     """Find the types of the journeys in a log.
 
@@ -165,6 +168,7 @@ def find(
     names : the events that count; None for all.
     types : how many to make, steady or not; None to choose the number.
     sample : how many customers to learn from.
+    journeys : makes other journeys, in place of customers, of the histories of a block and their attributes named.
 
     Raises
     ------
@@ -172,15 +176,15 @@ def find(
         Fewer than two types are asked for.
     """
     channel = log.channel if log.channel in log.table.columns else None
-    attributes = [] if channel is None else [channel]
+    read = sorted({*attributes, *([] if channel is None else [channel])})
 
     def mapped(function: partial[pa.Table]) -> pa.Table:
-        return log.map_blocks(engine, function, as_of, names=names, attributes=attributes)
+        return log.map_blocks(engine, function, as_of, names=names, attributes=read)
 
     events = log.events(as_of, names=names)
     customers = int(engine.arrow(events.aggregate(n=events.customer.nunique())).column("n")[0].as_py() or 0)
     share = min(1.0, sample / max(customers, 1))
-    drawn = in_order(mapped(partial(_drawn, share=share, seed=seed, channel=channel)))
+    drawn = in_order(mapped(partial(_drawn, share=share, seed=seed, channel=channel, journeys=journeys)))
     model, choices, reason = fit(drawn, conversion=tuple(conversion), seed=seed, types=types)
     if model is None:
         return Found(
@@ -191,9 +195,11 @@ def find(
             sample=drawn,
             assigned=ASSIGNED.empty_table(),
         )
-    assigned = mapped(partial(_assigned, model=model, channel=channel)).sort_by("customer")
+    assigned = mapped(partial(_assigned, model=model, channel=channel, journeys=journeys)).sort_by("customer")
     model, assigned = _by_size(model, assigned)
-    return Found(model=model, reason=None, choices=choices, customers=customers, sample=drawn, assigned=assigned)
+    return Found(
+        model=model, reason=None, choices=choices, customers=assigned.num_rows, sample=drawn, assigned=assigned
+    )
 
 
 def fit(
@@ -316,9 +322,19 @@ def _without(histories: Histories, names: tuple[str, ...]) -> Histories:
     return histories.keep(~np.isin(histories.event.codes, codes)) if names else histories
 
 
-def _drawn(block: pa.Table, *, share: float, seed: int, channel: str | None) -> pa.Table:
-    """Return the events of the customers that the draw falls on, with their place in the customer's order."""
+def _read(block: pa.Table, channel: str | None, journeys: Making | None) -> Histories:
+    """Return the journeys of a block, with the channel alone for an attribute."""
     found = blocks.of(block)
+    found = found if journeys is None else journeys(found)
+    attributes = {} if channel is None else {CHANNEL: found.attributes[channel]}
+    return Histories(ids=found.ids, starts=found.starts, at=found.at, event=found.event, attributes=attributes)
+
+
+def _drawn(
+    block: pa.Table, *, share: float, seed: int, channel: str | None, journeys: Making | None = None
+) -> pa.Table:
+    """Return the events of the customers that the draw falls on, with their place in the customer's order."""
+    found = _read(block, channel, journeys)
     place = pd.util.hash_array(
         found.ids.cast(pa.string()).to_numpy(zero_copy_only=False), hash_key=f"{seed % 10**16:016d}", categorize=False
     )
@@ -331,7 +347,7 @@ def _drawn(block: pa.Table, *, share: float, seed: int, channel: str | None) -> 
         blocks.SEQ: pa.array(rows),
     }
     if channel is not None:
-        columns[CHANNEL] = found.attributes[channel].texts(rows)
+        columns[CHANNEL] = found.attributes[CHANNEL].texts(rows)
     return pa.table(columns)
 
 
@@ -352,13 +368,8 @@ def in_order(events: pa.Table) -> Histories:
     )
 
 
-def _assigned(block: pa.Table, *, model: Model, channel: str | None) -> pa.Table:
-    found = blocks.of(block)
-    if channel is not None:
-        found = Histories(
-            ids=found.ids, starts=found.starts, at=found.at, event=found.event,
-            attributes={CHANNEL: found.attributes[channel]},
-        )  # fmt: skip
+def _assigned(block: pa.Table, *, model: Model, channel: str | None, journeys: Making | None = None) -> pa.Table:
+    found = _read(block, channel, journeys)
     label, distance = model.place(found)
     codes = [found.event.code_of(name) for name in model.conversion]
     converted = np.zeros(len(found), dtype=np.bool_)

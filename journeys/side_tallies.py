@@ -1,0 +1,165 @@
+"""What a comparison counts of a block of events: customers, transitions and variants on either side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from journeys import histories as blocks
+from journeys import variants
+from journeys.histories import Histories, Ints
+from journeys.sides import Sides
+from journeys.spec import Funnel
+
+Bools = NDArray[np.bool_]
+Having = tuple[Ints, Ints]
+"""Customers, by place, and what each of them has, by number; one entry per event or path, in any order."""
+
+COUNTS: Final = ("base", "other", "shared_base", "shared_other", "shared_both")
+_COUNTS: Final = [(name, pa.int64()) for name in COUNTS]
+TRANSITIONS: Final = pa.schema([("from", pa.string()), ("to", pa.string()), *_COUNTS])
+"""One row is a transition; null is the start or the end of a path. Customers are counted as `two_sides.Tally` says."""
+VARIANTS: Final = pa.schema([("path", pa.binary()), *_COUNTS])
+"""One row is a variant: the places of its events among the names given, as 32-bit numbers."""
+CUSTOMERS: Final = pa.schema(
+    [
+        ("customer", pa.string()),
+        *((f"{side}_{what}", pa.float64()) for side in ("base", "other") for what in ("events", "seconds", "took")),
+        *((f"{side}_depth", pa.int32()) for side in ("base", "other")),
+    ]
+)
+"""One row is a customer on a side or both.
+
+events, seconds : from the first event to the last; null where the customer is not on that side, seconds also where its
+    path lies only partly there.
+took : seconds from the first step to the last; null where that was not reached. depth : null without an attempt.
+"""
+
+
+def customers_of_block(block: pa.Table, *, sides: Sides, funnel: Funnel | None, as_of: int) -> pa.Table:
+    """Return what is known of each customer of a block on each side."""
+    whole = blocks.of(block)
+    split = sides.split(whole)
+    reached = (None, None) if funnel is None else sides.reached(whole, funnel, as_of)
+    columns: dict[str, pa.Array] = {"customer": whole.ids.cast(pa.string())}
+    for name, side, far in zip(("base", "other"), split, reached, strict=True):
+        events = np.diff(side.starts)
+        there = events > 0
+        spans = np.zeros(len(whole))
+        spans[there] = (side.at[side.starts[1:][there] - 1] - side.at[side.starts[:-1][there]]) / 1e6
+        columns[f"{name}_events"] = pa.array(events.astype(np.float64), mask=~there)
+        columns[f"{name}_seconds"] = pa.array(spans, mask=~_whole(side, whole) if sides.cuts_paths else ~there)
+        if far is None:
+            columns[f"{name}_took"] = pa.nulls(len(whole), pa.float64())
+            columns[f"{name}_depth"] = pa.nulls(len(whole), pa.int32())
+        else:
+            columns[f"{name}_took"] = pa.array(far.took / 1e6, mask=far.took < 0)
+            columns[f"{name}_depth"] = pa.array(far.depth, mask=far.depth == 0)
+    base, other = _there(split)
+    return pa.table([columns[name] for name in CUSTOMERS.names], schema=CUSTOMERS).filter(pa.array(base | other))
+
+
+def transitions_of_block(block: pa.Table, *, sides: Sides) -> pa.Table:
+    """Count the customers of a block who have each transition."""
+    whole = blocks.of(block)
+    split = sides.split(whole)
+    size = len(whole.event.values) + 1  # the last number is the start, or the end
+    keys, counts = _tallied(_edges(split[0], whole, size), _edges(split[1], whole, size), _there(split))
+    values = pa.array([*whole.event.values, None], pa.string())
+    return pa.table(
+        [values.take(pa.array(keys // size)), values.take(pa.array(keys % size)), *counts], schema=TRANSITIONS
+    )
+
+
+def _edges(side: Histories, whole: Histories, size: int) -> Having:
+    """Return every transition of each customer; from the start and into the end where the path begins and ends here."""
+    event, owner = side.event.codes.astype(np.int64), side.owners().astype(np.int64)
+    begins, ends = _begins(side, whole), _ends(side, whole)
+    inner = np.ones(len(event), dtype=np.bool_)
+    inner[side.starts[:-1][np.diff(side.starts) > 0]] = False
+    after = np.flatnonzero(inner)
+    starting, ending = side.starts[:-1][begins], side.starts[1:][ends] - 1
+    owners = [owner[after], np.flatnonzero(begins), np.flatnonzero(ends)]
+    keys = [
+        event[after - 1] * size + event[after],
+        (size - 1) * size + event[starting],
+        event[ending] * size + size - 1,
+    ]
+    return np.concatenate(owners), np.concatenate(keys)
+
+
+def _begins(side: Histories, whole: Histories) -> Bools:
+    """Mark the customers whose first event is on the side."""
+    marks = np.diff(side.starts) > 0
+    marks[marks] = side.at[side.starts[:-1][marks]] == whole.at[whole.starts[:-1][marks]]
+    return marks
+
+
+def _ends(side: Histories, whole: Histories) -> Bools:
+    """Mark the customers whose last event is on the side."""
+    marks = np.diff(side.starts) > 0
+    marks[marks] = side.at[side.starts[1:][marks] - 1] == whole.at[whole.starts[1:][marks] - 1]
+    return marks
+
+
+def _whole(side: Histories, whole: Histories) -> Bools:
+    """Mark the customers all of whose events are on the side."""
+    events = np.diff(side.starts)
+    return np.asarray((events > 0) & (events == np.diff(whole.starts)))
+
+
+def variants_of_block(block: pa.Table, *, sides: Sides, names: Sequence[str]) -> pa.Table:
+    """Count the customers of a block whose path is each variant; of periods, of those whose path is all there."""
+    whole = blocks.of(block)
+    split = sides.split(whole)
+    if sides.cuts_paths:
+        split = _only(split[0], _whole(split[0], whole)), _only(split[1], _whole(split[1], whole))
+    there = [np.flatnonzero(side) for side in _there(split)]
+    places = {name: place for place, name in enumerate(names)}
+    code = np.array([places[name] for name in whole.event.values] + [0], dtype=np.int32)
+    codes = code[np.concatenate([side.event.codes for side in split])]
+    lengths = np.concatenate([np.diff(side.starts)[rows] for side, rows in zip(split, there, strict=True)])
+    starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    first, variant = variants.classes(starts, codes)
+    cut = len(there[0])
+    keys, counts = _tallied((there[0], variant[:cut]), (there[1], variant[cut:]), _there(split))
+    return pa.table([_paths(starts, codes, first[keys]), *counts], schema=VARIANTS)
+
+
+def _paths(starts: Ints, codes: NDArray[np.int32], chosen: Ints) -> pa.Array:
+    """Return some paths as binary text, 4 bytes an event."""
+    lengths = np.diff(starts)[chosen]
+    ends = np.cumsum(lengths)
+    rows = np.repeat(starts[chosen] - (ends - lengths), lengths) + np.arange(int(lengths.sum()))
+    offsets = np.concatenate([[0], ends * 4]).astype(np.int64)
+    data = codes[rows].astype("<i4").tobytes()
+    large = pa.Array.from_buffers(pa.large_binary(), len(chosen), [None, pa.py_buffer(offsets), pa.py_buffer(data)])
+    return large.cast(pa.binary())
+
+
+def _only(side: Histories, customers: Bools) -> Histories:
+    return side.keep(np.repeat(customers, np.diff(side.starts)))
+
+
+def _there(split: tuple[Histories, Histories]) -> tuple[Bools, Bools]:
+    """Mark the customers with an event on each side."""
+    base, other = (np.diff(side.starts) > 0 for side in split)
+    return base, other
+
+
+def _tallied(base: Having, other: Having, there: tuple[Bools, Bools]) -> tuple[Ints, list[Ints]]:
+    """Count, for everything that somebody has, the customers who have it; the counts in the order of `COUNTS`."""
+    shared = there[0] & there[1]
+    keys, place = np.unique(np.concatenate([base[1], other[1]]), return_inverse=True)
+    size = max(len(keys), 1)
+    cut = len(base[1])
+    # each customer and thing once
+    own = np.unique(base[0].astype(np.int64) * size + place[:cut])
+    others = np.unique(other[0].astype(np.int64) * size + place[cut:])
+    both = np.intersect1d(own, others, assume_unique=True)
+    wanted = (own, others, own[shared[own // size]], others[shared[others // size]], both)
+    return keys.astype(np.int64), [np.bincount(each % size, minlength=len(keys)) for each in wanted]
