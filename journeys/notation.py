@@ -1,7 +1,7 @@
 r"""How a funnel is written on one line: its steps, window, exclusions and breakdown, as a command takes them.
 
 Steps are divided by commas; a step of several events divides them by a bar; * is any event. A backslash before a
-comma, bar, star, colon or backslash makes it part of a name: `paid\, in full` is one name.
+comma, bar, colon or backslash makes it part of a name: `paid\, in full` is one name.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from engine.config.journeys import ANY_EVENT
 from engine.domain.errors import SettingsFault, UnknownName
 from journeys.breakdown import Attribution, Breakdown
 from journeys.outcomes import Status
@@ -26,7 +25,7 @@ LONGEST_DAYS: Final = 36_525
 _WINDOW: Final = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)\s*([smhdw])")
 _RANGE: Final = re.compile(r"(.*):(\d+)-(\d+)", re.DOTALL)
 _STEP: Final = re.compile(r"step:(\d+)")
-_ESCAPABLE: Final = ",|*:\\"
+_ESCAPABLE: Final = ",|:\\"
 
 DEFAULT_WINDOW_SECONDS: Final = 14 * 86_400
 
@@ -51,7 +50,7 @@ def steps(text: str, optional: tuple[int, ...] = ()) -> tuple[Step, ...]:
         made.append(
             Step(
                 name=" | ".join(_plain(name) for name in events),
-                events=tuple(ANY_EVENT if name == ANY_EVENT else _plain(name) for name in events),
+                events=tuple(map(_plain, events)),
                 optional=number in optional,
             )
         )

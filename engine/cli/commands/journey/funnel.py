@@ -68,7 +68,7 @@ Steps = Annotated[
     str | None,
     typer.Option(
         "--steps",
-        help="Events divided by commas; A|B is either, * any event. A backslash makes , | * : part of a name.",
+        help="Events divided by commas; A|B is either, * any event. A backslash makes , | : part of a name.",
         show_default=False,
     ),
 ]
@@ -77,11 +77,11 @@ Journey = Annotated[
 ]
 Window = Annotated[
     str | None,
-    typer.Option("--window", help="Time allowed, as elapsed time, its edge included: 30s, 15m, 12h, 14d, 2w. [14d]"),
+    typer.Option("--window", help="Time allowed, as elapsed time, its edge included: 30s, 15m, 12h, 14d, 2w. (14d)"),
 ]
-From = Annotated[WindowFrom | None, typer.Option("--window-from", help="The window runs from this step. [first]")]
+From = Annotated[WindowFrom | None, typer.Option("--window-from", help="The window runs from this step (first).")]
 OrderOption = Annotated[
-    Order | None, typer.Option("--order", help="strict: at the very next event; any: in whatever order. [ordered]")
+    Order | None, typer.Option("--order", help="strict: at the very next event; any: in whatever order (ordered).")
 ]
 Exclude = Annotated[
     list[str] | None,
@@ -93,7 +93,7 @@ EffectOption = Annotated[
 Optional = Annotated[list[str] | None, typer.Option("--optional", help="Number of a step one may leave out, or 2,4.")]
 ReentryOption = Annotated[
     Reentry | None,
-    typer.Option("--reentry", help="any: the attempt that gets deepest; first: the first; every: all. [any]"),
+    typer.Option("--reentry", help="any: the attempt that gets deepest; first: the first; every: all (any)."),
 ]
 By = Annotated[str | None, typer.Option("--by", help="Column to break the funnel down by.")]
 AttributionOption = Annotated[
@@ -110,8 +110,12 @@ Compare = Annotated[
 ]
 Times = Annotated[bool, typer.Option("--times", help="Tell how long each step takes, with those still on the way.")]
 TrendOption = Annotated[Period | None, typer.Option("--trend", help="Count by the period of the entry.")]
-TrendZone = Annotated[
-    str | None, typer.Option("--trend-zone", help="Time zone of its days; by default the bank's, or that of the log.")
+ClockZone = Annotated[
+    str | None,
+    typer.Option(
+        "--clock-zone",
+        help="Time zone of its periods; by default the bank's for a workspace, else --zone, else UTC.",
+    ),
 ]
 WeekStartOption = Annotated[WeekStart, typer.Option("--week-start", help="First day of its weeks.")]
 Correlate = Annotated[
@@ -152,7 +156,7 @@ def funnel(
     compare: Compare = None,
     times: Times = False,
     trend: TrendOption = None,
-    trend_zone: TrendZone = None,
+    clock_zone: ClockZone = None,
     week_start: WeekStartOption = WeekStart.MONDAY,
     correlate: Correlate = None,
     correlate_events: CorrelateEvents = False,
@@ -197,7 +201,7 @@ def funnel(
         limit=limit,
         compare=notation.listed(compare or ""),
         times=times,
-        trend=workflow.Trend(unit=trend, zone=trend_zone, week_start=week_start) if trend else None,
+        trend=workflow.Trend(unit=trend, zone=clock_zone, week_start=week_start) if trend else None,
         correlate=notation.listed(correlate or ""),
         correlate_events=correlate_events,
         correlate_at=notation.step_number("--correlate-at", correlate_at, n_steps),
