@@ -84,10 +84,11 @@ def _levels(instants: Instants, plan: Plan, entries: Codes) -> list[_Level]:
             before[here] = there
         begun = np.where(before >= 0, np.int8(level), np.int8(NOWHERE))
         if level and not rivals:
-            here = np.flatnonzero(instants.hold((kind,)) & (found[-1].begun >= 0))
-            begun[here] = found[-1].begun[here]
+            together = instants.hold((kind,)) & (found[-1].begun >= 0)
+            begun[together] = found[-1].begun[together]
         elif level:
-            _take_together(instants, plan, rivals, [*(one.before for one in found), before], crowded, begun)
+            befores = [*(one.before for one in found), before]
+            _take_together(instants, plan, rivals, before=befores, crowded=crowded, begun=begun)
         found.append(_Level(before=before, begun=begun))
     return found
 
@@ -105,7 +106,13 @@ def _latest(instants: Instants, plan: Plan, level: int, here: Codes, reached: Bo
 
 
 def _take_together(
-    instants: Instants, plan: Plan, rivals: list[Rivals], before: list[Codes], crowded: Ints, begun: NDArray[np.int8]
+    instants: Instants,
+    plan: Plan,
+    rivals: list[Rivals],
+    *,
+    before: list[Codes],
+    crowded: Ints,
+    begun: NDArray[np.int8],
 ) -> None:
     """Write into `begun` from which earlier step on all up to the last one can be taken at crowded instants."""
     level = len(before) - 1

@@ -64,7 +64,8 @@ def _latest_of_first(candidates: Ints, group: Ints, arrived: Codes) -> Ints:
     first = np.repeat(np.minimum.reduceat(arrived, begins), np.diff(begins, append=len(group)))
     among = np.flatnonzero(arrived == first)
     ends = np.append(np.flatnonzero(instants_of.firsts(group[among]))[1:], len(among)) - 1
-    return candidates[among[ends]]
+    counted: Ints = candidates[among[ends]]
+    return counted
 
 
 def one_after_another(instants: Instants, tries: Tries, entries: Codes, window: int) -> Choice:

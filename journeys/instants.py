@@ -65,22 +65,19 @@ class Instants:
 
     def served(self, kinds: Iterable[int]) -> NDArray[np.uint8]:
         """Count the events of each instant that are of any of these kinds, up to 255."""
-        fit = (self.row_kinds & self._bits(kinds)) != 0
-        if len(self.rows) == len(self):
-            return fit.astype(np.uint8)
-        counts = np.add.reduceat(fit, self.first_row[:-1], dtype=np.int32)
-        return np.minimum(counts, _MOST_SERVED).astype(np.uint8)
+        counts = (self.row_kinds & self._bits(kinds)) != 0
+        if len(self.rows) > len(self):
+            counts = np.minimum(np.add.reduceat(counts, self.first_row[:-1], dtype=np.int32), _MOST_SERVED)
+        served: NDArray[np.uint8] = counts.astype(np.uint8)
+        return served
 
     def rows_of(self, *kinds: int) -> Ints:
         """Return the places in `rows` of all events of any of these kinds."""
         return np.flatnonzero((self.row_kinds & self._bits(kinds)) != 0)
 
-    def first_of_owner(self) -> Bools:
-        """Mark the first instant of each customer."""
-        return firsts(self.owner)
-
     def _bits(self, kinds: Iterable[int]) -> np.unsignedinteger[Any]:
-        return self.kinds.dtype.type(sum(1 << kind for kind in set(kinds)))
+        bits: np.unsignedinteger[Any] = self.kinds.dtype.type(sum(1 << kind for kind in set(kinds)))
+        return bits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

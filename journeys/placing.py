@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -20,33 +22,42 @@ def add_optional(instants: Instants, plan: Plan, places: Codes, until: Ints) -> 
     counted before it, and as early as can be.
     """
     rivals = instants_of.rivals(instants, plan.steps)
-    for before, after in zip(plan.required, plan.required[1:], strict=False):
+    for before, after in pairwise(plan.required):
         here = places[:, before].copy()
         for step in range(before + 1, after):
             attempts = np.flatnonzero(here >= 0)
-            if len(attempts):
-                found = _optional(
-                    instants, plan, rivals, places[attempts], step, after, here[attempts], until[attempts]
-                )
-                places[attempts, step] = found
-                here[attempts] = np.where(found >= 0, found, here[attempts])
+            gap = _Gap(places=places[attempts], here=here[attempts], end=places[attempts, after], until=until[attempts])
+            found = _optional(instants, plan, rivals, plan.steps[step], gap)
+            places[attempts, step] = found
+            here[attempts] = np.where(found >= 0, found, here[attempts])
 
 
-def _optional(
-    instants: Instants, plan: Plan, rivals: list[Rivals], places: Codes, step: int, after: int, here: Codes, until: Ints
-) -> Codes:
-    """Return where an optional step is done from an instant on; `NOWHERE` where it is not."""
-    kind, end = plan.steps[step], places[:, after]
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Gap:
+    """Where an optional step may be done in each attempt.
+
+    places : the instant of each step so far, shape (n, n_steps). here : the instant from which on. end : that of the
+    next required step, `NOWHERE` where it was not reached; the step then has time `until` these microseconds.
+    """
+
+    places: Codes
+    here: Codes
+    end: Codes
+    until: Ints
+
+
+def _optional(instants: Instants, plan: Plan, rivals: list[Rivals], kind: int, gap: _Gap) -> Codes:
+    """Return where a step of a kind is done; `NOWHERE` where it is not."""
     holding = instants.hold((kind,))
-    stays = holding[here] & _room(plan, rivals, places, kind, here)
-    there = instants_of.marked(holding).after(here)
-    possible = there <= instants.last[here]
-    reached = end >= 0
-    possible &= ~reached | (there <= end)
-    possible[possible] = reached[possible] | (instants.at[there[possible]] <= until[possible])
-    at_end = possible & reached & (there == end)
-    possible[at_end] = _room(plan, rivals, places[at_end], kind, there[at_end])
-    return np.where(stays, here, np.where(possible, there, np.int32(NOWHERE)))
+    stays = holding[gap.here] & _room(plan, rivals, gap.places, kind, gap.here)
+    there = instants_of.marked(holding).after(gap.here)
+    possible = there <= instants.last[gap.here]
+    reached = gap.end >= 0
+    possible &= ~reached | (there <= gap.end)
+    possible[possible] = reached[possible] | (instants.at[there[possible]] <= gap.until[possible])
+    at_end = possible & reached & (there == gap.end)
+    possible[at_end] = _room(plan, rivals, gap.places[at_end], kind, there[at_end])
+    return np.where(stays, gap.here, np.where(possible, there, np.int32(NOWHERE)))
 
 
 def _room(plan: Plan, rivals: list[Rivals], places: Codes, kind: int, here: Codes) -> Bools:
@@ -84,7 +95,7 @@ def events(instants: Instants, plan: Plan, places: Codes) -> Ints:
         steps = _of(plan, frozenset().union(*(group.kinds for group in rivals)))
         crowded = np.flatnonzero(_meet(places, steps))
         if len(crowded):
-            rows[np.ix_(crowded, steps)] = _shared_out(instants, plan, rivals, steps, places[crowded])
+            rows[crowded[:, None], steps] = _shared_out(instants, plan, rivals, steps, places[crowded])
     return np.where(rows >= 0, instants.rows[rows], NOWHERE)
 
 
@@ -100,52 +111,40 @@ def _shared_out(instants: Instants, plan: Plan, rivals: list[Rivals], steps: Seq
 
     Events of one mixture of kinds are alike: only how many of each are taken matters.
     """
-    n = len(places)
+    n, beyond = len(places), len(instants.rows)
     mixtures = [bits for bits in instants.mixtures if any(bits >> plan.steps[step] & 1 for step in steps)]
-    of_mixture = [np.flatnonzero(instants.row_kinds == bits) for bits in mixtures]
+    alike = [np.append(np.flatnonzero(instants.row_kinds == bits), beyond) for bits in mixtures]
+    # per rivals and mixture, whether its events serve them; the last place is that of no event
+    serves = [np.array([_serves(bits, group) for bits in mixtures] + [False]) for group in rivals]
     chosen = np.full((n, len(steps)), NOWHERE, dtype=np.int64)
-    beyond = len(instants.rows)
     rows = np.full((n, len(steps)), NOWHERE, dtype=np.int64)
     for number, step in enumerate(steps):
         here = places[:, step]
+        together = [places[:, other] == here for other in steps]
         best = np.full(n, beyond, dtype=np.int64)
         for mixture, bits in enumerate(mixtures):
             if not bits >> plan.steps[step] & 1:
                 continue
-            together = [places[:, other] == here for other in steps[:number]]
-            taken = sum((met & (chosen[:, other] == mixture)).astype(np.int64) for other, met in enumerate(together))
-            alike = of_mixture[mixture]
-            nth = np.searchsorted(alike, instants.first_row[here]) + taken
-            event = np.append(alike, beyond)[np.minimum(nth, len(alike))]
+            taken = sum((together[other] & (chosen[:, other] == mixture)).astype(np.int64) for other in range(number))
+            nth = np.searchsorted(alike[mixture][:-1], instants.first_row[here]) + taken
+            event = alike[mixture][np.minimum(nth, len(alike[mixture]) - 1)]
             possible = (here >= 0) & (event < instants.first_row[here + 1]) & (event < best)
-            possible &= _leaves_enough(plan, rivals, steps, number, places, chosen, mixtures, mixture)
+            for group, served in zip(rivals, serves, strict=True):
+                needed = sum(
+                    together[other].astype(np.int64)
+                    for other in range(number + 1, len(steps))
+                    if plan.steps[steps[other]] in group.kinds
+                )
+                used = int(served[mixture]) + sum(
+                    (together[other] & served[chosen[:, other]]).astype(np.int64) for other in range(number)
+                )
+                # the later steps of the instant must still find theirs
+                possible &= (needed == 0) | (used + needed <= group.served[here])
             best[possible] = event[possible]
             chosen[possible, number] = mixture
         rows[:, number] = np.where(best < beyond, best, NOWHERE)
     return rows
 
 
-def _leaves_enough(
-    plan: Plan,
-    rivals: list[Rivals],
-    steps: Sequence[int],
-    number: int,
-    places: Codes,
-    chosen: Ints,
-    mixtures: Sequence[int],
-    mixture: int,
-) -> Bools:
-    """Whether the later steps of the instant still have their events if a step takes one of a mixture of kinds."""
-    here = places[:, steps[number]]
-    enough = np.ones(len(here), dtype=np.bool_)
-    for group in rivals:
-        serves = np.array([any(bits >> kind & 1 for kind in group.kinds) for bits in mixtures] + [False])
-        taken = np.full(len(here), int(serves[mixture]))
-        for other in range(number):
-            taken += (places[:, steps[other]] == here) & serves[chosen[:, other]]
-        needed = np.zeros(len(here), dtype=np.int64)
-        for step in steps[number + 1 :]:
-            if plan.steps[step] in group.kinds:
-                needed += places[:, step] == here
-        enough &= (needed == 0) | (taken + needed <= group.served[here])
-    return enough
+def _serves(bits: int, group: Rivals) -> bool:
+    return any(bits >> kind & 1 for kind in group.kinds)

@@ -76,7 +76,8 @@ def follow(instants: Instants, plan: Plan, entries: Codes, *, superseding: bool)
     front = _Front(tries=np.arange(n), here=entries, used=used)
     for level in range(1, len(levels)):
         onward, came = _next_step(instants, rivals, levels[level], front, limit)
-        stopped, stopped_at, drops = _excluded(instants, plan, level, front, onward, came, limit)
+        until = np.where(came, onward.here, np.int32(len(instants)))
+        stopped, stopped_at, drops = _excluded(instants, plan, level, front, until=until, limit=limit)
         if superseding:
             superseded = _superseded(front.here, onward.here)
             came &= ~superseded
@@ -129,9 +130,9 @@ def _next_step(instants: Instants, rivals: list[Rivals], kind: int, front: _Fron
 
 
 def _excluded(
-    instants: Instants, plan: Plan, level: int, front: _Front, onward: _Front, came: Bools, limit: Ints
+    instants: Instants, plan: Plan, level: int, front: _Front, *, until: Codes, limit: Ints
 ) -> tuple[Bools, Codes, Bools]:
-    """Mark the tries that an excluded event ends on the way to where they come, or within the window if they do not.
+    """Mark the tries that an excluded event after a level ends before the instant `until` and by the limit in time.
 
     Returns
     -------
@@ -139,7 +140,6 @@ def _excluded(
     instant than the steps around it.
     """
     beyond = np.int32(len(instants))
-    until = np.where(came, onward.here, beyond)
     drop, end = (_first_between(instants, kinds[level - 1], front, until, limit) for kinds in (plan.drops, plan.ends))
     first = np.minimum(drop, end)
     return first < beyond, first, drop <= end

@@ -49,16 +49,20 @@ def find(instants: Instants, plan: Plan, *, first_entry_only: bool) -> Chains:
     owner, at = instants.owner[instant_of], instants.at[instant_of]
     counts = Counter(plan.steps)
     states = sorted(product(*(range(counts[kind] + 1) for kind in kinds)), key=lambda state: (sum(state), state))[1:]
-    entries = [instants.rows_of(kind) for kind in kinds]
+    fitting = [instants.rows_of(kind) for kind in kinds]
     reached: dict[State, _Arrivals] = {}
     customers = int(owner[-1]) + 1 if len(owner) else 0
     depth = np.zeros(customers, dtype=np.int32)
     open_until = np.full(customers, NEVER, dtype=np.int64)
-    starts = np.ones(len(owner), dtype=np.bool_)
+    starts = fitting
     if first_entry_only:
-        starts = instants.first_of_owner()[instant_of]
+        begins = instants_of.firsts(instants.owner)[instant_of]
+        starts = [events[begins[events]] for events in fitting]
     for state in states:
-        arrivals = _arrivals(state, reached, entries, owner, at, plan.window, starts)
+        if sum(state) == 1:
+            arrivals = _begun(starts[state.index(1)], state.index(1))
+        else:
+            arrivals = _arrivals(state, reached, fitting, _Times(owner=owner, at=at, window=plan.window))
         reached[state] = arrivals
         who = owner[arrivals.events]
         depth[who] = sum(state)
@@ -71,31 +75,31 @@ def find(instants: Instants, plan: Plan, *, first_entry_only: bool) -> Chains:
     return Chains(owner=who, depth=depth[who], events=events, open_until=open_until[who])
 
 
-def _arrivals(
-    state: State,
-    reached: dict[State, _Arrivals],
-    entries: list[Ints],
-    owner: Codes,
-    at: Ints,
-    window: int,
-    starts: NDArray[np.bool_],
-) -> _Arrivals:
-    """Return the events that reach a state from the states of one step less."""
-    before = np.full(len(owner), NOWHERE, dtype=np.int64)
-    kind_of = np.full(len(owner), NOWHERE, dtype=np.int8)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Times:
+    """The customer and the microseconds of every event, and the window in microseconds."""
+
+    owner: Codes
+    at: Ints
+    window: int
+
+
+def _begun(events: Ints, kind: int) -> _Arrivals:
+    return _Arrivals(events=events, before=events, kind=np.full(len(events), kind, dtype=np.int8))
+
+
+def _arrivals(state: State, reached: dict[State, _Arrivals], fitting: list[Ints], times: _Times) -> _Arrivals:
+    """Return the events that reach a state from the states of one step less; `fitting` are those of each kind."""
+    before = np.full(len(times.at), NOWHERE, dtype=np.int64)
+    kind_of = np.full(len(times.at), NOWHERE, dtype=np.int8)
     for kind, done in enumerate(state):
         if not done:
             continue
-        here = entries[kind]
-        if sum(state) == 1:
-            here = here[starts[here]]
-            there = here
-        else:
-            came = reached[_less(state, kind)].events
-            rank = np.searchsorted(came, here)
-            here, there = here[rank > 0], came[rank[rank > 0] - 1]
-            in_time = (owner[there] == owner[here]) & (at[here] - at[there] <= window)
-            here, there = here[in_time], there[in_time]
+        came, here = reached[_less(state, kind)].events, fitting[kind]
+        rank = np.searchsorted(came, here)
+        here, there = here[rank > 0], came[rank[rank > 0] - 1]
+        in_time = (times.owner[there] == times.owner[here]) & (times.at[here] - times.at[there] <= times.window)
+        here, there = here[in_time], there[in_time]
         later = there > before[here]
         before[here[later]] = there[later]
         kind_of[here[later]] = kind
@@ -121,9 +125,7 @@ def _way(reached: dict[State, _Arrivals], depth: Codes, owner: Codes, who: Codes
         earlier = (way[rows, column] == NOWHERE) | (ending < way[rows, column])
         rows, ending = rows[earlier], ending[earlier]
         way[rows, column] = ending
-        for other in taken:
-            taken[other] = np.setdiff1d(taken[other], rows)
-        taken[state] = rows
+        taken = {other: np.setdiff1d(ends, rows) for other, ends in taken.items()} | {state: rows}
     for state in sorted(reached, key=sum, reverse=True):
         rows, arrivals = taken[state], reached[state]
         column = sum(state) - 1
