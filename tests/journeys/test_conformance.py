@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import csv
 
 from engine.config.journeys import RuleSettings
 from engine.domain.errors import SettingsFault
@@ -18,6 +21,7 @@ from engine.lake.schema import arrow_schema
 from journeys import alignment, attempts, conformance, rules
 from journeys.conformance import Intended, Share
 from journeys.rules import Breach, Span
+from journeys.spec import Step
 from tests.journeys.builders import START, asked, block, event_log, event_rows, moment, people_of
 
 FIRST = round(START.timestamp()) * 1_000_000
@@ -314,3 +318,43 @@ def test_spark_finds_the_same(spark: Engine) -> None:
             findings = conformance.findings(checked(engine, rows, one), [one])
             tables.append([cases.sort_by("customer_id").to_pylist(), findings.to_pylist()])
     assert tables[0] == tables[1]
+
+
+LOAN = "A_SUBMITTED A_PARTLYSUBMITTED A_PREACCEPTED W_Completeren_aanvraag A_ACCEPTED A_FINALIZED A_APPROVED"
+
+
+@pytest.mark.real_data
+def test_fitness_of_complete_cases_is_that_of_pm4py(real_data: Path) -> None:
+    pm4py = pytest.importorskip("pm4py", reason="pm4py is not installed; it is compared with, never depended on")
+    nets = pytest.importorskip("pm4py.objects.petri_net.obj")
+    arcs = pytest.importorskip("pm4py.objects.petri_net.utils.petri_utils")
+    names = [name.replace("W_Completeren_", "W_Completeren ") for name in LOAN.split()]
+    read = csv.read_csv(
+        real_data / "bpi2012" / "bpi2012_events.csv.gz",
+        convert_options=csv.ConvertOptions(column_types={"case": pa.string(), "timestamp": pa.timestamp("us", "UTC")}),
+    )
+    kept = pc.and_(pc.is_in(read["activity"], pa.array(names)), pc.equal(read["lifecycle"], "COMPLETE"))
+    events = pa.table(
+        {
+            "customer": read["case"],
+            "event": read["activity"],
+            "at": read["timestamp"].cast(pa.timestamp("us")),
+            "seq": pa.array(range(len(read)), pa.int64()),
+        }
+    ).filter(kept)
+    steps = [Step(name=name, events=(name,)) for name in names]
+    found = conformance.summarise(conformance.cases(events, steps, complete=True), steps)
+
+    net = nets.PetriNet("line")
+    places = [nets.PetriNet.Place(f"p{number}") for number in range(len(names) + 1)]
+    net.places.update(places)
+    for number, name in enumerate(names):
+        transition = nets.PetriNet.Transition(name, name)
+        net.transitions.add(transition)
+        arcs.add_arc_from_to(places[number], transition, net)
+        arcs.add_arc_from_to(transition, places[number + 1], net)
+    frame = pm4py.format_dataframe(events.to_pandas(), case_id="customer", activity_key="event", timestamp_key="at")
+    told = pm4py.fitness_alignments(frame, net, nets.Marking({places[0]: 1}), nets.Marking({places[-1]: 1}))
+    assert found.mean_fitness == pytest.approx(told["average_trace_fitness"])
+    assert found.log_fitness == pytest.approx(told["log_fitness"])
+    assert 100 * found.conforming.count / found.cases == pytest.approx(told["percentage_of_fitting_traces"])
