@@ -3,7 +3,8 @@
 FIRST and LAST give every attempt one group: the first or last value known among its own events, in the order of the
 steps; a customer without an attempt has that of all events read. Their groups add up to the whole. STEP recomputes
 the funnel for every value with one step's events narrowed to it, ALL with every event narrowed to it (the property
-is held constant): a customer can then stand in several groups, which the results say.
+is held constant): a customer can then stand in several groups, which the results say. When the smaller values of ALL
+are put together as "other", a customer counts once for each of them.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import pyarrow as pa
 from engine.config.bank import BankSettings
 from engine.config.journeys import Journeys, JourneySettings
 from engine.domain.errors import SettingsFault, UnknownName
-from engine.workflows import session
+from engine.workflows import customer_groups, session
 from engine.workflows.event_logs import LogSource, OpenLog, opened
 from journeys import breakdown, conversion_times, correlation, differences, histories, members, outcomes, trends
 from journeys.breakdown import Breakdown
@@ -94,8 +94,19 @@ class _Study:
 
     def __init__(self, open_log: OpenLog, source: LogSource, question: Question) -> None:
         self.engine, self.as_of, self.source = open_log.engine, open_log.as_of, source
-        self.log, self.question = _narrowed(open_log.log, question)
+        log, by = open_log.log, question.by
+        if source.path is None and by is not None and by.attribute not in log.table.columns:
+            log = self._with_group(log, by.attribute)
+        self.log, self.question = _narrowed(log, question)
         self.funnel = self.question.funnel
+
+    def _with_group(self, log: EventLog, name: str) -> EventLog:
+        """Return the workspace's events with a group that its current run put customers in, if that is the name."""
+        if name not in customer_groups.GROUPS:
+            return log
+        log, told = customer_groups.with_group(log, self.engine, self.source.home, name)
+        self.source.say(told)
+        return log
 
     def answer(self) -> dict[str, Any]:
         question, by = self.question, self.question.by

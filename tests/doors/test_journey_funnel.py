@@ -369,6 +369,21 @@ def test_funnel_of_a_journey_of_the_workspace_is_that_of_its_run(
     assert medians == [step["median_seconds_from_previous"] for step in shown]
 
 
+@pytest.mark.parametrize("by", ["risk_tier", "value_tier", "cluster"])
+def test_groups_of_the_run_break_the_workspaces_funnel_down_as_its_own(
+    small_home: Path, capsys: pytest.CaptureFixture[str], by: str
+) -> None:
+    assert main(["journey", "show", "credit_card", "--by", by, "--home", str(small_home), "--json"]) == 0
+    shown: dict[str, list[int]] = {}
+    for row in json.loads(capsys.readouterr().out):
+        shown.setdefault(row["group"], []).append(row["customers"])
+    assert main(["journey", "funnel", "--journey", "credit_card", "--by", by, "--home", str(small_home), "--json"]) == 0
+    out, err = capsys.readouterr()
+    found = {name: counts(group) for name, group in json.loads(out)["by"].items()}
+    assert {name: reached for name, reached in found.items() if reached[0]} == shown
+    assert f"The {by.replace('_', ' ')} of a customer is that of run" in err
+
+
 def test_unknown_journey_is_said_with_those_there_are(small_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["journey", "funnel", "--journey", "credit_crd", "--home", str(small_home)]) == 2
     assert 'Did you mean "credit_card"?' in capsys.readouterr().err

@@ -95,7 +95,12 @@ ReentryOption = Annotated[
     Reentry | None,
     typer.Option("--reentry", help="any: the attempt that gets deepest; first: the first; every: all (any)."),
 ]
-By = Annotated[str | None, typer.Option("--by", help="Column to break the funnel down by.")]
+By = Annotated[
+    str | None,
+    typer.Option(
+        "--by", help="Column to break the funnel down by; in a workspace also cluster, value_tier or risk_tier."
+    ),
+]
 AttributionOption = Annotated[
     str,
     typer.Option(
