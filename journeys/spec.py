@@ -126,10 +126,8 @@ class Funnel:
 
     def names(self) -> tuple[str, ...] | None:
         """Return the event names that can matter, sorted; None when every event can."""
-        if self.order is Order.STRICT or any(step.any_event for step in self.steps):
-            return None
-        steps = {name for step in self.steps for name in step.events}
-        return tuple(sorted(steps | {name for exclusion in self.exclusions for name in exclusion.events}))
+        names = {name for one in (*self.steps, *self.exclusions) for name in one.events}
+        return None if self.order is Order.STRICT or ANY_EVENT in names else tuple(sorted(names))
 
 
 def of(journey: JourneySettings) -> Funnel:

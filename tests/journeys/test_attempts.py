@@ -135,6 +135,13 @@ def test_exclusion_over_several_steps_holds_between_each_two_of_them() -> None:
     assert times("A@0 B@1 x@2 C@3", "A B C", exclusions=wide) == [[0, 1, None]]
 
 
+def test_any_event_can_be_excluded() -> None:
+    alone = (excluding("*", 1, 2),)
+    assert asked("A B", exclusions=alone).names() is None
+    assert reached(found("A@0 B@1 C@2", "A B", exclusions=alone)) == [1, 1]
+    assert found("A@0 C@1 B@2", "A B", exclusions=alone).excluded.tolist() == [0]
+
+
 def test_of_two_exclusions_the_event_that_comes_first_decides() -> None:
     both = (excluding("x", 1, 2), excluding("y", 1, 2, Effect.END_ATTEMPT))
     assert found("A@0 x@1 y@2", "A B", exclusions=both).excluded.tolist() == [0]
