@@ -34,7 +34,7 @@ class Groups:
     """To which group customers belong.
 
     now : groups as of today, by breakdown: customer_id and one column of text each. They describe who dropped off; as
-        they may follow from it, nothing is learned within them.
+        they may follow from it, customers are not compared within them, nor one of them with another.
     lasting : customer_id and one column of text that was the same all along, within which customers are compared.
     by : breakdowns among those of the observer, whose value at the entry is known from then on.
     """
@@ -78,7 +78,9 @@ def study(table: pa.Table, observer: Observer, groups: Groups, money: Money | No
     )
     worths = None if money is None else money.worth(counted.ids.take(pa.array(counted.customer)), counted.product)
     breakdowns = _breakdowns(counted, groups)
-    what_ifs = {name: drop_offs.what_if_best(counted, worths, column, seed=seed) for name, column in breakdowns.items()}
+    # what a customer became may follow from having gone on: no example for those who did not
+    known_then = {name: column for name, column in breakdowns.items() if name not in groups.now}
+    what_ifs = {name: drop_offs.what_if_best(counted, worths, column, seed=seed) for name, column in known_then.items()}
     trial, model = _model(forward, observer, groups)
     alike = _alike(_lasting(counted, groups), worths)
     return Study(
@@ -137,7 +139,10 @@ def _met(met: Ints, signals: Sequence[Signal]) -> tuple[str, ...]:
 def _breakdowns(stays: Stays, groups: Groups) -> dict[str, Coded]:
     who = stays.ids.take(pa.array(stays.customer))
     now = {name: _group_of(who, table) for name, table in groups.now.items()}
-    return {"channel": stays.channel, **{name: stays.groups[name] for name in groups.by}, **now}
+    own = {"channel": stays.channel, **{name: stays.groups[name] for name in groups.by}}
+    if groups.lasting is not None:
+        own[_named(groups.lasting)] = _group_of(who, groups.lasting)
+    return {**own, **now}
 
 
 def _lasting(stays: Stays, groups: Groups) -> NDArray[np.int32] | None:
@@ -159,10 +164,14 @@ def _alike(group: NDArray[np.int32] | None, worths: Worth | None) -> NDArray[np.
     return np.asarray(4 * (own + 1) + third, dtype=np.int32)
 
 
+def _named(table: pa.Table) -> str:
+    """Return the name of the groups: that of the column that is not the customer's id."""
+    return str(next(name for name in table.column_names if name != "customer_id"))
+
+
 def _group_of(customers: pa.Array, table: pa.Table) -> Coded:
     """Return the group of each customer, coded by the values that the table has, so that all views agree."""
-    name = next(name for name in table.column_names if name != "customer_id")
-    column = table.column(name).combine_chunks().cast(pa.string())
+    column = table.column(_named(table)).combine_chunks().cast(pa.string())
     values = tuple(sorted(value for value in pc.unique(column).to_pylist() if value is not None))
     place = pc.index_in(customers, value_set=table.column("customer_id").combine_chunks().cast(pa.string()))
     codes = pc.index_in(column, value_set=pa.array(values, pa.string())).fill_null(NOTHING)

@@ -3,10 +3,10 @@
 Two views of the same customers are kept apart, since they answer different questions:
 
 - COUNTED: the attempts that the funnel counts. Their drop-offs are those of the funnel, to the customer.
-- FORWARD: every attempt as it unfolded, the next beginning after the one before has ended. Whether and when one begins
-  follows from the past alone, so that what is learned from it can be asked of the future. The attempt that a funnel
-  counts is chosen with hindsight: an entry repeated in time makes a later attempt of whoever goes on, and stays a
-  repetition with whoever does not.
+- FORWARD: every attempt as it unfolded, the next beginning after the one before has ended; the first alone where the
+  window runs from the previous step. Whether and when one begins follows from the past alone, so that what is learned
+  from it can be asked of the future. The attempt that a funnel counts is chosen with hindsight: an entry repeated in
+  time makes a later attempt of whoever goes on, and stays a repetition with whoever does not.
 - LIVE: of customers whose journey is open, the step at which they stand.
 """
 
@@ -82,7 +82,9 @@ class Observer:
     def stays(self, read: Histories) -> pa.Table:
         """Return the stays of whole customers, none of whose events is later than as_of."""
         counted = self._found(read, self.funnel)
-        forward = self._found(read, replace(self.funnel, reentry=Reentry.EVERY))
+        # attempts whose window runs from the previous step have no common end, at which the next could begin
+        onward = Reentry.FIRST if self.funnel.window_from is WindowFrom.PREVIOUS else Reentry.EVERY
+        forward = self._found(read, replace(self.funnel, reentry=onward))
         parts = [
             self._table(read, _of(self.funnel, counted, self.as_of), COUNTED),
             self._table(read, _of(self.funnel, forward, self.as_of), FORWARD),
@@ -328,13 +330,15 @@ def _of(funnel: Funnel, found: Attempts, as_of: int) -> _Rows:
     """Return a stay for every required step that an attempt reached, but the last."""
     required = levels(funnel)
     complete = required[-1] + 1
+    # of several attempts of a customer only the last can be under way
+    last = np.append(np.diff(found.customer) != 0, [True])
     parts = []
     for place, following in pairwise(required):
         who = np.flatnonzero(found.depth > place)
         went_on = found.depth[who] > following
         entered, reached = found.at[who, 0], found.at[who, place]
         closes = (reached if funnel.window_from is WindowFrom.PREVIOUS else entered) + _window(funnel)
-        waiting = (found.open_until[who] >= as_of) & (found.depth[who] < complete)
+        waiting = (found.open_until[who] >= as_of) & (found.depth[who] < complete) & last[who]
         outcome = np.where(went_on, WENT_ON, np.where(waiting, IN_PROGRESS, DROPPED))
         parts.append(
             _Rows(

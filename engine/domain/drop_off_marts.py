@@ -26,7 +26,13 @@ JOURNEY_DROP_OFFS = Table(
     key=("journey", "breakdown", "group", "step_index"),
     columns=(
         _JOURNEY,
-        _c("breakdown", T, "all, cluster, value_tier, risk_tier or channel (of the step)", "拆分维度", required=True),
+        _c(
+            "breakdown",
+            T,
+            "all, cluster, value_tier, risk_tier, age or channel (of the step)",
+            "拆分维度",
+            required=True,
+        ),
         _c("group", T, "group within the breakdown; 'all' without one", "组别", required=True),
         *_STEP,
         _NEXT,
@@ -113,7 +119,7 @@ JOURNEY_WHAT_IFS = Table(
     key=("journey", "breakdown", "step_index"),
     columns=(
         _JOURNEY,
-        _c("breakdown", T, "what the groups are", "拆分维度", required=True),
+        _c("breakdown", T, "channel of the step, or age: what was known before", "拆分维度", required=True),
         *_STEP,
         _c("benchmark", T, "the group that goes on most, chance allowed for", "标杆组"),
         _c("others", COUNT, "customers at the step in the other groups", "其他组客户数"),

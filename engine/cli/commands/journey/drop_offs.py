@@ -25,7 +25,9 @@ Journey = Annotated[
 ]
 By = Annotated[
     str | None,
-    typer.Option("--by", help="Break it down: a column of the log; of a run cluster, value_tier, risk_tier, channel."),
+    typer.Option(
+        "--by", help="Break it down: a column of the log; of a run cluster, value_tier, risk_tier, age, channel."
+    ),
 ]
 Errors = Annotated[
     list[str] | None,
