@@ -10,6 +10,7 @@ import typer
 from engine.cli.commands.journey import (
     attribution,
     cohorts,
+    compare,
     conformance,
     drop_offs,
     funnel,
@@ -17,6 +18,7 @@ from engine.cli.commands.journey import (
     paths,
     prepare,
     stages,
+    types,
 )
 from engine.cli.groups import group
 
@@ -30,6 +32,8 @@ COMMANDS: Final[tuple[ModuleType, ...]] = (
     stages,
     conformance,
     drop_offs,
+    types,
+    compare,
 )
 """One module for each command, or for a few that belong together; each adds its own."""
 
