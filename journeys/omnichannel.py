@@ -393,8 +393,8 @@ class Quality:
 PERCENTILES: Final = (25, 50, 75, 90)
 
 
-def quality(handovers: pa.Table) -> Quality:
-    """Put together HANDOVERS of all blocks."""
+def quality(handovers: pa.Table, asked: Handover) -> Quality:
+    """Put together HANDOVERS of all blocks; without a goal, nothing is said of who reached it."""
     over = handovers.filter(handovers.column("over"))
     counted = {one["values"]: one["counts"] for one in pc.value_counts(over.column("outcome")).to_pylist()}
     finished, came = counted.get(Outcome.FINISHED, 0), counted.get(Outcome.CONTINUED, 0)
@@ -402,8 +402,10 @@ def quality(handovers: pa.Table) -> Quality:
     told = handovers.filter(handovers.column("converted").is_valid())
     rework = told.column("rework").to_numpy(zero_copy_only=False).astype(np.bool_)
     converted = told.column("converted").to_numpy(zero_copy_only=False).astype(np.bool_)
-    again = share(int((rework & converted).sum()), int(rework.sum()))
-    smooth = share(int((~rework & converted).sum()), int((~rework).sum()))
+    of_goal = np.full(len(rework), bool(asked.goal))
+    again, smooth, either = (
+        share(int((marks & converted).sum()), int((marks & of_goal).sum())) for marks in (rework, ~rework, of_goal)
+    )
     return Quality(
         customers=handovers.num_rows,
         finished=share(finished, over.num_rows),
@@ -411,7 +413,7 @@ def quality(handovers: pa.Table) -> Quality:
         continued=share(came, over.num_rows - finished),
         waits={p: float(np.percentile(seconds, p)) for p in PERCENTILES} if len(seconds) else {},
         rework=share(int(rework.sum()), len(rework)),
-        converted=share(int(converted.sum()), len(converted)),
+        converted=either,
         converted_with_rework=again,
         converted_without_rework=smooth,
         difference=difference(again, smooth),

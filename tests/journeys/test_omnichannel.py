@@ -167,7 +167,8 @@ def test_a_hand_over_whose_time_is_not_over_has_no_result_yet() -> None:
 
 
 def quality(told: dict[str, list[str]], **more: Any) -> Quality:
-    return omnichannel.quality(omnichannel.handovers_of_block(cohorts.events(told), asked=_asked(**more)))
+    asked = _asked(**more)
+    return omnichannel.quality(omnichannel.handovers_of_block(cohorts.events(told), asked=asked), asked)
 
 
 def test_the_quality_of_hand_overs_counts_only_what_is_sure() -> None:
@@ -180,6 +181,12 @@ def test_the_quality_of_hand_overs_counts_only_what_is_sure() -> None:
     assert (found.rework.count, found.rework.of) == (1, 2)
     assert (found.converted_without_rework.share, found.converted_with_rework.share) == (1, 0)
     assert found.difference.difference == -1
+
+
+def test_without_a_goal_nothing_is_said_of_who_reached_it() -> None:
+    found = quality(HANDED, goal=())
+    assert (found.continued.count, found.finished.count) == (3, 0)
+    assert (found.converted.share, found.converted_with_rework.share, found.difference.difference) == (None, None, None)
 
 
 def test_no_digital_step_gives_no_share() -> None:

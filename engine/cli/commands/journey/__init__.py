@@ -17,6 +17,7 @@ from engine.cli.commands.journey import (
     listing,
     paths,
     prepare,
+    sessions,
     stages,
     types,
 )
@@ -34,6 +35,7 @@ COMMANDS: Final[tuple[ModuleType, ...]] = (
     drop_offs,
     types,
     compare,
+    sessions,
 )
 """One module for each command, or for a few that belong together; each adds its own."""
 
