@@ -126,7 +126,8 @@ class Funnel:
 
     def names(self) -> tuple[str, ...] | None:
         """Return the event names that can matter, sorted; None when every event can."""
-        names = {name for one in (*self.steps, *self.exclusions) for name in one.events}
+        listed = [*(step.events for step in self.steps), *(exclusion.events for exclusion in self.exclusions)]
+        names = {name for events in listed for name in events}
         return None if self.order is Order.STRICT or ANY_EVENT in names else tuple(sorted(names))
 
 

@@ -184,6 +184,11 @@ class JourneySettings(Settings):
             found += [(("exclusions", number, end), self._unknown_step(getattr(one, end))) for end in unknown]
             if not unknown and places[one.after] >= places[one.before]:
                 found.append((("exclusions", number), f'"{one.after}" is no step before "{one.before}"'))
+            found += [
+                (("exclusions", number, end), f'the step "{getattr(one, end)}" is optional; name a required one')
+                for end in ("after", "before")
+                if end not in unknown and self.steps[places[getattr(one, end)]].optional
+            ]
         return found
 
     def _rule_faults(self) -> list[Fault]:

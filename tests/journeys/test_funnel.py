@@ -134,6 +134,27 @@ def test_tables_keep_their_contracts_and_are_sorted_by_key() -> None:
     assert keys == sorted(set(keys))
 
 
+def test_customer_whom_an_exclusion_drops_stands_in_no_mart() -> None:
+    out = {"events": ["complain"], "after": "step_1", "before": "step_2"}
+    wanted = journey(["view", "apply"], 100, exclusions=[out])
+    rows = event_rows({"ann": "view@0 complain@5 apply@9", "bob": "view@0 apply@9"})
+    with DuckDBEngine(threads=1) as engine:
+        tables = funnel.run(engine, event_log(engine, rows), [wanted], AS_OF)
+    assert [row["customer_id"] for row in tables.stages.to_pylist()] == ["bob"]
+    assert [row["customers"] for row in steps_of(tables)] == [1, 1]
+
+
+def test_journeys_of_different_lengths_and_products_are_read_together() -> None:
+    card = journey(["view", "apply", "open"], 100, products=["card"])
+    loan = journey(["view", "open"], 100, products=["loan"]).model_copy(update={"journey": "loan"})
+    rows = event_rows({"ann": "view@0 apply@5 open@9"}, product_id="card")
+    rows += event_rows({"ann": "view@20", "bob": "view@20 open@30"}, product_id="loan")
+    with DuckDBEngine(threads=1) as engine:
+        tables = funnel.run(engine, event_log(engine, rows), [card, loan], AS_OF)
+    found = [(row["journey"], row["customer_id"], row["reached_step"]) for row in tables.stages.to_pylist()]
+    assert found == [("loan", "ann", 1), ("loan", "bob", 2), ("test", "ann", 3)]
+
+
 def test_no_journeys_give_empty_tables() -> None:
     with DuckDBEngine(threads=1) as engine:
         tables = funnel.run(engine, event_log(engine, []), [], AS_OF)

@@ -107,11 +107,22 @@ def test_faults_of_all_journeys_are_told_together() -> None:
         'steps.1.where.chanel: events have no column "chanel"',
         "unknown stage",
         'exclusions.0: "open" is no step before "view"',
+        'exclusions.0.before: the step "view" is optional',
         'exclusions.1.after: no step is named "a"',
         'exclusions.1.before: no step is named "b"',
         "window_days = 0",
         "reentry = 'every'",
         "colour: no such setting",
+    )
+
+
+def test_exclusion_from_an_optional_step_is_refused() -> None:
+    refuse(
+        plan(
+            steps=[step("view"), step("ask", optional=True), step("open", "decision")],
+            exclusions=[{"events": ["x"], "after": "ask", "before": "open"}],
+        ),
+        'exclusions.0.after: the step "ask" is optional; name a required one',
     )
 
 
