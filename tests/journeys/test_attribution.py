@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from pyarrow import csv
 
 from engine.domain.errors import NotEnoughData, SettingsFault, UnknownName
 from engine.lake.engine import DuckDBEngine, Engine
@@ -252,3 +254,27 @@ def test_spark_finds_the_same(spark: Engine) -> None:
             tables.append(attribution.summarise(touchpoints.from_table(found, question.touches)))
     assert tables[0].rows() == tables[1].rows()
     assert tables[0].of("linear") == {"app": 1 + 2 / 4, "web": 2 / 4}
+
+
+@pytest.mark.real_data
+def test_every_purchase_of_real_contacts_is_given_out_by_every_model(real_data: Path) -> None:
+    read = csv.read_csv(real_data / "insurance_multimodal" / "data_users.csv.gz")
+    user, purchase, number = (read[name].to_numpy() for name in ("user_id", "purchase_event_id", "event_number"))
+    # the contacts have an order and no dates: purchases are told apart by their id, which grows within a user
+    place = np.lexsort((number, purchase, user))
+    last = np.append((user[place][1:] != user[place][:-1]) | (purchase[place][1:] != purchase[place][:-1]), True)
+    channel = np.where(read["conversation_id"].is_valid().to_numpy(), "phone", "web")[place]
+    bought = np.flatnonzero(last)
+    rows = pa.table(
+        {
+            "customer": np.concatenate([user[place], user[place][bought]]),
+            "event": np.repeat(["contact", "purchase"], [len(place), len(bought)]),
+            # the purchase at the instant of its last contact, which comes before it
+            "at": pa.array(np.concatenate([np.arange(len(place)), bought]), pa.timestamp("us")),
+            "channel": pa.array([*channel, *[None] * len(bought)], pa.string()),
+        }
+    )
+    found = attribute(histories.of(rows), conversion=("purchase",), touch="channel", lookback_seconds=np.inf)
+    assert (found.attributed, found.without_touch, found.lost_paths) == (62_401, 0, 0)
+    assert found.credit.sum(axis=1) == pytest.approx(np.full(len(found.models), 62_401))
+    assert found.of("last")["phone"] == float((channel[bought] == "phone").sum())
