@@ -160,8 +160,8 @@ def step_number(option: str, number: int | None, n_steps: int) -> int | None:
     return number
 
 
-def step_and_status(text: str, n_steps: int, option: str = "--members") -> tuple[int, Status]:
-    """Return the step of `2:dropped` and how it went on from there; `2` alone means all who reached it.
+def members(text: str, n_steps: int) -> tuple[int, Status, str | None]:
+    """Return the step of `2:dropped:web`, how it went on from there, and the group; `2` alone is all who reached it.
 
     Raises
     ------
@@ -170,14 +170,14 @@ def step_and_status(text: str, n_steps: int, option: str = "--members") -> tuple
     UnknownName
         There is no such status.
     """
-    number, _, word = text.partition(":")
+    number, word, group = (*text.split(":", 2), "", "")[:3]
     if not number.isdecimal():
-        raise SettingsFault(option, [f'"{text}": expected STEP:STATUS, such as 2:dropped'])
-    step_number(option, int(number), n_steps)
+        raise SettingsFault("--members", [f'"{text}": expected STEP:STATUS, such as 2:dropped'])
+    step_number("--members", int(number), n_steps)
     statuses = [status.value for status in Status]
     if word and word not in statuses:
         raise UnknownName("status", word, statuses)
-    return int(number), Status(word) if word else Status.REACHED
+    return int(number), Status(word) if word else Status.REACHED, group or None
 
 
 def funnel(

@@ -47,7 +47,8 @@ class Question:
     compare : two groups, one to compare with all others, or `EVERYONE_ELSE`; none: no comparison.
     correlate : attributes; `correlate_events` adds all events that are not of the funnel. Both are held against
         reaching the last step, or with `correlate_at` against going on from that step to the next.
-    members : a step, from 1, and how it went on. `next_step` : after which step to tell what happened.
+    members : a step, from 1, how it went on, and the group, None for everybody.
+    next_step : after which step, from 1, to tell what happened.
     """
 
     funnel: Funnel
@@ -60,7 +61,7 @@ class Question:
     correlate: tuple[str, ...] = ()
     correlate_events: bool = False
     correlate_at: int | None = None
-    members: tuple[int, Status] | None = None
+    members: tuple[int, Status, str | None] | None = None
     next_step: int | None = None
 
 
@@ -128,7 +129,7 @@ class _Study:
         if question.correlate or question.correlate_events:
             answer["correlation"] = self._correlation(whole)
         if question.members is not None:
-            answer["members"] = _members(whole, *question.members)
+            answer["members"] = self._members(whole, grouped)
         if question.next_step is not None:
             answer["next"] = self._next(whole, question.next_step)
         return answer
@@ -174,6 +175,20 @@ class _Study:
             "differences": found,
         }
 
+    def _members(self, whole: Outcomes, grouped: Outcomes | None) -> dict[str, Any]:
+        step, status, group = self.question.members or (1, Status.REACHED, None)
+        found = whole
+        if group is not None:
+            if grouped is None:
+                raise SettingsFault("--members", ["there are no groups; name a column with --by"])
+            if group not in grouped.groups:
+                raise UnknownName("group", group, grouped.groups)
+            found = grouped.of_group(group)
+        ids = members.customers(found, step, status)
+        name = self.funnel.steps[step - 1].name
+        asked = {"step": step, "name": name, "status": status.value}
+        return {**asked, **({"group": group} if group else {}), "count": len(ids), "customers": ids}
+
     def _trend(self, trend: Trend) -> list[trends.Period]:
         calendar = Calendar(unit=trend.unit, zone=self._zone(trend), week_start=trend.week_start)  # type: ignore[arg-type]
         rows = self._mapped(partial(trends.rows, funnel=self.funnel, calendar=calendar), ())
@@ -206,6 +221,7 @@ class _Study:
             "others": found.others,
             "left_out": found.left_out,
             "warning": found.warning,
+            "note": _REPEATED if self.funnel.reentry is Reentry.EVERY else None,
             "signals": signals,
         }
 
@@ -317,9 +333,3 @@ def _reached(found: Outcomes) -> list[int]:
     """Return how many reached each required step, of those whose time is over."""
     over = found.where(found.mature)
     return [step.count for step in outcomes.counts(over) if not step.optional]
-
-
-def _members(found: Outcomes, step: int, status: Status) -> dict[str, Any]:
-    ids = members.customers(found, step, status)
-    name = found.funnel.steps[step - 1].name
-    return {"step": step, "name": name, "status": status.value, "count": len(ids), "customers": ids}

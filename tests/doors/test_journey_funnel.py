@@ -194,6 +194,12 @@ def test_every_count_opens_to_the_customers_behind_it(answer: Any) -> None:
     assert answer("--members", "1:excluded", "--exclude", "help:1-2")["members"]["customers"] == ["bob"]
 
 
+def test_count_of_a_group_opens_to_its_customers(answer: Any) -> None:
+    for attribution in ("first", "all"):
+        found = answer("--by", "browser", "--attribution", attribution, "--members", "2:dropped:Chrome")["members"]
+        assert (found["group"], found["customers"]) == ("Chrome", ["bob"])
+
+
 def test_next_tells_what_happened_after_a_step_or_that_nothing_did(answer: Any) -> None:
     found = answer("--next", "1")["next"]
     assert found["after"]["converted"] == [
@@ -278,6 +284,8 @@ def test_step_that_nobody_reaches_is_zero_without_a_hint(ask: Any) -> None:
         (["--members", "4:dropped"], "no step 4"),
         (["--members", "1:lost"], "Unknown status"),
         (["--members", "dropped"], "STEP:STATUS"),
+        (["--members", "1:dropped:web"], "--by"),
+        (["--by", "browser", "--members", "1:dropped:Sfari"], 'Did you mean "Safari"?'),
         (["--next", "0"], "no step 0"),
         (["--correlate", "browser", "--correlate-at", "3"], "nothing to go on to"),
         (["--trend", "day", "--clock-zone", "Moon/Crater"], "time zone"),

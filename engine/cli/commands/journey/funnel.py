@@ -136,7 +136,9 @@ CorrelateAt = Annotated[
 Members = Annotated[
     str | None,
     typer.Option(
-        "--members", help="STEP:STATUS: the customers behind a count (converted, dropped, in_progress, excluded)."
+        "--members",
+        help="STEP:STATUS or STEP:STATUS:GROUP: the customers behind a count (reached, converted, dropped, "
+        "in_progress, excluded).",
     ),
 ]
 Next = Annotated[int | None, typer.Option("--next", help="What those who reached this step did next.")]
@@ -210,7 +212,7 @@ def funnel(
         correlate=notation.listed(correlate or ""),
         correlate_events=correlate_events,
         correlate_at=notation.step_number("--correlate-at", correlate_at, n_steps),
-        members=notation.step_and_status(members, n_steps) if members else None,
+        members=notation.members(members, n_steps) if members else None,
         next_step=notation.step_number("--next", next_step, n_steps),
     )
     output = Output(as_json, quiet)
@@ -355,12 +357,14 @@ def _correlation(output: Output, facts: dict[str, Any]) -> None:
         f"{numbers.count(facts['converted'])} went on, {numbers.count(facts['others'])} did not, "
         f"{numbers.count(facts['left_out'])} too rare to say. What goes together need not be cause and effect."
     )
-    if facts["warning"]:
-        output.line(f"Note: {facts['warning']}.")
+    for note in (facts["warning"], facts["note"]):
+        if note:
+            output.line(f"Note: {note}.")
 
 
 def _members(output: Output, facts: dict[str, Any]) -> None:
-    output.line(f"{numbers.count(facts['count'])} {facts['status']} at step {facts['step']} {facts['name']}:")
+    of_group = f" of {facts['group']}" if "group" in facts else ""
+    output.line(f"{numbers.count(facts['count'])}{of_group} {facts['status']} at step {facts['step']} {facts['name']}:")
     for customer in facts["customers"][:_SHOWN_IDS]:
         output.line(customer)
     if facts["count"] > _SHOWN_IDS:
