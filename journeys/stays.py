@@ -103,17 +103,20 @@ class Observer:
         return replace(found, row=rows[found.row])
 
     def _live(self, read: Histories, counted: Attempts) -> _Rows:
-        """Return where open journeys stand: in the attempt that counts or, where that has run out, in a later one."""
+        """Return where open journeys stand: in the attempt that counts or, where that has run out, in an open one."""
         rows = _of(self.funnel, counted, self.as_of)
         here = rows.outcome == IN_PROGRESS
         open_ = rows.take(np.flatnonzero(here & (rows.closes_at >= self.as_of)))
         late = rows.take(np.flatnonzero(here & (rows.closes_at < self.as_of)))
-        if not len(late.customer) or self.funnel.window_from is WindowFrom.PREVIOUS:
+        if self.funnel.window_from is WindowFrom.PREVIOUS:
+            # a later arrival at a step keeps it open: until then the next one can be reached
+            closes = counted.open_until[late.attempt]
+            return open_.and_also(replace(late, closes_at=closes, ended_at=np.full(len(closes), self.as_of)))
+        if not len(late.customer):
             return open_
         since = np.full(len(read), np.iinfo(np.int64).max)
-        since[late.customer] = counted.open_until[late.attempt] - _window(self.funnel)
-        again = self._found(read, replace(self.funnel, reentry=Reentry.FIRST), since)
-        later = _of(self.funnel, again, self.as_of)
+        since[late.customer] = self.as_of - _window(self.funnel)
+        later = _of(self.funnel, self._found(read, self.funnel, since), self.as_of)
         return open_.and_also(later.take(np.flatnonzero(later.outcome == IN_PROGRESS)))
 
     def _table(self, read: Histories, rows: _Rows, view: int) -> pa.Table:
