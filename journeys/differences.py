@@ -79,11 +79,14 @@ def between(
     return adjusted(found)
 
 
-def against_rest(reached: Mapping[str, Sequence[int]], steps: Sequence[str]) -> list[Difference]:
-    """Compare every group with all others together; no customer may be in two groups."""
+def against_rest(
+    reached: Mapping[str, Sequence[int]], steps: Sequence[str], group: str | None = None
+) -> list[Difference]:
+    """Compare a group, or every group, with all others together; no customer may be in two groups."""
     total = np.sum([list(counts) for counts in reached.values()], axis=0)
-    rest = {f"all but {group}": list(total - np.array(counts)) for group, counts in reached.items()}
-    return between({**reached, **rest}, [(group, f"all but {group}") for group in reached], steps)
+    compared = list(reached) if group is None else [group]
+    rest = {f"all but {name}": [int(n) for n in total - np.array(reached[name])] for name in compared}
+    return between({**reached, **rest}, [(name, f"all but {name}") for name in compared], steps)
 
 
 def adjusted(found: Sequence[Difference]) -> list[Difference]:
