@@ -52,6 +52,20 @@ def microseconds(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(pa.timestamp("us")).cast(pa.int64())
 
 
+def ascending(column: pa.ChunkedArray, *, strictly: bool = False) -> bool:
+    """Return whether the numbers of a column never fall from one row to the next, or rise at each."""
+    last = None
+    for chunk in column.chunks:
+        values = np.asarray(chunk)
+        if not len(values):
+            continue
+        steps = np.diff(values, prepend=values[:1] - 1 if last is None else last)
+        if (steps <= 0 if strictly else steps < 0).any():
+            return False
+        last = values[-1]
+    return True
+
+
 def filled(
     column: pa.ChunkedArray, kind: type[np.integer], read: Callable[[pa.Array], NDArray[np.integer]]
 ) -> NDArray[Any]:

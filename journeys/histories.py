@@ -129,13 +129,23 @@ def of(block: pa.Table) -> Histories:
         (integer), none of them null; every other column is an attribute and is taken as text. All events of a
         customer must be in the block, in any order.
     """
-    if not _lies_sorted(block) and set(block.column_names) == {CUSTOMER, EVENT, AT}:
-        at = coding.microseconds(block.column(AT))
-        made = ordering.packed(block.column(CUSTOMER), at, block.column(EVENT))
-        if made is not None:
-            event = Coded(codes=made.codes, values=made.names)
-            return Histories(ids=made.ids, starts=made.starts, at=made.at, event=event)
-    return arranged(block)[0]
+    made = None if _lies_sorted(block) else _at_once(block)
+    if made is None:
+        return arranged(block)[0]
+    columns = [Coded(codes=codes, values=values) for codes, values in made.columns]
+    names = [name for name in block.column_names if name not in ROLES]
+    attributes = dict(zip(names, columns[1:], strict=True))
+    return Histories(ids=made.ids, starts=made.starts, at=made.at, event=columns[0], attributes=attributes)
+
+
+def _at_once(block: pa.Table) -> ordering.Sorted | None:
+    """Sort a block with little memory, where it is nothing but customer, event and time, or lies in order of time."""
+    names = [name for name in block.column_names if name not in ROLES]
+    customer, event, at = block.column(CUSTOMER), block.column(EVENT), coding.microseconds(block.column(AT))
+    if SEQ in block.column_names:
+        in_order = coding.ascending(at) and coding.ascending(block.column(SEQ).cast(pa.int64()), strictly=True)
+        return ordering.filed(customer, at, [event, *map(block.column, names)]) if in_order else None
+    return None if names else ordering.packed(customer, at, event)
 
 
 def arranged(block: pa.Table) -> tuple[Histories, Ints | None]:

@@ -7,6 +7,7 @@ that matters is sorted without.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -22,13 +23,41 @@ _UNITS: Final = (1, 1_000, 1_000_000, 60_000_000, 86_400_000_000)
 
 
 class Sorted(NamedTuple):
-    """Events in order: the customers' ids, where each one's events start, their times, their codes and the names."""
+    """Events in order: the customers' ids, where each one's events start, their times, and coded columns."""
 
     ids: pa.Array
     starts: Ints
     at: Ints
-    codes: Codes
-    names: tuple[str, ...]
+    columns: list[tuple[Codes, tuple[str, ...]]]
+
+
+class _Customers(NamedTuple):
+    """Customers as numbers: their ids less the least of them, where ids lie close together; else a dictionary's."""
+
+    column: pa.ChunkedArray
+    least: int | None
+    n: int
+
+    def numbers(self, chunk: pa.Array, out: Ints) -> None:
+        """Write the numbers of a chunk's customers."""
+        if self.least is None:
+            out[:] = np.asarray(chunk.indices)
+        else:
+            np.subtract(np.asarray(chunk), self.least, out=out, casting="unsafe")
+
+    def ids(self, numbers: Ints) -> pa.Array:
+        """Return the ids of numbered customers."""
+        if self.least is None:
+            return coding.dictionary(self.column).take(pa.array(numbers))
+        return pa.array(numbers + self.least, self.column.type)
+
+
+def _customers(column: pa.ChunkedArray) -> _Customers:
+    near = coding.dense(column)
+    if near is not None:
+        return _Customers(column, *near)
+    coded = coding.encoded(column)
+    return _Customers(coded, None, len(coding.dictionary(coded)))
 
 
 def packed(customer: pa.ChunkedArray, at: pa.ChunkedArray, event: pa.ChunkedArray) -> Sorted | None:
@@ -39,37 +68,86 @@ def packed(customer: pa.ChunkedArray, at: pa.ChunkedArray, event: pa.ChunkedArra
     """
     if not len(at):
         return None
-    near = coding.dense(customer)
-    whose = coding.encoded(customer) if near is None else customer
-    least, n_owners = near or (0, len(coding.dictionary(whose)))
-    named = coding.text(event)
+    who, named = _customers(customer), coding.text(event)
     ranks, names = coding.ranked(coding.dictionary(named))
     bounds = pc.min_max(at)
     since, until = bounds["min"].as_py(), bounds["max"].as_py()
     event_bits = (len(names) - 1).bit_length()
-    room = 63 - event_bits - (n_owners - 1).bit_length()
+    room = 63 - event_bits - (who.n - 1).bit_length()
     unit = next((unit for unit in _UNITS if _measures(unit, at, since, until, room)), None)
     if unit is None:
         return None
     time_bits = ((until - since) // unit).bit_length()
     key, end = np.empty(len(at), dtype=np.int64), 0
-    for batch in pa.table([whose, at, named], names=["customer", "at", "event"]).to_batches():
-        owner = batch.column(0) if near else batch.column(0).indices
+    for batch in pa.table([who.column, at, named], names=["customer", "at", "event"]).to_batches():
         piece = key[end : end + len(batch)]
-        np.subtract(np.asarray(owner), least, out=piece, casting="unsafe")
+        who.numbers(batch.column(0), piece)
         piece <<= time_bits
         piece |= (np.asarray(batch.column(1)) - since) // unit if unit > 1 else np.asarray(batch.column(1)) - since
         piece <<= event_bits
         piece |= coding.codes(batch.column(2), ranks)
         end += len(batch)
-    del named, owner, batch, piece
+    del named, batch, piece
     key.sort()
-    owners, starts, codes = _unpacked(key, time_bits, event_bits)
+    codes = np.empty(len(key), dtype=np.int32)
+    for rows in pieces(len(key)):
+        codes[rows] = key[rows] & ((1 << event_bits) - 1)
+        key[rows] >>= event_bits
+    owners, starts = _split(key, time_bits)
     for rows in pieces(len(key)):
         key[rows] *= unit
         key[rows] += since
-    ids = pa.array(owners + least, customer.type) if near else coding.dictionary(whose).take(pa.array(owners))
-    return Sorted(ids, starts, key, codes, names)
+    return Sorted(who.ids(owners), starts, key, [(codes, names)])
+
+
+def filed(customer: pa.ChunkedArray, at: pa.ChunkedArray, columns: Sequence[pa.ChunkedArray]) -> Sorted | None:
+    """Sort events that lie in order of time, and of whatever breaks ties: each customer's have only to come together.
+
+    One column after the other is brought into the order, so that no more than one is in memory twice. None for no
+    events.
+    """
+    if not len(at):
+        return None
+    who = _customers(customer)
+    row_bits = (len(at) - 1).bit_length()
+    key, end = np.empty(len(at), dtype=np.int64), 0
+    for chunk in who.column.chunks:
+        piece = key[end : end + len(chunk)]
+        who.numbers(chunk, piece)
+        piece <<= row_bits
+        piece |= np.arange(end, end + len(chunk))
+        end += len(chunk)
+    key.sort()
+    owners, starts = _split(key, row_bits)
+    made = []
+    for column in columns:
+        named = coding.text(column)
+        ranks, names = coding.ranked(coding.dictionary(named))
+        codes = coding.filled(named, np.int32, partial(coding.codes, ranks=ranks))
+        del named
+        taken = np.empty(len(key), dtype=np.int32)
+        for rows in pieces(len(key)):
+            taken[rows] = codes.take(key[rows])
+        made.append((taken, names))
+        del codes
+    times = coding.numbers(at)
+    for rows in pieces(len(key)):
+        key[rows] = times.take(key[rows])
+    return Sorted(who.ids(owners), starts, key, made)
+
+
+def _split(key: Ints, bits: int) -> tuple[Ints, Ints]:
+    """Return the customers above the lowest bits of sorted keys and where each one's start; leaves the lowest bits."""
+    owners, begins, last = [], [], -1
+    for rows in pieces(len(key)):
+        piece = key[rows]
+        owner = piece >> bits
+        first = np.flatnonzero(np.diff(owner, prepend=last))
+        owners.append(owner[first])
+        begins.append(first + rows.start)
+        last = owner[-1]
+        piece &= (1 << bits) - 1
+    return np.concatenate(owners), np.append(np.concatenate(begins), len(key))
 
 
 def _measures(unit: int, at: pa.ChunkedArray, since: int, until: int, room: int) -> bool:
@@ -77,26 +155,6 @@ def _measures(unit: int, at: pa.ChunkedArray, since: int, until: int, room: int)
     if ((until - since) // unit).bit_length() > room:
         return False
     return unit == 1 or not any(((np.asarray(chunk) - since) % unit).any() for chunk in at.chunks)
-
-
-def _unpacked(key: Ints, time_bits: int, event_bits: int) -> tuple[Ints, Ints, Codes]:
-    """Take sorted keys apart; returns each customer, where its events start, and the events.
-
-    What is left of the keys is the time.
-    """
-    codes = np.empty(len(key), dtype=np.int32)
-    owners, begins, last = [], [], -1
-    for rows in pieces(len(key)):
-        piece = key[rows]
-        codes[rows] = piece & ((1 << event_bits) - 1)
-        piece >>= event_bits
-        owner = piece >> time_bits
-        first = np.flatnonzero(np.diff(owner, prepend=last))
-        owners.append(owner[first])
-        begins.append(first + rows.start)
-        last = owner[-1]
-        piece &= (1 << time_bits) - 1
-    return np.concatenate(owners), np.append(np.concatenate(begins), len(key)), codes
 
 
 def in_order(owner: Codes, starts: Ints, at: Ints, ties: Sequence[NDArray[np.integer]]) -> tuple[Ints | None, Ints]:

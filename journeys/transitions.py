@@ -99,13 +99,15 @@ def _inner(of: Paths) -> tuple[Ints, Ints, _Edges]:
         edges, pairs = np.unique(pairs, return_inverse=True)
         n_edges = len(edges)
     # from the last event of a path to the first of the next is no transition: an edge of its own, cut off after
-    across, waits = of.ends[:-1] - 1, np.diff(of.histories.at)
-    pairs[across], waits[across] = n_edges, 0
-    n_pairs = len(pairs) - max(len(of) - 1, 0)
+    across = of.ends[:-1] - 1
+    pairs[across] = n_edges
     counts = counted(pairs, n_edges + 1)[:n_edges]
-    waits = sums.sorted_within(pairs, waits)[:n_pairs]
     owners = np.repeat(of.customer, np.diff(of.histories.starts))
     customers = sums.distinct(pairs, owners[:-1], n_edges + 1)[:n_edges]
+    del owners
+    waits = np.diff(of.histories.at)
+    waits[across] = 0
+    waits = sums.sorted_within(pairs, waits)[: int(counts.sum())]
     size = max(size, 1)
     return edges // size, edges % size, _Edges(counts=counts, customers=customers, waits=waits)
 

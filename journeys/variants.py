@@ -83,7 +83,8 @@ def count(of: Paths, names: Sequence[str]) -> pa.Table:
     places = {name: place for place, name in enumerate(names)}
     code = np.array([places[value] for value in of.histories.event.values], dtype=np.int32)
     starts, codes = of.histories.starts, of.histories.event.codes
-    codes = code.take(codes) if len(code) else codes
+    if (code != np.arange(len(code))).any():
+        codes = code.take(codes)
     first, variant = classes(starts, codes)
     counts = counted(variant, len(first))
     took = of.histories.at[of.ends - 1] - of.histories.at[of.starts]
@@ -257,6 +258,11 @@ def _added(variant: Ints, column: pa.ChunkedArray, n: int) -> Ints:
 
 
 def _lists(starts: Ints, codes: Codes, chosen: Ints) -> pa.LargeListArray:
+    """Return the chosen paths as lists of their codes."""
     lengths = np.diff(starts)[chosen]
-    values = pa.array(codes.take(paths.ranges(starts[chosen], lengths)))
-    return pa.LargeListArray.from_arrays(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), values)
+    bounds = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    values = np.empty(int(bounds[-1]), dtype=np.int32)
+    for part in _parts(lengths):
+        rows = paths.ranges(starts[chosen[part]], lengths[part])
+        values[bounds[part.start] : bounds[part.stop]] = codes.take(rows)
+    return pa.LargeListArray.from_arrays(bounds, pa.array(values))
