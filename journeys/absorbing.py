@@ -79,28 +79,27 @@ def chain(code: Ints, path: Ints, n_paths: int, order: int) -> Chain:
     )
 
 
-def removal_effects(chained: Chain, paths: Floats, reward: Floats, n_touches: int) -> Floats:
+def removal_effects(chained: Chain, steps: Floats, ended: Floats, reward: Floats, n_touches: int) -> Floats:
     """Return the share of the reward that is lost with each touch: 0 for a touch that nothing passes through.
 
     Parameters
     ----------
-    paths : how often each path was taken, shape (n_paths,).
-    reward : what came of all paths of each kind together, shape (n_paths,).
+    steps : how often each step was taken, shape (n_steps,).
+    ended : how many paths ended in each state, shape (n_states,).
+    reward : what came of the paths that ended in each state, shape (n_states,).
 
     Returns
     -------
     array, shape (n_touches,)
         Between 0 and 1 where no reward is negative; nan throughout when nothing came of any path.
     """
-    step = chained.steps.T @ paths
-    ended = chained.ends.T @ paths
-    left = np.bincount(chained.source, weights=step, minlength=chained.n_states) + ended
+    effects = np.full(n_touches, np.nan)
+    left = np.bincount(chained.source, weights=steps, minlength=chained.n_states) + ended
     scale = 1 / np.where(left > 0, left, 1)
     onward = np.zeros((chained.n_states, chained.n_states))
-    onward[chained.source, chained.target] = step * scale[chained.source]
+    onward[chained.source, chained.target] = steps * scale[chained.source]
     visits = np.linalg.inv(np.eye(chained.n_states) - onward)
-    comes = visits @ ((chained.ends.T @ reward) * scale)
-    effects = np.full(n_touches, np.nan)
+    comes = visits @ (reward * scale)
     if comes[START] == 0:
         return effects
     for touch in range(n_touches):

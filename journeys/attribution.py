@@ -232,7 +232,7 @@ def _intervals(
         return ends[0], ends[1]
     drawn: list[list[Floats]] = [[] for _ in asked]
     customers = round(sample.customers.sum())
-    batch = max(1, _CELLS // max(len(sample.customers), sample.n_paths))
+    batch = max(1, _CELLS // len(sample.customers))
     for begun in range(0, resamples, batch):
         weights = rng.multinomial(customers, sample.customers / customers, size=min(batch, resamples - begun))
         for place, one in enumerate(asked):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -105,9 +106,14 @@ class Parts:
     note: str | None = None
     resampled: bool = True
 
+    @cached_property
+    def _of_sets(self) -> sparse.csr_array:
+        """The conversions that each touch is given in each set, shape (n_sets, n_touches)."""
+        return self.sample.sets @ (sparse.diags_array(self.sample.conversions.astype(np.float64)) @ self.parts)
+
     def shares(self, customers: Floats, rng: np.random.Generator | None = None) -> Floats:
         """Return the share of each touch in the conversions."""
-        return scaled(np.asarray((self.sample.paths_of(customers) * self.sample.conversions) @ self.parts))
+        return scaled(np.asarray(customers @ self._of_sets))
 
     def value(self) -> Floats:
         """Return the value of each touch."""
@@ -182,20 +188,33 @@ class Chained:
             note = f"{model}: no interval, since its chain of {chain.n_states} states would take long to solve often."
         return cls(sample=sample, chain=chain, note=note, resampled=note is None)
 
+    @cached_property
+    def _of_sets(self) -> tuple[sparse.csr_array, sparse.csr_array, sparse.csr_array]:
+        """The steps, the ends and the conversions by last state of each set."""
+        won = sparse.diags_array(self.sample.conversions.astype(np.float64)) @ self.chain.ends
+        return self.sample.sets @ self.chain.steps, self.sample.sets @ self.chain.ends, self.sample.sets @ won
+
     def shares(self, customers: Floats, rng: np.random.Generator | None = None) -> Floats:
         """Return the share of each touch in the removal effects, one chain per weighting; nan for one too large."""
-        paths = self.sample.paths_of(customers)
-        return scaled(np.stack([self._effects(one, one * self.sample.conversions) for one in paths]))
+        if self._too_large:
+            return np.full((len(customers), self.sample.n_touches), np.nan)
+        counted = [np.asarray(customers @ one) for one in self._of_sets]
+        return scaled(np.stack([self._effects(*one) for one in zip(*counted, strict=True)]))
 
     def value(self) -> Floats:
         """Return the share of each touch in the value, by removal, times the value."""
-        effects = self._effects(self.sample.paths_of(self.sample.customers[None, :])[0], self.sample.value)
+        if self._too_large:
+            return np.full(self.sample.n_touches, np.nan)
+        steps, ended, _ = (np.asarray(self.sample.customers @ one) for one in self._of_sets)
+        effects = self._effects(steps, ended, self.chain.ends.T @ self.sample.value)
         return effects / np.nansum(effects) * self.sample.value.sum() if np.nansum(effects) else effects
 
-    def _effects(self, paths: Floats, reward: Floats) -> Floats:
-        if self.chain.n_states > LARGEST_CHAIN:
-            return np.full(self.sample.n_touches, np.nan)
-        return absorbing.removal_effects(self.chain, paths, reward, self.sample.n_touches)
+    @property
+    def _too_large(self) -> bool:
+        return self.chain.n_states > LARGEST_CHAIN
+
+    def _effects(self, steps: Floats, ended: Floats, reward: Floats) -> Floats:
+        return absorbing.removal_effects(self.chain, steps, ended, reward, self.sample.n_touches)
 
 
 def scaled(credit: Floats) -> Floats:
