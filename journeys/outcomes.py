@@ -24,7 +24,7 @@ from journeys.attempts import MISSING
 from journeys.breakdown import OTHER, UNKNOWN, Breakdown, Grouped
 from journeys.calendar import microseconds
 from journeys.histories import Codes, Ints
-from journeys.spec import Funnel, Order, Reentry, WindowFrom
+from journeys.spec import Funnel, Order, WindowFrom
 
 Bools = NDArray[np.bool_]
 
@@ -79,7 +79,8 @@ class Outcomes:
     customers : ids as text.
     group : codes into `groups`; all 0 where nothing is broken down.
     cases : customers with any event that was read, per group.
-    depth, at, open_until : as in `attempts.Attempts`; 0, nowhere and MISSING for the excluded.
+    depth, at, open_until : as in `attempts.Attempts`; 0, nowhere and MISSING for the excluded. Of several attempts of
+        a customer only the last can go on.
     as_of_us : microseconds since 1970 in UTC.
     """
 
@@ -117,8 +118,8 @@ class Outcomes:
     @property
     def in_progress(self) -> Bools:
         """Mark the attempts that have not reached the last step and still have time, their window's edge included."""
-        still = ~self.completed & ~self.excluded & (self.open_until >= self.as_of_us)
-        return still & self._latest_of_customer() if self.funnel.reentry is Reentry.EVERY else still
+        still: Bools = ~self.completed & ~self.excluded & (self.open_until >= self.as_of_us)
+        return still
 
     @property
     def mature(self) -> Bools:
@@ -161,16 +162,6 @@ class Outcomes:
             open_until=self.open_until[rows],
         )
 
-    def _latest_of_customer(self) -> Bools:
-        """Mark the attempt of each customer and group that began last."""
-        customer = np.asarray(self.customers.dictionary_encode().indices)
-        order = np.lexsort((self.at[:, 0], self.group, customer))
-        ends = np.ones(len(order), dtype=np.bool_)
-        ends[:-1] = (np.diff(customer[order]) != 0) | (np.diff(self.group[order]) != 0)
-        marks = np.zeros(len(order), dtype=np.bool_)
-        marks[order[ends]] = True
-        return marks
-
 
 def schema(funnel: Funnel) -> pa.Schema:
     """Return the columns of `rows`."""
@@ -205,12 +196,13 @@ def rows_of(piece: Grouped, funnel: Funnel) -> pa.Table:
     no_customer = pa.nulls(n_groups, pa.string())
     code = np.concatenate([piece.of_attempt, piece.of_customer[found.excluded], np.flatnonzero(counts)])
     apart = np.full(n_excluded + n_groups, MISSING)
+    last = np.append(found.customer[1:] != found.customer[:-1], True)[: len(found.customer)]
     columns = {
         "customer": pa.chunked_array([ids.take(found.customer), ids.take(found.excluded), no_customer]),
         "group": pa.array(piece.groups, pa.string()).take(code),
         "customers": np.concatenate([np.zeros(len(code) - n_groups, dtype=np.int64), counts[counts > 0]]),
         "depth": np.concatenate([found.depth, np.zeros(len(apart), dtype=np.int32)]),
-        "open_until": np.concatenate([found.open_until, apart]),
+        "open_until": np.concatenate([np.where(last, found.open_until, MISSING), apart]),
     }
     for place in range(len(funnel.steps)):
         columns[f"reached_{place + 1}"] = np.concatenate([found.at[:, place], apart])

@@ -80,6 +80,18 @@ def test_with_every_attempt_counting_only_the_latest_can_be_in_progress() -> Non
     assert (first.count, first.dropped, first.in_progress) == (2, 1, 1)
 
 
+def test_latest_attempt_is_the_customers_own_whatever_the_group_of_the_earlier_ones() -> None:
+    funnel = asked("A B", 100, reentry=Reentry.EVERY)
+    by = Breakdown(attribute="page")
+    found = outcomes.of(outcomes.rows(block({"ann": "A:red@0 A:blue@150"}), funnel=funnel, by=by), funnel, AS_OF)
+    standing = {name: outcomes.counts(found.of_group(name))[0] for name in found.groups}
+    assert {name: (step.dropped, step.in_progress) for name, step in standing.items()} == {
+        "red": (1, 0),
+        "blue": (0, 1),
+    }
+    assert outcomes.counts(found)[0].in_progress == 1
+
+
 def test_steps_in_any_order_are_named_by_how_many() -> None:
     counted = outcomes.counts(of({"ann": "B@0 A@1"}, asked("A B", 100, order=Order.ANY)))
     assert [(step.name, step.count) for step in counted] == [("any 1 of 2", 1), ("any 2 of 2", 1)]
