@@ -149,5 +149,17 @@ def test_property_held_constant_is_the_funnel_of_the_events_with_that_value(peop
         assert grouped.get(value, [0, 0]) == [sum(depth >= step for depth in expected) for step in (1, 2)]
 
 
+@settings(deadline=None, max_examples=60)
+@given(people=logs, step=st.integers(1, 2))
+def test_step_group_is_the_funnel_whose_step_is_narrowed_to_the_value(people: dict[str, str], step: int) -> None:
+    name = "AB"[step - 1]
+    grouped = reached(of(people, page(Attribution.STEP, step=step), asked("A B", window_seconds=4)))
+    for value in ("red", "blue", "green"):
+        narrowed = asked(f"A:{value} B" if step == 1 else f"A B:{value}", window_seconds=4)
+        own = {who: told for who, told in people.items() if f"{name}:{value}@" in told}
+        expected = attempts.find(histories.of(block(own)), narrowed).depth if own else []
+        assert grouped.get(value, [0, 0]) == [sum(depth >= level for depth in expected) for level in (1, 2)]
+
+
 def _each(found: Outcomes) -> list[tuple[str, Outcomes]]:
     return [(name, found.of_group(name)) for name in found.groups]
