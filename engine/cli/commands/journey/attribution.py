@@ -15,6 +15,8 @@ from engine.cli.output import Output
 if TYPE_CHECKING:
     from engine.workflows.event_logs import LogSource
 
+_SHOWN = 10
+
 Touch = Annotated[
     str, typer.Option("--touch", metavar="COL", help="Column whose values are the touches; `events`: the events.")
 ]
@@ -110,8 +112,11 @@ def _show(output: Output, facts: dict[str, Any]) -> None:
         f"{numbers.count(facts['without_touch'])} without. Paths without one: {numbers.count(facts['lost_paths'])} "
         f"lost; {numbers.count(facts['open_paths'])} may yet convert and are left out."
     )
-    for one in facts["disagreements"]:
+    for one in facts["disagreements"][:_SHOWN]:
         output.line(one["sentence"])
+    if len(facts["disagreements"]) > _SHOWN:
+        more = numbers.count(len(facts["disagreements"]) - _SHOWN)
+        output.line(f"and on {more} more; --json lists all of them.")
     for note in facts["notes"]:
         output.line(f"Note: {note}")
 
