@@ -1,9 +1,10 @@
 """The portrait of each journey type: what sets it apart from everyone else's journeys, and a name made of that.
 
 A fact is a share of the type's customers against the share of all others: who ends with an event, begins with it, has
-it, goes from it to another, or does it again. Facts are ordered by Cohen's h, the distance of two shares on the arcsine
-scale, so that 1 % against 10 % counts as much as 31 % against 53 %. Facts, paths and channels are those of the
-customers that the types were learned from; sizes, durations and conversion are everybody's.
+it, goes from it to another, does it again, or takes as little or as long as few do. Facts are ordered by Cohen's h, the
+distance of two shares on the arcsine scale, so that 1 % against 10 % counts as much as 31 % against 53 %. Facts, paths
+and channels are those of the customers that the types were learned from; sizes, durations and conversion are
+everybody's.
 
 A name begins with the fact that sets the type apart most. Where customers of other types are like that too, it goes on
 with the fact that sets the type apart among those most.
@@ -47,8 +48,9 @@ def describe(found: Found) -> tuple[JourneyType, ...]:
     if found.model is None:
         return ()
     labels, distance = found.model.place(found.sample)
-    counts = found.model.space.words.counts(found.model.shaping(found.sample)).tocsc()
-    traits = _traits(counts, found.model, labels)
+    shaping = found.model.shaping(found.sample)
+    counts = found.model.space.words.counts(shaping).tocsc()
+    traits = _traits(counts, sequence_features.seconds(shaping), found.model, labels)
     names = _names(counts, traits, labels)
     channels = _channel_facts(found.sample, labels, len(traits))
     paths = _paths(found.sample, labels, distance, len(traits))
@@ -100,23 +102,26 @@ def _described(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Trait:
-    """A fact that a customer has or has not: the term at `place`, at least `times` times, or not at all."""
+    """A fact that holds for a customer or not: where `marks` says so, or the term at `place` occurs `times` times."""
 
     fact: Fact
-    place: int
-    times: int
+    place: int = -1
+    times: int = 1
+    marks: NDArray[np.bool_] | None = None
 
     def holds(self, counts: sparse.csc_matrix) -> NDArray[np.bool_]:
         """Mark the customers for whom it holds."""
+        if self.marks is not None:
+            return self.marks
         having: NDArray[np.bool_] = counts[:, [self.place]].toarray().ravel() >= self.times
         return ~having if self.fact.kind is Kind.LACKS else having
 
 
-def _traits(counts: sparse.csc_matrix, model: Model, labels: Labels) -> list[list[_Trait]]:
+def _traits(counts: sparse.csc_matrix, seconds: Floats, model: Model, labels: Labels) -> list[list[_Trait]]:
     """Return the traits of every type, those that set it apart most first."""
     types, words = len(model.centres), model.space.words
     sizes = np.bincount(labels[labels >= 0], minlength=types)
-    found: list[list[_Trait]] = [[] for _ in range(types)]
+    found = [list(_traits_of_time(seconds, labels == number)) for number in range(types)]
     for times in (1, 2):
         having = (counts >= times).astype(np.int64).tocsr()
         everyone = np.asarray(having.sum(axis=0)).ravel()
@@ -127,6 +132,21 @@ def _traits(counts: sparse.csc_matrix, model: Model, labels: Labels) -> list[lis
         sorted(own, key=lambda one: (-round(abs(one.fact.effect), 1), _ORDER.index(one.fact.kind), one.fact.what))
         for own in found
     ]
+
+
+def _traits_of_time(seconds: Floats, own: NDArray[np.bool_]) -> Iterator[_Trait]:
+    """Yield whether a type takes no longer than a quarter, or three quarters, of all customers do; or does."""
+    bounds = np.unique(np.quantile(seconds, [0.25, 0.75]))
+    for kind in (Kind.SHORT, Kind.LONG):
+        sides = [(bound, (seconds <= bound) == (kind is Kind.SHORT)) for bound in bounds]
+        found = [
+            (_effect(marks[own].mean(), marks[~own].mean()), bound, marks) for bound, marks in sides if not marks.all()
+        ]
+        effect, bound, marks = max(found, key=lambda one: one[:2], default=(0.0, 0.0, own))
+        if effect > 0:
+            share, elsewhere = float(marks[own].mean()), float(marks[~own].mean())
+            fact = Fact(kind=kind, what=(repr(float(bound)),), share=share, share_elsewhere=elsewhere, effect=effect)
+            yield _Trait(fact=fact, marks=marks)
 
 
 def _customers_by_type(having: NDArray[np.int64], labels: Labels, types: int) -> Ints:
@@ -266,7 +286,12 @@ def _names(counts: sparse.csc_matrix, traits: Sequence[Sequence[_Trait]], labels
         candidates = [trait for trait in own if _names_well(trait.fact)][:_CANDIDATES]
         marks = [trait.holds(counts) for trait in candidates]
         while len(chosen) < _IN_NAME and (labels[fits] == number).mean() < _PURE:
-            best = _most_telling(marks, fits, labels == number)
+            told = {event for trait in chosen for event in trait.fact.what}
+            # how long it takes says little before what happened
+            fresh = [
+                not told.issuperset(trait.fact.what) and (trait.marks is None or bool(chosen)) for trait in candidates
+            ]
+            best = _most_telling(marks, fits, labels == number, fresh)
             if best is None:
                 break
             chosen.append(candidates[best])
@@ -278,12 +303,15 @@ def _names(counts: sparse.csc_matrix, traits: Sequence[Sequence[_Trait]], labels
     return names
 
 
-def _most_telling(marks: Sequence[NDArray[np.bool_]], fits: NDArray[np.bool_], own: NDArray[np.bool_]) -> int | None:
-    """Return the mark that sets a type apart most among the customers that fit so far; None where none does."""
+def _most_telling(
+    marks: Sequence[NDArray[np.bool_]], fits: NDArray[np.bool_], own: NDArray[np.bool_], fresh: Sequence[bool]
+) -> int | None:
+    """Return the mark that sets a type apart most among the customers that fit so far, fresh ones first; or None."""
     inside, others = fits & own, fits & ~own
     effects = [round(_effect(mark[inside].mean(), mark[others].mean()), 1) for mark in marks]
-    best = int(np.argmax(effects)) if effects else 0
-    return best if effects and effects[best] >= NOTABLE else None
+    telling = [place for place, effect in enumerate(effects) if effect >= NOTABLE]
+    # of equals the first
+    return max(telling, key=lambda place: (fresh[place], effects[place], -place), default=None)
 
 
 def _names_well(fact: Fact) -> bool:

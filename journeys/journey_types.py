@@ -141,9 +141,11 @@ class Found:
             for one in chosen
             if one.stability < STABLE
         ]
+        conversion = () if self.model is None else self.model.conversion
+        apart = [f"{', '.join(conversion)} shape no type: a path ends with the last event beside them."]
         drawn = len(self.sample)
         part = [f"Learned from {drawn:,} of {self.customers:,} customers, drawn by a hash of their ids; all assigned."]
-        return (*weak, *unsteady, *(part if drawn < self.customers else []))
+        return (*weak, *unsteady, *(apart if conversion else []), *(part if drawn < self.customers else []))
 
 
 def find(

@@ -23,6 +23,8 @@ class Kind(StrEnum):
     LACKS = "lacks"
     GOES = "goes"
     REPEATS = "repeats"
+    SHORT = "short"
+    LONG = "long"
     CHANNEL = "channel"
 
 
@@ -30,7 +32,8 @@ class Kind(StrEnum):
 class Fact:
     """What sets a type apart: a share of its customers (of its events, for a channel) against that of all others.
 
-    what : the events, or the channel; the two of a transition; several that as many customers have or lack.
+    what : the events, or the channel; the two of a transition; several that as many customers have or lack; for SHORT
+        and LONG the seconds that journeys take at most, or more than.
     lift : share over share_elsewhere; None where nobody else does it.
     effect : Cohen's h; below 0 for `LACKS` alone.
     """
@@ -89,6 +92,8 @@ _PHRASES: Final = {
     Kind.LACKS: ("without {0}", "无{0}"),
     Kind.GOES: ("{0} then {1}", "{0}后接{1}"),
     Kind.REPEATS: ("{0} again and again", "反复{0}"),
+    Kind.SHORT: ("over within {0}", "{0}内结束"),
+    Kind.LONG: ("lasting more than {0}", "历时超过{0}"),
     Kind.CHANNEL: ("mostly by {0}", "多经{0}"),
 }
 
@@ -96,6 +101,9 @@ _PHRASES: Final = {
 def phrase(fact: Fact) -> tuple[str, str]:
     """Return a fact as a phrase in English and in Chinese; of many events alike the first stands for all."""
     english, chinese = _PHRASES[fact.kind]
+    if fact.kind in (Kind.SHORT, Kind.LONG):
+        seconds = float(fact.what[0])
+        return english.format(_span(seconds)), chinese.format(_span(seconds, zh=True))
     more = len(fact.what) - 1 if fact.kind in (Kind.HAS, Kind.LACKS) else 0
     also, also_zh = (f" and {more} more", f"等{more + 1}项") if more else ("", "")
     return english.format(*fact.what) + also, chinese.format(*fact.what) + also_zh
@@ -118,7 +126,8 @@ def portrait(one: JourneyType) -> tuple[str, str]:
     """Return a type in sentences, in English and in Chinese."""
     low, median, high = one.seconds
     english = [
-        f"{one.customers:,} customers ({one.share:.0%}), {one.median_events:g} events in {_span(median)} at the median "
+        f"{one.customers:,} customers ({one.share:.0%}), {one.median_events:g} "
+        f"{'event' if one.median_events == 1 else 'events'} in {_span(median)} at the median "
         f"(middle half {_span(low)} to {_span(high)})."
     ]
     chinese = [
