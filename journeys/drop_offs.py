@@ -33,6 +33,7 @@ NOTHING_MORE: Final = "nothing"
 """What customers do next, and where, who do nothing more."""
 
 _MOST: Final = 5
+_FEWEST_ONWARD: Final = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,15 +121,19 @@ def onward_chance(stays: Stays, group: Codes | None, seed: int) -> Floats:
     """Return the chance to complete the journey of each stay, had it gone on as those of its channel and group did.
 
     Learned from those who went on and whose window has closed; groups are estimated together, so that one of few
-    customers is drawn towards the others (`what_if.posterior`). nan where nobody went on.
+    customers is drawn towards the others (`what_if.posterior`). nan where fewer than ten went on. To go on to the last
+    step is to complete the journey.
     """
-    completed = completes(stays)
+    completed, last = completes(stays), int(stays.next_step.max(initial=0))
     strata = strata_of(stays, group)
     chance = np.full(len(stays), np.nan)
     for step in np.unique(stays.step):
         here = stays.step == step
         went_on = here & stays.settled & stays.went_on
-        if not went_on.any():
+        if went_on.sum() < _FEWEST_ONWARD:
+            continue
+        if (stays.next_step[here] == last).all():
+            chance[here] = 1.0
             continue
         own, place = np.unique(strata[here], return_inverse=True)
         moved = _counts(np.searchsorted(own, strata[went_on]), len(own))

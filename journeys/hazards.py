@@ -281,7 +281,7 @@ def try_out(asked: Known, as_of: int, window: int, signals: int) -> Trial | str:
     rows, at = _looks(stays, learned_until, last, window // _LOOKS_PER_WINDOW)
     dropped = ~stays.went_on[rows]
     if min(dropped.sum(), (~dropped).sum()) < _FEWEST:
-        return f"Of {len(rows)} journeys open at later dates {int(dropped.sum())} were dropped: too few of one kind."
+        return f"{int(dropped.sum())} of {len(rows)} journeys open at later dates were dropped: too few of one kind."
     model = fit(asked, learned_until, signals)
     if model.regression is None:
         return "Too few went on, or stayed, before the date up to which the model may learn."

@@ -25,7 +25,7 @@ Bools = NDArray[np.bool_]
 NO_MONEY: Final = "The log says nothing of margins: it has no products and no risk."
 NOBODY: Final = "Nobody dropped off here."
 RISK_UNKNOWN: Final = "The default probability of none of them is known, and the product is credit."
-NO_CHANCE: Final = "Nobody went on from here, so that what those who stayed would have done is unknown."
+NO_CHANCE: Final = "Too few went on from here to say what those who stayed would have done."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -84,7 +84,7 @@ class Stake:
     """What is at stake where `customers` dropped off.
 
     converters : how many of them would have completed the journey, had they behaved like those who went on; nan where
-        nobody did. Of those of known value: gross = expected margin, loss = expected loss, net = gross - loss; None
+        too few did. Of those of known value: gross = expected margin, loss = expected loss, net = gross - loss; None
         where no value is known, and `reason` says why.
     unvalued : customers whose value is unknown; they are in converters, and in no amount.
     """

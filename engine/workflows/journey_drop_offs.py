@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -72,16 +73,22 @@ def of_log(source: LogSource, question: Question, journey: str | None = None) ->
         raise SettingsFault("--steps", ["a drop-off lies between two steps; name at least two that are not optional"])
     bank = session.settings(session.workspace_at(source.home), BankSettings, "bank")
     with opened(source) as open_log:
-        return _answer(open_log, question, journey, bank.seed)
+        names = open_log.log.event_names(open_log.engine, open_log.as_of)
+        steps = {name for step in question.funnel.steps if not step.any_event for name in step.events}
+        for name in sorted(steps - set(names)):
+            source.say(f'The log has no event "{name}".')
+        return _answer(open_log, question, names, journey=journey, seed=bank.seed)
 
 
-def _answer(open_log: OpenLog, question: Question, journey: str | None, seed: int) -> dict[str, Any]:
+def _answer(
+    open_log: OpenLog, question: Question, names: Sequence[str], *, journey: str | None, seed: int
+) -> dict[str, Any]:
     log, by = _with_copies(open_log.log, question)
     observer = stays.Observer(
         journey=journey or "",
         funnel=question.funnel,
         as_of=calendar.microseconds(open_log.as_of),
-        signals=_signals(open_log, log, question),
+        signals=_signals(open_log, log, question, names),
         silence_seconds=question.silence_seconds or signals.silence_seconds(question.funnel),
         channel=log.channel,
         product=log.product,
@@ -112,15 +119,9 @@ def _with_copies(log: EventLog, question: Question) -> tuple[EventLog, str | Non
     return replace(log, table=table), by
 
 
-def _signals(open_log: OpenLog, log: EventLog, question: Question) -> tuple[signals.Signal, ...]:
-    columns: dict[str | None, str] = {None: log.event, **{name: name for name in signals.columns_of(question.errors)}}
-    values = {
-        key: [str(value) for value in _distinct(open_log, log, column) if value is not None]
-        for key, column in columns.items()
-    }
+def _signals(open_log: OpenLog, log: EventLog, question: Question, names: Sequence[str]) -> tuple[signals.Signal, ...]:
+    values: dict[str | None, Sequence[str]] = {None: names}
+    for column in signals.columns_of(question.errors):
+        found = open_log.engine.arrow(log.table.select(log.table[column].cast("string")).distinct()).column(0)
+        values[column] = [value for value in found.to_pylist() if value is not None]
     return signals.of(question.funnel, values, question.errors, channels=log.channel is not None)
-
-
-def _distinct(open_log: OpenLog, log: EventLog, column: str) -> list[Any]:
-    values: list[Any] = open_log.engine.arrow(log.table.select(column).distinct()).column(0).to_pylist()
-    return values

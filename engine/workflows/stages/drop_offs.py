@@ -31,7 +31,7 @@ _AGES: Final = ((30, "below 30"), (45, "30 to 44"), (60, "45 to 59"))
 def write(context: Context, journeys: Sequence[JourneySettings]) -> None:
     """Write where customers left, what it costs, which friction goes along with it, and who is likely to be next."""
     log = _of_those_who_entered(context, journeys)
-    names = context.engine.arrow(log.table.select(log.event).distinct()).column(0).to_pylist()
+    names = log.event_names(context.engine, context.as_of)
     observers = [_observer(context, journey, names) for journey in journeys]
     attributes = {"channel", "product_id", *(name for one in observers for name in one.funnel.attributes())}
     watched = log.map_blocks(
@@ -55,13 +55,13 @@ def _of_those_who_entered(context: Context, journeys: Sequence[JourneySettings])
     return replace(log, table=events.semi_join(entries.select("customer_id").distinct(), "customer_id"))
 
 
-def _observer(context: Context, journey: JourneySettings, names: Sequence[str | None]) -> Observer:
+def _observer(context: Context, journey: JourneySettings, names: Sequence[str]) -> Observer:
     funnel = spec.of(journey)
     return Observer(
         journey=journey.journey,
         funnel=funnel,
         as_of=calendar.microseconds(context.as_of),
-        signals=signals.of(funnel, {None: [name for name in names if name is not None]}, channels=True),
+        signals=signals.of(funnel, {None: names}, channels=True),
         silence_seconds=signals.silence_seconds(funnel),
         product="product_id",
         products=journey.products,

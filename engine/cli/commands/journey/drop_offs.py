@@ -197,7 +197,7 @@ def _rounded(value: float | None) -> str:
 def _open(output: Output, facts: dict[str, Any]) -> None:
     found = facts["open"]
     output.line("")
-    output.line(f"{numbers.count(found['count'])} journeys are open.")
+    output.line("1 journey is open." if found["count"] == 1 else f"{numbers.count(found['count'])} journeys are open.")
     for note in sorted({row["note"] for row in facts["validation"]}):
         output.line(note)
     if found["journeys"]:
