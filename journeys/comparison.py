@@ -217,6 +217,9 @@ def _type_mix(
     engine: Engine, log: EventLog, as_of: datetime, sides: Sides, seed: int
 ) -> tuple[tuple[Difference, ...] | None, str | None]:
     """Compare the shares of journey types, learned from the journeys of both sides together."""
+    if isinstance(sides, Groups) and sides.column == log.channel:
+        # types shaped by the channel would differ between channels whatever happened
+        log = replace(log, channel=None)
     journeys = partial(as_journeys, sides=sides)
     found = journey_types.find(engine, log, as_of, seed=seed, journeys=journeys, attributes=_attributes(sides, None))
     if found.model is None:

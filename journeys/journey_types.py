@@ -219,9 +219,9 @@ def fit(
     points = space.points(shaping)
     # rounded: journeys that are alike are one point, whatever the last digits of the arithmetic
     different = len(np.unique(points.round(9), axis=0))
-    if different <= max(FEWEST, types or 0):
+    if different < max(FEWEST, types or 0):
         return None, (), f"{different} different journeys; not enough to part."
-    numbers = range(FEWEST, min(MOST, different - 1) + 1) if types is None else [types]
+    numbers = range(FEWEST, min(MOST, different) + 1) if types is None else [types]
     tried = [_tried(points, number, seed) for number in numbers]
     fits = [one for one in tried if types is not None or _steady(one[0])]
     if not fits:
