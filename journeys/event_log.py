@@ -137,7 +137,9 @@ class EventLog:
         if self.prepared is not None and self._as_prepared(attributes):
             return self.prepared.map_blocks(function, as_of, names=names, attributes=attributes)
         rows = self.events(as_of, names=names, attributes=attributes, ordered=ordered)
-        return engine.map_blocks(rows, histories.CUSTOMER, function, blocks=self.blocks(engine))
+        known = None if names is None else sorted({*names})
+        blocks, coded = self.blocks(engine), {histories.EVENT: known}
+        return engine.map_blocks(rows, histories.CUSTOMER, function, blocks=blocks, coded=coded)
 
     def _as_prepared(self, attributes: Sequence[str]) -> bool:
         """Whether the table is as it was prepared: one that was narrowed or got columns since is read by the engine."""

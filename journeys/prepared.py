@@ -27,8 +27,8 @@ from journeys.histories import AT, CUSTOMER, EVENT, SEQ, SORTED, Coded, Codes
 EVENT_ID: Final = "event id"
 """Column of a block for the ids of events, where they have any; no attribute."""
 
-EVENTS_PER_BLOCK: Final = 4_000_000
-"""What is handed to a method at once: few enough to keep its memory small, many enough for whole-column work."""
+EVENTS_PER_BLOCK: Final = 12_000_000
+"""What is handed to a method at once: few enough to bound its memory, and as many, since results are put together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -16,6 +16,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from engine.lake.engine import Values
+
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
@@ -61,11 +63,18 @@ class SparkEngine:
         return rows
 
     def map_blocks(
-        self, expression: Any, key: str, function: Callable[[pa.Table], pa.Table], *, blocks: int = 1
+        self,
+        expression: Any,
+        key: str,
+        function: Callable[[pa.Table], pa.Table],
+        *,
+        blocks: int = 1,
+        coded: Values | None = None,
     ) -> pa.Table:
         """Hand the rows of an expression to a function, whole keys at a time, where they lie; blocks are partitions.
 
-        The workers need this package, as any function of it that they run. What the function makes comes here.
+        The workers need this package, as any function of it that they run. What the function makes comes here. Text
+        comes as text: `coded` allows codes, and the workers' Arrow has none.
         """
         rows = self._run(expression)
         spread = rows.repartition(max(blocks, self.session.sparkContext.defaultParallelism), key)

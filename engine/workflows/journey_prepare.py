@@ -125,7 +125,7 @@ def _refuse_prepared(source: LogSource) -> None:
 
 def _blocks(log: OpenLog, attributes: tuple[str, ...]) -> Iterator[pa.Table]:
     rows = _rows(log, attributes, with_ids=log.log.event_id is not None)
-    for block in log.engine.blocks(rows, histories.CUSTOMER, log.log.blocks(log.engine)):
+    for block in log.engine.blocks(rows, histories.CUSTOMER, log.log.blocks(log.engine), {histories.EVENT: None}):
         yield from prepared.prepare([block]).blocks
 
 
