@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from functools import partial
 from typing import Any, Final
 
 from engine.domain.errors import NotEnoughData, SettingsFault
+from engine.workflows import event_names
 from engine.workflows.event_logs import LogSource, OpenLog, opened
 from journeys import attribution, histories, touchpoints
 from journeys.attribution import AttributionTable
@@ -18,7 +17,6 @@ from journeys.event_log import EventLog
 MOST_TOUCHES: Final = 1_000
 
 _COPY: Final = "attribute: "
-_MOST_NAMES: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +80,9 @@ def _ready(open_log: OpenLog, question: Question) -> tuple[EventLog, touchpoints
     own = {name: _COPY + name for name in names if name in histories.ROLES}
     if own:
         log = replace(log, table=log.table.mutate(**{copy: log.table[name] for name, copy in own.items()}))
-    _require_events(open_log, (*question.conversion, *question.touch_events))
+    for name, hint in event_names.missing(open_log, (*question.conversion, *question.touch_events)).items():
+        # counting 0 would hide a slip of the pen
+        raise NotEnoughData("attribution", f'the log has no event "{name}"{hint}', "events that occur")
     asked = touchpoints.Question(
         conversion=question.conversion,
         touch=own.get(touch, touch),
@@ -93,19 +93,6 @@ def _ready(open_log: OpenLog, question: Question) -> tuple[EventLog, touchpoints
         value=None if question.value is None else own.get(question.value, question.value),
     )
     return log, replace(asked, touches=_touches(open_log, log, asked))
-
-
-def _require_events(open_log: OpenLog, wanted: Sequence[str]) -> None:
-    """Raise NotEnoughData when an event that was named is not in the log: a count of 0 would hide a slip."""
-    events = open_log.log.events(open_log.as_of, ordered=False)
-    name = events[histories.EVENT]
-    there = open_log.engine.arrow(events.filter(name.isin(list(wanted))).select(histories.EVENT).distinct())
-    missing = sorted(set(wanted) - set(there.column(histories.EVENT).to_pylist()))
-    if missing:
-        known = open_log.engine.arrow(events.select(histories.EVENT).distinct().limit(_MOST_NAMES))
-        near = get_close_matches(missing[0], known.column(histories.EVENT).to_pylist(), n=1)
-        hint = f' (did you mean "{near[0]}"?)' if near else ""
-        raise NotEnoughData("attribution", f'the log has no event "{missing[0]}"{hint}', "events that occur")
 
 
 def _touches(open_log: OpenLog, log: EventLog, asked: touchpoints.Question) -> tuple[str, ...]:

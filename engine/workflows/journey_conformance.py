@@ -12,8 +12,9 @@ import pyarrow.compute as pc
 
 from engine.config.journeys import JourneySettings, RuleSettings
 from engine.domain.errors import SettingsFault
+from engine.workflows import event_names
 from engine.workflows.event_logs import LogSource, OpenLog, opened
-from journeys import conformance, notation, spec, throughput
+from journeys import conformance, notation, rules, spec, throughput
 from journeys.conformance import Intended, Share
 from journeys.event_log import EventLog
 from journeys.spec import Funnel, Step
@@ -55,6 +56,8 @@ def study(source: LogSource, question: Question) -> dict[str, Any]:
     asked = _intended(question)
     with opened(source) as open_log:
         log = _narrowed(open_log.log, question)
+        for name, hint in event_names.missing(open_log, _names(question, asked)).items():
+            source.say(f'The log has no event "{name}"{hint}.')
         found = _cases(open_log, log, question)
         answer = _told(found, question)
         answer |= _rules(open_log, open_log.log, asked, question.top)
@@ -67,15 +70,21 @@ def _intended(question: Question) -> tuple[Intended, ...]:
     """Return the rules to check: those of the journey, and those that were written."""
     own = () if question.journey is None else conformance.intended([question.journey])
     last = question.steps[-1].events
-    rules = tuple(_mandatory(text, last) for text in question.mandatory)
-    rules += tuple(_within(text) for text in question.within)
-    if not rules:
+    asked = tuple(_mandatory(text, last) for text in question.mandatory)
+    asked += tuple(_within(text) for text in question.within)
+    if not asked:
         return own
     # a funnel of the written rules is read for its events only: they name no step
     funnel = Funnel(steps=question.steps[:1], window_seconds=1)
-    written = Intended(journey=question.journey.journey if question.journey else "", funnel=funnel, rules=rules)
+    written = Intended(journey=question.journey.journey if question.journey else "", funnel=funnel, rules=asked)
     products = question.journey.products if question.journey else ()
     return (*own, replace(written, products=products))
+
+
+def _names(question: Question, asked: Sequence[Intended]) -> set[str]:
+    """Return every event that the steps and the rules name."""
+    of_rules = {name for one in asked for name in rules.concerned(one.rules)}
+    return of_rules | {name for step in question.steps if not step.any_event for name in step.events}
 
 
 def _mandatory(text: str, last: tuple[str, ...]) -> RuleSettings:
@@ -176,7 +185,7 @@ def _rules(open_log: OpenLog, log: EventLog, asked: Sequence[Intended], top: int
     if log.product is None:
         asked = [replace(one, products=()) for one in asked]
     found = conformance.check(open_log.engine, log, asked, open_log.as_of)
-    rules = [
+    summed = [
         {
             "rule": one.rule.rule,
             "text": one.rule.text_en,
@@ -191,7 +200,7 @@ def _rules(open_log: OpenLog, log: EventLog, asked: Sequence[Intended], top: int
     ]
     findings = conformance.evidence(found, asked)
     listed = ["rule", "text_en", "customer_id", "breach", "breached_at", "severity"]
-    return {"rules": rules, "n_findings": len(findings), "findings": findings.select(listed).slice(0, top)}
+    return {"rules": summed, "n_findings": len(findings), "findings": findings.select(listed).slice(0, top)}
 
 
 def _throughput(open_log: OpenLog, log: EventLog) -> Any:

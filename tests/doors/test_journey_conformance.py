@@ -83,6 +83,13 @@ def test_answer_that_came_too_late_and_the_one_that_may_yet_come_are_apart(wayli
     assert (rule["kinds"], rule["breached"]["of"], rule["open"]) == ({"too_late": 2}, 3, 1)
 
 
+def test_event_that_never_occurs_is_told_and_counted_as_nobody(wayline: Call, log: Path) -> None:
+    answer = wayline("conformance", log, "--steps", "APPLIED,NEVER", "--json")
+    assert 'The log has no event "APPLIED" (did you mean "APPLY"?).' in answer.err
+    assert (answer.json["cases"], answer.json["mean_fitness"], answer.json["conforming"]["share"]) == (0, None, None)
+    assert wayline("conformance", log, "--steps", "APPLIED,NEVER", "--times").code == 0
+
+
 def test_times_are_told_when_asked(wayline: Call, log: Path) -> None:
     found = wayline("conformance", log, "--steps", "APPLY,OPEN", "--times", "--json").json
     # 2, 2, 5 and 0 days
