@@ -126,7 +126,8 @@ class TouchTruth(Settings):
     def _last_touch_tells_what_the_path_passed(self) -> Self:
         begins: set[str] = {each.channel for each in self.channels if each.first > 0}
         for each in self.channels:
-            elsewhere = self._reached(begins - {each.channel}, without=each.channel) | {each.channel}
+            own: str = each.channel
+            elsewhere = self._reached(begins - {own}, without=own) | {own}
             if each.odds_ratio != 1 and self._reached(set(each.following)) & elsewhere:
                 raise ValueError(
                     f"touches: what follows {each.channel}, whose odds ratio is not 1, comes after it alone and never "
