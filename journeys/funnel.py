@@ -17,15 +17,11 @@ import pyarrow as pa
 
 from engine.config.journeys import JourneySettings
 from engine.domain.marts import JOURNEY_FUNNELS, JOURNEY_STAGES
-from engine.domain.words import JourneyStatus
 from engine.lake.engine import Engine
 from engine.lake.schema import empty, to_contract
-from journeys import attempts, histories, spec, stages
+from journeys import attempts, funnel_counts, histories, spec, stages
 from journeys.event_log import EVENTS_PER_BLOCK, EventLog
 from journeys.histories import Coded, Histories, Ints
-
-UNKNOWN: Final = "unknown"
-"""The group of customers of whom a breakdown says nothing."""
 
 _ATTEMPTS: Final = "_journey_attempts"
 _CHANNEL: Final = "channel"
@@ -52,9 +48,10 @@ def run(
         counts in the group "unknown". The channel of the entry event is always a breakdown.
     """
     staged, counted = [empty(JOURNEY_STAGES)], [empty(JOURNEY_FUNNELS)]
-    for journey, best in _each(engine, log, journeys, as_of):
-        staged.append(to_contract(JOURNEY_STAGES, engine.arrow(stages.table(best, journey, as_of))))
-        counted.append(to_contract(JOURNEY_FUNNELS, engine.arrow(counts(best, journey, as_of, groups))))
+    known = None if groups is None else engine.arrow(groups)
+    for journey, found, stood in _each(engine, log, journeys, as_of):
+        staged.append(stood)
+        counted.append(funnel_counts.count(found, stood.column("status"), journey, known))
     return FunnelTables(
         stages=to_contract(JOURNEY_STAGES, pa.concat_tables(staged)),
         funnels=to_contract(JOURNEY_FUNNELS, pa.concat_tables(counted)),
@@ -65,20 +62,20 @@ def where_customers_stand(
     engine: Engine, log: EventLog, journeys: Sequence[JourneySettings], as_of: datetime
 ) -> pa.Table:
     """Return the mart `journey_stages` of some journeys as of any date: nothing later counts."""
-    staged = [empty(JOURNEY_STAGES)]
-    for journey, best in _each(engine, log, journeys, as_of):
-        staged.append(to_contract(JOURNEY_STAGES, engine.arrow(stages.table(best, journey, as_of))))
-    return to_contract(JOURNEY_STAGES, pa.concat_tables(staged))
+    stood = [stood for _, _, stood in _each(engine, log, journeys, as_of)]
+    return to_contract(JOURNEY_STAGES, pa.concat_tables([empty(JOURNEY_STAGES), *stood]))
 
 
 def _each(
     engine: Engine, log: EventLog, journeys: Sequence[JourneySettings], as_of: datetime
-) -> Iterator[tuple[JourneySettings, Any]]:
-    """Yield every journey with its attempts as an expression; one journey's are attached at a time."""
+) -> Iterator[tuple[JourneySettings, pa.Table, pa.Table]]:
+    """Yield every journey with its attempts and its part of the mart `journey_stages`, both in order of customers."""
     found = attempted(engine, log, journeys, as_of) if journeys else None
     for place, journey in enumerate(journeys):
-        engine.attach(_ATTEMPTS, _of_journey(found, place))
-        yield journey, ibis.table(_columns(len(journey.steps)), name=_ATTEMPTS)
+        own = _of_journey(found, place).sort_by("customer_id")
+        engine.attach(_ATTEMPTS, own)
+        best = ibis.table(_columns(len(journey.steps)), name=_ATTEMPTS)
+        yield journey, own, to_contract(JOURNEY_STAGES, engine.arrow(stages.table(best, journey, as_of)))
 
 
 def attempted(engine: Engine, log: EventLog, journeys: Sequence[JourneySettings], as_of: datetime) -> pa.Table:
@@ -182,85 +179,3 @@ def _columns(steps: int) -> dict[str, str]:
     reached = [f"reached_{step}" for step in range(1, steps + 1)]
     times = dict.fromkeys(["entered_at", "open_until", "standing_since", "stage_since", *reached], "timestamp(6)")
     return {"customer_id": "string", "channel": "string", "depth": "int64", "standing": "int64", **times}
-
-
-def counts(best: Any, journey: JourneySettings, as_of: datetime, groups: Any = None) -> Any:
-    """Return the mart `journey_funnels` of one journey: one row per breakdown, group and step.
-
-    customers = continued + dropped + in_progress at every step. At the last step all have completed the journey
-    and count as continued. A rate without a denominator is null, as is the rate from the step before the first; the
-    step before is always one that is not optional.
-    """
-    rows = best.mutate(status=stages.status(best, journey, as_of), channel=best.channel.fill_null(UNKNOWN))
-    breakdowns = ["channel"]
-    if groups is not None:
-        named = [name for name in groups.columns if name not in ("customer_id", "channel")]
-        known = groups.select("customer_id", *named)
-        rows = rows.left_join(known, "customer_id").drop("customer_id_right")
-        rows = rows.mutate(**{name: rows[name].cast("string").fill_null(UNKNOWN) for name in named})
-        breakdowns += named
-    everybody = rows.aggregate(**_measures(rows, journey))
-    tables = [everybody.mutate(breakdown=ibis.literal("all"), group=ibis.literal("all"))]
-    for name in breakdowns:
-        grouped = rows.group_by(group=rows[name]).aggregate(**_measures(rows, journey))
-        tables.append(grouped.mutate(breakdown=ibis.literal(name)))
-    wide = ibis.union(*(table.select(sorted(table.columns)) for table in tables))
-    return ibis.union(*(_step(wide, journey, level) for level in range(1, len(journey.steps) + 1)))
-
-
-def _measures(rows: Any, journey: JourneySettings) -> dict[str, Any]:
-    """Everything counted in one pass over the attempts: per step, who came, who left, who may yet go on.
-
-    Nobody stops at an optional step: whoever goes no further stops at the required one before.
-    """
-    measures = {}
-    for level, step in enumerate(journey.steps, start=1):
-        stopped = rows.depth == level
-        measures[f"customers_{level}"] = _count(
-            rows[f"reached_{level}"].notnull() if step.optional else rows.depth >= level
-        )
-        measures[f"dropped_{level}"] = _count(stopped & (rows.status == JourneyStatus.DROPPED.value))
-        measures[f"in_progress_{level}"] = _count(stopped & (rows.status == JourneyStatus.IN_PROGRESS.value))
-        before = _required_before(journey, level)
-        if before:
-            # whole microseconds: the median of intervals costs twenty times as much
-            waited = rows[f"reached_{level}"].delta(rows[f"reached_{before}"], unit="microsecond")
-            measures[f"waited_{level}"] = waited.median().cast("float64") / 1e6
-    return measures
-
-
-def _required_before(journey: JourneySettings, level: int) -> int:
-    """Return the place of the last step before that is not optional, from 1; 0 before the first."""
-    return max((place for place in range(1, level) if not journey.steps[place - 1].optional), default=0)
-
-
-def _count(condition: Any) -> Any:
-    return condition.cast("int64").sum().fill_null(0).cast("int64")
-
-
-def _step(wide: Any, journey: JourneySettings, level: int) -> Any:
-    """One step of every group, out of the wide table of measures."""
-    came = wide[f"customers_{level}"]
-    dropped, in_progress = wide[f"dropped_{level}"], wide[f"in_progress_{level}"]
-    step = journey.steps[level - 1]
-    none = ibis.null("float64")
-    before = _required_before(journey, level)
-    return wide.select(
-        journey=ibis.literal(journey.journey),
-        breakdown=wide.breakdown,
-        group=wide.group,
-        step_index=ibis.literal(level, "int64"),
-        step=ibis.literal(step.step),
-        stage=ibis.literal(step.stage),
-        customers=came,
-        continued=came - dropped - in_progress,
-        dropped=dropped,
-        in_progress=in_progress,
-        rate_from_first=_rate(came, wide.customers_1),
-        rate_from_previous=_rate(came, wide[f"customers_{before}"]) if before else none,
-        median_seconds_from_previous=wide[f"waited_{level}"] if before else none,
-    )
-
-
-def _rate(part: Any, whole: Any) -> Any:
-    return part.cast("float64") / whole.nullif(0)
