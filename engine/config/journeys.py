@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ModelWrapValidatorHandler,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from engine.config.load import Fault, Settings, faults
 from engine.domain.curated import EVENTS
@@ -97,7 +105,9 @@ class RuleSettings(Settings):
             ((name,), f'a rule of the kind "{self.kind}" has no use for it. Take it out')
             for name in sorted(given - needs - may)
         ]
-        return faults(self, found)
+        if found:
+            raise faults(type(self).__name__, found)
+        return self
 
 
 class JourneySettings(Settings):
@@ -122,10 +132,21 @@ class JourneySettings(Settings):
     exclusions: tuple[ExclusionSettings, ...] = ()
     rules: tuple[RuleSettings, ...] = ()
 
-    @model_validator(mode="after")
-    def _hangs_together(self) -> Self:
+    @model_validator(mode="wrap")
+    @classmethod
+    def _hangs_together(cls, values: Any, check: ModelWrapValidatorHandler[Self]) -> Self:
+        """Check the parts one by one and against each other, and tell the faults of both together."""
+        try:
+            made = check(values)
+        except ValidationError as fault:
+            raise faults(cls.__name__, _as_far_as_readable(values)._between_parts(), fault) from None
+        if found := made._between_parts():
+            raise faults(cls.__name__, found)
+        return made
+
+    def _between_parts(self) -> list[Fault]:
         found = [*self._step_faults(), *self._condition_faults(), *self._stage_faults()]
-        return faults(self, [*found, *self._exclusion_faults(), *self._rule_faults()])
+        return [*found, *self._exclusion_faults(), *self._rule_faults()]
 
     def _step_faults(self) -> list[Fault]:
         places = self._places()
@@ -136,8 +157,8 @@ class JourneySettings(Settings):
         ]
         found += [
             (("steps", place, "optional"), "the first and the last step cannot be optional")
-            for place in (0, len(self.steps) - 1)
-            if self.steps[place].optional
+            for place in sorted({0, len(self.steps) - 1})
+            if self.steps and self.steps[place].optional
         ]
         found += [
             (("steps", place, "lifecycles"), 'give the phases here or in where = { lifecycle = ["..."] }, not in both')
@@ -254,6 +275,29 @@ class Journeys(Settings):
         if len({one.journey for one in journeys}) < len(journeys):
             raise ValueError("two journeys have one name; name each journey once")
         return journeys
+
+
+def _as_far_as_readable(values: Any) -> JourneySettings:
+    """Return a journey of those parts of faulty values that are right in themselves; of no parts without its steps."""
+    given = values if isinstance(values, Mapping) else {}
+    steps = _readable(tuple[StepSettings, ...], given.get("steps")) or ()
+    return JourneySettings.model_construct(
+        journey="",
+        name_en="",
+        window_days=1,
+        steps=steps,
+        stages=_readable(tuple[Word, ...], given.get("stages")) if steps else None,
+        exclusions=(_readable(tuple[ExclusionSettings, ...], given.get("exclusions")) or ()) if steps else (),
+        rules=(_readable(tuple[RuleSettings, ...], given.get("rules")) or ()) if steps else (),
+    )
+
+
+def _readable(kind: Any, value: Any) -> Any:
+    """Return a value as the type says, None where it cannot be."""
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError:
+        return None
 
 
 def _are_tables(value: Any) -> bool:

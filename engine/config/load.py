@@ -78,22 +78,25 @@ def validate(model: type[Model], values: Values, source: str) -> Model:
         raise SettingsFault(source, [_sentence(error) for error in fault.errors()]) from None
 
 
-def faults(made: Model, found: Sequence[Fault]) -> Model:
-    """Return a model whose parts were checked against each other, or raise all that was found, each with its place.
+def faults(name: str, found: Sequence[Fault], others: ValidationError | None = None) -> ValidationError:
+    """Return what a validator raises that has checked the parts of a model against each other: each with its place.
 
-    For validators that run after the fields have been checked one by one.
+    `others` are the faults that the parts have of their own.
     """
-    if found:
-        raise ValidationError.from_exception_data(
-            type(made).__name__,
-            [
-                InitErrorDetails(
-                    type=PydanticCustomError(_FAULT, "{sentence}", {"sentence": told}), loc=where, input=None
-                )
-                for where, told in found
-            ],
-        )
-    return made
+    told = [
+        InitErrorDetails(type=PydanticCustomError(_FAULT, "{sentence}", {"sentence": sentence}), loc=where, input=None)
+        for where, sentence in found
+    ]
+    return ValidationError.from_exception_data(
+        name, [*(_again(one) for one in others.errors()), *told] if others else told
+    )
+
+
+def _again(error: Any) -> InitErrorDetails:
+    """Return a fault so that it can be raised once more."""
+    context = error.get("ctx", {})
+    kind = PydanticCustomError(_FAULT, "{sentence}", context) if error["type"] == _FAULT else error["type"]
+    return InitErrorDetails(type=kind, loc=error["loc"], input=error["input"], ctx=context)
 
 
 def _sentence(error: Any) -> str:

@@ -126,6 +126,16 @@ def test_exclusion_from_an_optional_step_is_refused() -> None:
     )
 
 
+def test_fault_of_one_value_hides_no_fault_between_two() -> None:
+    refuse(
+        plan(window_days=0, steps=[step("view"), step("view"), step("open", "wonder")], rules=[rule(before="opened")]),
+        "window_days = 0",
+        "two steps have the name",
+        "unknown stage",
+        'no step is named "opened"',
+    )
+
+
 def test_phases_given_twice_are_refused() -> None:
     twice = step("view", lifecycles=["start"], where={"lifecycle": "complete"})
     refuse(plan(steps=[twice, step("open", "decision")]), "not in both")
