@@ -190,3 +190,31 @@ def test_run_writes_who_broke_the_rules_of_a_journey(wayline: Call, demo_home: P
     found = wayline("conformance", "--home", demo_home, "--journey", "credit_card", "--json", "--top", 1_000).json
     assert found["n_findings"] == sum(row["journey"] == "credit_card" for row in findings)
     assert {row["owner"] for row in findings} <= {"compliance", "conduct"}
+
+
+def test_openings_without_papers_are_those_that_a_plain_query_counts(demo_home: Path) -> None:
+    from engine.config.journeys import Journeys
+    from engine.config.load import load
+    from engine.lake.engine import DuckDBEngine, parquet_scan, quoted
+    from engine.lake.runs import open_run
+    from engine.workflows import session
+
+    workspace = session.workspace_at(demo_home)
+    findings = open_run(workspace).read("journey_findings", where={"rule": "papers_before_opening"}).to_pylist()
+    expected = set()
+    with DuckDBEngine() as engine:
+        for journey in load(Journeys, "journeys").journeys:
+            products = ", ".join(quoted(name) for name in journey.products)
+            events = f"SELECT * FROM {parquet_scan(workspace.curated('events'))}"
+            found = engine.query(f"""
+                WITH every AS ({events}), own AS (SELECT * FROM every WHERE product_id IN ({products}))
+                SELECT DISTINCT customer_id FROM own AS opened
+                WHERE event_name = 'product_opened' AND customer_id IS NOT NULL
+                  AND occurred_at >= (SELECT min(occurred_at) FROM every) + INTERVAL 90 DAY
+                  AND NOT EXISTS (
+                    SELECT 1 FROM own AS papers
+                    WHERE papers.customer_id = opened.customer_id AND papers.event_name = 'documents_uploaded'
+                      AND papers.occurred_at BETWEEN opened.occurred_at - INTERVAL 90 DAY AND opened.occurred_at)
+            """)
+            expected |= {(journey.journey, customer) for customer in found.column("customer_id").to_pylist()}
+    assert {(row["journey"], row["customer_id"]) for row in findings} == expected
