@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from engine.config.journeys import JourneySettings, RuleSettings
+from engine.config.journeys import ANY_EVENT, JourneySettings, RuleSettings
 from engine.domain.marts import JOURNEY_FINDINGS
 from engine.lake.engine import Engine
 from engine.lake.schema import to_contract
@@ -142,8 +142,8 @@ class Intended:
 
     def names(self) -> tuple[str, ...] | None:
         """Return the events that matter, sorted; None when all do."""
-        steps = self.funnel.names()
-        return None if steps is None else tuple(sorted({*steps, *rules.concerned(self.rules)}))
+        steps, more = self.funnel.names(), rules.concerned(self.rules)
+        return None if steps is None or ANY_EVENT in more else tuple(sorted({*steps, *more}))
 
     def attributes(self) -> tuple[str, ...]:
         """Return the attributes that are read, sorted."""

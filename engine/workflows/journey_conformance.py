@@ -10,7 +10,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.config.journeys import JourneySettings, RuleSettings
+from engine.config.journeys import ANY_EVENT, JourneySettings, RuleSettings
 from engine.domain.errors import SettingsFault
 from engine.workflows import event_names
 from engine.workflows.event_logs import LogSource, OpenLog, opened
@@ -84,7 +84,7 @@ def _intended(question: Question) -> tuple[Intended, ...]:
 def _names(question: Question, asked: Sequence[Intended]) -> set[str]:
     """Return every event that the steps and the rules name."""
     of_rules = {name for one in asked for name in rules.concerned(one.rules)}
-    return of_rules | {name for step in question.steps if not step.any_event for name in step.events}
+    return (of_rules | {name for step in question.steps for name in step.events}) - {ANY_EVENT}
 
 
 def _mandatory(text: str, last: tuple[str, ...]) -> RuleSettings:

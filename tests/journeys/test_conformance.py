@@ -267,6 +267,12 @@ def checked(engine: Engine, rows: list[dict[str, Any]], *intended: Intended) -> 
     return conformance.check(engine, event_log(engine, rows), intended, moment(1_000))
 
 
+def test_rule_on_any_event_reads_every_event() -> None:
+    one = Intended(journey="card", funnel=named("apply open"), rules=(rule("absent", events=("*",)),))
+    rows = event_rows({"ann": "apply@0 open@5", "bob": "apply@0 call@2 open@5"})
+    assert [row["customer_id"] for row in found_by(rows, one).to_pylist()] == ["bob"]
+
+
 def test_findings_keep_their_contract_and_name_who_answers_for_them() -> None:
     one = Intended(
         journey="card",
