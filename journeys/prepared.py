@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from engine.lake.schema import naive_utc
 from journeys import histories
-from journeys.histories import AT, CUSTOMER, EVENT, SEQ, SORTED, Coded, Codes
+from journeys.histories import AT, CUSTOMER, EVENT, SEQ, SORTED, Coded, Codes, Ints
 
 EVENT_ID: Final = "event id"
 """Column of a block for the ids of events, where they have any; no attribute."""
@@ -130,7 +130,7 @@ def arranged(events: pa.Table) -> pa.Table:
         AT: pa.array(people.at).view(pa.timestamp("us")),
     }
     for name in (SEQ, *ids):
-        column = events.column(name).combine_chunks()
+        column = _whole(events.column(name))
         columns[name] = column if order is None else column.take(pa.array(order))
     columns |= {name: _array(column) for name, column in people.attributes.items()}
     return pa.table(columns).replace_schema_metadata(SORTED)
@@ -144,9 +144,12 @@ def select(
     kept = _asked(part, as_of, names) if len(part) else None
     if kept is None:
         return part
-    # rows picked from the arrays themselves: Arrow's own filter takes several times as long
-    rows = np.flatnonzero(kept)
-    return pa.table([_picked(column.combine_chunks(), rows) for column in part.columns], schema=part.schema)
+    return _rows(part, np.flatnonzero(kept))
+
+
+def _rows(block: pa.Table, rows: Ints) -> pa.Table:
+    """Return some rows of a block, picked from the arrays: Arrow's own filter takes several times as long."""
+    return pa.table([_picked(_whole(column), rows) for column in block.columns], schema=block.schema)
 
 
 def _asked(part: pa.Table, as_of: datetime | None, names: Sequence[str] | None) -> NDArray[np.bool_] | None:
@@ -154,7 +157,7 @@ def _asked(part: pa.Table, as_of: datetime | None, names: Sequence[str] | None) 
     kept = None
     if as_of is not None:
         limit = int(np.datetime64(naive_utc(as_of), "us").astype(np.int64))
-        at = np.asarray(part.column(AT).combine_chunks().view(pa.int64()))
+        at = np.asarray(_whole(part.column(AT)).view(pa.int64()))
         kept = at <= limit if at.max() > limit else None
     if names is not None:
         events = _coded(part, EVENT)
@@ -164,8 +167,8 @@ def _asked(part: pa.Table, as_of: datetime | None, names: Sequence[str] | None) 
     return kept
 
 
-def _picked(column: pa.Array, rows: NDArray[np.int64]) -> pa.Array:
-    if column.null_count:
+def _picked(column: pa.Array, rows: Ints) -> pa.Array:
+    if column.null_count or pa.types.is_string(column.type):
         return column.take(pa.array(rows))
     if pa.types.is_dictionary(column.type):
         return pa.DictionaryArray.from_arrays(pa.array(np.asarray(column.indices)[rows]), column.dictionary)
@@ -221,16 +224,26 @@ def _merged(block: pa.Table, rows: pa.Table) -> tuple[pa.Table, pa.Table, pa.Tab
     changed = np.zeros(len(_ids(block)), dtype=np.bool_)
     changed[np.asarray(places.drop_null(), dtype=np.int64)] = True
     moved = changed[_codes(block, CUSTOMER)]
-    before = block.filter(pa.array(moved))
+    before = _only_its_customers(_rows(block, np.flatnonzero(moved)))
     fresh = _without_repeats(rows, before)
     after = arranged(pa.concat_tables([before.replace_schema_metadata(None), _alike(fresh, before)]))
-    return _joined(block.filter(pa.array(~moved)), after), before, after, len(rows) - len(fresh)
+    return _joined(block, np.flatnonzero(~moved), changed, after), before, after, len(rows) - len(fresh)
+
+
+def _only_its_customers(block: pa.Table) -> pa.Table:
+    """Return a block without the ids of customers of whom it has no event."""
+    owner = _codes(block, CUSTOMER)
+    begins = np.ones(len(owner), dtype=np.bool_)
+    np.not_equal(owner[1:], owner[:-1], out=begins[1:])
+    numbers = np.cumsum(begins, dtype=np.int32) - np.int32(1)
+    customer = pa.DictionaryArray.from_arrays(pa.array(numbers), _ids(block).take(pa.array(owner[begins])))
+    return block.set_column(0, block.schema.field(CUSTOMER), customer)
 
 
 def _without_repeats(rows: pa.Table, before: pa.Table) -> pa.Table:
     if EVENT_ID not in before.column_names:
         return rows
-    known = pc.is_in(rows.column(EVENT_ID), before.column(EVENT_ID).combine_chunks())
+    known = pc.is_in(rows.column(EVENT_ID), _whole(before.column(EVENT_ID)))
     return rows.filter(pc.invert(known))
 
 
@@ -251,26 +264,30 @@ def _as_type(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
     return column.cast(kind.value_type).dictionary_encode().cast(kind)
 
 
-def _joined(stay: pa.Table, after: pa.Table) -> pa.Table:
-    """Return the customers of two blocks, who are different ones, as one block."""
-    owner, begins = _compacted(_codes(stay, CUSTOMER))
-    ids = [_ids(stay).take(pa.array(begins)), _ids(after)]
-    numbers = np.concatenate([owner, _codes(after, CUSTOMER) + np.int32(len(ids[0]))]).astype(np.int32)
-    columns: dict[str, Any] = {CUSTOMER: pa.DictionaryArray.from_arrays(pa.array(numbers), pa.concat_arrays(ids))}
+def _joined(block: pa.Table, stay: Ints, changed: NDArray[np.bool_], after: pa.Table) -> pa.Table:
+    """Return some rows of a block, those of its customers who have not changed, and all of another as one block."""
+    places = (np.cumsum(~changed) - 1).astype(np.int32)
+    ids = pa.concat_arrays([_ids(block).take(pa.array(np.flatnonzero(~changed))), _ids(after)])
+    behind = _codes(after, CUSTOMER) + np.int32(len(changed) - changed.sum())
+    owner = np.concatenate([places[_codes(block, CUSTOMER)[stay]], behind])
+    columns: dict[str, Any] = {CUSTOMER: pa.DictionaryArray.from_arrays(pa.array(owner), ids)}
     for name in after.column_names:
+        kind = after.schema.field(name).type
         if name == CUSTOMER:
             continue
-        if pa.types.is_dictionary(after.schema.field(name).type):
-            columns[name] = _array(_joined_codes(_coded(stay, name), _coded(after, name)))
+        if pa.types.is_dictionary(kind):
+            columns[name] = _array(_joined_codes(_coded(block, name).take(stay), _coded(after, name)))
+        elif name == EVENT_ID:
+            kept = _whole(block.column(name)).take(pa.array(stay))
+            columns[name] = pa.concat_arrays([kept, _whole(after.column(name))])
         else:
-            columns[name] = pa.concat_arrays([*stay.column(name).chunks, *after.column(name).chunks])
+            numbers = np.concatenate([_numbers(block, name)[stay], _numbers(after, name)])
+            columns[name] = pa.array(numbers).view(kind)
     return pa.table(columns).replace_schema_metadata(SORTED)
 
 
-def _compacted(owner: Codes) -> tuple[Codes, Codes]:
-    """Number the owners that are left, who lie in order, from 0; returns their numbers before, too."""
-    first = np.diff(owner, prepend=-1) != 0
-    return (np.cumsum(first) - 1).astype(np.int32), owner[first]
+def _numbers(block: pa.Table, name: str) -> Ints:
+    return np.asarray(_whole(block.column(name)).view(pa.int64()))
 
 
 def _joined_codes(first: Coded, second: Coded) -> Coded:
@@ -314,6 +331,11 @@ def _present(block: pa.Table) -> list[str]:
     return [name for name, present in zip(events.values, there.tolist(), strict=True) if present]
 
 
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    """Return a column as one array; of one chunk, as it lies."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
 def _ids(block: pa.Table) -> pa.Array:
     column = block.column(CUSTOMER)
     return column.chunk(0).dictionary if column.num_chunks else pa.array([], column.type.value_type)
@@ -323,7 +345,8 @@ def _codes(block: pa.Table, name: str) -> Codes:
     column = block.column(name)
     if not column.num_chunks:
         return np.zeros(0, dtype=np.int32)
-    return np.asarray(column.combine_chunks().indices.fill_null(histories.NOTHING), dtype=np.int32)
+    indices = _whole(column).indices
+    return np.asarray(indices.fill_null(histories.NOTHING) if indices.null_count else indices, dtype=np.int32)
 
 
 def _coded(block: pa.Table, name: str) -> Coded:

@@ -166,7 +166,7 @@ def write(folder: Path, blocks: Iterable[pa.Table], told: dict[str, Any]) -> Man
 def _written(aside: Path, place: int, block: pa.Table) -> BlockFile:
     path = aside / f"block-{place:05d}.arrow"
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, block.schema) as writer:
-        writer.write_table(block.combine_chunks())
+        writer.write_table(block)
     with path.open("rb") as handle:
         os.fsync(handle.fileno())
     customers = Prepared(blocks=(block,)).n_customers

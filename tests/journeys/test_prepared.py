@@ -95,6 +95,7 @@ def test_batches_in_whatever_order_make_the_log_that_all_at_once_make(events: li
     for batch in batches[1:]:
         log = prepared.append(log, table(batch)).log
     assert told(log) == expected(rows)
+    assert log.n_customers == len({row[0] for row in rows})
 
 
 @given(EVENTS, st.integers(0, 40))
@@ -108,6 +109,7 @@ def test_an_increment_brings_up_to_date_whatever_adds_up_over_customers(events: 
     counts.subtract(followers(told(added.before)))
     counts.update(followers(told(added.after)))
     assert +counts == followers(expected(rows))
+    assert added.after.n_customers == len({row[0] for row in batch})
     assert {*told(added.after)} == {row[0] for row in batch}, "a customer without a new event was touched"
 
 
