@@ -34,7 +34,8 @@ from journeys.histories import NOTHING, Histories, Ints
 Marks = NDArray[np.bool_]
 
 NOT_CAUSAL: Final = (
-    "not cause and effect: other customers switch, and a journey that lasts longer has more chances to switch"
+    "not cause and effect: other customers switch, a journey that lasts longer has more chances to, and one that "
+    "succeeds early has fewer"
 )
 
 MOVES: Final = pa.schema([("from", pa.string()), ("to", pa.string()), ("count", pa.int64()), ("journeys", pa.int64())])
