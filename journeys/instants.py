@@ -7,9 +7,8 @@ every set of their kinds must be served by at least as many events as there are 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any, Final
 
 import numpy as np
@@ -170,15 +169,13 @@ def rivals(instants: Instants, steps: Sequence[int], *, least: int = 2) -> list[
     Only sets that hang together by events of several kinds: one that falls apart adds no condition. A set for which
     fewer than `least` steps stand is left out; where several kinds hang together, or one kind stands for several
     steps, `least=1` returns the sets of a single step as well.
-
-    Known limit: n kinds that all overlap give 2^n - 1 sets; a funnel refuses more than ten.
     """
     linked = links(instants.mixtures, steps)
     found = []
     for group in components(linked):
         if sum(kind in group for kind in steps) > 1:
-            for chosen in subsets(group):
-                if sum(kind in chosen for kind in steps) >= least and len(components(linked, within=chosen)) == 1:
+            for chosen in full_sets(group, instants.mixtures, linked):
+                if sum(kind in chosen for kind in steps) >= least:
                     found.append(Rivals(kinds=chosen, served=instants.served(chosen)))
     return found
 
@@ -193,24 +190,52 @@ def links(mixtures: Iterable[int], kinds: Iterable[int]) -> Mapping[int, set[int
     return linked
 
 
-def components(linked: Mapping[int, set[int]], within: frozenset[int] | None = None) -> list[list[int]]:
-    """Return the kinds in groups that hang together, looking at no others than those `within`."""
-    rest, found = set(linked if within is None else within), []
+def components(linked: Mapping[int, set[int]]) -> list[list[int]]:
+    """Return the kinds in groups that hang together."""
+    rest, found = set(linked), []
     while rest:
         group: set[int] = set()
         near = {min(rest)}
         while near:
             group |= near
-            near = set().union(*(linked[kind] & rest for kind in near)) - group
+            near = set().union(*(linked[kind] for kind in near)) - group
         rest -= group
         found.append(sorted(group))
     return found
 
 
-def subsets(group: Sequence[int]) -> Iterator[frozenset[int]]:
-    """Yield every set of some of these kinds but the empty one."""
-    for size in range(1, len(group) + 1):
-        yield from map(frozenset, combinations(group, size))
+def full_sets(
+    group: Sequence[int], mixtures: Sequence[int], linked: Mapping[int, set[int]] | None = None
+) -> list[frozenset[int]]:
+    """Return the sets of some kinds to which none can be added without adding events that serve them.
+
+    Of the sets that the same events serve, the largest makes the strongest condition. With `linked`, only sets that
+    hang together. All 2^n sets of n kinds are looked through, which a funnel bounds.
+    """
+    serving = [sum(1 << place for place, bits in enumerate(mixtures) if bits >> kind & 1) for kind in group]
+    events = [0]
+    for one in serving:
+        events += [others | one for others in events]
+    largest: dict[int, int] = {}
+    for chosen, served in enumerate(events):
+        largest[served] = largest.get(served, 0) | chosen
+    sets = [chosen for chosen in largest.values() if chosen]
+    if linked is not None:
+        near = [sum(1 << place for place, other in enumerate(group) if other in linked[kind]) for kind in group]
+        sets = [chosen for chosen in sets if _hangs_together(chosen, near)]
+    return [frozenset(kind for place, kind in enumerate(group) if chosen >> place & 1) for chosen in sorted(sets)]
+
+
+def _hangs_together(chosen: int, near: Sequence[int]) -> bool:
+    """Whether the places in a set of bits are all connected, `near` being the neighbours of each place."""
+    reached = front = chosen & -chosen
+    while front:
+        place = (front & -front).bit_length() - 1
+        front &= front - 1
+        fresh = near[place] & chosen & ~reached
+        reached |= fresh
+        front |= fresh
+    return reached == chosen
 
 
 def _kinds_of_rows(histories: Histories, kinds: Sequence[Kind]) -> NDArray[np.unsignedinteger[Any]]:

@@ -21,8 +21,11 @@ MOST_STEPS: Final = 60
 MOST_UNORDERED_BY_GAP: Final = 8
 """Steps in any order with a window from the previous one: every set of steps is then looked for."""
 
-MOST_RIVALS: Final = 10
+MOST_RIVALS: Final = 16
 """Different steps that hang together by events which reach more than one of them."""
+
+MOST_UNORDERED_RIVALS: Final = 8
+"""The same for steps in any order, where every set of them is looked at."""
 
 _LONGEST_WINDOW_SECONDS: Final = 1e11  # 3 000 years; in microseconds it still adds up to an instant
 
@@ -170,10 +173,10 @@ def _faults_of_steps(funnel: Funnel) -> list[str]:
         for number in sorted({1, len(steps)})
         if steps and steps[number - 1].optional
     ]
-    rivals = _most_rivals(steps)
-    if rivals > MOST_RIVALS:
+    rivals, most = _most_rivals(steps), MOST_UNORDERED_RIVALS if funnel.order is Order.ANY else MOST_RIVALS
+    if rivals > most:
         faults.append(
-            f"{rivals} different steps hang together by events that reach more than one of them; at most {MOST_RIVALS} "
+            f"{rivals} different steps hang together by events that reach more than one of them; at most {most} "
             "can be told apart. Let fewer steps share events."
         )
     return faults

@@ -68,7 +68,7 @@ def _arrivals(instants: Instants, plan: Plan, group: list[int], first: Ints) -> 
     """
     size = sum(kind in group for kind in plan.steps)
     found = np.zeros((size, len(first)), dtype=np.int32)
-    for kinds in instants_of.subsets(group):
+    for kinds in instants_of.full_sets(group, instants.mixtures):
         stand = sum(kind in kinds for kind in plan.steps)
         serving = instants.rows_of(*kinds)
         rank = np.searchsorted(serving, first)
