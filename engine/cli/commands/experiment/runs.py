@@ -1,4 +1,4 @@
-"""`wayline experiment`: what was tested, and whether it worked."""
+"""`wayline experiment list` and `report`: the experiments of a run."""
 
 # ruff: noqa: PLC0415  the engine is imported when a command runs, so that help answers at once
 from __future__ import annotations
@@ -8,7 +8,6 @@ from typing import Annotated, Any, Final
 import typer
 
 from engine.cli import faults, numbers, options
-from engine.cli.groups import group
 from engine.cli.output import Output
 from engine.cli.plain import plain
 
@@ -27,10 +26,7 @@ _RESULTS: Final = (
     "verdict",
 )
 
-experiment = group("experiment", "Read experiments: who got what, and whether it worked.")
 
-
-@experiment.command("list")
 def listing(
     *,
     home: options.Home = options.HOME,
@@ -51,7 +47,6 @@ def listing(
     output.result(workflow.listing(home), lambda rows: output.table(rows, tuple(rows[0]) if rows else ()))
 
 
-@experiment.command()
 def report(
     *,
     experiment_id: Annotated[str, typer.Argument(help="The experiment, as `wayline experiment list` names it.")],
@@ -102,6 +97,7 @@ def _readable(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def add_to(wayline: typer.Typer) -> None:
-    """Add the group."""
-    wayline.add_typer(experiment)
+def add_to(experiment: typer.Typer) -> None:
+    """Add the commands."""
+    experiment.command("list")(listing)
+    experiment.command()(report)
