@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from engine.ui import controls, state
+from engine.ui.views import drop_offs
 from engine.ui.views import funnel as views
 from engine.workflows.view import journeys
 
@@ -82,6 +83,16 @@ def behind(journey: str, breakdown: str, group: str) -> None:
         controls.customers(words, views.people(found, words), tuple(found["customer_id"]), "j_people")
 
 
+def on_the_way(journey: str) -> None:
+    st.caption(drop_offs.trust(state.ask(journeys.forecasts, run, journey), words))
+    total, _ = state.ask(journeys.on_the_way, run, journey, 0)
+    st.markdown("**" + words.t("journeys.open_count", count=words.number(total)) + "**")
+    offset = controls.page_number(total, f"j_open_{journey}")
+    _, found = state.ask(journeys.on_the_way, run, journey, controls.ROWS_A_PAGE, offset)
+    if len(found):
+        controls.customers(words, drop_offs.open_people(found, words), tuple(found["customer_id"]), "j_open")
+
+
 with controls.section(words, "journeys.funnel", "journeys.funnel_help"):
     journey, breakdown, as_share = pickers()
     group = group_of(journey, breakdown)
@@ -91,3 +102,11 @@ with controls.section(words, "journeys.funnel", "journeys.funnel_help"):
             matrix(journey, breakdown)
     with controls.section(words, "journeys.behind", within=True):
         behind(journey, breakdown, group)
+    with controls.section(words, "journeys.cost", "journeys.cost_help", within=True):
+        rows = state.ask(journeys.drop_offs, run, journey)
+        controls.show(words, drop_offs.cost(rows, words, journey), f"j_cost_{journey}")
+    with controls.section(words, "journeys.friction", "journeys.friction_help", within=True):
+        signs = state.ask(journeys.friction, run, journey)
+        controls.show(words, drop_offs.friction(signs, words), f"j_friction_{journey}")
+    with controls.section(words, "journeys.open", "journeys.open_help", within=True):
+        on_the_way(journey)

@@ -91,3 +91,36 @@ def behind(run: Run, bar: Bar, limit: int = 25, offset: int = 0) -> tuple[int, p
         parameters=parameters,
     )
     return int(total["customers"].iloc[0]), page
+
+
+def drop_offs(run: Run, journey: str) -> pd.DataFrame:
+    """Return what leaving costs at each step of a journey, all customers together."""
+    return reading.table(run, "journey_drop_offs", where={"journey": journey, "breakdown": "all"})
+
+
+def friction(run: Run, journey: str) -> pd.DataFrame:
+    """Return the signs of friction at the steps of a journey."""
+    return reading.table(run, "journey_friction", where={"journey": journey})
+
+
+def forecasts(run: Run, journey: str) -> pd.DataFrame:
+    """Return how forecasts for open journeys came true at an earlier date."""
+    return reading.table(run, "journey_open_validation", where={"journey": journey})
+
+
+def on_the_way(run: Run, journey: str, limit: int = 25, offset: int = 0) -> tuple[int, pd.DataFrame]:
+    """Return how many customers are on the way, and one page of them.
+
+    The likeliest to leave come first of those whom something may still move; who is as good as lost comes last.
+    """
+    chosen = "FROM journey_open WHERE journey = ?"
+    total = reading.marts(run, f"SELECT count(*) AS customers {chosen}", "journey_open", parameters=[journey])
+    page = reading.marts(
+        run,
+        f"""SELECT customer_id, step, next_step, reached_at, closes_at, drop_probability, friction_met {chosen}
+            ORDER BY drop_probability > 0.995, drop_probability DESC, closes_at, customer_id
+            LIMIT {limit:d} OFFSET {offset:d}""",
+        "journey_open",
+        parameters=[journey],
+    )
+    return int(total["customers"].iloc[0]), page

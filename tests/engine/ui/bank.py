@@ -32,7 +32,14 @@ STAGES = {
     "features": ("features",),
     "segments": ("segments", "segment_profiles", "segment_choices"),
     "risk": ("risk", "risk_scorecard", "risk_validation"),
-    "journeys": ("journey_stages", "journey_funnels"),
+    "journeys": (
+        "journey_stages",
+        "journey_funnels",
+        "journey_drop_offs",
+        "journey_friction",
+        "journey_open",
+        "journey_open_validation",
+    ),
     "recommendations": ("recommendations", "decisions", "gates", "recommendation_models", "product_rules"),
     "experiments": ("experiment_results", "experiment_health"),
 }
@@ -192,7 +199,80 @@ def _journeys(ids: list[str], made: dict[str, Rows], draw: np.random.Generator) 
                     "status": status,
                 }
             )
-    return {"journey_stages": stages, "journey_funnels": _funnels(stages, made)}
+    funnels = _funnels(stages, made)
+    return {"journey_stages": stages, "journey_funnels": funnels, **_drop_offs(stages, funnels)}
+
+
+def _drop_offs(stages: Rows, funnels: Rows) -> dict[str, Rows]:
+    """What leaving costs: of those who left half would complete, each worth 40.00, and lose 10.00 a step later."""
+    costs, frictions, checks = [], [], []
+    for step in funnels:
+        if step["breakdown"] != "all" or step["step"] == "first_use":
+            continue
+        here = {name: step[name] for name in ("journey", "step_index", "step")}
+        converters = step["dropped"] / 2
+        gross, loss = round(4_000 * converters), round(1_000 * converters * step["step_index"])
+        settled = step["customers"] - step["in_progress"]
+        costs.append(
+            {
+                **{
+                    name: step[name]
+                    for name in ("breakdown", "group", "customers", "continued", "dropped", "in_progress")
+                },
+                **here,
+                "rank": step["step_index"],
+                "settled": settled,
+                "drop_rate": step["dropped"] / settled if settled else None,
+                "next_event": "login",
+                "next_event_share": 0.6,
+                "converters": converters,
+                "unvalued": 1,
+                "gross_minor": gross,
+                "expected_loss_minor": loss,
+                "net_minor": gross - loss,
+            }
+        )
+        frictions.append(
+            {
+                **here,
+                "kind": "error",
+                "signal": "form_error",
+                "rank": step["step_index"],
+                "met": 40,
+                "difference": -0.1,
+                "lower": -0.15,
+                "upper": -0.05,
+                "q_value": 0.001,
+                "lost": 4.0,
+                "lost_converters": 2.0,
+                "structural": False,
+                "harmful": True,
+            }
+        )
+    open_now = [
+        {
+            "journey": row["journey"],
+            "customer_id": row["customer_id"],
+            "step_index": row["reached_step"],
+            "step": row["step"],
+            "next_step": row["next_step"],
+            "reached_at": row["stage_since"],
+            "closes_at": row["stage_since"] + timedelta(days=30),
+            "drop_probability": 0.1 * row["reached_step"],
+            "friction_met": "form_error, silence",
+        }
+        for row in stages
+        if row["status"] == "in_progress"
+    ]
+    for journey in sorted({row["journey"] for row in stages}):
+        rate = {"predicted": 0.6, "value": 0.62, "lower": 0.55, "upper": 0.69, "stays": 100}
+        checks.append({"journey": journey, "measure": "drop_rate", **rate})
+    return {
+        "journey_drop_offs": costs,
+        "journey_friction": frictions,
+        "journey_open": open_now,
+        "journey_open_validation": checks,
+    }
 
 
 def _funnels(stages: Rows, made: dict[str, Rows]) -> Rows:

@@ -12,6 +12,7 @@ from engine.lake.runs import Run
 from engine.lake.workspace import Workspace
 from engine.ui.views import customer as customer_views
 from engine.ui.views import data as data_views
+from engine.ui.views import drop_offs as drop_off_views
 from engine.ui.views import experiments as experiment_views
 from engine.ui.views import funnel as funnel_views
 from engine.ui.views import recommendations as recommendation_views
@@ -41,6 +42,8 @@ def figures(run: Run, w: Words) -> dict[str, Figure]:
         "funnel": funnel_views.steps(everybody, w, "credit_card", as_share=False),
         "funnel as shares": funnel_views.steps(everybody, w, "credit_card", as_share=True),
         "matrix": funnel_views.matrix(by_tier, everybody, w, "value_tier"),
+        "cost of leaving": drop_off_views.cost(journeys.drop_offs(run, "credit_card"), w, "credit_card"),
+        "friction": drop_off_views.friction(journeys.friction(run, "credit_card"), w),
         "cluster": segment_views.cards(segments.clusters(run), w)[0].figure,
         "choices": segment_views.choices(segments.cluster_choices(run), w),
         "rfm": segment_views.rfm(segments.rfm_cells(run), w),
@@ -132,6 +135,47 @@ def test_small_groups_keep_their_number_and_get_no_colour() -> None:
     assert figure.finding == "No group has 30 customers at a step: too few to compare."
     assert list(figure.table["Drop off here"]) == ["100.0 %"]
     assert list(figure.table["Difference from all"]) == ["—"]
+
+
+def drop_offs(**columns: list[Any]) -> pd.DataFrame:
+    """Two steps that two and four customers left; the value of the second is above its expected loss."""
+    told = {
+        "step_index": [1, 2],
+        "step": ["product_viewed", "calculator_used"],
+        "dropped": [2, 4],
+        "converters": [1.0, 3.0],
+        "unvalued": [0, 1],
+        "gross_minor": [10_000, 30_000],
+        "expected_loss_minor": [12_000, 20_000],
+        "net_minor": [-2_000, 10_000],
+    }
+    names = [column.name for column in MARTS["journey_drop_offs"]]
+    return pd.DataFrame({**{name: [None, None] for name in names}, **told, **columns}, columns=names)
+
+
+def test_cost_of_leaving_names_the_step_with_the_most_at_stake_after_expected_loss() -> None:
+    figure = drop_off_views.cost(drop_offs(), EN, "credit_card")
+    assert 'after "Calculator used": 4 left, 3 of them would have completed, worth 100 CNY' in figure.finding
+    assert "1 customers who left is unknown" in figure.note
+
+
+def test_cost_of_leaving_says_when_risk_makes_winning_back_dear_at_every_step() -> None:
+    figure = drop_off_views.cost(drop_offs(net_minor=[-2_000, -1_000]), EN, "credit_card")
+    assert figure.finding.startswith("At every step, the loss expected on those who left is more than the margin")
+
+
+def test_drop_offs_without_money_show_customers_and_say_why() -> None:
+    figure = drop_off_views.cost(drop_offs(net_minor=[None, None]), EN, "credit_card")
+    assert 'Most leave after "Calculator used": 4' in figure.finding
+    assert "no default probabilities" in figure.note
+
+
+def test_friction_within_chance_is_not_called_a_finding() -> None:
+    columns = [column.name for column in MARTS["journey_friction"]]
+    row = dict.fromkeys(columns) | {"step": "product_viewed", "step_index": 1, "kind": "silence", "rank": 1, "met": 50}
+    row |= {"difference": -0.02, "lower": -0.06, "upper": 0.02, "harmful": False, "structural": False}
+    figure = drop_off_views.friction(pd.DataFrame([row], columns=columns), EN)
+    assert figure.finding == "No sign of friction stands out from chance."
 
 
 def test_withheld_experiment_keeps_its_reason_and_loses_its_numbers(run: Run) -> None:
