@@ -1,7 +1,8 @@
 """Follow every entry of a strict funnel: each next step at the same instant or at the customer's very next one.
 
 A try stands at one instant after the other, whatever their events. Which steps it can have reached there is a set,
-since steps may be shared out over instants in several ways; all ways are followed at once.
+since steps may be shared out over instants in several ways; all ways are followed at once. Of the ways to its deepest
+step the first to get there counts, or the first that no excluded event taints.
 """
 
 from __future__ import annotations
@@ -34,23 +35,31 @@ def follow(instants: Instants, plan: Plan, entries: Codes, *, from_previous: boo
     """Follow every entry as far as it goes; `instants` are those of all events, not only of the funnel's."""
     levels, n = len(plan.levels), len(entries)
     stands = _stands(instants, plan, entries, from_previous=from_previous)
-    depth, arrived = np.zeros(n, dtype=np.int32), np.zeros(n, dtype=np.int32)
-    live = np.zeros(n, dtype=np.bool_)
+    depth, live = np.zeros(n, dtype=np.int32), np.zeros(n, dtype=np.bool_)
     for past, stand in enumerate(stands):
         deepest = levels - np.argmax(stand.begun[::-1] >= 0, axis=0).astype(np.int32)
-        deeper = deepest > depth[stand.tries]
-        depth[stand.tries[deeper]] = deepest[deeper]
-        arrived[stand.tries[deeper]] = past
+        depth[stand.tries] = np.maximum(depth[stand.tries], deepest)
         live[stand.tries] |= entries[stand.tries] + past == instants.last[entries[stand.tries]]
-    over, tainted = _excluded(instants, plan, entries, depth, entries + arrived, from_previous=from_previous)
     completed = depth == levels
+    live &= ~completed
+    arrived, over = np.full(n, NOWHERE, dtype=np.int32), np.full(n, NOWHERE, dtype=np.int32)
+    tainted, spared = np.zeros(n, dtype=np.bool_), live | completed
+    for past, stand in enumerate(stands):
+        arrives = stand.begun[depth[stand.tries] - 1, np.arange(len(stand.tries))] >= 0
+        tries = stand.tries[arrives]
+        hit, drops = _excluded(instants, plan, entries[tries], depth[tries], past, from_previous=from_previous)
+        chosen = (arrived[tries] == NOWHERE) | (tainted[tries] & ~drops)
+        arrived[tries[chosen]], tainted[tries[chosen]] = past, drops[chosen]
+        spared[tries] |= ~hit
+        over[tries] = entries[tries] + np.int32(past + 1)
+    over[spared] = NOWHERE
     over[completed] = (entries + arrived)[completed]
     return Tries(
         owner=instants.owner[entries],
         entered_at=instants.at[entries],
         depth=depth,
         reached=_way(stands, entries, depth, arrived, levels),
-        live=live & ~completed,
+        live=live,
         tainted=tainted,
         shown=depth,
         over=over,
@@ -123,20 +132,18 @@ def _way(stands: list[_Stand], entries: Codes, depth: Codes, arrived: Codes, lev
 
 
 def _excluded(
-    instants: Instants, plan: Plan, entries: Codes, depth: Codes, arrived: Codes, *, from_previous: bool
-) -> tuple[Codes, Bools]:
-    """Return the instant of an excluded event right after each try's last, and whether it drops the customer."""
-    over, tainted = np.full(len(entries), NOWHERE, dtype=np.int32), np.zeros(len(entries), dtype=np.bool_)
-    since = entries if not from_previous else arrived
-    following = arrived + np.int32(1)
+    instants: Instants, plan: Plan, entries: Codes, depth: Codes, past: int, *, from_previous: bool
+) -> tuple[Bools, Bools]:
+    """Whether the instant after one so many past the entries holds an excluded event, and one that drops the customer.
+
+    An instant that is later than the window, or another customer's, does not count; nor does one after the last step.
+    """
+    hit, drops = np.zeros(len(entries), dtype=np.bool_), np.zeros(len(entries), dtype=np.bool_)
+    following = entries + np.int32(past + 1)
     for level in range(1, len(plan.levels)):
-        stopped = np.flatnonzero(depth == level)
-        in_time = following[stopped] <= instants.last[entries[stopped]]
-        stopped = stopped[in_time]
-        in_time = instants.at[following[stopped]] - instants.at[since[stopped]] <= plan.window
-        stopped = stopped[in_time]
-        for kinds, drops in ((plan.ends[level - 1], False), (plan.drops[level - 1], True)):
-            hit = stopped[instants.hold(kinds)[following[stopped]]]
-            over[hit] = following[hit]
-            tainted[hit] |= drops
-    return over, tainted
+        stopped = np.flatnonzero((depth == level) & (following <= instants.last[entries]))
+        since = following[stopped] - 1 if from_previous else entries[stopped]
+        stopped = stopped[instants.at[following[stopped]] - instants.at[since] <= plan.window]
+        drops[stopped] = instants.hold(plan.drops[level - 1])[following[stopped]]
+        hit[stopped] = drops[stopped] | instants.hold(plan.ends[level - 1])[following[stopped]]
+    return hit, drops

@@ -68,7 +68,7 @@ def answer(log: Log, funnel: Funnel) -> Answer:
     if funnel.order is Order.ORDERED and funnel.reentry is Reentry.ANY:
         tries = superseded(tries, len(required(funnel)))
     counted = count(tries, every=funnel.reentry is Reentry.EVERY)
-    still = [one.entry + funnel.window_seconds for one in tries if one.live and one.hit_at is None]
+    still = [one.entry + funnel.window_seconds for one in tries if one.live]
     return Answer(
         attempts=tuple(named(events, funnel, one) for one in counted or ()),
         excluded=counted is None,
@@ -232,15 +232,20 @@ def strict(events: Log, funnel: Funnel, entry: float) -> Try:
     found = [tuple(events[number][0] for number in way) for way in ways(events, steps, {entry}, strict=True)]
     found = [times for times in found if in_window(times, funnel)]
     depth = max(len(times) for times in found)
-    best = min((times for times in found if len(times) == depth), key=lambda times: times[::-1])
     last = max(event[0] for event in events)
     live = depth < len(steps) and any(times[-1] == last for times in found)
-    following = min((event[0] for event in events if event[0] > best[-1]), default=inf)
-    since = best[-1] if funnel.window_from is WindowFrom.PREVIOUS else entry
-    hit = excluded_after(events, funnel, depth, best[-1], following + 0.5)
-    if hit and following <= since + funnel.window_seconds:
-        return Try(entry, best, hit[0], hit[1], depth, live=False)
-    return Try(entry, best, live=live)
+    hits: dict[float, tuple[float, bool] | None] = {}
+    for arrival in sorted({times[-1] for times in found if len(times) == depth}):
+        following = min((event[0] for event in events if event[0] > arrival), default=inf)
+        since = arrival if funnel.window_from is WindowFrom.PREVIOUS else entry
+        in_time = following <= since + funnel.window_seconds
+        hits[arrival] = excluded_after(events, funnel, depth, arrival, following + 0.5) if in_time else None
+    untainted = [arrival for arrival, hit in hits.items() if hit is None or not hit[1]]
+    chosen = min(untainted or hits)
+    best = min((times for times in found if len(times) == depth and times[-1] == chosen), key=lambda times: times[::-1])
+    last_hit = hits[max(hits)]
+    over = None if live or last_hit is None or None in hits.values() else last_hit[0]
+    return Try(entry, best, over, not untainted, depth, live=live)
 
 
 def in_window(times: Sequence[float], funnel: Funnel) -> bool:
