@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 
 from journeys.coding import Ints, counted, pieces
 
-NUMBERS: Final = pa.large_list(pa.int64())
-"""The type of a column that keeps every number of a row, such as all waits of a transition, in ascending order."""
+NUMBERS: Final = pa.list_(pa.int64())
+"""The type of a column that keeps every number of a row, such as all waits of a transition, in ascending order.
+
+Of one block: where blocks come together the offsets are of 64 bits, which Spark does not hand over.
+"""
 
 SECONDS: Final = 1e-6
 """Seconds in a microsecond."""
@@ -105,9 +108,9 @@ def distinct(groups: NDArray[np.integer], members: NDArray[np.integer], n_groups
     return counted(found, n_groups)
 
 
-def numbers(values: Ints, counts: Ints) -> pa.LargeListArray:
-    """Return values as lists of so many each."""
-    return pa.LargeListArray.from_arrays(np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), pa.array(values))
+def lists_of(values: NDArray[np.integer], counts: Ints) -> pa.ListArray:
+    """Return the values of a block as lists of so many each."""
+    return pa.ListArray.from_arrays(np.concatenate([[0], np.cumsum(counts)]).astype(np.int32), pa.array(values))
 
 
 def laid(lists: pa.LargeListArray) -> tuple[Ints, NDArray[Any]]:
@@ -117,13 +120,15 @@ def laid(lists: pa.LargeListArray) -> tuple[Ints, NDArray[Any]]:
 
 
 def whole(column: pa.ChunkedArray) -> pa.Array:
-    """Return a column as one array."""
+    """Return a column as one array; lists with offsets of 64 bits."""
+    if pa.types.is_list(column.type):
+        column = column.cast(pa.large_list(column.type.value_type))
     if column.num_chunks == 1:
         return column.chunk(0)
     return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
 
-def _joined(lists: pa.LargeListArray, members: pa.ListArray) -> pa.LargeListArray:
+def _joined(lists: pa.LargeListArray, members: pa.LargeListArray) -> pa.LargeListArray:
     """Return the lists of each group's members as one sorted list."""
     rows = members.flatten()
     taken = lists if (np.asarray(rows) == np.arange(len(lists))).all() else lists.take(rows)
@@ -135,4 +140,4 @@ def _joined(lists: pa.LargeListArray, members: pa.ListArray) -> pa.LargeListArra
     if len(members) < len(rows):
         # a copy of its own: the blocks' are not to be used up
         values = sorted_within(np.repeat(np.arange(len(counts), dtype=np.int64), counts), values.copy())
-    return numbers(values, counts)
+    return pa.LargeListArray.from_arrays(np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), pa.array(values))

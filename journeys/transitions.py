@@ -63,7 +63,7 @@ def count(of: Paths) -> pa.Table:
             _names(np.concatenate([event, after, without])[found], values),
             pa.array(counts[found]),
             pa.array(np.concatenate([begins.customers, inner.customers, ends.customers])[found]),
-            sums.numbers(inner.waits, n_waits[found]),
+            sums.lists_of(inner.waits, n_waits[found]),
         ],
         schema=COUNTED,
     )

@@ -24,7 +24,7 @@ PATH, COUNT, CUSTOMERS, TOOK = "path", "count", "customers", "took"
 
 COUNTED: Final = pa.schema(
     [
-        (PATH, pa.large_list(pa.int32())),
+        (PATH, pa.list_(pa.int32())),
         (COUNT, pa.int64()),
         (CUSTOMERS, pa.int64()),
         (TOOK, sums.NUMBERS),
@@ -93,7 +93,7 @@ def count(of: Paths, names: Sequence[str]) -> pa.Table:
             _lists(starts, codes, first),
             pa.array(counts),
             pa.array(sums.distinct(variant, of.customer, len(first))),
-            sums.numbers(sums.sorted_within(variant, took), counts),
+            sums.lists_of(sums.sorted_within(variant, took), counts),
         ],
         schema=COUNTED,
     )
@@ -257,7 +257,7 @@ def _added(variant: Ints, column: pa.ChunkedArray, n: int) -> Ints:
     return np.bincount(variant, weights=column.to_numpy(), minlength=n).astype(np.int64)
 
 
-def _lists(starts: Ints, codes: Codes, chosen: Ints) -> pa.LargeListArray:
+def _lists(starts: Ints, codes: Codes, chosen: Ints) -> pa.ListArray:
     """Return the chosen paths as lists of their codes."""
     lengths = np.diff(starts)[chosen]
     bounds = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
@@ -265,4 +265,4 @@ def _lists(starts: Ints, codes: Codes, chosen: Ints) -> pa.LargeListArray:
     for part in _parts(lengths):
         rows = paths.ranges(starts[chosen[part]], lengths[part])
         values[bounds[part.start] : bounds[part.stop]] = codes.take(rows)
-    return pa.LargeListArray.from_arrays(bounds, pa.array(values))
+    return sums.lists_of(values, lengths)
