@@ -262,6 +262,7 @@ def people(rows: pd.DataFrame, w: Words) -> pd.DataFrame:
         {
             w.t("control.customer"): rows["customer_id"],
             w.t("customer.reached"): [w.label("step", step) for step in rows["step"]],
+            w.t("journeys.stands_at"): [w.label("step", step) for step in rows["current_step"]],
             w.t("journeys.next"): [w.label("step", step) for step in rows["next_step"]],
             w.t("customer.status"): [w.label("status", status) for status in rows["status"]],
             w.t("journeys.entered"): [w.instant(moment) for moment in rows["entered_at"]],

@@ -85,7 +85,7 @@ def behind(run: Run, bar: Bar, limit: int = 25, offset: int = 0) -> tuple[int, p
     total = reading.marts(run, f"SELECT count(*) AS customers {chosen}", *marts, parameters=parameters)
     page = reading.marts(
         run,
-        f"""SELECT customer_id, step, next_step, status, entered_at, stage_since {chosen}
+        f"""SELECT customer_id, step, current_step, next_step, status, entered_at, stage_since {chosen}
             ORDER BY stage_since DESC, customer_id LIMIT {limit:d} OFFSET {offset:d}""",
         *marts,
         parameters=parameters,

@@ -192,6 +192,7 @@ def _journeys(ids: list[str], made: dict[str, Rows], draw: np.random.Generator) 
                     "stage": steps[depth - 1]["stage"],
                     "reached_step": depth,
                     "step": steps[depth - 1]["step"],
+                    "current_step": steps[depth - 1]["step"],
                     "next_step": steps[depth]["step"] if depth < len(steps) else None,
                     "entered_at": reached - timedelta(hours=5 * depth),
                     "channel": ("web", "app", "branch")[int(draw.integers(0, 3))],
