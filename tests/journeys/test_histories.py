@@ -85,6 +85,40 @@ def test_a_shuffle_of_the_rows_and_of_their_chunks_changes_nothing(rows: list[Ro
     assert told(histories.of(chunked)) == expected(rows)
 
 
+@given(ROWS, st.sampled_from([1, 10**15]))
+@settings(max_examples=150, deadline=None)
+def test_a_log_that_lies_in_order_of_time_and_sequence_keeps_that_order_within_each_customer(
+    rows: list[Row], apart: int
+) -> None:
+    """As a file does whose rows are numbered: then nothing but the customers has to come together."""
+    in_time = sorted(rows, key=lambda row: row[2])
+    numbered = [(row[0] * apart, *row[1:3], seq, row[4]) for seq, row in enumerate(in_time)]
+    assert told(histories.of(block(numbered, pa.int64()))) == expected(numbered)
+    text = [(f"c{row[0]}", *row[1:]) for row in numbered]
+    cut = len(text) // 2
+    chunked = pa.concat_tables([block(text[:cut]), block(text[cut:])])
+    assert told(histories.of(chunked)) == expected(text)
+
+
+@given(ROWS, st.sampled_from([1, 10**3, 10**6]))
+@settings(max_examples=150, deadline=None)
+def test_a_log_of_nothing_but_customer_event_and_time_is_sorted_whatever_its_clock(rows: list[Row], unit: int) -> None:
+    """Microseconds, milliseconds and seconds; times too far apart for one number go another way."""
+    plain = [(row[0], row[1], row[2] * unit if abs(row[2]) < 2**40 else row[2], 0, None) for row in rows]
+    table = block(plain, pa.int64())
+    without = histories.of(table.select(["customer", "event", "at"]))
+    told_without = {
+        customer: [(event, at, None) for event, at in events] for customer, events in _events(without).items()
+    }
+    assert told_without == expected(plain)
+
+
+def _events(of: Histories) -> dict[Any, list[tuple[str, int]]]:
+    rows = list(zip(of.event.texts().to_pylist(), of.at.tolist(), strict=True))
+    bounds = of.starts.tolist()
+    return {one: rows[bounds[i] : bounds[i + 1]] for i, one in enumerate(of.ids.to_pylist())}
+
+
 def test_times_far_apart_and_many_customers_are_put_in_order_to_the_microsecond() -> None:
     """20 + 12 + 57 bits are more than fit one number: what the coarse time leaves open is settled after."""
     rng = np.random.default_rng(3)
