@@ -1,4 +1,16 @@
-"""An event log: any table of events, with the roles that its columns play."""
+"""An event log: any table of events, with the roles that its columns play.
+
+One rule for each kind of event that is unclear, the same for curated events, files, prepared logs and tables in memory:
+
+* without a customer, a name or a time (an empty text is none), or with a time that cannot be read: left out, counted
+  for the first of these reasons, never lumped together under a common nobody;
+* delivered twice, which is to say under the same id: the first one counts, the others are left out and counted;
+* later than the instant that is looked from: left out and counted; exactly at it: counts;
+* several of one customer at one instant: in the order of the sequence, which for a file without one is the order of its
+  rows, and events without a sequence number before those with one. Funnels let them count in the order of the steps.
+
+Read is kept plus every count of `LogReport`.
+"""
 
 from __future__ import annotations
 

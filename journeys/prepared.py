@@ -48,6 +48,11 @@ class Prepared:
         return sum(len(_ids(block)) for block in self.blocks)
 
     @property
+    def tied(self) -> int:
+        """How many events share their customer and instant with another: only the sequence tells which came first."""
+        return sum(_tied(block) for block in self.blocks)
+
+    @property
     def ids_are_numbers(self) -> bool:
         """Whether customers are known by whole numbers, not by text."""
         return bool(self.blocks) and pa.types.is_integer(_ids(self.blocks[0]).type)
@@ -323,6 +328,13 @@ def _all(masks: Sequence[Any]) -> Any:
     for mask in masks[1:]:
         whole = pc.and_(whole, mask)
     return whole
+
+
+def _tied(block: pa.Table) -> int:
+    at, owner = _numbers(block, AT), _codes(block, CUSTOMER)
+    like_next = np.zeros(len(at) + 1, dtype=np.bool_)
+    like_next[1:-1] = (at[1:] == at[:-1]) & (owner[1:] == owner[:-1])
+    return int((like_next[1:] | like_next[:-1]).sum())
 
 
 def _present(block: pa.Table) -> list[str]:

@@ -28,7 +28,11 @@ _REASONS: Final = ("broken", "no_customer", "no_event", "no_time", "unreadable_t
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedSummary:
-    """What was prepared. `changed_customers` are those whom a batch was about; None when all was prepared anew."""
+    """What was prepared.
+
+    `tied_events` share customer and instant with another. `changed_customers` are those whom a batch was about; None
+    when all was prepared anew.
+    """
 
     folder: Path
     events: int
@@ -38,6 +42,7 @@ class PreparedSummary:
     rows_read: int
     left_out: dict[str, int]
     size_mb: int
+    tied_events: int
     added_events: int
     changed_customers: int | None
 
@@ -183,8 +188,10 @@ def _left_out(log: OpenLog) -> dict[str, int]:
 def _summary(
     into: Path, manifest: Manifest, attributes: tuple[str, ...], added: int, changed: int | None
 ) -> PreparedSummary:
+    log, _ = prepared_logs.read(into)
     return PreparedSummary(
         folder=into,
+        tied_events=log.tied,
         events=manifest.events,
         customers=manifest.customers,
         attributes=attributes,

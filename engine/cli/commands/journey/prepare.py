@@ -59,6 +59,7 @@ def _show(output: Output, facts: Any) -> None:
     told = {
         "events": numbers.count(facts["events"]),
         "customers": numbers.count(facts["customers"]),
+        "at one instant": f"{numbers.count(facts['tied_events'])} events share theirs with another of the customer",
         "attributes": ", ".join(facts["attributes"]) or "none",
         "as of": numbers.moment(facts["as_of"]),
         "size": f"{numbers.count(facts['size_mb'])} MB",
