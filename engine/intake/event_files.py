@@ -32,6 +32,7 @@ _SAMPLE: Final = 1 << 20
 _MOST_COLUMNS: Final = 10_000
 _MOST_FOOTER_BYTES: Final = 64 << 20
 _FILE_BITS: Final = 40
+_ANOTHER_FORMAT: Final = "Export it as CSV, Parquet or XES."
 _HOW_WRITTEN: Final = "Name its encoding, such as --encoding gb18030, and check its delimiter and quotes."
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _BYTE_ORDER_MARKS: Final = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
@@ -76,13 +77,13 @@ def read(
     with path.open("rb") as handle:
         if handle.read(4) == b"PAR1":
             return _parquet(path, (path,), engine)
-    sample = _beginning(path)
-    if sample.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
-        return _xes(path, engine, spool, rules)
-    options = _csv_options(sample, encoding)
-    if b"\0" in sample and not options.encoding.lower().startswith(("utf-16", "utf-32")):
-        raise UnreadableSource(name, "holds zero bytes, which no text file does", _HOW_WRITTEN)
-    return _csv(path, engine, spool, rules, options)
+    try:
+        return _text(path, engine, spool, rules, encoding)
+    except UnreadableSource as fault:
+        # a log has no mapping file to mend
+        remedy = _HOW_WRITTEN if "under [<table>.csv]" in fault.remedy else fault.remedy
+        remedy = _ANOTHER_FORMAT if "in the mapping" in remedy else remedy
+        raise UnreadableSource(fault.source, fault.problem, remedy) from None
 
 
 # Parquet
@@ -131,6 +132,17 @@ def _footer(path: Path) -> pq.FileMetaData:
 
 
 # Text
+
+
+def _text(path: Path, engine: DuckDBEngine, spool: Path, rules: IntakeSettings, encoding: str | None) -> EventFile:
+    sample = _beginning(path)
+    if sample.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+        return _xes(path, engine, spool, rules)
+    refuse_other_formats(path, path.name, "an event log")
+    options = _csv_options(sample, encoding)
+    if b"\0" in sample and not options.encoding.lower().startswith(("utf-16", "utf-32")):
+        raise UnreadableSource(path.name, "holds zero bytes, which no text file does", _HOW_WRITTEN)
+    return _csv(path, engine, spool, rules, options)
 
 
 def _beginning(path: Path) -> bytes:
@@ -182,14 +194,8 @@ def _encoding(sample: bytes) -> str:
 
 
 def _csv(path: Path, engine: DuckDBEngine, spool: Path, rules: IntakeSettings, options: CsvOptions) -> EventFile:
-    refuse_other_formats(path, path.name, "an event log")
     job = Job(path=path, name=path.name, stem=spool / "log", engine=engine, rules=rules, most_columns=_MOST_COLUMNS)
-    try:
-        spooled = spool_csv(job, options)
-    except UnreadableSource as fault:
-        # a log has no mapping file to mend
-        remedy = _HOW_WRITTEN if "under [<table>.csv]" in fault.remedy else fault.remedy
-        raise UnreadableSource(fault.source, fault.problem, remedy) from None
+    spooled = spool_csv(job, options)
     row = _unused(spooled.columns)
     texts = ", ".join(identifier(column) for column in spooled.columns)
     sql = f"SELECT {texts}, _row AS {identifier(row)} FROM ({spooled.sql}) WHERE _broken IS NULL"

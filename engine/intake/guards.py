@@ -191,7 +191,11 @@ def _only_member(packed: IO[bytes], name: str) -> IO[bytes]:
         raise UnreadableSource(
             name, f"holds {len(members)} files where one is expected", "Unpack it and name the file."
         )
-    return archive.open(members[0])
+    try:
+        return archive.open(members[0])
+    except (RuntimeError, NotImplementedError):
+        remedy = "Unpack it and name the file."
+        raise UnreadableSource(name, "is encrypted, or packed in a way that is not known here", remedy) from None
 
 
 def _decoder(encoding: str, name: str) -> codecs.IncrementalDecoder:

@@ -269,6 +269,19 @@ def test_a_million_columns_of_garbage_are_refused_in_little_time_and_memory(tmp_
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 1_000_000  # KiB
 
 
+def test_a_workbook_and_an_encrypted_archive_are_told_how_to_be_read(funnel: Any, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "log.xlsx", "w") as archive:
+        archive.writestr("[Content_Types].xml", "<x/>")
+        archive.writestr("xl/workbook.xml", "<x/>")
+    assert "is an Excel workbook. Export it as CSV, Parquet or XES." in refusal(funnel("log.xlsx"))
+    with zipfile.ZipFile(tmp_path / "log.zip", "w") as archive:
+        archive.writestr("log.csv", HEADER)
+    packed = bytearray((tmp_path / "log.zip").read_bytes())
+    packed[6] |= 1  # the flag of encryption, in the entry and in the directory
+    packed[packed.index(b"PK\x01\x02") + 8] |= 1
+    assert "is encrypted" in refusal(funnel("log.zip", bytes(packed)))
+
+
 # The workspace's own events
 
 
