@@ -2,40 +2,208 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from itertools import pairwise
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import AwareDatetime, Field, ModelWrapValidatorHandler, ValidationError, field_validator, model_validator
 
-from engine.config.load import Settings
+from engine.config.load import Fault, Settings, faults
 
 Name = Annotated[str, Field(min_length=1)]
+Days = Annotated[float, Field(gt=0, le=3_650)]
+Direction = Literal["increase", "decrease"]
+Nulls = Literal["drop", "zero", "error"]
+Measured = Literal["value", "count"]
+
+_DAY_SECONDS: Final = 86_400
 
 
 class MetricSettings(Settings):
-    """What is measured per customer after the first exposure.
+    """What every metric says, whatever its kind.
 
-    A `proportion` asks whether the event happened; a `mean` adds up the events' values, 0 for customers without any.
-    Without `window_days` all the time until as_of counts, which is fair only when all were exposed at about the
-    same time. `direction` says which way is better.
+    `direction` says which way is better. `nulls` is what becomes of a customer whose value is not known: left out
+    ("drop"), counted as 0 ("zero"), or a reason to show nothing ("error"); how many there are is told in any case.
+    A guardrail may have a `margin`: the harm that is still accepted, as a share of control's value
+    (`margin_is = "relative"`) or in the metric's own unit ("absolute"). `covariates` names those of the experiment
+    that the metric is adjusted by; all of them where it names none.
     """
 
     metric: Name
-    kind: Literal["mean", "proportion"]
+    kind: str
     role: Literal["goal", "secondary", "guardrail"] = "goal"
-    event: Name
-    direction: Literal["increase", "decrease"] = "increase"
-    window_days: Annotated[float, Field(gt=0, le=3_650)] | None = None
+    direction: Direction = "increase"
+    nulls: Nulls = "drop"
+    margin: Annotated[float, Field(gt=0)] | None = None
+    margin_is: Literal["absolute", "relative"] = "relative"
+    covariates: tuple[Name, ...] | None = None
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """The events that it reads; none where it reads columns of a table of units."""
+        return tuple(
+            name
+            for name in (getattr(self, "event", None), getattr(self, "denominator_event", None))
+            if name is not None
+        )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of a table of units that it reads; none where it reads events."""
+        return tuple(
+            name
+            for name in (getattr(self, "column", None), getattr(self, "denominator_column", None))
+            if name is not None
+        )
+
+    @property
+    def opens_seconds(self) -> int:
+        """How long after exposure its window opens, in whole seconds."""
+        return 0
 
     @property
     def window_seconds(self) -> int | None:
-        """The window in whole seconds; None when there is none."""
-        return None if self.window_days is None else round(self.window_days * 86_400)
+        """How long after exposure its window closes, in whole seconds; None when it never does."""
+        return _seconds(getattr(self, "window_days", None))
+
+
+class Windowed(MetricSettings):
+    """A metric of an event, within a window after the first exposure, or of a column of a table of units.
+
+    Without `window_days` all the time until as_of counts, which is fair only when all were exposed at about the
+    same time.
+    """
+
+    event: Name | None = None
+    column: Name | None = None
+    window_days: Days | None = None
+
+
+class Capped(Windowed):
+    """A metric whose values may be capped: at `cap`, or at the percentile `cap_percentile` of all variants together.
+
+    The cap limits single customers that would decide everything; the metric without it is shown beside it.
+    """
+
+    cap: float | None = None
+    cap_percentile: Annotated[float, Field(gt=50, lt=100)] | None = None
+
+
+class Mean(Capped):
+    """The sum of the events' values (or their number) per customer, 0 for customers without any."""
+
+    kind: Literal["mean"] = "mean"
+    measured: Measured = "value"
+
+
+class Proportion(Windowed):
+    """Whether the event happened."""
+
+    kind: Literal["proportion"] = "proportion"
+
+
+class Ratio(Windowed):
+    """The sum of one measure over the sum of another, such as amount per transaction: both are the customer's."""
+
+    kind: Literal["ratio"] = "ratio"
+    measured: Measured = "value"
+    denominator_event: Name | None = None
+    denominator_measured: Measured = "count"
+    denominator_column: Name | None = None
+
+
+class Quantile(Windowed):
+    """A quantile over the customers of the sum of the events' values, 0 for customers without any."""
+
+    kind: Literal["quantile"] = "quantile"
+    measured: Measured = "value"
+    quantile: Annotated[float, Field(gt=0, lt=1)]
+
+
+class Retention(MetricSettings):
+    """Whether the event happened from `from_days` after exposure on, and before `to_days`."""
+
+    kind: Literal["retention"] = "retention"
+    event: Name
+    from_days: Annotated[float, Field(ge=0, le=3_650)]
+    to_days: Days
+
+    @property
+    def opens_seconds(self) -> int:
+        """How long after exposure its window opens, in whole seconds."""
+        return round(self.from_days * _DAY_SECONDS)
+
+    @property
+    def window_seconds(self) -> int:
+        """How long after exposure its window closes, in whole seconds."""
+        return round(self.to_days * _DAY_SECONDS)
+
+
+class TimeToEvent(MetricSettings):
+    """Whether the event has happened by `horizon_days`, judged also by customers who have not got that far."""
+
+    kind: Literal["time_to_event"] = "time_to_event"
+    event: Name
+    horizon_days: Days
+
+    @property
+    def window_seconds(self) -> int:
+        """The horizon in whole seconds."""
+        return round(self.horizon_days * _DAY_SECONDS)
+
+
+class Composite(MetricSettings):
+    """A weighted sum of other metrics of each customer, such as margin - 0.45 x default - 12 x complaint."""
+
+    kind: Literal["composite"] = "composite"
+    terms: Annotated[dict[Name, float], Field(min_length=1)]
+
+
+Metric = Annotated[
+    Mean | Proportion | Ratio | Quantile | Retention | TimeToEvent | Composite, Field(discriminator="kind")
+]
+
+SUMMED: Final = ("mean", "proportion", "retention")
+"""The kinds that have one value per customer, of which a composite can be made."""
+
+
+class CovariateSettings(Settings):
+    """What was known of a customer before exposure: the events of the `days` before it, or a column of the units."""
+
+    covariate: Name
+    event: Name | None = None
+    measured: Measured = "value"
+    days: Days = 30
+    column: Name | None = None
+
+
+class LookSettings(Settings):
+    """When results may be looked at: every day, or when these shares of the planned customers are complete."""
+
+    shares: Literal["daily"] | Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1)] = "daily"
+    spending: Literal["obrien_fleming", "pocock", "power"] = "obrien_fleming"
+    exponent: Annotated[float, Field(gt=0)] = 2.0
+    days: Annotated[int, Field(ge=1, le=3_650)] = 28
+
+
+class DecisionSettings(Settings):
+    """The rules that turn results into a decision, written before the start."""
+
+    goals_needed: Literal["any", "all"] = "any"
+    harmed_guardrail: Literal["roll_back", "review"] = "roll_back"
+    undecided_guardrail: Literal["review", "ship"] = "review"
+    no_effect: Literal["roll_back", "review"] = "review"
 
 
 class ExperimentSettings(Settings):
     """One experiment. `weights` is the planned split, in any unit: 1 and 1 is the same as 0.5 and 0.5.
 
     `weights_assumed` marks a split that nobody wrote down: the ratio check runs and says that it is a guess.
+    `exposed_as` is the id that its exposures carry where that is not its own. With an `activation_event` a customer
+    counts from the first such event at or after exposure, and not at all without one. Exposures before `starts_at`
+    or from `ends_at` on do not count. `unit` is what is counted; `randomised_by` is what was drawn, where that is
+    more than one unit, such as a household. `strata` and `segments` are attributes of the unit known before exposure.
     """
 
     experiment_id: Name
@@ -44,29 +212,32 @@ class ExperimentSettings(Settings):
     weights: Annotated[dict[str, Annotated[float, Field(ge=0)]], Field(min_length=2)]
     weights_assumed: bool = False
     control: Name
-    metrics: Annotated[tuple[MetricSettings, ...], Field(min_length=1)]
+    unit: Name = "customer_id"
+    randomised_by: Name | None = None
+    exposed_as: Name | None = None
+    activation_event: Name | None = None
+    starts_at: AwareDatetime | None = None
+    ends_at: AwareDatetime | None = None
+    metrics: Annotated[tuple[Metric, ...], Field(min_length=1)]
+    strata: tuple[Name, ...] = ()
+    segments: tuple[Name, ...] = ()
+    covariates: tuple[CovariateSettings, ...] = ()
+    looks: LookSettings | None = None
+    decision: DecisionSettings = DecisionSettings()
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
 
-    @field_validator("weights")
+    @model_validator(mode="wrap")
     @classmethod
-    def _some_weight(cls, weights: dict[str, float]) -> dict[str, float]:
-        if sum(weight > 0 for weight in weights.values()) < 2:
-            raise ValueError("fewer than two variants have a weight above 0; an experiment compares at least two")
-        return weights
-
-    @field_validator("control")
-    @classmethod
-    def _known_control(cls, control: str, info: ValidationInfo) -> str:
-        weights = info.data.get("weights", {})
-        if weights and control not in weights:
-            raise ValueError(f"not one of the variants in weights: {', '.join(weights)}")
-        return control
-
-    @field_validator("metrics")
-    @classmethod
-    def _named_once(cls, metrics: tuple[MetricSettings, ...]) -> tuple[MetricSettings, ...]:
-        if len({one.metric for one in metrics}) < len(metrics):
-            raise ValueError("two metrics of an experiment have one name; name each metric once")
-        return metrics
+    def _hangs_together(cls, values: Any, check: ModelWrapValidatorHandler[Self]) -> Self:
+        """Check the parts one by one and against each other, and tell the faults of both together."""
+        try:
+            made = check(values)
+        except ValidationError as fault:
+            found = list(_between_parts(values)) if isinstance(values, Mapping) else []
+            raise faults(cls.__name__, found, fault) from None
+        if found := list(_between_parts(made.model_dump())):
+            raise faults(cls.__name__, found)
+        return made
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -85,3 +256,114 @@ class Experiments(Settings):
         if len({one.experiment_id for one in experiments}) < len(experiments):
             raise ValueError("two experiments have one id; give each its own")
         return experiments
+
+    @field_validator("experiments")
+    @classmethod
+    def _read_events(cls, experiments: tuple[ExperimentSettings, ...]) -> tuple[ExperimentSettings, ...]:
+        """A run has events and no table of units."""
+        found: list[Fault] = [
+            ((place, "metrics", number, "column"), "a run reads events; name the event, or analyse the file of units")
+            for place, one in enumerate(experiments)
+            for number, metric in enumerate(one.metrics)
+            if metric.columns
+        ]
+        if found:
+            raise faults("Experiments", found)
+        return experiments
+
+
+def _seconds(days: float | None) -> int | None:
+    return None if days is None else round(days * _DAY_SECONDS)
+
+
+# Faults between the parts, of values that may not be right in themselves: only what can be read is checked
+
+
+def _between_parts(values: Mapping[str, Any]) -> Iterable[Fault]:
+    yield from _arm_faults(values)
+    metrics = [dict(one) if isinstance(one, Settings | Mapping) else {} for one in _list(values.get("metrics"))]
+    kinds = {one.get("metric"): one.get("kind") for one in metrics}
+    covariates = [dict(one) if isinstance(one, Settings | Mapping) else {} for one in _list(values.get("covariates"))]
+    yield from _twice("metrics", "metric", metrics, "two metrics of an experiment have one name; name each metric once")
+    yield from _twice("covariates", "covariate", covariates, "two covariates have one name; name each once")
+    known = [str(one.get("covariate")) for one in covariates]
+    for place, one in enumerate(metrics):
+        for key, sentence in _metric_faults(one, kinds, known):
+            yield ("metrics", place, key), sentence
+    for place, one in enumerate(covariates):
+        if (one.get("event") is None) == (one.get("column") is None):
+            yield ("covariates", place), "name the event of before exposure, or the column of the units; one of them"
+    for key in ("strata", "segments"):
+        names = _list(values.get(key))
+        yield from (((key, place), "stands twice") for place, name in enumerate(names) if names.index(name) != place)
+    yield from _time_faults(values)
+
+
+def _arm_faults(values: Mapping[str, Any]) -> Iterable[Fault]:
+    weights = values.get("weights")
+    if not isinstance(weights, Mapping) or not weights:
+        return
+    if len(weights) > 1 and sum(isinstance(one, int | float) and one > 0 for one in weights.values()) < 2:
+        sentence = "fewer than two variants have a weight above 0; an experiment compares at least two"
+        yield ("weights",), sentence
+    control = values.get("control")
+    if isinstance(control, str) and control and control not in weights:
+        yield ("control",), f"not one of the variants in weights: {', '.join(map(str, weights))}"
+
+
+def _metric_faults(
+    one: Mapping[str, Any], kinds: Mapping[Any, Any], covariates: list[str]
+) -> Iterable[tuple[str, str]]:
+    kind = one.get("kind")
+    if kind in ("mean", "proportion", "ratio", "quantile") and (one.get("event") is None) == (
+        one.get("column") is None
+    ):
+        yield "event", "name the event that is measured, or the column of a table of units; one of them"
+    if kind == "ratio":
+        wanted = "denominator_event" if one.get("event") is not None else "denominator_column"
+        other = "denominator_column" if wanted == "denominator_event" else "denominator_event"
+        if one.get(wanted) is None or one.get(other) is not None:
+            yield wanted, "a ratio needs what it is divided by, from where its numerator comes; nothing else"
+    if one.get("cap") is not None and one.get("cap_percentile") is not None:
+        yield "cap_percentile", "a value is capped once: give cap or cap_percentile"
+    if one.get("margin") is not None and one.get("role") != "guardrail":
+        yield "margin", 'only a metric of the role "guardrail" has a margin'
+    if kind == "retention" and _number(one.get("from_days")) >= _number(one.get("to_days")) > 0:
+        yield "to_days", "the window ends before it begins; it must be more than from_days"
+    if kind == "composite" and isinstance(one.get("terms"), Mapping):
+        for name in one["terms"]:
+            if name not in kinds:
+                yield "terms", f'no metric "{name}" in this experiment. It has: {", ".join(map(str, kinds))}'
+            elif kinds[name] not in SUMMED:
+                yield "terms", f'"{name}" is a {kinds[name]}; a composite adds metrics of the kinds {", ".join(SUMMED)}'
+    for name in _list(one.get("covariates")):
+        if name not in covariates:
+            yield "covariates", f'no covariate "{name}" in this experiment. It has: {", ".join(covariates) or "none"}'
+
+
+def _time_faults(values: Mapping[str, Any]) -> Iterable[Fault]:
+    first, last = values.get("starts_at"), values.get("ends_at")
+    if isinstance(first, datetime) and isinstance(last, datetime) and first.tzinfo and last.tzinfo and first >= last:
+        yield ("ends_at",), "the experiment ends before it starts; give a later instant"
+    looks = values.get("looks")
+    shares = dict(looks).get("shares") if isinstance(looks, Settings | Mapping) else None
+    numbers = [one for one in _list(shares) if isinstance(one, int | float)]
+    if any(later <= earlier for earlier, later in pairwise(numbers)):
+        yield ("looks", "shares"), "each look comes after the one before; write the shares in rising order"
+
+
+def _twice(part: str, key: str, entries: list[dict[str, Any]], sentence: str) -> Iterable[Fault]:
+    names = [one.get(key) for one in entries]
+    return [
+        ((part, place, key), sentence)
+        for place, name in enumerate(names)
+        if name is not None and names.index(name) != place
+    ]
+
+
+def _list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else []
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
