@@ -106,15 +106,55 @@ def summarise(
         of the step is always taken into account.
     """
     chance = onward_chance(stays, group, seed)
-    found = _ranked([_at_step(stays, worths, chance, step, (ALL, ALL)) for step in steps])
-    for name, column in breakdowns.items():
-        for code, named in [*enumerate(column.values), (NOTHING, UNKNOWN)]:
-            rows = column.codes == code
-            if rows.any():
-                of_group, own = stays.take(rows), None if worths is None else worths.take(rows)
-                each = [_at_step(of_group, own, chance[rows], step, (name, named)) for step in steps]
-                found += _ranked([one for one in each if one.reached])
+    gone = stays.outcome == DROPPED
+    left = _Left(
+        stays=stays.take(gone), chance=chance[gone], worths=None if worths is None else worths.take(gone), gone=gone
+    )
+    everyone = Coded(codes=np.zeros(len(stays), dtype=np.int32), values=(ALL,))
+    found: list[DropOff] = []
+    for name, column in {ALL: everyone, **breakdowns}.items():
+        found += _of_breakdown(stays, left, steps, name, column)
     return tuple(found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Left:
+    """The stays that ended with a drop-off, an element each; `gone` marks them among all stays."""
+
+    stays: Stays
+    chance: Floats
+    worths: Worth | None
+    gone: Bools
+
+
+def _of_breakdown(
+    stays: Stays, left: _Left, steps: Sequence[tuple[int, int]], name: str, column: Coded
+) -> list[DropOff]:
+    """Return the drop-offs of every group; only those who dropped off are looked at one by one."""
+    place = {step: number for number, (step, _) in enumerate(steps)}
+    level = np.array([place.get(step, 0) for step in range(max(place) + 1)], dtype=np.int64)[stays.step]
+    cell = (column.codes.astype(np.int64) + 1) * len(steps) + level
+    size = (len(column.values) + 1) * len(steps)
+    counts = {
+        "reached": np.bincount(cell, minlength=size),
+        "went_on": np.bincount(cell[stays.went_on], minlength=size),
+        "in_progress": np.bincount(cell[stays.outcome == IN_PROGRESS], minlength=size),
+        "settled": np.bincount(cell[stays.settled], minlength=size),
+        "stayed": np.bincount(cell[stays.settled & ~stays.went_on], minlength=size),
+    }
+    own = cell[left.gone]
+    order = np.argsort(own, kind="stable")
+    ends = np.searchsorted(own[order], np.arange(size + 1))
+    found: list[DropOff] = []
+    for code, group in enumerate([UNKNOWN, *column.values]):
+        each = []
+        for number, transition in enumerate(steps):
+            one = code * len(steps) + number
+            counted = {measure: int(values[one]) for measure, values in counts.items()}
+            if counted["reached"] or (name == ALL and group == ALL):
+                each.append(_at_step(left, order[ends[one] : ends[one + 1]], transition, (name, group), counted))
+        found += _ranked(each)
+    return found
 
 
 def onward_chance(stays: Stays, group: Codes | None, seed: int) -> Floats:
@@ -204,26 +244,20 @@ def _mean(values: Floats | None) -> tuple[float, float]:
 
 
 def _at_step(
-    stays: Stays, worths: Worth | None, chance: Floats, transition: tuple[int, int], group: tuple[str, str]
+    left: _Left, rows: Ints, transition: tuple[int, int], group: tuple[str, str], counted: Mapping[str, int]
 ) -> DropOff:
-    here = stays.step == transition[0]
-    stays, chance = stays.take(here), chance[here]
-    worths = None if worths is None else worths.take(here)
-    dropped = stays.outcome == DROPPED
-    gone = stays.take(dropped)
-    n = int(dropped.sum())
-    settled = int(stays.settled.sum())
-    stayed = int((stays.settled & ~stays.went_on).sum())
+    gone = left.stays.take(rows)
     later = gone.next_at != MISSING
+    settled, stayed = counted["settled"], counted["stayed"]
     return DropOff(
         step=transition[0],
         next_step=transition[1],
         breakdown=group[0],
         group=group[1],
-        reached=len(stays),
-        went_on=int(stays.went_on.sum()),
-        dropped=n,
-        in_progress=int((stays.outcome == IN_PROGRESS).sum()),
+        reached=counted["reached"],
+        went_on=counted["went_on"],
+        dropped=len(gone),
+        in_progress=counted["in_progress"],
         settled=settled,
         rate=stayed / settled if settled else math.nan,
         rate_interval=wilson(stayed, settled),
@@ -232,7 +266,7 @@ def _at_step(
         left_from=_parts(gone.channel, UNKNOWN),
         next_channels=_parts(gone.next_channel, NOTHING_MORE),
         next_events=_parts(gone.next_event, NOTHING_MORE),
-        stake=value.at_stake(chance[dropped], None if worths is None else worths.take(dropped)),
+        stake=value.at_stake(left.chance[rows], None if left.worths is None else left.worths.take(rows)),
     )
 
 

@@ -163,13 +163,18 @@ def reaches(read: Histories, step: Step) -> Bools:
     return marked
 
 
-def later_instant(read: Histories) -> Ints:
-    """Return, for every event, the row after the last of its instant; where that begins another customer's, or ends."""
+def instants(read: Histories) -> tuple[Ints, Ints]:
+    """Return the first row of every instant of every customer, and each event's instant."""
     new = np.ones(read.n_events, dtype=np.bool_)
     new[1:] = read.at[1:] != read.at[:-1]
     new[read.starts[:-1][np.diff(read.starts) > 0]] = True
-    begins = np.flatnonzero(new)
-    return np.asarray(np.append(begins[1:], read.n_events)[np.cumsum(new) - 1], dtype=np.int64)
+    return np.flatnonzero(new), np.cumsum(new) - 1
+
+
+def later_instant(read: Histories) -> Ints:
+    """Return, for every event, the row after the last of its instant; where that begins another customer's, or ends."""
+    begins, instant = instants(read)
+    return np.asarray(np.append(begins[1:], read.n_events)[instant], dtype=np.int64)
 
 
 def next_marked(marks: Ints, rows: Ints) -> Ints:

@@ -44,8 +44,9 @@ def schema(breakdowns: Sequence[str] = ()) -> pa.Schema:
     entered_at, reached_at : when the attempt and when the stay began.
     closes_at : when the window closes; ended_at: when the next step was reached, else closes_at or today.
     outcome : WENT_ON, DROPPED or IN_PROGRESS; settled: the window had closed by today, whatever came of it.
-    channel : of the event that reached the step. next_*: of the first later event, next_channel of the first later one
-        that has a channel; last_at: the last event within the window. Null, for COUNTED drop-offs only.
+    channel : of the event that reached the step. next_*: of the first later event, next_channel of the first that has a
+        channel, looked for up to the first event after the window; last_at: the last event within the window. Null, but
+        for drop-offs of the view COUNTED.
     product : what the event that reached the step is about, null where nothing says it.
     met : for each signal, when the stay first met it before it ended, null where it did not; empty in the view COUNTED.
     by_... : the customer's group: the value of that attribute at the attempt's first event.
@@ -81,6 +82,7 @@ class Observer:
 
     def stays(self, read: Histories) -> pa.Table:
         """Return the stays of whole customers, none of whose events is later than as_of."""
+        read = read.keep(_near(read, self.entries(read), self.longest))
         counted = self._found(read, self.funnel)
         # attempts whose window runs from the previous step have no common end, at which the next could begin
         onward = Reentry.FIRST if self.funnel.window_from is WindowFrom.PREVIOUS else Reentry.EVERY
@@ -91,6 +93,18 @@ class Observer:
             self._table(read, self._live(read, counted), LIVE),
         ]
         return pa.concat_tables(parts)
+
+    def entries(self, read: Histories) -> Bools:
+        """Mark the events that can begin an attempt."""
+        funnel = self._about_products()
+        first = funnel.steps if funnel.order is Order.ANY else funnel.steps[:1]
+        return np.asarray(np.logical_or.reduce([signals.reaches(read, step) for step in first]), dtype=np.bool_)
+
+    @property
+    def longest(self) -> int:
+        """How long an attempt can last, in microseconds."""
+        links = len(self.funnel.steps) if self.funnel.window_from is WindowFrom.PREVIOUS else 1
+        return links * _window(self.funnel)
 
     def _found(self, read: Histories, funnel: Funnel, since: Ints | None = None) -> Attempts:
         """Return the attempts made by events about the journey's products, of each customer from some moment on."""
@@ -189,7 +203,9 @@ class Observers:
     def __call__(self, block: pa.Table) -> pa.Table:
         """Return the stays of a block of events of whole customers: the events are sorted once for all journeys."""
         read = histories.of(block)
-        return pa.concat_tables([observer.stays(read) for observer in self.observers])
+        entries = np.logical_or.reduce([observer.entries(read) for observer in self.observers])
+        near = read.keep(_near(read, entries, max(observer.longest for observer in self.observers)))
+        return pa.concat_tables([observer.stays(near) for observer in self.observers])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -279,6 +295,18 @@ def _coded(column: pa.ChunkedArray) -> Coded:
 
 def _times(column: pa.ChunkedArray) -> Ints:
     return np.asarray(column.fill_null(MISSING).to_numpy(), dtype=np.int64)
+
+
+def _near(read: Histories, entries: Bools, longest: int) -> Bools:
+    """Mark the instants that lie within some time after an entry, and the next one: nothing else is looked at."""
+    begins, instant = signals.instants(read)
+    at, owner = read.at[begins], read.owners()[begins]
+    enters = np.zeros(len(begins), dtype=np.bool_)
+    enters[instant[entries]] = True
+    latest = np.maximum.accumulate(np.where(enters, np.arange(len(begins)), -1))
+    near = (latest >= 0) & (owner[latest] == owner) & (at <= at[latest] + longest)
+    near[1:] |= near[:-1] & (owner[1:] == owner[:-1])
+    return np.asarray(near[instant], dtype=np.bool_)
 
 
 _SHARED: Final = ("attempt", "step", "next_step", "outcome", "entered_at", "reached_at", "ended_at", "closes_at")

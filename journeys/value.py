@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from engine.numerics.ratios import ratio
-from journeys.histories import Coded
+from journeys.histories import Coded, Ints
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -40,7 +40,7 @@ class Worth:
     loss: Floats
     risk: Floats
 
-    def take(self, rows: Bools) -> Worth:
+    def take(self, rows: Bools | Ints) -> Worth:
         """Return some of the customers."""
         return Worth(margin=self.margin[rows], loss=self.loss[rows], risk=self.risk[rows])
 
