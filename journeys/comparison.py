@@ -39,6 +39,7 @@ FEWEST: Final = 10
 """Customers on both sides together, below whom a transition or a variant is not compared."""
 _DAY: Final = 86_400_000_000  # microseconds
 _OUTSIDE: Final = "like no type"
+_CUT: Final = "periods cut paths; compare journeys by when they began to see whole ones"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +59,9 @@ class Comparison:
     steps_reason: str | None
     transitions: tuple[Difference, ...]
     transitions_seen: int
-    variants: tuple[Difference, ...]
+    variants: tuple[Difference, ...] | None
     variants_seen: int
+    variants_reason: str | None
     durations: tuple[Difference, ...]
     types: tuple[Difference, ...] | None
     types_reason: str | None
@@ -95,16 +97,18 @@ def compare(
     now = round(as_of.timestamp() * 1_000_000)
     counted = _every_attempt(funnel, sides)
     people = mapped(partial(side_tallies.customers_of_block, sides=sides, funnel=counted, as_of=now))
-    sizes, with_path = _sizes(people, "events"), _sizes(people, "seconds")
+    sizes = _sizes(people)
     _check(engine, log, as_of, sides, sizes)
     edges = mapped(partial(side_tallies.transitions_of_block, sides=sides))
-    paths = mapped(partial(side_tallies.variants_of_block, sides=sides, names=names))
     steps, steps_reason = (None, "no steps were named") if funnel is None else (_steps(people, funnel), None)
     no_types: tuple[tuple[Difference, ...] | None, str | None] = None, "types were not asked for"
     types, types_reason = _type_mix(engine, log, as_of, sides, seed) if with_types else no_types
     compared_edges, edges_seen = _largest(edges, ["from", "to"], sizes, _edge)
-    compared_paths, paths_seen = _largest(paths, ["path"], with_path, partial(_path, names=names))
-    tables, compared = _adjusted(steps, compared_edges, compared_paths, _durations(people, funnel), types)
+    compared_paths, paths_seen = None, 0
+    if not sides.cuts_paths:
+        paths = mapped(partial(side_tallies.variants_of_block, sides=sides, names=names))
+        compared_paths, paths_seen = _largest(paths, ["path"], sizes, partial(_path, names=names))
+    tables, compared = _adjusted(steps, compared_edges, compared_paths, _durations(people, sides, funnel), types)
     return Comparison(
         base=sides.names[0],
         other=sides.names[1],
@@ -115,13 +119,14 @@ def compare(
         steps_reason=steps_reason,
         transitions=_surest_first(tables[1]),
         transitions_seen=edges_seen,
-        variants=_surest_first(tables[2]),
+        variants=None if compared_paths is None else _surest_first(tables[2]),
         variants_seen=paths_seen,
+        variants_reason=_CUT if compared_paths is None else None,
         durations=tables[3],
         types=None if types is None else _surest_first(tables[4]),
         types_reason=types_reason,
         compared=compared,
-        notes=_notes(sides, sizes, with_path, funnel),
+        notes=_notes(sides, sizes, funnel),
     )
 
 
@@ -180,8 +185,10 @@ def _tally_of(there: tuple[NDArray[np.bool_], ...], having: tuple[NDArray[np.boo
     )
 
 
-def _durations(people: pa.Table, funnel: Funnel | None) -> tuple[Difference, ...]:
-    measures = {"events of a customer": "events", "seconds from first to last event": "seconds"}
+def _durations(people: pa.Table, sides: Sides, funnel: Funnel | None) -> tuple[Difference, ...]:
+    measures = {"events of a customer": "events"}
+    if not sides.cuts_paths:
+        measures["seconds from first to last event"] = "seconds"
     if funnel is not None:
         measures["seconds from first to last step"] = "took"
     return tuple(
@@ -255,25 +262,20 @@ def _surest_first(table: Sequence[Difference]) -> tuple[Difference, ...]:
     return tuple(sorted(table, key=rank))
 
 
-def _sizes(people: pa.Table, column: str) -> Tally:
-    """Return how many customers of each side, and of both, have a value."""
-    there = tuple(~np.isnan(_numbers(people, f"{side}_{column}")) for side in ("base", "other"))
+def _sizes(people: pa.Table) -> Tally:
+    """Return how many customers are on each side, and on both."""
+    there = tuple(~np.isnan(_numbers(people, f"{side}_events")) for side in ("base", "other"))
     return _tally_of(there, (np.zeros_like(there[0]), np.zeros_like(there[1])))
 
 
-def _notes(sides: Sides, sizes: Tally, with_path: Tally, funnel: Funnel | None) -> tuple[str, ...]:
+def _notes(sides: Sides, sizes: Tally, funnel: Funnel | None) -> tuple[str, ...]:
     notes = []
     if not isinstance(sides, Groups):
         days = ((sides.cut - sides.begin) / _DAY, (sides.end - sides.cut) / _DAY)
         if abs(days[0] - days[1]) > 0.01 * max(days):
             notes.append(f"The periods last {days[0]:.1f} and {days[1]:.1f} days.")
     if isinstance(sides, Periods):
-        crossing = sizes.base_of + sizes.other_of - with_path.base_of - with_path.other_of
-        notes.append(
-            f"{sizes.shared:,} customers are in both periods; intervals and p-values allow for it. Variants and the "
-            f"time from first to last event are of whole paths: {crossing:,} that go on outside their period are left "
-            "out."
-        )
+        notes.append(f"{sizes.shared:,} customers are in both periods; intervals and p-values allow for it.")
     if isinstance(sides, Starts):
         notes.append(f"Every path is followed for {sides.follow / _DAY:g} days from its first event.")
     if funnel is not None:

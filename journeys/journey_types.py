@@ -34,8 +34,8 @@ from threadpoolctl import threadpool_limits
 
 from engine.domain.errors import SettingsFault
 from engine.lake.engine import Engine
+from journeys import customer_runs, sequence_features
 from journeys import histories as blocks
-from journeys import sequence_features
 from journeys.event_log import EventLog
 from journeys.histories import Histories
 from journeys.sequence_features import CHANNEL, Floats, Space
@@ -58,6 +58,7 @@ _JUDGED: Final = 2_000
 _RESTARTS: Final = 5
 _JUDGE, _DRAW = 1, 2  # streams of the seed
 _KNOWN: Final = 0.5  # a customer of whose terms fewer are common to others is like nobody
+_BETWEEN: Final = 8  # arrays of the length of the events that placing customers takes
 _WEAK: Final = 0.25  # Kaufman and Rousseeuw (1990): below it there is no structure to speak of
 
 ASSIGNED: Final = pa.schema(
@@ -109,9 +110,13 @@ class Model:
     def place(self, histories: Histories) -> tuple[Labels, Floats]:
         """Return the type of every customer, `OUTSIDE` for one like none, and the distance to the nearest centre."""
         shaping = self.shaping(histories)
-        nearest, distance = _nearest(self.space.points(shaping), self.centres)
-        alike = (distance <= self.fences[nearest]) & (self.space.known_shares(shaping) >= _KNOWN)
-        return np.where(alike, nearest, OUTSIDE).astype(np.int32), distance
+        label, distance = np.empty(len(shaping), dtype=np.int32), np.empty(len(shaping))
+        # some customers at once: what lies between is many times as large as their events
+        for some, part in customer_runs.of(shaping, _BETWEEN):
+            nearest, distance[some] = _nearest(self.space.points(part), self.centres)
+            alike = (distance[some] <= self.fences[nearest]) & (self.space.known_shares(part) >= _KNOWN)
+            label[some] = np.where(alike, nearest, OUTSIDE)
+        return label, distance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

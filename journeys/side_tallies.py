@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from journeys import customer_runs, variants
 from journeys import histories as blocks
-from journeys import variants
 from journeys.histories import Histories, Ints
 from journeys.sides import Sides
 from journeys.spec import Funnel
@@ -19,6 +19,7 @@ Bools = NDArray[np.bool_]
 Having = tuple[Ints, Ints]
 """Customers, by place, and what each of them has, by number; one entry per event or path, in any order."""
 
+_BETWEEN: Final = 8  # arrays of the length of the events that counting takes
 COUNTS: Final = ("base", "other", "shared_base", "shared_other", "shared_both")
 _COUNTS: Final = [(name, pa.int64()) for name in COUNTS]
 TRANSITIONS: Final = pa.schema([("from", pa.string()), ("to", pa.string()), *_COUNTS])
@@ -34,15 +35,19 @@ CUSTOMERS: Final = pa.schema(
 )
 """One row is a customer on a side or both.
 
-events, seconds : from the first event to the last; null where the customer is not on that side, seconds also where its
-    path lies only partly there.
+events, seconds : from the first event to the last; null where the customer is not on that side, seconds also where
+    sides cut paths.
 took : seconds from the first step to the last; null where that was not reached. depth : null without an attempt.
 """
 
 
 def customers_of_block(block: pa.Table, *, sides: Sides, funnel: Funnel | None, as_of: int) -> pa.Table:
     """Return what is known of each customer of a block on each side."""
-    whole = blocks.of(block)
+    runs = [_customers(run, sides, funnel, as_of) for _, run in customer_runs.of(blocks.of(block), _BETWEEN)]
+    return pa.concat_tables([CUSTOMERS.empty_table(), *runs])
+
+
+def _customers(whole: Histories, sides: Sides, funnel: Funnel | None, as_of: int) -> pa.Table:
     split = sides.split(whole)
     reached = (None, None) if funnel is None else sides.reached(whole, funnel, as_of)
     columns: dict[str, pa.Array] = {"customer": whole.ids.cast(pa.string())}
@@ -52,7 +57,7 @@ def customers_of_block(block: pa.Table, *, sides: Sides, funnel: Funnel | None, 
         spans = np.zeros(len(whole))
         spans[there] = (side.at[side.starts[1:][there] - 1] - side.at[side.starts[:-1][there]]) / 1e6
         columns[f"{name}_events"] = pa.array(events.astype(np.float64), mask=~there)
-        columns[f"{name}_seconds"] = pa.array(spans, mask=~_whole(side, whole) if sides.cuts_paths else ~there)
+        columns[f"{name}_seconds"] = pa.array(spans, mask=~there | sides.cuts_paths)
         if far is None:
             columns[f"{name}_took"] = pa.nulls(len(whole), pa.float64())
             columns[f"{name}_depth"] = pa.nulls(len(whole), pa.int32())
@@ -64,60 +69,45 @@ def customers_of_block(block: pa.Table, *, sides: Sides, funnel: Funnel | None, 
 
 
 def transitions_of_block(block: pa.Table, *, sides: Sides) -> pa.Table:
-    """Count the customers of a block who have each transition."""
-    whole = blocks.of(block)
+    """Count the customers of a block who have each transition; rows of one transition are to be added up."""
+    runs = [_transitions(run, sides) for _, run in customer_runs.of(blocks.of(block), _BETWEEN)]
+    return pa.concat_tables([TRANSITIONS.empty_table(), *runs])
+
+
+def _transitions(whole: Histories, sides: Sides) -> pa.Table:
     split = sides.split(whole)
     size = len(whole.event.values) + 1  # the last number is the start, or the end
-    keys, counts = _tallied(_edges(split[0], whole, size), _edges(split[1], whole, size), _there(split))
+    outer = not sides.cuts_paths
+    keys, counts = _tallied(_edges(split[0], size, outer), _edges(split[1], size, outer), _there(split))
     values = pa.array([*whole.event.values, None], pa.string())
     return pa.table(
         [values.take(pa.array(keys // size)), values.take(pa.array(keys % size)), *counts], schema=TRANSITIONS
     )
 
 
-def _edges(side: Histories, whole: Histories, size: int) -> Having:
-    """Return every transition of each customer; from the start and into the end where the path begins and ends here."""
+def _edges(side: Histories, size: int, outer: bool) -> Having:
+    """Return every transition of each customer; `outer` ones too, from the start and into the end."""
     event, owner = side.event.codes.astype(np.int64), side.owners().astype(np.int64)
-    begins, ends = _begins(side, whole), _ends(side, whole)
+    there = np.flatnonzero(np.diff(side.starts) > 0)
+    first = side.starts[there]
     inner = np.ones(len(event), dtype=np.bool_)
-    inner[side.starts[:-1][np.diff(side.starts) > 0]] = False
+    inner[first] = False
     after = np.flatnonzero(inner)
-    starting, ending = side.starts[:-1][begins], side.starts[1:][ends] - 1
-    owners = [owner[after], np.flatnonzero(begins), np.flatnonzero(ends)]
-    keys = [
-        event[after - 1] * size + event[after],
-        (size - 1) * size + event[starting],
-        event[ending] * size + size - 1,
-    ]
+    owners, keys = [owner[after]], [event[after - 1] * size + event[after]]
+    if outer:
+        owners += [there, there]
+        keys += [(size - 1) * size + event[first], event[side.starts[there + 1] - 1] * size + size - 1]
     return np.concatenate(owners), np.concatenate(keys)
 
 
-def _begins(side: Histories, whole: Histories) -> Bools:
-    """Mark the customers whose first event is on the side."""
-    marks = np.diff(side.starts) > 0
-    marks[marks] = side.at[side.starts[:-1][marks]] == whole.at[whole.starts[:-1][marks]]
-    return marks
-
-
-def _ends(side: Histories, whole: Histories) -> Bools:
-    """Mark the customers whose last event is on the side."""
-    marks = np.diff(side.starts) > 0
-    marks[marks] = side.at[side.starts[1:][marks] - 1] == whole.at[whole.starts[1:][marks] - 1]
-    return marks
-
-
-def _whole(side: Histories, whole: Histories) -> Bools:
-    """Mark the customers all of whose events are on the side."""
-    events = np.diff(side.starts)
-    return np.asarray((events > 0) & (events == np.diff(whole.starts)))
-
-
 def variants_of_block(block: pa.Table, *, sides: Sides, names: Sequence[str]) -> pa.Table:
-    """Count the customers of a block whose path is each variant; of periods, of those whose path is all there."""
-    whole = blocks.of(block)
+    """Count the customers of a block whose path is each variant; rows of one variant are to be added up."""
+    runs = [_variants(run, sides, names) for _, run in customer_runs.of(blocks.of(block), _BETWEEN)]
+    return pa.concat_tables([VARIANTS.empty_table(), *runs])
+
+
+def _variants(whole: Histories, sides: Sides, names: Sequence[str]) -> pa.Table:
     split = sides.split(whole)
-    if sides.cuts_paths:
-        split = _only(split[0], _whole(split[0], whole)), _only(split[1], _whole(split[1], whole))
     there = [np.flatnonzero(side) for side in _there(split)]
     places = {name: place for place, name in enumerate(names)}
     code = np.array([places[name] for name in whole.event.values] + [0], dtype=np.int32)
@@ -139,10 +129,6 @@ def _paths(starts: Ints, codes: NDArray[np.int32], chosen: Ints) -> pa.Array:
     data = codes[rows].astype("<i4").tobytes()
     large = pa.Array.from_buffers(pa.large_binary(), len(chosen), [None, pa.py_buffer(offsets), pa.py_buffer(data)])
     return large.cast(pa.binary())
-
-
-def _only(side: Histories, customers: Bools) -> Histories:
-    return side.keep(np.repeat(customers, np.diff(side.starts)))
 
 
 def _there(split: tuple[Histories, Histories]) -> tuple[Bools, Bools]:

@@ -88,7 +88,7 @@ class Periods:
 
     @property
     def cuts_paths(self) -> bool:
-        """Whether a path can lie partly on a side: then whole ones only are compared as paths."""
+        """Whether a path goes on outside a side: then where it begins, ends and how long it is cannot be compared."""
         return True
 
     def split(self, histories: Histories) -> tuple[Histories, Histories]:

@@ -144,8 +144,9 @@ def test_journeys_by_their_start_are_compared_over_the_time_they_are_followed(an
 
 
 def test_people_read_tables_of_what_differs_most_surely_first(ask: Any) -> None:
-    code, out, _ = ask("compare", "--before", "2026-07-01", "--steps", "view,apply", "--top", "3")
+    code, out, _ = ask("compare", "--by", "device", "--groups", "phone", "--steps", "view,apply", "--top", "3")
     assert code == 0
+    assert "all but phone" in out
     for title in (
         "Going on from step to step",
         "Customers with a transition",
@@ -154,6 +155,13 @@ def test_people_read_tables_of_what_differs_most_surely_first(ask: Any) -> None:
     ):
         assert title in out
     assert "p adjusted for all of them" in out
+
+
+def test_people_are_told_why_periods_have_no_variants_and_how_to_see_them(ask: Any) -> None:
+    code, out, _ = ask("compare", "--before", "2026-07-01")
+    assert code == 0
+    assert "No variants: periods cut paths" in out
+    assert "--began-before" in out
 
 
 @pytest.mark.parametrize(

@@ -133,21 +133,17 @@ def test_a_customer_in_both_periods_counts_in_each_and_is_told_of():
     found = compared(crossing(), PERIODS)
     assert (found.base_customers, found.other_customers, found.shared) == (20, 20, 10)
     assert "10 customers are in both periods" in found.notes[0]
-    start = of(found.transitions, "(start)", "A")
-    assert (start.base_count, start.other_count) == (20, 10)
+    onward = of(found.transitions, "A", "B")
+    assert (onward.base_count, onward.base_of, onward.other_count, onward.other_of) == (10, 20, 10, 20)
 
 
-def test_a_path_that_is_cut_has_no_end_where_it_is_cut_and_is_no_variant():
+def test_periods_cut_paths_so_that_neither_their_ends_nor_their_length_nor_variants_are_compared():
     found = compared(crossing(), PERIODS)
-    edges = {one.what: (one.base_count, one.other_count) for one in found.transitions}
-    assert ("C", "(end)") not in edges
-    assert ("(start)", "B") not in edges
-    assert edges["B", "(end)"] == (10, 20)
-    assert {one.what: (one.base_count, one.base_of, one.other_count, one.other_of) for one in found.variants} == {
-        ("A", "B"): (10, 10, 10, 10)
-    }
-    # ten crossing paths on either side
-    assert "20 that go on outside their period are left out" in found.notes[0]
+    # from C before second 100 to B after it is a transition of neither
+    assert {one.what for one in found.transitions} == {("A", "B"), ("A", "C")}
+    assert (found.variants, found.variants_seen) == (None, 0)
+    assert "compare journeys by when they began" in found.variants_reason
+    assert [one.what for one in found.durations] == [("events of a customer",)]
 
 
 def test_an_attempt_belongs_to_the_period_in_which_it_began():
@@ -171,8 +167,7 @@ def test_journeys_by_their_start_are_followed_for_the_same_time_and_nobody_is_on
         ("A", "B"): (0, 12),
     }
     edges = {one.what: (one.base_count, one.other_count) for one in found.transitions}
-    assert edges["C", "(end)"] == (12, 0)
-    assert ("B", "(end)") not in edges
+    assert (edges["C", "(end)"], edges["B", "(end)"]) == ((12, 0), (0, 12))
 
 
 LOGS = st.dictionaries(
@@ -197,12 +192,9 @@ def test_transitions_of_periods_are_those_counted_one_by_one(log, mixed, monkeyp
     for customer in log:
         # events of one instant in the order of their names
         path = sorted((s, name) for c, s, name in events if c == customer)
-        named = ["(start)", *(name for _, name in path), "(end)"]
-        side = [0 if s < 15 else 1 for s, _ in path]
-        for place, edge in enumerate(pairwise(named)):
-            ends = {side[max(place - 1, 0)], side[min(place, len(side) - 1)]}
-            if len(ends) == 1:
-                counted.setdefault(edge, [set(), set()])[ends.pop()].add(customer)
+        for (since, before), (then, after) in pairwise(path):
+            if (since < 15) == (then < 15):
+                counted.setdefault((before, after), [set(), set()])[since >= 15].add(customer)
     assert {one.what: (one.base_count, one.other_count) for one in found.transitions} == {
         edge: (len(base), len(other)) for edge, (base, other) in counted.items()
     }

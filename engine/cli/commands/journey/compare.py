@@ -121,8 +121,10 @@ def _show(output: Output, facts: dict[str, Any], top: int) -> None:
     output.line(
         f"{numbers.count(facts['compared'])} comparisons, p adjusted for all of them (Benjamini and Hochberg). "
         f"Compared of {numbers.count(facts['transitions_seen'])} transitions {len(facts['transitions'])}, of "
-        f"{numbers.count(facts['variants_seen'])} variants {len(facts['variants'])}: those of most customers."
+        f"{numbers.count(facts['variants_seen'])} variants {len(facts['variants'] or ())}: those of most customers."
     )
+    if facts["variants_reason"]:
+        output.line(f"No variants: {facts['variants_reason']} (--began-before).")
     if facts["types_reason"] and not facts["types"]:
         output.line(f"No types: {facts['types_reason']}")
     for note in facts["notes"]:
