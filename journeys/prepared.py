@@ -274,20 +274,20 @@ def _joined(block: pa.Table, stay: Ints, changed: NDArray[np.bool_], after: pa.T
     places = (np.cumsum(~changed) - 1).astype(np.int32)
     ids = pa.concat_arrays([_ids(block).take(pa.array(np.flatnonzero(~changed))), _ids(after)])
     behind = _codes(after, CUSTOMER) + np.int32(len(changed) - changed.sum())
-    owner = np.concatenate([places[_codes(block, CUSTOMER)[stay]], behind])
+    owner = _followed(_codes(block, CUSTOMER), stay, behind)
+    owner[: len(stay)] = places[owner[: len(stay)]]
     columns: dict[str, Any] = {CUSTOMER: pa.DictionaryArray.from_arrays(pa.array(owner), ids)}
     for name in after.column_names:
         kind = after.schema.field(name).type
         if name == CUSTOMER:
             continue
         if pa.types.is_dictionary(kind):
-            columns[name] = _array(_joined_codes(_coded(block, name).take(stay), _coded(after, name)))
+            columns[name] = _array(_joined_codes(_coded(block, name), stay, _coded(after, name)))
         elif name == EVENT_ID:
             kept = _whole(block.column(name)).take(pa.array(stay))
             columns[name] = pa.concat_arrays([kept, _whole(after.column(name))])
         else:
-            numbers = np.concatenate([_numbers(block, name)[stay], _numbers(after, name)])
-            columns[name] = pa.array(numbers).view(kind)
+            columns[name] = pa.array(_followed(_numbers(block, name), stay, _numbers(after, name))).view(kind)
     return pa.table(columns).replace_schema_metadata(SORTED)
 
 
@@ -295,15 +295,23 @@ def _numbers(block: pa.Table, name: str) -> Ints:
     return np.asarray(_whole(block.column(name)).view(pa.int64()))
 
 
-def _joined_codes(first: Coded, second: Coded) -> Coded:
+def _joined_codes(first: Coded, rows: Ints, second: Coded) -> Coded:
+    """Return some rows of a coded column and all of another behind them, as codes into the values of both."""
     if first.values == second.values:
-        return Coded(codes=np.concatenate([first.codes, second.codes]), values=first.values)
+        return Coded(codes=_followed(first.codes, rows, second.codes), values=first.values)
     values = tuple(sorted({*first.values, *second.values}))
     place = {value: number for number, value in enumerate(values)}
     # the last entry is for a missing value, whose code is -1
     ranked = [np.array([*(place[value] for value in one.values), -1], dtype=np.int32) for one in (first, second)]
-    codes = np.concatenate([ranked[0][first.codes], ranked[1][second.codes]])
-    return Coded(codes=codes, values=values)
+    return Coded(codes=np.concatenate([ranked[0][first.codes[rows]], ranked[1][second.codes]]), values=values)
+
+
+def _followed(first: NDArray[Any], rows: Ints, second: NDArray[Any]) -> NDArray[Any]:
+    """Return some rows of an array and all of another behind them, each copied once."""
+    made = np.empty(len(rows) + len(second), dtype=first.dtype)
+    first.take(rows, out=made[: len(rows)], mode="clip")
+    made[len(rows) :] = second
+    return made
 
 
 def _split(block: pa.Table) -> list[pa.Table]:
