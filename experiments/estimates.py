@@ -7,6 +7,9 @@ from math import inf
 
 from experiments.moments import Moments
 
+NUMERATOR = "numerator"
+DENOMINATOR = "denominator"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArmEstimate:
@@ -36,3 +39,25 @@ def proportion(moments: Moments) -> ArmEstimate | None:
     if share is None:
         return None
     return ArmEstimate(value=share, variance=share * (1 - share) / moments.n, n=moments.n)
+
+
+def ratio(moments: Moments, numerator: str = NUMERATOR, denominator: str = DENOMINATOR) -> ArmEstimate | None:
+    """Estimate the ratio of two columns' means by the delta method: revenue by order, clicks by view.
+
+    None with fewer than two units or a denominator that sums to 0.
+
+    References
+    ----------
+    Deng, Knoblich and Lu (2018), KDD, Applying the delta method in metric analytics.
+    """
+    two = moments.take(numerator, denominator)
+    if two.n < 2:
+        return None
+    above, below = (float(value) for value in two.means)
+    if below == 0:
+        return None
+    value = above / below
+    spread = two.linear({numerator: 1.0, denominator: -value}).variance
+    if spread is None:
+        return None
+    return ArmEstimate(value=value, variance=spread / below**2 / two.n, n=two.n, degrees=float(two.n - 1))

@@ -1,0 +1,204 @@
+"""Two shares where counts are small: exact p-values, and intervals that are always finite and never contradict them.
+
+The intervals invert the score statistic, whose value at no difference is the z of the pooled share for the difference
+and for the ratio alike. Where an exact test and that z disagree about the verdict, the critical value moves until the
+intervals say what the test says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import acos, copysign, cos, inf, isfinite, pi, sqrt
+from typing import Final, Literal
+
+from scipy import stats
+from scipy.optimize import brentq
+from scipy.special import ndtr, ndtri
+
+Test = Literal["fisher", "boschloo", "barnard", "score"]
+Bounds = tuple[float, float]
+
+_STEEP: Final = 1e8  # stands for an infinite statistic while a root is searched
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """Successes and units of a variant and of control."""
+
+    successes: int
+    n: int
+    control_successes: int
+    control_n: int
+
+    def __post_init__(self) -> None:
+        fits = 0 <= self.successes <= self.n and 0 <= self.control_successes <= self.control_n
+        if not fits or not self.n or not self.control_n:
+            raise ValueError(f"{self}: expected 0 <= successes <= n, and units in both groups")
+
+    @property
+    def share(self) -> float:
+        """The share of successes of the variant."""
+        return self.successes / self.n
+
+    @property
+    def control_share(self) -> float:
+        """The share of successes of control."""
+        return self.control_successes / self.control_n
+
+    @property
+    def smallest(self) -> int:
+        """The smallest count of the table of successes and failures."""
+        return min(
+            self.successes, self.n - self.successes, self.control_successes, self.control_n - self.control_successes
+        )
+
+
+def p_value(counts: Counts, test: Test = "fisher") -> float:
+    """Return the two-sided p-value of no difference.
+
+    fisher : conditional on the margins; cautious, and quick at any size.
+    boschloo, barnard : exact without that condition and more powerful; for up to some hundred units, since they search
+        over the unknown common share.
+    score : the z-test with the spread of the pooled share; not exact.
+
+    References
+    ----------
+    Fisher (1935), J. R. Statist. Soc. 98; Boschloo (1970), Statistica Neerlandica 24; Barnard (1947), Biometrika 34.
+    """
+    if test == "score":
+        return float(2 * ndtr(-abs(difference_statistic(counts, 0.0))))
+    if not 0 < counts.successes + counts.control_successes < counts.n + counts.control_n:
+        return 1.0  # all failed or all succeeded: nothing speaks for a difference
+    table = [
+        [counts.successes, counts.control_successes],
+        [counts.n - counts.successes, counts.control_n - counts.control_successes],
+    ]
+    tests: dict[str, Callable[..., object]] = {
+        "fisher": stats.fisher_exact,
+        "boschloo": stats.boschloo_exact,
+        "barnard": stats.barnard_exact,
+    }
+    return min(float(tests[test](table).pvalue), 1.0)  # type: ignore[attr-defined]
+
+
+def critical_value(counts: Counts, p: float, alpha: float) -> float:
+    """Return the critical value of the score intervals that leave out no difference exactly when p < alpha.
+
+    The usual one wherever that already agrees; otherwise the nearest that does.
+    """
+    usual = float(-ndtri(alpha / 2))
+    statistic = abs(difference_statistic(counts, 0.0))
+    if p >= alpha:
+        return max(usual, statistic)
+    return min(usual, statistic * usual / float(-ndtri(p / 2))) if p > 0 else usual
+
+
+def difference_bounds(counts: Counts, critical: float) -> Bounds:
+    """Return the score interval of the difference of the shares, within -1 to 1.
+
+    References
+    ----------
+    Mee (1984), Biometrics 40; Miettinen and Nurminen (1985), Statistics in Medicine 4, without their factor
+    N / (N - 1), so that the interval agrees with the z-test of the pooled share.
+    """
+    difference = counts.share - counts.control_share
+
+    def statistic(value: float) -> float:
+        return difference_statistic(counts, value)
+
+    lower = -1.0 if difference == -1 else _root(statistic, critical, -1.0, difference)
+    upper = 1.0 if difference == 1 else _root(statistic, -critical, difference, 1.0)
+    return lower, upper
+
+
+def ratio_bounds(counts: Counts, critical: float) -> Bounds | None:
+    """Return the score interval of variant / control - 1; None when control has no successes.
+
+    References
+    ----------
+    Koopman (1984), Biometrics 40; Miettinen and Nurminen (1985), Statistics in Medicine 4.
+    """
+    if not counts.control_successes:
+        return None
+    estimate = counts.share / counts.control_share
+
+    def statistic(value: float) -> float:
+        return ratio_statistic(counts, value)
+
+    lower = 0.0 if not counts.successes else _root(statistic, critical, 0.0, estimate)
+    far = max(2 * estimate, 1.0)
+    while statistic(far) > -critical and far < 1e12:
+        far *= 4
+    upper = _root(statistic, -critical, estimate, far)
+    return lower - 1, upper - 1
+
+
+def difference_statistic(counts: Counts, difference: float) -> float:
+    """Return the score statistic of a true difference of the shares: standard normal if it is that."""
+    share, base = _shares_given_difference(counts, difference)
+    variance = share * (1 - share) / counts.n + base * (1 - base) / counts.control_n
+    return _standardised(counts.share - counts.control_share - difference, variance)
+
+
+def ratio_statistic(counts: Counts, ratio: float) -> float:
+    """Return the score statistic of a true ratio of the shares: standard normal if it is that."""
+    share, base = _shares_given_ratio(counts, ratio)
+    variance = share * (1 - share) / counts.n + ratio**2 * base * (1 - base) / counts.control_n
+    return _standardised(counts.share - ratio * counts.control_share, variance)
+
+
+def _standardised(distance: float, variance: float) -> float:
+    if variance > 0:
+        return distance / sqrt(variance)
+    return 0.0 if abs(distance) < 1e-15 else copysign(inf, distance)
+
+
+def _shares_given_difference(counts: Counts, difference: float) -> tuple[float, float]:
+    """Return the most likely shares of variant and control among those that differ by `difference`."""
+    n, m = counts.n, counts.control_n
+    x, y = counts.successes, counts.control_successes
+    if difference == 0:
+        pooled = (x + y) / (n + m)
+        return pooled, pooled
+    # the likelihood's derivative is a cubic in the variant's share; Farrington and Manning (1990) give its middle root
+    theta = m / n
+    a = 1 + theta
+    b = -(1 + theta + x / n + theta * y / m + difference * (theta + 2))
+    c = difference**2 + difference * (2 * x / n + theta + 1) + x / n + theta * y / m
+    d = -(x / n) * difference * (1 + difference)
+    v = b**3 / (27 * a**3) - b * c / (6 * a**2) + d / (2 * a)
+    u = copysign(sqrt(max(b**2 / (9 * a**2) - c / (3 * a), 0.0)), v)
+    angle = (pi + acos(min(max(v / u**3, -1.0), 1.0))) / 3 if u else pi / 2
+    share = 2 * u * cos(angle) - b / (3 * a)
+    share = min(max(share, 0.0, difference), 1.0, 1.0 + difference)
+    return share, share - difference
+
+
+def _shares_given_ratio(counts: Counts, ratio: float) -> tuple[float, float]:
+    """Return the most likely shares of variant and control among those with this ratio."""
+    n, m = counts.n, counts.control_n
+    x, y = counts.successes, counts.control_successes
+    if ratio == 0:
+        return 0.0, y / m
+    a = (n + m) * ratio
+    b = n * ratio + x + m + y * ratio
+    c = x + y
+    # the smaller root of a s^2 - b s + c, written so that it does not cancel
+    base = 2 * c / (b + sqrt(max(b * b - 4 * a * c, 0.0)))
+    base = min(base, 1.0, 1 / ratio)
+    return min(base * ratio, 1.0), base
+
+
+def _root(statistic: Callable[[float], float], level: float, low: float, high: float) -> float:
+    """Return where the statistic, which falls from low to high, passes the level; the end where it does not."""
+
+    def distance(value: float) -> float:
+        found = statistic(value)
+        return (found if isfinite(found) else copysign(_STEEP, found)) - level
+
+    if distance(low) <= 0:
+        return low
+    if distance(high) >= 0:
+        return high
+    return float(brentq(distance, low, high, xtol=1e-14, rtol=8.9e-16))
