@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import duckdb
 import ibis
-import pandas as pd
 import pyarrow as pa
+
+if TYPE_CHECKING:  # it takes a quarter of a second to import, and most commands need none of it
+    import pandas as pd
 
 Values = Mapping[str, Sequence[str] | None]
 """Columns and all the values that they have; None where nobody knows them yet."""
