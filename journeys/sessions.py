@@ -178,19 +178,34 @@ def _channels(people: Histories, found: Cut, channel: str | None) -> tuple[Ints,
         return nothing, nothing, pa.nulls(len(found), pa.string()), pa.nulls(len(found), pa.string())
     column: Coded = people.attributes[channel]
     codes = column.codes[found.rows]
+    counted = _different(codes, found.first, len(column.values))
     known = np.flatnonzero(codes != NOTHING)
-    session = np.repeat(np.arange(len(found)), found.last - found.first + 1)[known]
-    width = len(column.values) + 1
-    counted = np.bincount(np.unique(session * width + codes[known]) // width, minlength=len(found))
-    changed = (session[1:] == session[:-1]) & (codes[known][1:] != codes[known][:-1])
+    session = np.repeat(np.arange(len(found), dtype=np.int32), found.last - found.first + 1)[known]
+    codes = codes[known]
+    changed = (session[1:] == session[:-1]) & (codes[1:] != codes[:-1])
     switches = np.bincount(session[1:][changed], minlength=len(found))
     rows = found.rows[known]
-    edges = np.searchsorted(session, np.arange(len(found) + 1))
+    edges = np.concatenate([[0], np.cumsum(np.bincount(session, minlength=len(found)))])
     some = edges[1:] > edges[:-1]
     padded = np.append(rows, -1)
     first = np.where(some, padded[edges[:-1]], -1)
     last = np.where(some, padded[edges[1:] - 1], -1)
     return counted, switches, column.texts(first), column.texts(last)
+
+
+def _different(codes: NDArray[np.int32], first: Ints, n_values: int) -> Ints:
+    """Return how many different values each run of codes has, the runs beginning at `first`."""
+    if n_values < _BITS:
+        bits = np.where(codes == NOTHING, 0, np.int64(1) << np.maximum(codes, 0).astype(np.int64))
+        return np.bitwise_count(np.bitwise_or.reduceat(bits, first)).astype(np.int64)
+    # more values than a whole number has bits: sort each run's own together
+    run = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(codes))))
+    known = codes != NOTHING
+    pairs = np.unique(run[known] * np.int64(n_values) + codes[known])
+    return np.bincount(pairs // n_values, minlength=len(first))
+
+
+_BITS: Final = 63
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -145,3 +145,10 @@ def test_no_block_splits_a_session() -> None:
 @pytest.mark.spark
 def test_no_partition_of_spark_splits_a_session(spark: Engine) -> None:
     _whole(spark)
+
+
+def test_channels_are_counted_alike_when_they_are_more_than_a_number_has_bits() -> None:
+    minutes = {"ann": [f"a@c{n % 70} 2026-03-01T{10 + n // 60}:{n % 60:02}" for n in range(90)]}
+    assert [(one["channels"], one["switches"]) for one in cut(minutes)] == [(70, 89)]
+    few = {"ann": [f"a@c{n % 40} 2026-03-01T{10 + n // 60}:{n % 60:02}" for n in range(90)]}
+    assert [(one["channels"], one["switches"]) for one in cut(few)] == [(40, 89)]
