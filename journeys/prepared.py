@@ -33,7 +33,7 @@ EVENTS_PER_BLOCK: Final = 12_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Prepared:
-    """A log as sorted, coded blocks, each of whole customers; all have the same columns."""
+    """A log as sorted, coded blocks, at least one, each of whole customers; all have the same columns."""
 
     blocks: tuple[pa.Table, ...]
 
@@ -45,7 +45,7 @@ class Prepared:
     @property
     def n_customers(self) -> int:
         """The number of customers."""
-        return sum(len(_ids(block)) for block in self.blocks)
+        return sum(len(_ids(block)) for block in self.blocks if len(block))
 
     @property
     def tied(self) -> int:
@@ -214,11 +214,13 @@ def append(log: Prepared, batch: pa.Table) -> Appended:
         dropped += twice
     if not blocks and len(batch):
         whole = prepare([batch])
-        return Appended(log=whole, before=Prepared(blocks=()), after=whole, dropped=0)
+        return Appended(log=whole, before=Prepared(blocks=(whole.blocks[0].slice(0, 0),)), after=whole, dropped=0)
+    # a block of no rows where nobody has changed, so that a method still has its columns to answer with
+    nobody = [block.slice(0, 0) for block in blocks[:1]]
     return Appended(
         log=Prepared(blocks=tuple(blocks)),
-        before=Prepared(blocks=tuple(before)),
-        after=Prepared(blocks=tuple(after)),
+        before=Prepared(blocks=tuple(before or nobody)),
+        after=Prepared(blocks=tuple(after or nobody)),
         dropped=dropped,
     )
 

@@ -65,8 +65,7 @@ def told(log: Prepared, **asked: Any) -> Told:
             found[one] = rows[bounds[place] : bounds[place + 1]]
         return block.slice(0, 0).select([])
 
-    if log.blocks:
-        log.map_blocks(read, attributes=["channel"], **asked)
+    log.map_blocks(read, attributes=["channel"], **asked)
     return found
 
 
@@ -157,7 +156,8 @@ def test_an_empty_batch_changes_nothing() -> None:
     log = prepared.prepare([table(numbered([("ann", "A", 0, None)]))])
     added = prepared.append(log, table([]))
     assert told(added.log) == told(log)
-    assert (added.before.blocks, added.after.blocks) == ((), ())
+    assert (told(added.before), told(added.after)) == ({}, {})
+    assert (added.before.n_customers, added.dropped) == (0, 0)
 
 
 def test_ids_of_another_type_are_refused() -> None:
