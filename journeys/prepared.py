@@ -27,8 +27,10 @@ from journeys.histories import AT, CUSTOMER, EVENT, SEQ, SORTED, Coded, Codes, I
 EVENT_ID: Final = "event id"
 """Column of a block for the ids of events, where they have any; no attribute."""
 
-EVENTS_PER_BLOCK: Final = 12_000_000
-"""What is handed to a method at once: few enough to bound its memory, and as many, since results are put together."""
+EVENTS_PER_BLOCK: Final = 4_000_000
+"""What is handed to a method at once. The allocator uses arrays of up to 32 MB again; larger ones are fresh pages each
+time, which costs more than the arithmetic on them.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

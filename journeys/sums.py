@@ -130,14 +130,13 @@ def whole(column: pa.ChunkedArray) -> pa.Array:
 
 def _joined(lists: pa.LargeListArray, members: pa.LargeListArray) -> pa.LargeListArray:
     """Return the lists of each group's members as one sorted list."""
-    rows = members.flatten()
-    taken = lists if (np.asarray(rows) == np.arange(len(lists))).all() else lists.take(rows)
-    begins, values = laid(taken)
+    rows = np.asarray(members.flatten())
+    begins, values = laid(lists)
     lengths = np.diff(begins)
-    bounds = np.asarray(members.offsets, dtype=np.int64)
-    counted = np.concatenate([[0], np.cumsum(lengths)])
-    counts = counted[bounds[1:]] - counted[bounds[:-1]]
-    if len(members) < len(rows):
+    group = np.empty(len(rows), dtype=np.int32)
+    group[rows] = np.repeat(np.arange(len(members), dtype=np.int32), np.diff(np.asarray(members.offsets)))
+    counts = np.bincount(group, weights=lengths, minlength=len(members)).astype(np.int64)
+    if len(members) < len(rows) or not (group[1:] >= group[:-1]).all():
         # a copy of its own: the blocks' are not to be used up
-        values = sorted_within(np.repeat(np.arange(len(counts), dtype=np.int64), counts), values.copy())
+        values = sorted_within(np.repeat(group, lengths), values.copy())
     return pa.LargeListArray.from_arrays(np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), pa.array(values))
