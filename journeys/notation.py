@@ -160,7 +160,7 @@ def step_number(option: str, number: int | None, n_steps: int) -> int | None:
     return number
 
 
-def members(text: str, n_steps: int) -> tuple[int, Status, str | None]:
+def members(text: str, n_steps: int, option: str = "--members") -> tuple[int, Status, str | None]:
     """Return the step of `2:dropped:web`, how it went on from there, and the group; `2` alone is all who reached it.
 
     Raises
@@ -172,8 +172,8 @@ def members(text: str, n_steps: int) -> tuple[int, Status, str | None]:
     """
     number, word, group = (*text.split(":", 2), "", "")[:3]
     if not number.isdecimal():
-        raise SettingsFault("--members", [f'"{text}": expected STEP:STATUS, such as 2:dropped'])
-    step_number("--members", int(number), n_steps)
+        raise SettingsFault(option, [f'"{text}": expected STEP:STATUS, such as 2:dropped'])
+    step_number(option, int(number), n_steps)
     statuses = [status.value for status in Status]
     if word and word not in statuses:
         raise UnknownName("status", word, statuses)

@@ -172,6 +172,7 @@ def test_a_case_of_a_hundred_thousand_events_is_one_path(answer: Any) -> None:
         ("flow", ["--steps", "view,open", "--around", "5"], "there is no step 5"),
         ("flow", ["--steps", "view,open", "--around", "1", "--side", "between"], "nothing comes before the first step"),
         ("flow", ["--steps", "view,open", "--around", "1", "--from", "view"], "--around"),
+        ("flow", ["--steps", "view,open", "--around", "1:dropped:web"], "expected STEP:STATUS"),
         ("step-matrix", ["--centre", "nothing"], 'Unknown event "nothing"'),
     ],
 )

@@ -195,7 +195,9 @@ def flow(
         chosen = journey_funnel.journey_named(source.home, journey) if journey else None
         funnel = notation.funnel(spec.of(chosen) if chosen else None, written=steps, window=window)
         products = chosen.products if chosen else ()
-        step, status = notation.step_and_status(around, len(funnel.steps), "--around")
+        step, status, in_group = notation.members(around, len(funnel.steps), "--around")
+        if in_group is not None:
+            raise SettingsFault("--around", [f'"{around}": expected STEP:STATUS; --by makes groups of paths'])
         asked = workflow.Around(funnel=funnel, step=step, status=status, side=flows.Side(side), products=products)
     elif steps or journey or window:
         raise SettingsFault("--around", ["name whose paths to follow, such as --around 2:dropped"])
