@@ -159,15 +159,21 @@ def of(people: Histories, calendar: Calendar, *, start: Sequence[str] = ANY, act
 
 
 def _periods(people: Histories, periods: Ints, kept: Marks) -> Periods:
-    chunk = periods // BITS
-    bits = np.where(kept, np.int64(1) << (periods - chunk * BITS), 0)
-    chunks = np.unique(chunk[kept])
+    if not kept.any():
+        return Periods(chunks=np.zeros(0, dtype=np.int64), words=np.zeros((0, len(people)), dtype=np.int64))
+    low, high = (int(edge) // BITS for edge in (periods.min(), periods.max()))
+    # one chunk, the usual case, needs no division of every event's period
+    chunk = np.full(1, low) if low == high else periods // BITS
+    bits = np.int64(1) << (periods - chunk * BITS)
+    if not kept.all():
+        bits[~kept] = 0
+    chunks = chunk if low == high else np.unique(chunk[kept])
     if len(chunks) * len(people) > MOST_WORDS:
         raise SettingsFault("period", [_TOO_WIDE.format(len(chunks) * BITS)])
     words = np.zeros((len(chunks), len(people)), dtype=np.int64)
     some = np.flatnonzero(np.diff(people.starts))
     for place, number in enumerate(chunks.tolist()):
-        inside = np.where(chunk == number, bits, 0)
+        inside = bits if low == high else np.where(chunk == number, bits, 0)
         words[place, some] = np.bitwise_or.reduceat(inside, people.starts[some])
     return Periods(chunks=chunks, words=words)
 

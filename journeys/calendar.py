@@ -64,11 +64,12 @@ class Calendar:
             return np.zeros(0, dtype=np.int64)
         moments, offsets = shifts(self.zone, int(at_us.min()), int(at_us.max()))
         local = at_us + (offsets[np.searchsorted(moments, at_us, side="right")] if len(moments) else offsets[0])
+        if self.unit == "week":
+            weeks: Ints = (local + _TO_WEEK[self.week_start] * DAY) // (7 * DAY)
+            return weeks
         days: Ints = local // DAY
         if self.unit == "day":
             return days
-        if self.unit == "week":
-            return (days + _TO_WEEK[self.week_start]) // 7
         return days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
 
     def index_of(self, moment: datetime) -> int:
@@ -76,16 +77,22 @@ class Calendar:
         return int(self.index(np.array([microseconds(moment)]))[0])
 
     def first_day(self, index: int) -> date:
-        """Return the first local day of a period."""
-        if self.unit == "month":
-            return date(1970 + index // 12, index % 12 + 1, 1)
-        days = index if self.unit == "day" else index * 7 - _TO_WEEK[self.week_start]
-        return date(1970, 1, 1) + timedelta(days=days)
+        """Return the first local day of a period; of one that no date can say, the first or last day there is."""
+        try:
+            if self.unit == "month":
+                return date(1970 + index // 12, index % 12 + 1, 1)
+            days = index if self.unit == "day" else index * 7 - _TO_WEEK[self.week_start]
+            return date(1970, 1, 1) + timedelta(days=days)
+        except (OverflowError, ValueError):
+            return date.max if index > 0 else date.min
 
     def start(self, index: int) -> datetime:
         """Return the instant at which a period begins, in UTC: local midnight, or what follows a skipped one."""
         day = self.first_day(index)
-        return datetime(day.year, day.month, day.day, tzinfo=_zone(self.zone)).astimezone(UTC)
+        try:
+            return datetime(day.year, day.month, day.day, tzinfo=_zone(self.zone)).astimezone(UTC)
+        except OverflowError:
+            return (datetime.max if index > 0 else datetime.min).replace(tzinfo=UTC)
 
     def label(self, index: int) -> str:
         """Return a period as tables show it: the first day of a day or week, 2026-03 of a month."""
@@ -97,7 +104,7 @@ class Calendar:
 
         An as_of of 23:59:59 means the whole day, so that the last second may be missing.
         """
-        return self.start(index + 1) <= as_of + timedelta(seconds=1)
+        return self.start(index + 1) - timedelta(seconds=1) <= as_of
 
     def last_ended(self, as_of: datetime) -> int:
         """Return the number of the last period that is over as of an instant."""
@@ -144,8 +151,8 @@ def shifts(zone: str, first_us: int, last_us: int) -> tuple[Ints, Ints]:
     moments, offsets
         Microseconds, shapes (k,) and (k + 1,): offsets[j] holds until moments[j].
     """
-    # datetime knows the years 1 to 9999; what lies outside has the offset of the nearest
-    years = [min(max(1970 + int(us // (365.2425 * DAY)), 2), 9998) for us in (first_us, last_us)]
+    # datetime knows the years 1 to 9999; at their edges the offset is that of the nearest year looked at
+    years = [min(max(1970 + int(us // (365.2425 * DAY)), 3), 9997) for us in (first_us, last_us)]
     changes = [change for year in range(years[0] - 1, years[1] + 2) for change in _changes(zone, year)]
     inside = [change for change in changes if first_us < change[0] <= last_us]
     before = [offset for moment, offset in changes if moment <= first_us]
@@ -160,11 +167,14 @@ def shifts(zone: str, first_us: int, last_us: int) -> tuple[Ints, Ints]:
 def _changes(zone: str, year: int) -> tuple[tuple[int, int], ...]:
     """Return the instants within a year of UTC at which the zone's offset changes, and the new offsets."""
     place, found = _zone(zone), []
+    if place.utcoffset(None) is not None:
+        return ()  # a zone whose clock never changes
     day = datetime(year, 1, 1, tzinfo=UTC)
-    end = datetime(year + 1, 1, 1, tzinfo=UTC) if year < datetime.max.year else datetime.max.replace(tzinfo=UTC)
-    offset = _offset(place, day) if year > 1 else _offset(place, day + timedelta(days=1))
+    end = datetime(year + 1, 1, 1, tzinfo=UTC)
+    offset = _offset(place, day)
     while day < end:
-        after = min(day + timedelta(days=1), end)
+        # no clock changes twice within three days: the shortest time between is a week, in Brazil in 2000
+        after = min(day + timedelta(days=3), end)
         if _offset(place, after) != offset:
             moment = _bisect(place, day, after)
             offset = _offset(place, after)

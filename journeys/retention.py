@@ -127,7 +127,7 @@ class Retention:
             return self.calendar.ended(cohort + span[1], as_of)
         stretch = timedelta(days=DAYS_OF[self.calendar.unit] * (span[1] + 1))
         # the last member may have started at the very end of the cohort's period
-        return self.calendar.start(cohort + 1) + stretch <= as_of + timedelta(seconds=1)
+        return as_of - self.calendar.start(cohort + 1) >= stretch - timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -88,6 +88,18 @@ def test_an_unknown_zone_unit_or_week_start_is_refused() -> None:
         Calendar(unit="week", week_start="friday")  # type: ignore[arg-type]
 
 
+def test_the_first_and_the_last_instant_there_are_have_a_period() -> None:
+    ends = at("0001-01-01T00:00:00+00:00", "9999-12-31T23:59:59+00:00")
+    for unit in ("day", "week", "month"):
+        for zone in ("UTC", "Asia/Shanghai"):
+            calendar = Calendar(unit=unit, zone=zone)
+            first, last = (int(index) for index in calendar.index(ends))
+            assert calendar.label(first)[:4] == "0001"
+            assert calendar.label(last)[:4] == "9999"
+            assert calendar.start(first) < calendar.start(last + 1)
+            assert not calendar.ended(last, datetime(9999, 12, 30, tzinfo=UTC))
+
+
 def test_no_instants_give_no_numbers() -> None:
     assert len(Calendar(unit="month").index(np.zeros(0, dtype=np.int64))) == 0
 
