@@ -12,13 +12,20 @@ from dataclasses import dataclass
 from math import acos, copysign, cos, inf, isfinite, pi, sqrt
 from typing import Final, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 from scipy.optimize import brentq
-from scipy.special import ndtr, ndtri
+from scipy.special import gammaln, ndtr, ndtri
 
 Test = Literal["fisher", "boschloo", "barnard", "score"]
 Bounds = tuple[float, float]
+Floats = NDArray[np.float64]
 
+LARGEST_TABLE: Final = 5_000_000
+"""Possible results (n + 1) (control_n + 1) up to which Boschloo's and Barnard's tests list them all."""
+
+_TIE: Final = 1e-9  # two results whose statistics differ by less, relatively, are equally far
 _STEEP: Final = 1e8  # stands for an infinite statistic while a root is searched
 
 
@@ -58,8 +65,8 @@ def p_value(counts: Counts, test: Test = "fisher") -> float:
     """Return the two-sided p-value of no difference.
 
     fisher : conditional on the margins; cautious, and quick at any size.
-    boschloo, barnard : exact without that condition and more powerful; for up to some hundred units, since they search
-        over the unknown common share.
+    boschloo, barnard : exact without that condition and more powerful; the largest probability over the unknown common
+        share, for up to LARGEST_TABLE possible tables.
     score : the z-test with the spread of the pooled share; not exact.
 
     References
@@ -70,16 +77,21 @@ def p_value(counts: Counts, test: Test = "fisher") -> float:
         return float(2 * ndtr(-abs(difference_statistic(counts, 0.0))))
     if not 0 < counts.successes + counts.control_successes < counts.n + counts.control_n:
         return 1.0  # all failed or all succeeded: nothing speaks for a difference
-    table = [
-        [counts.successes, counts.control_successes],
-        [counts.n - counts.successes, counts.control_n - counts.control_successes],
-    ]
-    tests: dict[str, Callable[..., object]] = {
-        "fisher": stats.fisher_exact,
-        "boschloo": stats.boschloo_exact,
-        "barnard": stats.barnard_exact,
-    }
-    return min(float(tests[test](table).pvalue), 1.0)  # type: ignore[attr-defined]
+    if test == "fisher":
+        table = [
+            [counts.successes, counts.control_successes],
+            [counts.n - counts.successes, counts.control_n - counts.control_successes],
+        ]
+        return min(float(stats.fisher_exact(table).pvalue), 1.0)
+    if (counts.n + 1) * (counts.control_n + 1) > LARGEST_TABLE:
+        raise ValueError(
+            f"{test} lists every table of {counts.n} and {counts.control_n} units; beyond {LARGEST_TABLE:,} "
+            "tables use fisher"
+        )
+    if test == "barnard":
+        return _most_likely(counts, _as_far_by_z(counts))
+    sides = [_most_likely(counts, _as_far_by_fisher(counts, side)) for side in ("less", "greater")]
+    return min(2 * min(sides), 1.0)
 
 
 def critical_value(counts: Counts, p: float, alpha: float) -> float:
@@ -146,6 +158,58 @@ def ratio_statistic(counts: Counts, ratio: float) -> float:
     share, base = _shares_given_ratio(counts, ratio)
     variance = share * (1 - share) / counts.n + ratio**2 * base * (1 - base) / counts.control_n
     return _standardised(counts.share - ratio * counts.control_share, variance)
+
+
+def _as_far_by_z(counts: Counts) -> NDArray[np.bool_]:
+    """Mark the results (successes, control successes) whose pooled z is at least as far from 0 as the one seen."""
+    x, y = np.arange(counts.n + 1)[:, None], np.arange(counts.control_n + 1)[None, :]
+    pooled = (x + y) / (counts.n + counts.control_n)
+    variance = pooled * (1 - pooled) * (1 / counts.n + 1 / counts.control_n)
+    distance = np.abs(x / counts.n - y / counts.control_n)
+    z = np.divide(distance, np.sqrt(variance), out=np.zeros(distance.shape), where=variance > 0)
+    return np.asarray(z >= z[counts.successes, counts.control_successes] * (1 - _TIE))
+
+
+def _as_far_by_fisher(counts: Counts, side: str) -> NDArray[np.bool_]:
+    """Mark the results whose one-sided p-value of Fisher's test is at most that of the one seen."""
+    n, m = counts.n, counts.control_n
+    x, total = np.arange(n + 1), np.arange(n + m + 1)[:, None]
+    y = total - x
+    possible = (y >= 0) & (y <= m)
+    chances = _log_choose(n, x) + _log_choose(m, np.clip(y, 0, m)) - _log_choose(n + m, total)
+    chance = np.where(possible, np.exp(chances), 0.0)
+    below = np.cumsum(chance, axis=1) if side == "less" else np.cumsum(chance[:, ::-1], axis=1)[:, ::-1]
+    p = below[x[:, None] + np.arange(m + 1), x[:, None]]
+    return np.asarray(p <= p[counts.successes, counts.control_successes] * (1 + _TIE))
+
+
+def _log_choose(n: int, k: NDArray[np.int64]) -> Floats:
+    return np.asarray(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))
+
+
+def _most_likely(counts: Counts, marked: NDArray[np.bool_]) -> float:
+    """Return the largest probability of the marked results over the common share of successes."""
+    region = marked.astype(np.float64)
+
+    def chance(shares: Floats) -> Floats:
+        one = stats.binom.pmf(np.arange(counts.n + 1)[:, None], counts.n, shares)
+        other = stats.binom.pmf(np.arange(counts.control_n + 1)[:, None], counts.control_n, shares)
+        return np.asarray((one * (region @ other)).sum(axis=0))
+
+    # even in the arc sine, where a share's spread is the same everywhere, so that no peak falls between two points
+    points = max(64, 4 * int(sqrt(counts.n + counts.control_n)))
+    grid = np.sin(np.linspace(0, pi / 2, points + 2)[1:-1]) ** 2
+    found = chance(grid)
+    best = float(found.max())
+    for place in np.argsort(found)[-3:]:
+        low, high = grid[max(place - 1, 0)], grid[min(place + 1, points - 1)]
+        for _ in range(4):
+            finer = np.linspace(low, high, 9)
+            values = chance(finer)
+            top = int(values.argmax())
+            best = max(best, float(values[top]))
+            low, high = finer[max(top - 1, 0)], finer[min(top + 1, 8)]
+    return min(best, 1.0)
 
 
 def _standardised(distance: float, variance: float) -> float:

@@ -1,0 +1,293 @@
+"""Take out of an effect what was known before the start: regression on covariates, from moments alone.
+
+Each arm has its own slopes and is evaluated at the covariates' means over all arms of the experiment, so that control
+has one adjusted value whichever variant it is compared with. CUPED is the case of one covariate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import sqrt
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments import effects
+from experiments.effects import ALPHA, Effect
+from experiments.estimates import ArmEstimate
+from experiments.moments import Moments
+
+Floats = NDArray[np.float64]
+Term = str | tuple[str, str]
+"""What is estimated: the mean of a column, or the ratio of the means of two."""
+
+REDUNDANT: Final = 1e-8
+"""A covariate of whose variance the covariates before it leave less than this share adds nothing and is dropped."""
+
+UNITS_PER_SLOPE: Final = 10
+"""An arm with fewer units per covariate takes the slopes of all arms together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdjustedEffect:
+    """An effect with and without the covariates.
+
+    variance_removed : the share of the variance of the difference that the covariates took out; below 0 when they
+        added some. None when either effect is undefined.
+    """
+
+    adjusted: Effect
+    unadjusted: Effect
+    variance_removed: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class JointEstimates:
+    """The estimates of all arms of an experiment by a method that lets arms share something.
+
+    covariance : between the arms' adjusted estimates, shape (arms, arms), in the order of `arms`.
+    own : per arm, the part of its variance that it shares with no other; its degrees of freedom are the estimate's.
+    """
+
+    method: str
+    arms: tuple[str, ...]
+    adjusted: Mapping[str, ArmEstimate]
+    unadjusted: Mapping[str, ArmEstimate]
+    covariance: Floats
+    own: Mapping[str, float]
+
+    def effect(self, variant: str, control: str, *, alpha: float = ALPHA) -> AdjustedEffect:
+        """Compare two arms, adjusted and not."""
+        one, other = self.adjusted[variant], self.adjusted[control]
+        # what the arms share rests on all units; only the rest has few degrees of freedom
+        degrees = effects.welch_degrees(
+            replace(one, variance=self.own[variant]), replace(other, variance=self.own[control])
+        )
+        adjusted = effects.contrast(
+            one,
+            other,
+            method=self.method,
+            covariance=float(self.covariance[self.arms.index(variant), self.arms.index(control)]),
+            alpha=alpha,
+            degrees=degrees,
+        )
+        plain = effects.contrast(self.unadjusted[variant], self.unadjusted[control], method="unadjusted", alpha=alpha)
+        removed = None
+        if adjusted.standard_error is not None and plain.standard_error is not None:
+            removed = 1 - (adjusted.standard_error / plain.standard_error) ** 2
+        return AdjustedEffect(adjusted=adjusted, unadjusted=plain, variance_removed=removed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Adjustment(JointEstimates):
+    """The estimates of all arms adjusted by regression; they share the covariates' means.
+
+    used, dropped : the covariates that entered, and those that the ones before them make redundant.
+    slopes : per arm, shape (used,). Where `own_slopes` is false for an arm, those of all arms together or given ones.
+    """
+
+    used: tuple[Term, ...]
+    dropped: tuple[Term, ...]
+    slopes: Mapping[str, Floats]
+    own_slopes: Mapping[str, bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Arm:
+    """One arm's terms, outcome first: their values, and the sample covariance of their linear forms per unit."""
+
+    n: int
+    values: Floats
+    spread: Floats
+
+
+def adjust(
+    arms: Mapping[str, Moments],
+    outcome: Term,
+    covariates: Sequence[Term],
+    *,
+    slopes: Sequence[float] | None = None,
+) -> Adjustment | None:
+    """Adjust the outcome of every arm for covariates measured before the start.
+
+    Parameters
+    ----------
+    arms : moments of all columns named by the terms, for every arm of the experiment.
+    covariates : in order of importance: of several that say the same, the first stays.
+    slopes : fixed ones for all arms, one per covariate, such as CUPED's from past data; fitted in each arm without.
+
+    Returns
+    -------
+    Adjustment or None
+        None when an arm has fewer than two units or a ratio has nothing below the line. Without any usable covariate
+        the adjusted estimates are the plain ones.
+
+    The variance is that of the influence function: the spread about each arm's regression, the uncertainty of its
+    slopes where it is evaluated, and the uncertainty of the covariates' common means, which the arms share.
+
+    References
+    ----------
+    Lin (2013), Annals of Applied Statistics 7; Deng et al. (2013), WSDM (CUPED); Negi and Wooldridge (2021),
+    Econometric Reviews 40, for the covariates' means being estimated.
+    """
+    if slopes is not None and len(slopes) != len(covariates):
+        raise ValueError(f"{len(slopes)} slopes for {len(covariates)} covariates: expected one for each")
+    names = tuple(arms)
+    found = {name: _terms(moments, (outcome, *covariates)) for name, moments in arms.items()}
+    known = {name: arm for name, arm in found.items() if arm is not None}
+    if len(known) < len(names):
+        return None
+    units = sum(arm.n for arm in known.values())
+    within = sum(((arm.n - 1) * arm.spread for arm in known.values()), np.zeros((len(covariates) + 1,) * 2))
+    kept = np.arange(len(covariates), dtype=np.int64) if slopes is not None else _independent(within[1:, 1:])
+    means = pooled_means(arms.values())
+    at_means = [linear_form(next(iter(arms.values())).columns, means, covariates[place]) for place in kept]
+    centre = np.array([form[0] if form is not None else np.nan for form in at_means])
+    beta, own = {}, {}
+    for name, arm in known.items():
+        if slopes is not None:
+            beta[name], own[name] = np.asarray(slopes, dtype=np.float64), False
+            continue
+        own[name] = arm.n >= UNITS_PER_SLOPE * len(kept) + 2 and len(
+            _independent(arm.spread[1:, 1:][np.ix_(kept, kept)])
+        ) == len(kept)
+        beta[name] = _slopes(arm.spread if own[name] else within, kept)
+    adjusted, residual = {}, {}
+    for name, arm in known.items():
+        adjusted[name], residual[name] = _evaluate(arm, kept, beta[name], centre, own=own[name])
+    covariance = _shared(known, kept, beta, units) + np.diag([residual[name] for name in names])
+    return Adjustment(
+        method="regression_adjusted",
+        arms=names,
+        adjusted={
+            name: replace(adjusted[name], variance=float(covariance[place, place])) for place, name in enumerate(names)
+        },
+        unadjusted={name: _plain(arm) for name, arm in known.items()},
+        covariance=covariance,
+        own=residual,
+        used=tuple(covariates[place] for place in kept),
+        dropped=tuple(term for place, term in enumerate(covariates) if place not in kept),
+        slopes=beta,
+        own_slopes=own,
+    )
+
+
+def linear_form(columns: Sequence[str], means: Floats, term: Term) -> tuple[float, Floats] | None:
+    """Return a term's value at these means and its derivatives by them, shape (columns,); None for a ratio to 0.
+
+    For a ratio the derivatives are those of the delta method: (numerator - ratio * denominator) / mean denominator.
+    """
+    form = np.zeros(len(columns))
+    if isinstance(term, str):
+        place = columns.index(term)
+        form[place] = 1.0
+        return float(means[place]), form
+    above, below = columns.index(term[0]), columns.index(term[1])
+    if means[below] == 0:
+        return None
+    value = float(means[above] / means[below])
+    form[above] += 1 / means[below]
+    form[below] -= value / means[below]
+    return value, form
+
+
+def pooled_means(arms: Iterable[Moments]) -> Floats:
+    """Return the means of the columns over all units of all arms, shape (columns,)."""
+    every = list(arms)
+    units = sum(moments.n for moments in every)
+    return np.asarray(sum((moments.n / units * moments.means for moments in every), np.zeros(len(every[0].columns))))
+
+
+def _plain(arm: _Arm) -> ArmEstimate:
+    return ArmEstimate(
+        value=float(arm.values[0]), variance=float(arm.spread[0, 0]) / arm.n, n=arm.n, degrees=float(arm.n - 1)
+    )
+
+
+def _terms(moments: Moments, terms: Sequence[Term]) -> _Arm | None:
+    if moments.n < 2:
+        return None
+    found = [linear_form(moments.columns, moments.means, term) for term in terms]
+    known = [one for one in found if one is not None]
+    if len(known) < len(found):
+        return None
+    forms = np.array([form for _, form in known])
+    return _Arm(
+        n=moments.n, values=np.array([value for value, _ in known]), spread=forms @ moments.covariance @ forms.T
+    )
+
+
+def _independent(spread: Floats) -> NDArray[np.int64]:
+    """Return the places of the covariates that those before them do not already determine, by Cholesky in order."""
+    kept: list[int] = []
+    rows: list[Floats] = []
+    for place, own in enumerate(np.diag(spread)):
+        if not own > 0:
+            continue
+        left = spread[place] / sqrt(own)
+        scaled = left / np.sqrt(np.where(np.diag(spread) > 0, np.diag(spread), 1.0))
+        for row in rows:
+            scaled = scaled - row * row[place]
+        if scaled[place] < REDUNDANT:
+            continue
+        rows.append(scaled / sqrt(scaled[place]))
+        kept.append(place)
+    return np.array(kept, dtype=np.int64)
+
+
+def _slopes(spread: Floats, kept: NDArray[np.int64]) -> Floats:
+    """Return the least-squares slopes of the outcome on the kept covariates, solved on their correlations."""
+    if not len(kept):
+        return np.zeros(0)
+    places = kept + 1
+    scale = np.sqrt(spread[places, places])
+    correlation = spread[np.ix_(places, places)] / np.outer(scale, scale)
+    return np.asarray(np.linalg.solve(correlation, spread[places, 0] / scale) / scale)
+
+
+def _evaluate(
+    arm: _Arm, kept: NDArray[np.int64], slopes: Floats, centre: Floats, *, own: bool
+) -> tuple[ArmEstimate, float]:
+    """Return the arm's value at the common means, and the variance that comes from the spread about its regression."""
+    away = centre - arm.values[1:][kept]
+    form = np.zeros(len(arm.values))
+    form[0] = 1.0
+    form[kept + 1] = -slopes
+    spread = max(float(form @ arm.spread @ form), 0.0)
+    degrees = arm.n - 1 - (len(kept) if own else 0)
+    each = 1 / arm.n
+    if own:
+        spread *= (arm.n - 1) / degrees
+        if len(kept):
+            covariates = arm.spread[np.ix_(kept + 1, kept + 1)]
+            scale = np.sqrt(np.diag(covariates))
+            distance = away / scale
+            each += float(distance @ np.linalg.solve(covariates / np.outer(scale, scale), distance)) / (arm.n - 1)
+    value = float(arm.values[0] + slopes @ away)
+    return ArmEstimate(value=value, variance=spread * each, n=arm.n, degrees=float(degrees)), spread * each
+
+
+def _shared(arms: Mapping[str, _Arm], kept: NDArray[np.int64], slopes: Mapping[str, Floats], units: int) -> Floats:
+    """Return the covariance between arms that comes from evaluating all of them at one estimated set of means.
+
+    A unit moves every arm's value by slopes (x - mean) / units, and its own arm's by its residual / n besides. Fitted
+    slopes leave the two uncorrelated; common or given slopes do not.
+    """
+    every = np.array([slopes[name] for name in arms]).reshape(len(arms), len(kept))
+    places = kept + 1
+    common = sum(
+        (arm.n / units * arm.spread[np.ix_(places, places)] for arm in arms.values()), np.zeros((len(kept),) * 2)
+    )
+    shared = every @ common @ every.T / units
+    crossed = (
+        np.array(
+            [
+                every @ (arm.spread[places, 0] - arm.spread[np.ix_(places, places)] @ slopes[name])
+                for name, arm in arms.items()
+            ]
+        ).reshape(len(arms), len(arms))
+        / units
+    )
+    return np.asarray(shared + crossed + crossed.T)
