@@ -12,6 +12,8 @@ _ORDER: Final = (
     *("demo", "init", "doctor", "simulate", "data", "run", "export", "experiment", "journey", "explain", "app"),
     # within its groups: what changes nothing comes first
     *("list", "check", "load", "report", "dictionary", "show", "recommendations", "verify"),
+    *("funnel", "stages", "dropoff", "transitions", "variants", "flow", "step-matrix", "retention", "lifecycle"),
+    *("stickiness", "churn", "sessions", "channels", "attribution", "conformance", "types", "compare", "prepare"),
 )
 
 

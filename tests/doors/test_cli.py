@@ -31,7 +31,11 @@ COMMANDS = {
     "run": [],
     "export": ["recommendations", "verify"],
     "experiment": ["list", "report"],
-    "journey": ["list", "show"],
+    "journey": [
+        *("list", "show", "funnel", "stages", "dropoff", "transitions", "variants", "flow", "step-matrix", "retention"),
+        *("lifecycle", "stickiness", "churn", "sessions", "channels", "attribution", "conformance", "types", "compare"),
+        "prepare",
+    ],
     "explain": [],
     "app": [],
 }
