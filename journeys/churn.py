@@ -18,11 +18,12 @@ import pyarrow as pa
 from scipy import stats
 
 from engine.domain.errors import SettingsFault
-from journeys import activity, histories, survival
+from engine.numerics import survival
+from engine.numerics.survival import Floats, LogRank, PairedLogRank, SurvivalCurve
+from journeys import activity, histories
 from journeys.activity import ANY
 from journeys.calendar import DAY, SECOND
 from journeys.histories import Histories
-from journeys.survival import Floats, LogRank, PairedLogRank, SurvivalCurve
 
 PEOPLE: Final = pa.schema(
     [

@@ -15,11 +15,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.numerics.survival import SurvivalCurve, kaplan_meier
 from journeys import outcomes as tables
 from journeys.attempts import MISSING
 from journeys.outcomes import Outcomes
 from journeys.spec import Funnel, WindowFrom
-from journeys.survival import SurvivalCurve, kaplan_meier
 
 Floats = NDArray[np.float64]
 

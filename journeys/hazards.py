@@ -24,12 +24,12 @@ from scipy.stats import norm, rankdata
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
+from engine.numerics import survival
 from engine.numerics.intervals import Interval, wilson
-from journeys import survival
+from engine.numerics.survival import SurvivalCurve
 from journeys.attempts import MISSING
 from journeys.histories import Codes, Ints
 from journeys.stays import Stays
-from journeys.survival import SurvivalCurve
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

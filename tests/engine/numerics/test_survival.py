@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytest import approx
 
-from journeys.survival import SurvivalCurve, kaplan_meier, log_rank, pairwise_log_rank
+from engine.numerics.survival import SurvivalCurve, kaplan_meier, log_rank, pairwise_log_rank
 
 # Freireich et al. (1963): weeks in remission under 6-MP and under placebo; a minus marks one still in remission
 DRUG = [6, 6, 6, -6, 7, -9, 10, -10, -11, 13, 16, -17, -19, -20, 22, 23, -25, -32, -32, -34, -35]

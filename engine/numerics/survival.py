@@ -113,9 +113,23 @@ def kaplan_meier(seconds: Floats, happened: NDArray[np.bool_], *, confidence: fl
     Kaplan and Meier (1958), JASA 53, 457-481; Greenwood (1926); the scale: Kalbfleisch and Prentice (1980).
     """
     seconds, happened = _checked(seconds, happened)
+    times, events, at_risk = _table(seconds, happened)
+    last = float(seconds.max()) if len(seconds) else math.nan
+    return curve(times, at_risk, events, n=len(seconds), last=last, confidence=confidence)
+
+
+def curve(
+    times: Floats, at_risk: Counts, events: Counts, *, n: int, last: float, confidence: float = 0.95
+) -> SurvivalCurve:
+    """Return the curve of counts that have been made already; the parts are those of `SurvivalCurve`.
+
+    Raises
+    ------
+    ValueError
+        A confidence outside 0 to 1.
+    """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence = {confidence}: expected a share between 0 and 1, such as 0.95")
-    times, events, at_risk = _table(seconds, happened)
     survival = np.asarray(np.cumprod(1 - events / at_risk), dtype=np.float64)
     variance = greenwood(events, at_risk)
     z = float(stats.norm.ppf(HALF + confidence / 2))
@@ -131,8 +145,8 @@ def kaplan_meier(seconds: Floats, happened: NDArray[np.bool_], *, confidence: fl
         survival=survival,
         low=np.where(undefined, np.nan, low),
         high=np.where(undefined, np.nan, high),
-        n=len(seconds),
-        last=float(seconds.max()) if len(seconds) else math.nan,
+        n=n,
+        last=last,
     )
 
 
