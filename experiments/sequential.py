@@ -34,7 +34,7 @@ def obrien_fleming(alpha: float, *, sides: int = 2) -> Spending:
     ----------
     Lan and DeMets (1983), Biometrika 70, 659-663.
     """
-    edge = float(ndtri(1 - alpha / (2 * sides)))
+    edge = float(-ndtri(alpha / (2 * sides)))
     return lambda t: 0.0 if t <= 0 else min(alpha, 2 * sides * float(ndtr(-edge / sqrt(min(t, 1.0)))))
 
 
