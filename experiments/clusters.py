@@ -6,7 +6,7 @@ metric is the ratio of the first two, so that what happens inside a cluster may 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from experiments import effects, estimates
@@ -23,6 +23,7 @@ SQUARES: Final = "squares"
 class Design:
     """What randomising clusters costs, in one arm.
 
+    effective_clusters : as many clusters of one size say as much; fewer than `clusters` when sizes differ.
     mean_size : units per cluster; `weighted_size` is the size of the cluster that a unit finds itself in on average.
     design_effect : the variance of the mean over what as many units randomised singly would give.
     intra_cluster_correlation : of two units of a cluster, from design effect = 1 + (weighted size - 1) correlation;
@@ -30,6 +31,7 @@ class Design:
     """
 
     clusters: int
+    effective_clusters: float
     units: int
     mean_size: float
     weighted_size: float
@@ -38,15 +40,34 @@ class Design:
 
 
 def mean(moments: Moments) -> ArmEstimate | None:
-    """Estimate the mean over units from the columns `total` and `size` of clusters; degrees are clusters - 1.
+    """Estimate the mean over units from the columns `total` and `size` of clusters.
 
     A proportion is the mean of units that are 0 or 1. None with fewer than two clusters, or without any unit.
 
+    The delta method's variance, which is the cluster-robust one, is too small when a few clusters hold most units: with
+    (sum of sizes)^2 / (sum of squared sizes) = c effective clusters it uses c / (c - 1) and c - 1 degrees of freedom.
+    For clusters of one size that is n / (n - 1) and n - 1.
+
     References
     ----------
-    Deng, Lu and Qin (2021), arXiv:2105.14705: the delta method and cluster-robust errors are the same here.
+    Deng, Lu and Qin (2021), arXiv:2105.14705; Carter, Schnepel and Steigerwald (2017), Review of Economics and
+    Statistics 99, for the effective number of clusters.
     """
-    return estimates.ratio(moments, TOTAL, SIZE)
+    found = estimates.ratio(moments, TOTAL, SIZE)
+    if found is None:
+        return None
+    effective = _effective(moments)
+    if effective <= 1:
+        return None
+    factor = effective / (effective - 1) * (moments.n - 1) / moments.n
+    return replace(found, variance=found.variance * factor, degrees=effective - 1)
+
+
+def _effective(moments: Moments) -> float:
+    """Return (sum of sizes)^2 / (sum of squared sizes), at most the number of clusters."""
+    size = moments.take(SIZE)
+    middle, spread = float(size.means[0]), float(size.covariance[0, 0])
+    return size.n / (1 + spread * (size.n - 1) / size.n / middle**2)
 
 
 def compare(variant: Moments, control: Moments, *, alpha: float = ALPHA) -> Effect:
@@ -75,12 +96,12 @@ def design(moments: Moments) -> Design | None:
     if units < 2 or spread <= 1e-9 * (total / size) ** 2:
         return None
     single = spread * units / (units - 1) / units
-    covariance = of.covariance
-    square_of_size = float(covariance[1, 1]) * (of.n - 1) / of.n + size**2
-    weighted = square_of_size / size
+    effective = _effective(of)
+    weighted = units / effective
     effect = found.variance / single
     return Design(
         clusters=of.n,
+        effective_clusters=effective,
         units=units,
         mean_size=size,
         weighted_size=weighted,
