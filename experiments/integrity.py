@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from math import inf
 from typing import Final, Literal
 
+import numpy as np
 from scipy import stats
 
-from engine.config.experiments import ExperimentSettings
-
-ALARM: Final = 0.001
-"""A ratio this unlikely is a fault of assignment or logging, not chance: the usual threshold of the trade."""
+from engine.config.experiments import ExperimentSettings, Nulls
+from experiments import effects
+from experiments import sample_ratio as sample_ratios
+from experiments.estimates import ArmEstimate
+from experiments.sample_ratio import ALARM, FEWEST, SEQUENTIAL_ALARM, Epoch, GroupRatio
 
 MANY_SEVERAL: Final = 0.01
-"""Share of customers in several variants above which the rest is no longer a fair sample."""
+"""Share of customers in several variants above which the rest may no longer be a fair sample."""
+
+MOST_SEVERAL: Final = 0.1
+"""The same share above which it certainly is not, so that results are withheld."""
+
+MANY_LATE: Final = 0.01
+"""Share to warn of: events that arrived late, rows that repeat another, customers whose event came too early."""
+
+WEEK: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 Status = Literal["ok", "warning", "stop"]
 
@@ -31,57 +42,38 @@ class Check:
     statistic: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RatioTest:
-    """A chi-square test of observed counts against planned weights."""
+def sample_ratio(experiment: ExperimentSettings, observed: Mapping[str, int], *, looks: bool = True) -> Check:
+    """Check the split; `stop` when it is not the planned one.
 
-    statistic: float
-    degrees: int
-    p_value: float
-
-
-def ratio_test(observed: Mapping[str, int], weights: Mapping[str, float]) -> RatioTest | None:
-    """Test the counts of the variants against their weights; None when nobody was observed.
-
-    Variants of weight 0 expect nobody and are no degree of freedom; anyone seen in one is impossible (p = 0).
+    looks : with True the p-value may be looked at every day (sequential); with False this is the only look.
     """
-    planned = {name: weight for name, weight in weights.items() if weight > 0}
-    units = sum(observed.get(name, 0) for name in planned)
-    impossible = sum(observed.get(name, 0) for name in weights if name not in planned)
-    degrees = len(planned) - 1
-    if impossible:
-        return RatioTest(statistic=inf, degrees=degrees, p_value=0.0)
-    if not units:
-        return None
-    whole = sum(planned.values())
-    expected = {name: units * weight / whole for name, weight in planned.items()}
-    statistic = sum((observed.get(name, 0) - count) ** 2 / count for name, count in expected.items())
-    return RatioTest(statistic=statistic, degrees=degrees, p_value=float(stats.chi2.sf(statistic, degrees)))
-
-
-def sample_ratio(experiment: ExperimentSettings, observed: Mapping[str, int]) -> Check:
-    """Check the split; `stop` when it is not the planned one."""
-    found = ratio_test(observed, experiment.weights)
+    single = sample_ratios.once(observed, experiment.weights)
+    found = sample_ratios.sequential_test(observed, experiment.weights) if looks else single
     assumed = " (assumed, nobody wrote it down)" if experiment.weights_assumed else ""
-    if found is None:
+    if found is None or single is None:
         return Check(
             check="sample_ratio",
             status="stop",
             detail=f'Nobody has been exposed to "{experiment.experiment_id}" by this date. Results are withheld.',
         )
-    whole = sum(experiment.weights.values())
-    planned = ":".join(f"{100 * weight / whole:.4g}" for weight in experiment.weights.values()) + assumed
+    planned = _split(experiment.weights) + assumed
     counts = ":".join(grouped(observed.get(name, 0)) for name in experiment.weights)
     statistic = None if found.statistic == inf else found.statistic
-    if found.p_value >= ALARM:
+    often = ", however often it is looked at" if looks else ""
+    if found.p_value >= (SEQUENTIAL_ALARM if looks else ALARM):
         return Check(
             check="sample_ratio",
             status="ok",
             p_value=found.p_value,
             statistic=statistic,
-            detail=f"Planned {planned}, observed {counts} (chi-square {found.statistic:.1f}, p = {found.p_value:.3f}).",
+            detail=f"Planned {planned}, observed {counts} "
+            f"(chi-square {found.statistic:.1f}, {shown(found.p_value)}{often}).",
         )
-    size = "customers in a variant of weight 0" if statistic is None else f"chi-square {statistic:.1f}, p < 0.001"
+    size = (
+        "customers in a variant of weight 0"
+        if statistic is None
+        else f"chi-square {statistic:.1f}, {shown(single.p_value)}"
+    )
     return Check(
         check="sample_ratio",
         status="stop",
@@ -92,13 +84,83 @@ def sample_ratio(experiment: ExperimentSettings, observed: Mapping[str, int]) ->
     )
 
 
+def sample_ratio_by_day(daily: Mapping[date, Mapping[str, int]], weights: Mapping[str, float]) -> Check:
+    """Check the split of each day on its own, corrected for the number of days; a day counts when it is over."""
+    days = {day.isoformat(): counts for day, counts in sorted(daily.items())}
+    found = sample_ratios.by_group(days, weights, looks=False)
+    return _by_group("sample_ratio_by_day", "day", found, weights, ALARM)
+
+
+def sample_ratio_by_dimension(
+    dimension: str, groups: Mapping[str, Mapping[str, int]], weights: Mapping[str, float]
+) -> Check:
+    """Check the split within each value of a dimension known at exposure, at every look, corrected for their number."""
+    found = sample_ratios.by_group(groups, weights, looks=True)
+    return _by_group(f"sample_ratio_by.{dimension}", dimension, found, weights, SEQUENTIAL_ALARM)
+
+
+def allocation(epochs: Sequence[Epoch]) -> Check:
+    """Report when the split changed on the way; effects are then put together from the epochs, never pooled.
+
+    Pooled arms of a changed split differ in when their customers came (Simpson's paradox).
+    """
+    if len(epochs) < 2:
+        return Check(check="allocation", status="ok", detail="The split did not change on the way.")
+    spans = "; ".join(
+        f"{epoch.first.isoformat()} to {epoch.last.isoformat()} {_split(epoch.counts)}" for epoch in epochs
+    )
+    return Check(
+        check="allocation",
+        status="warning",
+        detail=f"The split changed on the way: {spans}. Effects are compared within each of these spans.",
+    )
+
+
+def balance(covariates: Mapping[str, Mapping[str, ArmEstimate | None]], control: str) -> Check:
+    """Check that what was known before exposure is alike in all arms, corrected for all comparisons (Bonferroni).
+
+    covariates : of each covariate the mean of each arm. What has no spread, or too few customers, is not compared.
+    """
+    found = {}
+    for name, arms in covariates.items():
+        of_control = arms[control]
+        for variant, estimate in arms.items():
+            if variant == control or estimate is None or of_control is None:
+                continue
+            effect = effects.contrast(estimate, of_control, method="welch")
+            if effect.p_value is not None:
+                found[name, variant] = effect.p_value
+    if not found:
+        return Check(check="balance", status="ok", detail="There is no covariate of before exposure to compare.")
+    (worst, variant), least = min(found.items(), key=lambda one: one[1])
+    p_value = min(1.0, least * len(found))
+    of = f"{len(found)} comparisons of covariates with control"
+    if p_value >= ALARM:
+        return Check(
+            check="balance",
+            status="ok",
+            p_value=p_value,
+            detail=f"{of} differ no more than by chance ({shown(p_value)}).",
+        )
+    return Check(
+        check="balance",
+        status="stop",
+        p_value=p_value,
+        detail=f'"{worst}" differed between "{variant}" and "{control}" before anyone was exposed ({shown(p_value)}, '
+        f"corrected for {of}). Results are withheld. Check how customers were assigned.",
+    )
+
+
 def several_variants(several: int, units: int) -> Check:
     """Report customers seen in more than one variant; they are in no result."""
     share = several / units if units else 0.0
+    found = f"{grouped(several)} of {grouped(units)} customers were seen in several variants and are left out."
+    if share > MOST_SEVERAL:
+        found += " Results are withheld: who is left is no fair sample. Check how customers are identified."
     return Check(
         check="several_variants",
-        status="warning" if share > MANY_SEVERAL else "ok",
-        detail=f"{grouped(several)} of {grouped(units)} customers were seen in several variants and are left out.",
+        status="stop" if share > MOST_SEVERAL else "warning" if share > MANY_SEVERAL else "ok",
+        detail=found,
     )
 
 
@@ -132,6 +194,133 @@ def left_out(metric: str, immature: int, unknown: int, units: int, windowed: boo
     if unknown:
         found += f"; {grouped(unknown)} are left out because an event of theirs carries no usable number"
     return Check(check=f"left_out.{metric}", status="warning" if immature or unknown else "ok", detail=f"{found}.")
+
+
+def unknown_values(metric: str, unknown: Mapping[str, int], units: Mapping[str, int], nulls: Nulls) -> Check:
+    """Check that a metric's value is unknown equally often in every arm; `stop` when the variant changes who is known.
+
+    unknown, units : customers per arm, and those of them without a known value. With nulls "error" one is enough.
+    """
+    done = {"drop": "are left out", "zero": "count as 0", "error": "may not be there"}[nulls]
+    return _alike(
+        f"unknown_values.{metric}", f"have no known value and {done}", unknown, units, any_stops=nulls == "error"
+    )
+
+
+def exposure_race(metric: str, early: Mapping[str, int], units: Mapping[str, int]) -> Check:
+    """Check for customers whose event came before the exposure that should have caused it.
+
+    early : customers per arm with the metric's event shortly before their first exposure. When that differs between
+        arms the exposure is logged too late in one of them, and what it loses is its effect.
+    """
+    return _alike(f"exposure_race.{metric}", "had its event shortly before their exposure", early, units)
+
+
+def late_events(late: int, events: int, days: float) -> Check:
+    """Report events that arrived more than `days` after they occurred: the latest days are not complete yet."""
+    many = events > 0 and late / events > MANY_LATE
+    found = f"{grouped(late)} of {grouped(events)} events arrived more than {days:g} days after they occurred"
+    return Check(
+        check="late_events",
+        status="warning" if many else "ok",
+        detail=f"{found}; the last {days:g} days are not complete." if many else f"{found}.",
+    )
+
+
+def duplicates(table: str, repeated: int, rows: int) -> Check:
+    """Report rows that repeat another in every column; sums count them twice."""
+    return Check(
+        check=f"duplicates.{table}",
+        status="warning" if rows and repeated / rows > MANY_LATE else "ok",
+        detail=f"{grouped(repeated)} of {grouped(rows)} rows of {table} repeat another.",
+    )
+
+
+def weekdays(first: date, last: date) -> Check:
+    """Check that every day of the week was seen equally often, from the first to the last day of exposures."""
+    days = (last - first).days + 1
+    spare = days % 7
+    if days >= 7 and not spare:
+        return Check(
+            check="weekdays", status="ok", detail=f"{days} days: every day of the week was seen equally often."
+        )
+    more = ", ".join(WEEK[(first.weekday() + step) % 7] for step in range(spare))
+    seen = f"only {more}" if days < 7 else f"{more} once more than the others"
+    until = (last + timedelta(days=7 - spare)).isoformat()
+    return Check(
+        check="weekdays", status="warning", detail=f"{days} days saw {seen}. Whole weeks are complete on {until}."
+    )
+
+
+def withheld(checks: Sequence[Check]) -> str | None:
+    """Return the sentence of the first check that withholds results; None when they may be shown."""
+    return next((check.detail for check in checks if check.status == "stop"), None)
+
+
+def _alike(
+    check: str, what: str, found: Mapping[str, int], units: Mapping[str, int], *, any_stops: bool = False
+) -> Check:
+    """Check that the share of customers of whom something is true does not differ between the arms."""
+    some, everybody = sum(found.values()), sum(units.values())
+    by_arm = ", ".join(f'"{name}" {grouped(found.get(name, 0))} of {grouped(count)}' for name, count in units.items())
+    detail = f"{grouped(some)} of {grouped(everybody)} customers {what}"
+    p_value = _homogeneity(found, units)
+    if any_stops and some:
+        return Check(check=check, status="stop", p_value=p_value, detail=f"{detail}. Results are withheld.")
+    if p_value is not None and p_value < ALARM:
+        return Check(
+            check=check,
+            status="stop",
+            p_value=p_value,
+            detail=f"{detail}, not equally often in every variant: {by_arm} ({shown(p_value)}). Results are withheld.",
+        )
+    many = everybody > 0 and some / everybody > MANY_LATE
+    return Check(check=check, status="warning" if many else "ok", p_value=p_value, detail=f"{detail}.")
+
+
+def _homogeneity(found: Mapping[str, int], units: Mapping[str, int]) -> float | None:
+    """Return the p-value of one share in all arms, exact for two arms of small counts; None for nothing to compare."""
+    table = np.array([[found.get(name, 0), count - found.get(name, 0)] for name, count in units.items() if count])
+    if len(table) < 2 or not table.sum(axis=0).all():
+        return None
+    expected = stats.contingency.expected_freq(table)
+    if len(table) == 2 and expected.min() < FEWEST:
+        return float(stats.fisher_exact(table).pvalue)
+    return float(stats.chi2_contingency(table, correction=False).pvalue)
+
+
+def _by_group(check: str, kind: str, found: Sequence[GroupRatio], weights: Mapping[str, float], alarm: float) -> Check:
+    if not found:
+        return Check(check=check, status="ok", detail=f"There is no {kind} with customers to compare.")
+    worst = min(found, key=lambda one: one.adjusted_p_value)
+    p_value = worst.adjusted_p_value
+    off = sum(one.adjusted_p_value < alarm for one in found)
+    if not off:
+        return Check(
+            check=check,
+            status="ok",
+            p_value=p_value,
+            detail=f"The split is the planned one in each {kind}, {len(found)} in all ({shown(p_value)}, corrected).",
+        )
+    counts = ":".join(grouped(worst.counts.get(name, 0)) for name in weights)
+    return Check(
+        check=check,
+        status="stop",
+        p_value=p_value,
+        detail=f"The split is not the planned one for {off} of {len(found)} values of {kind}, "
+        f'most of all "{worst.group}": '
+        f"planned {_split(weights)}, observed {counts} ({shown(p_value)}, corrected). Results are withheld.",
+    )
+
+
+def _split(weights: Mapping[str, float]) -> str:
+    whole = sum(weights.values())
+    return ":".join(f"{100 * weight / whole:.4g}" for weight in weights.values()) if whole else "nobody"
+
+
+def shown(p_value: float) -> str:
+    """Return a p-value as a sentence carries it."""
+    return "p < 0.001" if p_value < ALARM else f"p = {p_value:.3f}"
 
 
 def grouped(count: int) -> str:

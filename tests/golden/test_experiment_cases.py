@@ -16,8 +16,9 @@ import pytest
 from scipy import stats
 
 from experiments import effects
-from experiments.integrity import ratio_test, sample_ratio
+from experiments.integrity import sample_ratio
 from experiments.moments import Moments
+from experiments.sample_ratio import ratio_test
 from tests.experiments.builders import analyse, experiment, many, result
 
 # growthbook/gbstats, test of the two-sided t-test

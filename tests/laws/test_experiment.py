@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from experiments import effects
-from experiments.integrity import ratio_test
 from experiments.moments import Moments
+from experiments.sample_ratio import ratio_test
 from tests.experiments.builders import Event, Exposure, analyse, day, experiment, result
 
 slow = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
