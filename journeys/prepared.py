@@ -4,16 +4,18 @@ A block is a table of customer (numbers into ids), event and attributes (numbers
 rows in order of customer, time and sequence: the form that `histories.of` takes without a copy.
 
 Late events need no rule of their own: a batch is sorted in among the events of the customers whom it is about,
-wherever it falls, and no other customer is touched. Events of a batch count as coming after those of the same instant
-that were there, unless both have a sequence that says otherwise. Where events have ids, one that was there is dropped.
+wherever it falls, and no other customer is touched. Their histories make a block of their own; the rows that they had
+before stay where they are and count no more, until too many of a block are so and it is written anew. Events of a batch
+count as coming after those of the same instant that were there, unless both have a sequence that says otherwise. Where
+events have ids, one that was there is dropped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -33,26 +35,69 @@ time, which costs more than the arithmetic on them.
 """
 
 
+LIVE: Final = "live"
+"""Column of `Prepared.rows` that is false where an event lies in another block since."""
+
+_WORN: Final = 0.5
+"""Where less than this part of a block's rows counts, it is written anew."""
+
+_SMALL: Final = 1 / 8
+"""A block of less than this part of `EVENTS_PER_BLOCK` is small."""
+
+_MOST_SMALL: Final = 8
+"""Of more small blocks than this, one is made."""
+
+_NOBODY: Final[Codes] = np.zeros(0, dtype=np.int32)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Prepared:
-    """A log as sorted, coded blocks, at least one, each of whole customers; all have the same columns."""
+    """A log as sorted, coded blocks, at least one, each of whole customers; all have the same columns.
+
+    moved : of each block, the numbers of the customers whose events lie in a later block, sorted: their rows in this
+        one count no more. Empty where nobody has moved from any block.
+    """
 
     blocks: tuple[pa.Table, ...]
+    moved: tuple[Codes, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.moved and len(self.moved) != len(self.blocks):
+            raise ValueError(f"{len(self.blocks)} blocks and {len(self.moved)} lists of who has moved")
+
+    def live(self, place: int) -> NDArray[np.bool_] | None:
+        """Mark the rows of a block that count; None when all do."""
+        return _live(self.blocks[place], self.moved[place]) if self.moved and len(self.moved[place]) else None
+
+    @property
+    def _parts(self) -> Iterator[tuple[pa.Table, NDArray[np.bool_] | None]]:
+        for place, block in enumerate(self.blocks):
+            yield block, self.live(place)
 
     @property
     def n_events(self) -> int:
         """The number of events."""
-        return sum(len(block) for block in self.blocks)
+        return sum(self.events_of(place) for place in range(len(self.blocks)))
 
     @property
     def n_customers(self) -> int:
         """The number of customers."""
-        return sum(len(_ids(block)) for block in self.blocks if len(block))
+        return sum(self.customers_of(place) for place in range(len(self.blocks)))
+
+    def events_of(self, place: int) -> int:
+        """Return how many events of a block count."""
+        live = self.live(place)
+        return len(self.blocks[place]) if live is None else int(np.count_nonzero(live))
+
+    def customers_of(self, place: int) -> int:
+        """Return how many customers have their events in a block."""
+        moved = len(self.moved[place]) if self.moved else 0
+        return len(_ids(self.blocks[place])) - moved if len(self.blocks[place]) else 0
 
     @property
     def tied(self) -> int:
         """How many events share their customer and instant with another: only the sequence tells which came first."""
-        return sum(_tied(block) for block in self.blocks)
+        return sum(_tied(block, live) for block, live in self._parts)
 
     @property
     def ids_are_numbers(self) -> bool:
@@ -71,25 +116,24 @@ class Prepared:
         return tuple(name for name in names if name not in (*histories.ROLES, EVENT_ID))
 
     def rows(self) -> pa.Table:
-        """Return the events as one table, in no order between blocks, without their ids; nothing is copied."""
-        return pa.concat_tables(
-            block.drop_columns([EVENT_ID] if EVENT_ID in block.column_names else []).replace_schema_metadata(None)
-            for block in self.blocks
-        )
+        """Return the rows as one table, in no order between blocks, without the events' ids; nothing is copied.
+
+        Where customers have moved it has the column `LIVE` too, and only the rows marked there are events.
+        """
+        return pa.concat_tables(_bare(block, live, marked=bool(self.moved)) for block, live in self._parts)
 
     def count(self, as_of: datetime) -> int:
         """Return how many events there are at as_of."""
-        return sum(len(select(block, as_of)) for block in self.blocks)
+        return sum(len(select(block, as_of, live=live)) for block, live in self._parts)
 
     def customers(self, as_of: datetime) -> int:
         """Return how many customers have an event at as_of."""
-        return sum(
-            int(np.count_nonzero(np.diff(_codes(select(one, as_of), CUSTOMER), prepend=-1))) for one in self.blocks
-        )
+        parts = [select(block, as_of, live=live) for block, live in self._parts]
+        return sum(int(np.count_nonzero(np.diff(_codes(part, CUSTOMER), prepend=-1))) for part in parts)
 
     def event_names(self, as_of: datetime) -> set[str]:
         """Return the names of the events at as_of."""
-        return {name for block in self.blocks for name in _present(select(block, as_of))}
+        return {name for block, live in self._parts for name in _present(select(block, as_of, live=live))}
 
     def map_blocks(
         self,
@@ -100,7 +144,9 @@ class Prepared:
         attributes: Sequence[str] = (),
     ) -> pa.Table:
         """Hand the events to a function block by block, later ones and those of other names left out."""
-        made = [function(select(block, as_of, names=names, attributes=attributes)) for block in self.blocks]
+        made = [
+            function(select(block, as_of, names=names, attributes=attributes, live=live)) for block, live in self._parts
+        ]
         return pa.concat_tables(made)
 
 
@@ -144,11 +190,19 @@ def arranged(events: pa.Table) -> pa.Table:
 
 
 def select(
-    block: pa.Table, as_of: datetime | None, *, names: Sequence[str] | None = None, attributes: Sequence[str] = ()
+    block: pa.Table,
+    as_of: datetime | None,
+    *,
+    names: Sequence[str] | None = None,
+    attributes: Sequence[str] = (),
+    live: NDArray[np.bool_] | None = None,
 ) -> pa.Table:
-    """Return the events of a block that are asked for, with the columns that are asked for, as a block."""
+    """Return the events of a block that are asked for, with the columns that are asked for, as a block.
+
+    live : which rows count; None: all.
+    """
     part = block.select([CUSTOMER, EVENT, AT, *attributes])
-    kept = _asked(part, as_of, names) if len(part) else None
+    kept = _asked(part, as_of, names, live) if len(part) else None
     if kept is None:
         return part
     return _rows(part, np.flatnonzero(kept))
@@ -159,13 +213,16 @@ def _rows(block: pa.Table, rows: Ints) -> pa.Table:
     return pa.table([_picked(_whole(column), rows) for column in block.columns], schema=block.schema)
 
 
-def _asked(part: pa.Table, as_of: datetime | None, names: Sequence[str] | None) -> NDArray[np.bool_] | None:
+def _asked(
+    part: pa.Table, as_of: datetime | None, names: Sequence[str] | None, live: NDArray[np.bool_] | None
+) -> NDArray[np.bool_] | None:
     """Mark the events that are asked for; None when all are."""
-    kept = None
+    kept = live
     if as_of is not None:
         limit = int(np.datetime64(naive_utc(as_of), "us").astype(np.int64))
         at = np.asarray(_whole(part.column(AT)).view(pa.int64()))
-        kept = at <= limit if at.max() > limit else None
+        if at.max() > limit:
+            kept = at <= limit if kept is None else kept & (at <= limit)
     if names is not None:
         events = _coded(part, EVENT)
         wanted = np.isin(np.array(events.values, dtype=object), list(names))
@@ -183,7 +240,7 @@ def _picked(column: pa.Array, rows: Ints) -> pa.Array:
 
 
 def append(log: Prepared, batch: pa.Table) -> Appended:
-    """Sort a batch of events in among those of its customers; new customers join the smallest block.
+    """Sort a batch of events in among those of its customers, whose histories become blocks of their own.
 
     Parameters
     ----------
@@ -194,49 +251,65 @@ def append(log: Prepared, batch: pa.Table) -> Appended:
     ValueError
         The customers' ids are of another type than those of the log.
     """
-    blocks, left = list(log.blocks), batch
-    home = min(range(len(blocks)), key=lambda place: len(blocks[place]), default=0)
-    of_new, dropped = left.schema.empty_table(), 0
-    before: list[pa.Table] = []
-    after: list[pa.Table] = []
-    if blocks:
-        known = _ids(blocks[0]).type
-        if left.schema.field(CUSTOMER).type != known:
-            raise ValueError(f"customers are {left.schema.field(CUSTOMER).type}, those of the log {known}")
-        found = [pc.index_in(left.column(CUSTOMER), _ids(block)) for block in blocks]
-        of_new = left.filter(_all([pc.is_null(places) for places in found]))
-    for place, block in enumerate(blocks):
-        rows = left.filter(pc.is_valid(found[place]))
-        rows = pa.concat_tables([rows, of_new]) if place == home else rows
-        if not len(rows):
-            continue
-        blocks[place], old, new, twice = _merged(block, rows)
-        before.append(old)
-        after.append(new)
-        dropped += twice
-    if not blocks and len(batch):
+    if not log.blocks:
         whole = prepare([batch])
         return Appended(log=whole, before=Prepared(blocks=(whole.blocks[0].slice(0, 0),)), after=whole, dropped=0)
+    known = _ids(log.blocks[0]).type
+    if batch.schema.field(CUSTOMER).type != known:
+        raise ValueError(f"customers are {batch.schema.field(CUSTOMER).type}, those of the log {known}")
     # a block of no rows where nobody has changed, so that a method still has its columns to answer with
-    nobody = [block.slice(0, 0) for block in blocks[:1]]
+    nobody = Prepared(blocks=(log.blocks[0].slice(0, 0),))
+    if not len(batch):
+        return Appended(log=log, before=nobody, after=nobody, dropped=0)
+    who = pc.unique(batch.column(CUSTOMER))
+    before, moved = [], []
+    for place, block in enumerate(log.blocks):
+        gone = np.zeros(len(_ids(block)), dtype=np.bool_)
+        if log.moved:
+            gone[log.moved[place]] = True
+        changed = np.zeros(len(gone), dtype=np.bool_)
+        changed[np.asarray(pc.index_in(who, _ids(block)).drop_null(), dtype=np.int64)] = True
+        changed &= ~gone
+        moved.append(np.flatnonzero(gone | changed).astype(np.int32))
+        if changed.any():
+            before.append(_only_its_customers(_rows(block, np.flatnonzero(changed[_codes(block, CUSTOMER)]))))
+    fresh = _without_repeats(batch, before)
+    parts = [*(part.replace_schema_metadata(None) for part in before), _alike(fresh, log.blocks[0])]
+    after = _split(arranged(pa.concat_tables(parts)))
+    blocks = (*log.blocks, *(block for block in after if len(block)))
+    moved += [_NOBODY] * (len(blocks) - len(moved))
     return Appended(
-        log=Prepared(blocks=tuple(blocks)),
-        before=Prepared(blocks=tuple(before or nobody)),
-        after=Prepared(blocks=tuple(after or nobody)),
-        dropped=dropped,
+        log=_tidied(Prepared(blocks=blocks, moved=tuple(moved))),
+        before=Prepared(blocks=tuple(before)) if before else nobody,
+        after=Prepared(blocks=tuple(after)),
+        dropped=len(batch) - len(fresh),
     )
 
 
-def _merged(block: pa.Table, rows: pa.Table) -> tuple[pa.Table, pa.Table, pa.Table, int]:
-    """Return a block with rows sorted in; the changed customers' events without them and with them; rows dropped."""
-    places = pc.index_in(rows.column(CUSTOMER), _ids(block))
-    changed = np.zeros(len(_ids(block)), dtype=np.bool_)
-    changed[np.asarray(places.drop_null(), dtype=np.int64)] = True
-    moved = changed[_codes(block, CUSTOMER)]
-    before = _only_its_customers(_rows(block, np.flatnonzero(moved)))
-    fresh = _without_repeats(rows, before)
-    after = arranged(pa.concat_tables([before.replace_schema_metadata(None), _alike(fresh, before)]))
-    return _joined(block, np.flatnonzero(~moved), changed, after), before, after, len(rows) - len(fresh)
+def _tidied(log: Prepared) -> Prepared:
+    """Return a log whose worn blocks are made anew, and of whose small blocks one is made where there are many."""
+    found: list[tuple[pa.Table, Codes]] = []
+    for place, block in enumerate(log.blocks):
+        live, count = log.live(place), log.events_of(place)
+        if live is not None and count < _WORN * len(block):
+            found.append(_without_moved(block, live))
+        else:
+            found.append((block, log.moved[place]))
+    found = [(block, gone) for block, gone in found if len(block)]
+    small = [one for one in found if len(one[0]) < _SMALL * EVENTS_PER_BLOCK]
+    if len(small) > _MOST_SMALL:
+        rows = [_without_moved(block, _live(block, gone))[0].replace_schema_metadata(None) for block, gone in small]
+        joined = _split(arranged(pa.concat_tables(rows)))
+        found = [one for one in found if len(one[0]) >= _SMALL * EVENTS_PER_BLOCK]
+        found += [(block, _NOBODY) for block in joined]
+    if not found:
+        return Prepared(blocks=(log.blocks[0].slice(0, 0),))
+    moved = tuple(gone for _, gone in found)
+    return Prepared(blocks=tuple(block for block, _ in found), moved=moved if any(map(len, moved)) else ())
+
+
+def _without_moved(block: pa.Table, live: NDArray[np.bool_]) -> tuple[pa.Table, Codes]:
+    return _only_its_customers(_rows(block, np.flatnonzero(live))), _NOBODY
 
 
 def _only_its_customers(block: pa.Table) -> pa.Table:
@@ -249,11 +322,11 @@ def _only_its_customers(block: pa.Table) -> pa.Table:
     return block.set_column(0, block.schema.field(CUSTOMER), customer)
 
 
-def _without_repeats(rows: pa.Table, before: pa.Table) -> pa.Table:
-    if EVENT_ID not in before.column_names:
+def _without_repeats(rows: pa.Table, before: Sequence[pa.Table]) -> pa.Table:
+    if not before or EVENT_ID not in before[0].column_names:
         return rows
-    known = pc.is_in(rows.column(EVENT_ID), _whole(before.column(EVENT_ID)))
-    return rows.filter(pc.invert(known))
+    ids = pa.concat_arrays([_whole(part.column(EVENT_ID)) for part in before])
+    return rows.filter(pc.invert(pc.is_in(rows.column(EVENT_ID), ids)))
 
 
 def _alike(rows: pa.Table, block: pa.Table) -> pa.Table:
@@ -273,49 +346,8 @@ def _as_type(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
     return column.cast(kind.value_type).dictionary_encode().cast(kind)
 
 
-def _joined(block: pa.Table, stay: Ints, changed: NDArray[np.bool_], after: pa.Table) -> pa.Table:
-    """Return some rows of a block, those of its customers who have not changed, and all of another as one block."""
-    places = (np.cumsum(~changed) - 1).astype(np.int32)
-    ids = pa.concat_arrays([_ids(block).take(pa.array(np.flatnonzero(~changed))), _ids(after)])
-    behind = _codes(after, CUSTOMER) + np.int32(len(changed) - changed.sum())
-    owner = _followed(_codes(block, CUSTOMER), stay, behind)
-    owner[: len(stay)] = places[owner[: len(stay)]]
-    columns: dict[str, Any] = {CUSTOMER: pa.DictionaryArray.from_arrays(pa.array(owner), ids)}
-    for name in after.column_names:
-        kind = after.schema.field(name).type
-        if name == CUSTOMER:
-            continue
-        if pa.types.is_dictionary(kind):
-            columns[name] = _array(_joined_codes(_coded(block, name), stay, _coded(after, name)))
-        elif name == EVENT_ID:
-            kept = _whole(block.column(name)).take(pa.array(stay))
-            columns[name] = pa.concat_arrays([kept, _whole(after.column(name))])
-        else:
-            columns[name] = pa.array(_followed(_numbers(block, name), stay, _numbers(after, name))).view(kind)
-    return pa.table(columns).replace_schema_metadata(SORTED)
-
-
 def _numbers(block: pa.Table, name: str) -> Ints:
     return np.asarray(_whole(block.column(name)).view(pa.int64()))
-
-
-def _joined_codes(first: Coded, rows: Ints, second: Coded) -> Coded:
-    """Return some rows of a coded column and all of another behind them, as codes into the values of both."""
-    if first.values == second.values:
-        return Coded(codes=_followed(first.codes, rows, second.codes), values=first.values)
-    values = tuple(sorted({*first.values, *second.values}))
-    place = {value: number for number, value in enumerate(values)}
-    # the last entry is for a missing value, whose code is -1
-    ranked = [np.array([*(place[value] for value in one.values), -1], dtype=np.int32) for one in (first, second)]
-    return Coded(codes=np.concatenate([ranked[0][first.codes[rows]], ranked[1][second.codes]]), values=values)
-
-
-def _followed(first: NDArray[Any], rows: Ints, second: NDArray[Any]) -> NDArray[Any]:
-    """Return some rows of an array and all of another behind them, each copied once."""
-    made = np.empty(len(rows) + len(second), dtype=first.dtype)
-    first.take(rows, out=made[: len(rows)], mode="clip")
-    made[len(rows) :] = second
-    return made
 
 
 def _split(block: pa.Table) -> list[pa.Table]:
@@ -335,18 +367,27 @@ def _split(block: pa.Table) -> list[pa.Table]:
     return made
 
 
-def _all(masks: Sequence[Any]) -> Any:
-    whole = masks[0]
-    for mask in masks[1:]:
-        whole = pc.and_(whole, mask)
-    return whole
+def _live(block: pa.Table, moved: Codes) -> NDArray[np.bool_]:
+    stays = np.ones(len(_ids(block)), dtype=np.bool_)
+    stays[moved] = False
+    live: NDArray[np.bool_] = stays[_codes(block, CUSTOMER)]
+    return live
 
 
-def _tied(block: pa.Table) -> int:
+def _bare(block: pa.Table, live: NDArray[np.bool_] | None, *, marked: bool) -> pa.Table:
+    """Return a block without the ids of events, with the column `LIVE` where it is to be marked."""
+    bare = block.drop_columns([EVENT_ID] if EVENT_ID in block.column_names else []).replace_schema_metadata(None)
+    if not marked:
+        return bare
+    return bare.append_column(LIVE, pa.array(np.ones(len(block), dtype=np.bool_) if live is None else live))
+
+
+def _tied(block: pa.Table, live: NDArray[np.bool_] | None) -> int:
     at, owner = _numbers(block, AT), _codes(block, CUSTOMER)
     like_next = np.zeros(len(at) + 1, dtype=np.bool_)
     like_next[1:-1] = (at[1:] == at[:-1]) & (owner[1:] == owner[:-1])
-    return int((like_next[1:] | like_next[:-1]).sum())
+    tied = like_next[1:] | like_next[:-1]
+    return int(np.count_nonzero(tied if live is None else tied & live))
 
 
 def _present(block: pa.Table) -> list[str]:

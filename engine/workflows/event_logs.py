@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import ibis
@@ -17,11 +17,14 @@ from engine.config.intake import IntakeSettings
 from engine.domain.errors import NotEnoughData, SettingsFault, UnknownName
 from engine.intake import event_files, event_roles
 from engine.intake.event_roles import LOG, Roles
-from engine.lake.engine import DuckDBEngine
+from engine.lake.engine import DuckDBEngine, identifier
 from engine.lake.schema import of_arrow
 from engine.workflows import prepared_logs, session
 from journeys.event_log import EventLog, LogReport
 from journeys.histories import AT, CUSTOMER, EVENT, SEQ
+from journeys.prepared import LIVE, Prepared
+
+_ROWS: Final = f"rows of {LOG}"
 
 
 def _silent(_: str) -> None:
@@ -142,10 +145,8 @@ def _prepared(source: LogSource, path: Path) -> Iterator[OpenLog]:
         tempfile.TemporaryDirectory(prefix="wayline-log-") as scratch,
         session.engine_aside(source.home, Path(scratch)) as engine,
     ):
-        rows = blocks.rows()
-        engine.attach(LOG, rows)
         log = EventLog(
-            table=ibis.table(of_arrow(rows.schema), name=LOG),
+            table=_attached(engine, blocks),
             customer=CUSTOMER,
             event=EVENT,
             time=AT,
@@ -157,6 +158,18 @@ def _prepared(source: LogSource, path: Path) -> Iterator[OpenLog]:
         )
         report = LogReport(read=manifest.rows_read, kept=manifest.events, **manifest.left_out)
         yield _ready(source, engine, log, source.as_of or manifest.as_of, report)
+
+
+def _attached(engine: DuckDBEngine, blocks: Prepared) -> Any:
+    """Make the events of a prepared log readable as the table `LOG`; rows that count no more are passed over."""
+    rows = blocks.rows()
+    if LIVE not in rows.column_names:
+        engine.attach(LOG, rows)
+        return ibis.table(of_arrow(rows.schema), name=LOG)
+    engine.attach(_ROWS, rows)
+    live = f"SELECT * EXCLUDE ({identifier(LIVE)}) FROM {identifier(_ROWS)} WHERE {identifier(LIVE)}"
+    engine.connection.execute(f"CREATE OR REPLACE VIEW {identifier(LOG)} AS {live}")
+    return ibis.table(of_arrow(rows.drop_columns([LIVE]).schema), name=LOG)
 
 
 @contextmanager

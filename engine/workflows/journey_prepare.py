@@ -117,8 +117,9 @@ def append(source: LogSource, into: Path) -> tuple[PreparedSummary, Appended]:
             "as_of": max(manifest.as_of, log.as_of),
             "rows_read": manifest.rows_read + log.report.read,
             "left_out": {reason: manifest.left_out[reason] + left_out[reason] for reason in _REASONS},
+            "tied": manifest.tied - added.before.tied + added.after.tied,
         }
-        written = prepared_logs.write(into, added.log.blocks, told)
+        written = prepared_logs.extend(into, known, added.log, told)
     told_of = _summary(into, written, known.attributes, written.events - manifest.events, added.after.n_customers)
     return told_of, added
 
@@ -188,10 +189,9 @@ def _left_out(log: OpenLog) -> dict[str, int]:
 def _summary(
     into: Path, manifest: Manifest, attributes: tuple[str, ...], added: int, changed: int | None
 ) -> PreparedSummary:
-    log, _ = prepared_logs.read(into)
     return PreparedSummary(
         folder=into,
-        tied_events=log.tied,
+        tied_events=manifest.tied,
         events=manifest.events,
         customers=manifest.customers,
         attributes=attributes,

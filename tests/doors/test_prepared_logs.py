@@ -79,6 +79,51 @@ def test_a_batch_makes_the_log_that_all_at_once_would_make(ask: Any, log: Path, 
     assert "tuesday.csv: was added to made before" in again.err
 
 
+def test_a_batch_that_was_not_written_to_the_end_leaves_the_log_as_it_was(
+    ask: Any, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask("prepare", log, "--into", tmp_path / "made")
+    before = ask("funnel", tmp_path / "made", *FUNNEL).json
+    day = tmp_path / "tuesday.csv"
+    day.write_text("\n".join([HEADER, *TUESDAY]) + "\n")
+
+    def broken_off(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as cut:
+        # the last thing that is written before the new manifest takes the place of the old one
+        cut.setattr("engine.workflows.prepared_logs.write_synced", broken_off)
+        assert ask("prepare", day, "--into", tmp_path / "made", "--append").code == 130
+    assert len(list((tmp_path / "made").glob("block-*.arrow"))) == 2
+    assert ask("funnel", tmp_path / "made", *FUNNEL).json == before
+    assert ask("prepare", day, "--into", tmp_path / "made", "--append").json["events"] == 6
+
+
+def test_a_log_that_grew_answers_as_the_file_does(ask: Any, tmp_path: Path) -> None:
+    lines = [f"c{n % 40},{'ABC'[n % 7 % 3]},2026-01-{1 + n // 30:02d}T09:{n % 60:02d}:00Z,web" for n in range(600)]
+    whole = tmp_path / "whole.csv"
+    whole.write_text("\n".join([HEADER, *lines]) + "\n")
+    for day, cut in enumerate(range(0, 600, 150)):
+        # after the first, each day is about half of the customers
+        own = [line for n, line in enumerate(lines[cut : cut + 150]) if day == 0 or n % 40 < 20]
+        part = tmp_path / f"day{day}.csv"
+        part.write_text("\n".join([HEADER, *own]) + "\n")
+        ask("prepare", part, "--into", tmp_path / "made", *(["--append"] if day else []))
+    kept = lines[:150] + [
+        line for cut in (150, 300, 450) for n, line in enumerate(lines[cut : cut + 150]) if n % 40 < 20
+    ]
+    whole.write_text("\n".join([HEADER, *kept]) + "\n")
+    made = tmp_path / "made"
+    assert (made / "manifest.json").read_text().count("block-") > 1
+    assert any(made.glob("moved-*.arrow"))
+    for words in (("funnel", *FUNNEL), ("retention", "--period", "week"), ("sessions",)):
+        assert ask(words[0], made, *words[1:]).json == ask(words[0], whole, *words[1:]).json
+    next(made.glob("moved-*.arrow")).unlink()
+    refused = ask("funnel", made, *FUNNEL)
+    assert refused.code == 1
+    assert "is missing or was cut" in refused.err
+
+
 def test_a_batch_without_a_column_of_the_log_is_refused(ask: Any, log: Path, tmp_path: Path) -> None:
     ask("prepare", log, "--into", tmp_path / "made")
     day = tmp_path / "day.csv"

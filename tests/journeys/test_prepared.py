@@ -144,6 +144,58 @@ def test_a_late_event_moves_only_its_own_customer() -> None:
     assert told(added.log) == told(added.after) | {"bob": [("A", 0, None)]}
 
 
+def test_a_batch_writes_only_the_histories_that_it_changes() -> None:
+    rows = numbered([("ann", "A", 0, None), ("bob", "A", 0, None), ("bob", "B", 1, None), ("eve", "A", 2, None)])
+    log = prepared.prepare([table(rows)])
+    added = prepared.append(log, table([("ann", "B", 5, 4, "app")])).log
+    assert added.blocks[0] is log.blocks[0], "a block that nothing was added to was written anew"
+    assert [len(block) for block in added.blocks] == [4, 2]
+    assert [moved.tolist() for moved in added.moved] == [[0], []]
+    assert (added.n_events, added.n_customers, added.tied) == (5, 3, 0)
+    # the rows as an engine reads them: ann's first event stands in the first block still, and counts no more
+    assert added.rows().column("live").to_pylist() == [False, True, True, True, True, True]
+
+
+def test_a_block_of_which_less_than_half_counts_is_written_anew() -> None:
+    rows = numbered([("ann", "A", 0, None), ("ann", "B", 1, None), ("bob", "A", 0, None)])
+    added = prepared.append(prepared.prepare([table(rows)]), table([("ann", "C", 5, 4, None)])).log
+    assert [len(block) for block in added.blocks] == [1, 3]
+    assert added.moved == ()
+
+
+def test_many_small_blocks_become_one() -> None:
+    log = prepared.prepare([table(numbered([("c0", "A", 0, None)]))])
+    rows: list[Row] = [("c0", "A", 0, 0, None)]
+    for day in range(1, 20):
+        batch: list[Row] = [(f"c{day}", "A", day, 2 * day, None), (f"c{day // 2}", "B", day, 2 * day + 1, "app")]
+        rows += batch
+        log = prepared.append(log, table(batch)).log
+        assert len(log.blocks) <= 8
+        assert told(log) == expected(rows)
+        assert log.n_events == len(rows)
+
+
+@given(EVENTS, st.randoms(use_true_random=False), st.integers(0, 5))
+@settings(max_examples=50, deadline=None)
+def test_what_is_asked_of_a_log_that_grew_is_what_the_events_themselves_would_give(
+    events: list[Any], random: Any, until: int
+) -> None:
+    rows = numbered(events)
+    batches: list[list[Row]] = [[] for _ in range(4)]
+    for row in rows:
+        random.choice(batches).append(row)
+    log = prepared.prepare([table(batches[0])])
+    for batch in batches[1:]:
+        log = prepared.append(log, table(batch)).log
+    as_of = datetime(1970, 1, 1, 0, 0, 0, until, tzinfo=UTC)
+    kept = [row for row in rows if row[2] <= until]
+    assert told(log, as_of=as_of, names=["A", "B"]) == expected([row for row in kept if row[1] in "AB"])
+    assert log.tied == sum(n for n in Counter((row[0], row[2]) for row in rows).values() if n > 1)
+    assert (log.count(as_of), log.customers(as_of)) == (len(kept), len({row[0] for row in kept}))
+    assert log.event_names(as_of) == {row[1] for row in kept}
+    assert log.last_seq == max(row[3] for row in rows)
+
+
 def test_an_event_that_was_there_under_its_id_is_dropped() -> None:
     first = table(numbered([("ann", "A", 0, None)])).append_column(EVENT_ID, pa.array(["e1"]))
     again = table([("ann", "A", 0, 1, None), ("ann", "B", 1, 2, None)]).append_column(EVENT_ID, pa.array(["e1", "e2"]))
