@@ -23,6 +23,21 @@ def holm(p_values: ArrayLike) -> Floats:
     return _put_back(given, order, np.minimum(np.maximum.accumulate(stepped), 1.0))
 
 
+def hochberg(p_values: ArrayLike) -> Floats:
+    """Return p-values adjusted as by `holm`, but smaller: for p-values that are independent or rise and fall together.
+
+    nan where a p-value is nan, as with `holm`.
+
+    References
+    ----------
+    Hochberg (1988), Biometrika 75, 800-802.
+    """
+    given = np.asarray(p_values, dtype=np.float64)
+    order = _ascending(given)
+    stepped = given[order] * (len(order) - np.arange(len(order)))
+    return _put_back(given, order, np.minimum(np.minimum.accumulate(stepped[::-1])[::-1], 1.0))
+
+
 def benjamini_hochberg(p_values: ArrayLike) -> Floats:
     """Return p-values adjusted so that, of what is called different, the share of false alarms is at most the level.
 

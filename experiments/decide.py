@@ -1,0 +1,396 @@
+"""Turn results into a decision by rules that were written before: Ship, Roll back, Continue for n days, or Review.
+
+Each metric of each variant first becomes a typed outcome; only outcomes, health and progress decide. The rules, in
+order, for each variant; the first that holds decides:
+
+    1  a health check withholds results                          Review
+    2  a guardrail is harmed                                     Roll back (or Review, by settings)
+    3  a goal is lost, another won                               Review
+    4  a goal is lost                                            Roll back
+    5  the goals needed are won and every guardrail is safe      Ship
+    6  ... a guardrail is not known to be safe, and time is left Continue
+    7  ... and no time is left                                   Review (or Ship, by settings)
+    8  the planned power is reached, or no goal can reach its
+       planned effect any more                                   Review (or Roll back, by settings)
+    9  the plan would take more than a year                      Review
+    10 otherwise                                                 Continue
+
+The experiment ships the variant that may ship and gains most on the first goal. Otherwise it needs a review if any
+variant does, continues if any variant does, and is rolled back when every variant is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import ceil, inf
+from typing import Final, Literal
+
+from scipy.special import ndtri
+
+from engine.config.experiments import DecisionSettings
+from engine.domain.errors import RefusedByPolicy
+from experiments.effects import ALPHA, Direction, Effect, OneSided
+from experiments.integrity import Check
+from experiments.looks import ONCE, Looks, one_sided
+
+Action = Literal["ship", "roll_back", "continue", "review"]
+Role = Literal["goal", "secondary", "guardrail"]
+Outcome = Literal["won", "lost", "flat", "undecided", "safe", "unknown", "harmed"]
+
+LONGEST_DAYS: Final = 365
+POWER: Final = 0.8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sentence:
+    """One thing said in both languages."""
+
+    en: str
+    zh: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What one metric says of one variant.
+
+    outcome : won, lost, flat or undecided of a goal or secondary metric; safe, unknown or harmed of a guardrail.
+    gain : the difference in the direction that is good, in the metric's unit; None where it cannot be told.
+    harm, safety : of a guardrail: the one-sided tests that it is worse than control, and not worse by its margin.
+    """
+
+    metric: str
+    variant: str
+    role: Role
+    outcome: Outcome
+    because: Sentence
+    gain: float | None = None
+    harm: OneSided | None = None
+    safety: OneSided | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far the experiment is. `days_to_go` is None where nothing says how long it should run.
+
+    complete : the planned power is reached, or the planned end; a goal that shows nothing by then is flat.
+    """
+
+    day: int
+    days_to_go: int | None = None
+    complete: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Override:
+    """Who decided otherwise, and why."""
+
+    owner: str
+    note: str
+    instead_of: Action
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariantDecision:
+    """The decision on one variant: `rule` is the number of the rule in this module's table."""
+
+    variant: str
+    action: Action
+    rule: int
+    days: int | None
+    reasons: tuple[Sentence, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What to do with the experiment. `variant` is the one to ship; `days` for how long to go on, where known."""
+
+    action: Action
+    reasons: tuple[Sentence, ...]
+    variant: str | None = None
+    days: int | None = None
+    variants: tuple[VariantDecision, ...] = ()
+    override: Override | None = None
+
+    @property
+    def headline(self) -> Sentence:
+        """The decision itself, as a banner shows it."""
+        return _headline(self.action, self.variant, self.days)
+
+
+def judge_goal(
+    metric: str,
+    variant: str,
+    effect: Effect,
+    direction: Direction,
+    *,
+    role: Literal["goal", "secondary"] = "goal",
+    alpha: float = ALPHA,
+    complete: bool = False,
+    planned_effect: float | None = None,
+) -> Finding:
+    """Return the outcome of a goal from its effect, corrected for looks and comparisons already.
+
+    planned_effect : the smallest difference that matters, above 0, in the metric's unit. A goal whose interval leaves
+        out so good an effect is flat before the end.
+    """
+    name = f'"{metric}"'
+    if effect.difference is None or effect.p_value is None:
+        reason = effect.reason or "there is no comparison"
+        because = Sentence(en=f"{variant}: {name} cannot be told: {reason}.", zh=f"{variant}：{name} 无法判断。")
+        return Finding(metric=metric, variant=variant, role=role, outcome="undecided", because=because)
+    gain = effect.difference if direction == "increase" else -effect.difference
+    found = Finding(
+        metric=metric,
+        variant=variant,
+        role=role,
+        outcome="undecided",
+        gain=gain,
+        because=Sentence(
+            en=f"{variant}: {name} shows no difference yet: {shown(effect)}.",
+            zh=f"{variant}：{name} 尚未显示差异：{shown(effect)}。",
+        ),
+    )
+    if effect.p_value < alpha:
+        won = gain > 0
+        because = Sentence(
+            en=f"{variant} {'wins' if won else 'loses'} on {name}: {shown(effect)}.",
+            zh=f"{variant} 在 {name} 上{'更好' if won else '更差'}：{shown(effect)}。",
+        )
+        return replace(found, outcome="won" if won else "lost", because=because)
+    best = effect.upper if direction == "increase" else (None if effect.lower is None else -effect.lower)
+    if planned_effect is not None and best is not None and best < planned_effect:
+        because = Sentence(
+            en=f"{variant}: {name} can no longer gain the planned {planned_effect:.4g}: {shown(effect)}.",
+            zh=f"{variant}：{name} 已不可能达到计划的 {planned_effect:.4g}：{shown(effect)}。",
+        )
+        return replace(found, outcome="flat", because=because)
+    if complete:
+        because = Sentence(
+            en=f"{variant}: {name} shows no difference at the planned end: {shown(effect)}.",
+            zh=f"{variant}：{name} 到计划结束时仍无差异：{shown(effect)}。",
+        )
+        return replace(found, outcome="flat", because=because)
+    return found
+
+
+def judge_guardrail(
+    metric: str,
+    variant: str,
+    effect: Effect,
+    direction: Direction,
+    *,
+    margin: float | None = None,
+    relative: bool = True,
+    looks: Looks = ONCE,
+    alpha: float = ALPHA,
+    guardrails: int = 1,
+) -> Finding:
+    """Return the outcome of a guardrail from its plain effect; its error budget is its own and one-sided.
+
+    margin : the worsening that is still accepted, as a share of control or in the metric's unit; without one harm
+        can be shown, safety cannot.
+    guardrails : comparisons of guardrails in the experiment. Alarms of harm share alpha out among them. Safety is
+        asked of each at all of alpha, since every one must be shown (Berger 1982, Technometrics 24).
+    """
+    name = f'"{metric}"'
+    unknown = Finding(
+        metric=metric,
+        variant=variant,
+        role="guardrail",
+        outcome="unknown",
+        because=Sentence(
+            en=f"{variant}: guardrail {name} cannot be told: {effect.reason or 'there is no comparison'}.",
+            zh=f"{variant}：护栏指标 {name} 无法判断。",
+        ),
+    )
+    if effect.difference is None or effect.p_value is None:
+        return unknown
+    rising = direction == "increase"
+    harm = one_sided(effect, "less" if rising else "greater", looks, alpha=alpha / guardrails)
+    safety = None
+    if margin is not None:
+        worst = -margin if rising else margin
+        side: Literal["greater", "less"] = "greater" if rising else "less"
+        safety = one_sided(effect, side, looks, margin=worst, relative=relative, alpha=alpha)
+    found = replace(unknown, gain=effect.difference if rising else -effect.difference, harm=harm, safety=safety)
+    accepted = "" if margin is None else f"{margin:.4g}" + (" of control" if relative else "")
+    accepted_zh = "" if margin is None else (f"对照组的 {margin:.4g}" if relative else f"{margin:.4g}")
+    if safety is not None and safety.p_value is not None and safety.p_value < alpha:
+        because = Sentence(
+            en=f"{variant}: guardrail {name} is safe: worse by less than {accepted} (p {_p(safety.p_value)}).",
+            zh=f"{variant}：护栏指标 {name} 安全：恶化小于{accepted_zh}（p {_p(safety.p_value)}）。",
+        )
+        return replace(found, outcome="safe", because=because)
+    if harm.p_value is not None and harm.p_value < alpha / guardrails:
+        because = Sentence(
+            en=f"{variant} harms guardrail {name}: {plain(effect)} (one-sided p {_p(harm.p_value)}).",
+            zh=f"{variant} 损害护栏指标 {name}：{plain(effect)}（单侧 p {_p(harm.p_value)}）。",
+        )
+        return replace(found, outcome="harmed", because=because)
+    why = "no margin is stated" if margin is None else f"a worsening of {accepted} cannot be ruled out"
+    why_zh = "未设定可接受的恶化幅度" if margin is None else f"不能排除恶化达到{accepted_zh}"
+    because = Sentence(
+        en=f"{variant}: guardrail {name} shows no harm, but is not known to be safe: {why}.",
+        zh=f"{variant}：护栏指标 {name} 未见损害，但尚不能确认安全：{why_zh}。",
+    )
+    return replace(found, because=because)
+
+
+def decide(
+    findings: Sequence[Finding],
+    health: Sequence[Check],
+    progress: Progress,
+    rules: DecisionSettings | None = None,
+) -> Decision:
+    """Apply the rules of this module to every variant, and to the experiment."""
+    written = DecisionSettings() if rules is None else rules
+    stopped = [check for check in health if check.status == "stop"]
+    if stopped:
+        reasons = tuple(
+            Sentence(en=check.detail, zh=f"检查“{check.check}”未通过，结果暂不展示，请先查明原因。")
+            for check in stopped
+        )
+        return Decision(action="review", reasons=reasons)
+    names = list(dict.fromkeys(finding.variant for finding in findings))
+    each = tuple(
+        _decide_variant(name, [one for one in findings if one.variant == name], progress, written) for name in names
+    )
+    ready = [one for one in each if one.action == "ship"]
+    if ready:
+        gains = {one.variant: one.gain for one in reversed(findings) if one.role == "goal"}
+        best = max(ready, key=lambda one: -inf if (gain := gains.get(one.variant)) is None else gain)
+        return Decision(action="ship", reasons=best.reasons, variant=best.variant, variants=each)
+    for action in ("review", "continue", "roll_back"):
+        chosen = [one for one in each if one.action == action]
+        if chosen:
+            days = [one.days for one in chosen if one.days is not None]
+            reasons = tuple(dict.fromkeys(reason for one in chosen for reason in one.reasons))
+            return Decision(action=chosen[0].action, reasons=reasons, days=max(days, default=None), variants=each)
+    nothing = Sentence(en="No variant was compared with control.", zh="没有任何实验组可与对照组比较。")
+    return Decision(action="review", reasons=(nothing,))
+
+
+def override(decision: Decision, action: Action, *, owner: str, note: str) -> Decision:
+    """Return the decision of a person in place of the rules'; the reasons of the rules stay.
+
+    Raises
+    ------
+    RefusedByPolicy
+        Nobody is named, or no note says why.
+    """
+    if not owner.strip() or not note.strip():
+        lacking = "an owner" if not owner.strip() else "a note"
+        raise RefusedByPolicy(
+            f"A decision other than {decision.action} needs an owner and a note that says why; {lacking} is missing. "
+            "Give both, or keep the decision of the rules."
+        )
+    person = Override(owner=owner.strip(), note=note.strip(), instead_of=decision.action)
+    said = Sentence(
+        en=f"{person.owner} decided otherwise than the rules ({decision.action}): {person.note}",
+        zh=f"{person.owner} 未采用规则的结论（{decision.action}）：{person.note}",
+    )
+    variant = decision.variant if action == "ship" else None
+    days = decision.days if action == "continue" else None
+    return replace(
+        decision, action=action, variant=variant, days=days, reasons=(said, *decision.reasons), override=person
+    )
+
+
+def days_to_go(
+    standard_error: float,
+    day: int,
+    planned_effect: float,
+    *,
+    critical: float | None = None,
+    alpha: float = ALPHA,
+    power: float = POWER,
+) -> int:
+    """Return the days until the planned effect would be shown with this power, if information comes in as until now.
+
+    standard_error : of the difference now, after `day` days. Information is its inverse square.
+    planned_effect : the smallest difference that matters, above 0.
+    critical : value to be passed at the end; that of one look at alpha unless given.
+    """
+    if not planned_effect > 0 or not standard_error > 0 or day < 1:
+        raise ValueError("days to go: the standard error and planned effect must be above 0, and a day have passed")
+    passed = float(-ndtri(alpha / 2)) if critical is None else critical
+    needed = (passed + float(ndtri(power))) ** 2 / planned_effect**2
+    return max(ceil(round(day * (needed * standard_error**2 - 1), 9)), 0)
+
+
+def shown(effect: Effect) -> str:
+    """Return an effect in one line: its difference, or lift where there is one, interval and p-value."""
+    return plain(effect) if effect.p_value is None else f"{plain(effect)}, p {_p(effect.p_value)}"
+
+
+def plain(effect: Effect) -> str:
+    """Return the difference of an effect and its interval, as a lift where control has a value."""
+    if effect.difference is None:
+        return "—"
+    if effect.relative_difference is not None:
+        value = f"{effect.relative_difference:+.2%}"
+        low, high = effect.relative_lower, effect.relative_upper
+        return value if low is None or high is None else f"{value} [{low:+.2%}, {high:+.2%}]"
+    value = f"{effect.difference:+.4g}"
+    return (
+        value if effect.lower is None or effect.upper is None else f"{value} [{effect.lower:+.4g}, {effect.upper:+.4g}]"
+    )
+
+
+def _decide_variant(
+    variant: str, findings: Sequence[Finding], progress: Progress, rules: DecisionSettings
+) -> VariantDecision:
+    def which(*outcomes: Outcome, role: Role = "goal") -> list[Finding]:
+        return [one for one in findings if one.role == role and one.outcome in outcomes]
+
+    def made(rule: int, action: Action, *because: Sentence) -> VariantDecision:
+        days = progress.days_to_go if action == "continue" else None
+        return VariantDecision(variant=variant, action=action, rule=rule, days=days, reasons=because)
+
+    goals = [one for one in findings if one.role == "goal"]
+    harmed, unknown = which("harmed", role="guardrail"), which("unknown", role="guardrail")
+    won, lost, open_ = which("won"), which("lost"), which("undecided")
+    over = progress.complete or progress.days_to_go == 0
+    enough = bool(won) and (rules.goals_needed == "any" or len(won) == len(goals))
+    if harmed:
+        return made(2, rules.harmed_guardrail, *_because(harmed))
+    if lost:
+        return made(3 if won else 4, "review" if won else "roll_back", *_because(lost), *_because(won))
+    if enough:
+        told = _because(won), _because(which("safe", role="guardrail"))
+        if not unknown:
+            return made(5, "ship", *told[0], *told[1])
+        if not over:
+            return made(6, "continue", *told[0], *_because(unknown))
+        return made(7, rules.undecided_guardrail, *told[0], *_because(unknown))
+    if goals and (over or not open_):
+        return made(8, "review" if won else rules.no_effect, *_because(goals))
+    if progress.days_to_go is not None and progress.days_to_go > LONGEST_DAYS:
+        far = Sentence(
+            en=f"At this rate it takes {progress.days_to_go} more days, over a year. Choose a larger effect or a goal "
+            "that is seen sooner.",
+            zh=f"按目前速度还需 {progress.days_to_go} 天，超过一年。请改用更大的目标效应，或更早可见的指标。",
+        )
+        return made(9, "review", far, *_because(open_))
+    return made(10, "continue", *_because(goals), *_because(unknown))
+
+
+def _because(findings: Sequence[Finding]) -> tuple[Sentence, ...]:
+    return tuple(one.because for one in findings)
+
+
+def _headline(action: Action, variant: str | None, days: int | None) -> Sentence:
+    if action == "ship":
+        return Sentence(en=f"Ship {variant}" if variant else "Ship", zh=f"上线 {variant}" if variant else "上线")
+    if action == "continue":
+        known = days is not None
+        return Sentence(
+            en=f"Continue for {days} {'day' if days == 1 else 'days'}" if known else "Continue",
+            zh=f"继续 {days} 天" if known else "继续",
+        )
+    return Sentence(en="Roll back", zh="回滚") if action == "roll_back" else Sentence(en="Review", zh="人工复核")
+
+
+def _p(p_value: float) -> str:
+    return "< 0.0001" if p_value < 0.0001 else f"= {p_value:.4f}"
