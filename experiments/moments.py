@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from experiments.metrics import SCALE
+from experiments.metrics import Reading
 
 Floats = NDArray[np.float64]
 Exact = int | float | Fraction
@@ -180,29 +180,67 @@ class Sample:
     unknown: int
 
 
-def sums(values: Any, metrics: int) -> Any:
-    """Return one row per variant with the sums of each metric, out of `metrics.values`."""
-    columns = {}
-    for index in range(metrics):
-        value, matured = values[f"value_{index}"], values[f"matured_{index}"]
+class Sums:
+    """The sums of every metric in cells of variant, day of exposure, stratum and segment, as whole numbers.
+
+    They add up exactly: days, partitions and parts of a day merge to the byte. `columns` are as `sums` names them.
+    """
+
+    def __init__(self, readings: Sequence[Reading], rows: Sequence[Mapping[str, Any]]) -> None:
+        self._readings = {one.name: (place, one) for place, one in enumerate(readings)}
+        self.rows = tuple(rows)
+
+    def __add__(self, other: Sums) -> Sums:
+        """Return the cells of both; raises ValueError when they are not of the same metrics."""
+        if self._readings != other._readings:
+            raise ValueError("sums of different metrics do not add up")
+        return Sums([one for _, one in self._readings.values()], (*self.rows, *other.rows))
+
+    def sample(self, name: str, **cells: Any) -> Sample:
+        """Return the sample of a metric, or of its twin, in all cells that have these values."""
+        place, reading = self._readings[name]
+        chosen = [row for row in self.rows if all(row[key] == value for key, value in cells.items())]
+
+        def added(column: str) -> int:
+            return sum(int(row.get(column) or 0) for row in chosen)
+
+        parts = reading.parts
+        size = range(len(parts))
+        totals = [Fraction(added(f"total_{place}_{i}"), parts[i].scale) for i in size]
+        products = {
+            (i, j): Fraction(added(f"product_{place}_{i}_{j}"), parts[i].scale * parts[j].scale)
+            for i in size
+            for j in size
+            if i <= j
+        }
+        return Sample(
+            moments=Moments.of_sums(
+                [part.name for part in parts],
+                added(f"n_{place}"),
+                totals,
+                [[products[min(i, j), max(i, j)] for j in size] for i in size],
+            ),
+            immature=added(f"immature_{place}"),
+            unknown=added(f"unknown_{place}"),
+        )
+
+
+def sums(values: Any, readings: Sequence[Reading], by: Sequence[str] = ("variant",)) -> Any:
+    """Return one row per cell with the sums of each metric, out of `metrics.values` or `metrics.by_cluster`."""
+    columns: dict[str, Any] = {}
+    for place, one in enumerate(readings):
+        matured = values[one.matured]
+        parts = [values[part.column] for part in one.parts]
+        known = parts[0].notnull() & matured
         # 38 digits: a square of millionths does not fit 64 bits
-        wide = value.cast("decimal(38, 0)")
-        columns[f"n_{index}"] = value.count(where=matured)
-        columns[f"total_{index}"] = wide.sum(where=matured)
-        columns[f"squares_{index}"] = (wide * wide).sum(where=matured)
-        columns[f"immature_{index}"] = (~matured).cast("int64").sum()
-        columns[f"unknown_{index}"] = (matured & value.isnull()).cast("int64").sum()
-    return values.group_by("variant").aggregate(**columns)
-
-
-def sample(row: Mapping[str, Any], index: int, kind: str) -> Sample:
-    """Return the sample of metric `index` from one row of `sums`."""
-    scale = SCALE if kind == "mean" else 1
-    n = int(row[f"n_{index}"])
-    total, squares = (int(row[f"{name}_{index}"] or 0) for name in ("total", "squares"))
-    moments = Moments.of(n, Fraction(total, scale), Fraction(squares, scale**2))
-    return Sample(moments=moments, immature=int(row[f"immature_{index}"]), unknown=int(row[f"unknown_{index}"]))
-
-
-EMPTY = Sample(moments=Moments.none(), immature=0, unknown=0)
-"""The sample of a variant that nobody has seen."""
+        wide = [part.cast("decimal(38, 0)") for part in parts]
+        columns[f"n_{place}"] = values.count(where=known)
+        for i, own in enumerate(wide):
+            columns[f"total_{place}_{i}"] = own.sum(where=known)
+            columns |= {f"product_{place}_{i}_{j}": (own * wide[j]).sum(where=known) for j in range(i, len(wide))}
+        waiting = values[one.waiting] if one.waiting in values.columns else (~matured).cast("int64")
+        columns[f"immature_{place}"] = waiting.sum()
+        if one.unknown:
+            # of a cluster its matured customers alone were counted already
+            columns[f"unknown_{place}"] = values[one.unknown].sum(where=matured)
+    return values.group_by(list(by)).aggregate(**columns)
