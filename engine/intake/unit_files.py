@@ -29,14 +29,15 @@ _NOTHING: Final = ("", "na", "n/a", "nan", "null", "none", "nil", "-")
 _TRUE: Final = ("true", "t", "yes", "y")
 _FALSE: Final = ("false", "f", "no", "n")
 _MOST_LISTED: Final = 50
+_NO_ARMS: Final = "all"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitRoles:
-    """Which columns play which role; `unit` None: every row is a unit of its own."""
+    """Which columns play which role; `unit` None: every row is a unit of its own; `variant` None: there are no arms."""
 
     unit: str | None
-    variant: str
+    variant: str | None
     cluster: str | None = None
     numbers: tuple[str, ...] = ()
     shares: tuple[str, ...] = ()
@@ -90,7 +91,7 @@ def attach(file: EventFile, roles: UnitRoles, engine: DuckDBEngine, spool: Path)
         target = spool / "units.parquet"
         engine.connection.execute(f"COPY ({typed}) TO {quoted(str(target))} (FORMAT parquet, COMPRESSION lz4)")
         typed = f"SELECT * FROM read_parquet({quoted(str(target))})"
-    arm = of[roles.variant]
+    arm = quoted(_NO_ARMS) if roles.variant is None else of[roles.variant]
     drawn = [of[column] for column in (roles.cluster, roles.unit) if column is not None]
     has_unit = " AND ".join(f"{name} IS NOT NULL" for name in drawn) or "true"
     rows, without_arm, without_unit = first_row(
