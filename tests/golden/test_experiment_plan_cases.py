@@ -81,13 +81,14 @@ def test_students_t_asks_for_64_per_arm_at_half_a_standard_deviation() -> None:
     assert found == pytest.approx(63.7656, abs=1e-3)  # statsmodels TTestIndPower: 63.76561
 
 
-@pytest.mark.parametrize(("effect", "ratio"), [(0.2, 1.0), (0.8, 1.0), (0.3, 3.0)])
+@pytest.mark.parametrize(("effect", "ratio"), [(0.2, 1.0), (0.8, 1.0), (0.01, 3.0)])
 def test_units_are_those_of_statsmodels(effect: float, ratio: float) -> None:
     power = pytest.importorskip("statsmodels.stats.power", reason="statsmodels is an oracle, never a dependency")
-    expected = power.TTestIndPower().solve_power(effect, None, 0.05, 0.8, ratio)
+    # its two-sided power also counts calls in the wrong direction, about 1e-6 of it
+    expected = power.TTestIndPower().solve_power(effect, None, 0.025, 0.8, ratio, "larger")
     design = Design(outcome=Outcome.mean(0.0, 1.0), weights={"A": 1.0, "B": ratio})
-    # it pools the spread of both arms and so has a few more degrees of freedom where they are unequal
-    within = 1e-6 if ratio == 1.0 else 2e-3
+    # it pools the spread of both arms, which gives other degrees of freedom where they are unequal: a unit or two
+    within = 1e-6 if ratio == 1.0 else 2e-5
     assert plan.units(design, effect) / (1 + ratio) == pytest.approx(expected, rel=within)
 
 
