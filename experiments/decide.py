@@ -341,43 +341,42 @@ def plain(effect: Effect) -> str:
 def _decide_variant(
     variant: str, findings: Sequence[Finding], progress: Progress, rules: DecisionSettings
 ) -> VariantDecision:
-    def which(*outcomes: Outcome, role: Role = "goal") -> list[Finding]:
-        return [one for one in findings if one.role == role and one.outcome in outcomes]
-
-    def made(rule: int, action: Action, *because: Sentence) -> VariantDecision:
-        days = progress.days_to_go if action == "continue" else None
-        return VariantDecision(variant=variant, action=action, rule=rule, days=days, reasons=because)
+    def which(outcome: Outcome, role: Role = "goal") -> list[Finding]:
+        return [one for one in findings if (one.role, one.outcome) == (role, outcome)]
 
     goals = [one for one in findings if one.role == "goal"]
-    harmed, unknown = which("harmed", role="guardrail"), which("unknown", role="guardrail")
-    won, lost, open_ = which("won"), which("lost"), which("undecided")
-    over = progress.complete or progress.days_to_go == 0
+    harmed, unknown, safe = which("harmed", "guardrail"), which("unknown", "guardrail"), which("safe", "guardrail")
+    won, lost, undecided = which("won"), which("lost"), which("undecided")
     enough = bool(won) and (rules.goals_needed == "any" or len(won) == len(goals))
-    if harmed:
-        return made(2, rules.harmed_guardrail, *_because(harmed))
-    if lost:
-        return made(3 if won else 4, "review" if won else "roll_back", *_because(lost), *_because(won))
-    if enough:
-        told = _because(won), _because(which("safe", role="guardrail"))
-        if not unknown:
-            return made(5, "ship", *told[0], *told[1])
-        if not over:
-            return made(6, "continue", *told[0], *_because(unknown))
-        return made(7, rules.undecided_guardrail, *told[0], *_because(unknown))
-    if goals and (over or not open_):
-        return made(8, "review" if won else rules.no_effect, *_because(goals))
-    if progress.days_to_go is not None and progress.days_to_go > LONGEST_DAYS:
-        far = Sentence(
-            en=f"At this rate it takes {progress.days_to_go} more days, over a year. Choose a larger effect or a goal "
-            "that is seen sooner.",
-            zh=f"按目前速度还需 {progress.days_to_go} 天，超过一年。请改用更大的目标效应，或更早可见的指标。",
-        )
-        return made(9, "review", far, *_because(open_))
-    return made(10, "continue", *_because(goals), *_because(unknown))
+    days = progress.days_to_go
+    over = progress.complete or days == 0
+    too_long = days is not None and days > LONGEST_DAYS
+    # number, whether it holds, what it says, and the findings that are its reasons
+    table: list[tuple[int, bool, Action, list[Finding]]] = [
+        (2, bool(harmed), rules.harmed_guardrail, harmed),
+        (3, bool(lost and won), "review", lost + won),
+        (4, bool(lost), "roll_back", lost),
+        (5, enough and not unknown, "ship", won + safe),
+        (6, enough and not over, "continue", won + unknown),
+        (7, enough, rules.undecided_guardrail, won + unknown),
+        (8, bool(goals) and (over or not undecided), "review" if won else rules.no_effect, goals),
+        (9, too_long, "review", undecided),
+        (10, True, "continue", goals + unknown),
+    ]
+    rule, _, action, because = next(row for row in table if row[1])
+    reasons = tuple(one.because for one in because)
+    if rule == 9:
+        reasons = _far_away(days), *reasons
+    return VariantDecision(
+        variant=variant, action=action, rule=rule, days=days if action == "continue" else None, reasons=reasons
+    )
 
 
-def _because(findings: Sequence[Finding]) -> tuple[Sentence, ...]:
-    return tuple(one.because for one in findings)
+def _far_away(days: int | None) -> Sentence:
+    return Sentence(
+        en=f"At this rate it takes {days} more days, over a year. Choose a larger effect or a goal seen sooner.",
+        zh=f"按目前速度还需 {days} 天，超过一年。请改用更大的目标效应，或更早可见的指标。",
+    )
 
 
 def _headline(action: Action, variant: str | None, days: int | None) -> Sentence:

@@ -25,6 +25,7 @@ SMALL: Final = 10
 
 Direction = Literal["increase", "decrease"]
 Side = Literal["greater", "less"]
+Verdict = Literal["better", "worse", "no_difference_shown", "withheld"]
 Bounds = tuple[float, float]
 
 
@@ -243,7 +244,7 @@ def non_inferiority(
     return one_sided(effect, "less", margin=margin, relative=relative, alpha=alpha)
 
 
-def verdict(effect: Effect, direction: Direction, alpha: float = ALPHA) -> str:
+def verdict(effect: Effect, direction: Direction, alpha: float = ALPHA) -> Verdict:
     """Return better, worse or no_difference_shown; withheld when the effect cannot be told."""
     if effect.p_value is None or effect.difference is None:
         return "withheld"

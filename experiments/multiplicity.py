@@ -1,8 +1,8 @@
 """Correct for how many comparisons were made: an adjusted p-value and an interval for each that say the same.
 
-Every correction takes the plain effects and the design of the looks, so that many comparisons and many looks are paid
-for together: p-values are first made valid for the looks and then adjusted; intervals are drawn at the critical value
-that the looks ask for at the comparison's level.
+Every correction takes the plain effects and the design of the looks (one for all, or one for each), so that many
+comparisons and many looks are paid for together: p-values are first made valid for the looks and then adjusted;
+intervals are drawn at the critical value that the looks ask for at the comparison's level.
 
     correction     keeps at alpha                           intervals, together
     bonferroni     any false alarm                          hold for all comparisons
@@ -35,6 +35,7 @@ from experiments.effects import ALPHA, Effect, critical_value, upper_tail
 from experiments.looks import ONCE, TOO_EARLY, Looks, at_level, without_intervals
 
 Floats = NDArray[np.float64]
+Designs = Looks | Sequence[Looks]
 Method = Literal["bonferroni", "sidak", "holm", "hochberg", "benjamini_hochberg"]
 
 NOT_TESTED: Final = "the goals come first: until they are won, nothing is said of what comes after them"
@@ -53,7 +54,7 @@ class Adjusted:
 
 
 def adjust(
-    effects: Sequence[Effect], method: Method, *, alpha: float = ALPHA, looks: Looks = ONCE
+    effects: Sequence[Effect], method: Method, *, alpha: float = ALPHA, looks: Designs = ONCE
 ) -> tuple[Adjusted, ...]:
     """Correct one family of comparisons, in their order; a family of one stays as its look has it.
 
@@ -65,15 +66,17 @@ def adjust(
     Hochberg (1988), Biometrika 75; Benjamini and Hochberg (1995), J. R. Statist. Soc. B 57, and Benjamini and
     Yekutieli (2005), JASA 100, for the intervals of what was selected.
     """
-    raw = _p_values(effects, looks)
+    designs = _one_each(looks, effects)
+    raw = _p_values(effects, designs)
     adjusted = _adjusted(raw, method)
     levels = _levels(raw, adjusted, method, alpha)
     return tuple(
-        _at(effect, float(p), float(level), looks) for effect, p, level in zip(effects, adjusted, levels, strict=True)
+        _at(effect, float(p), float(level), design)
+        for effect, p, level, design in zip(effects, adjusted, levels, designs, strict=True)
     )
 
 
-def dunnett(effects: Sequence[Effect], *, alpha: float = ALPHA, looks: Looks = ONCE) -> tuple[Adjusted, ...]:
+def dunnett(effects: Sequence[Effect], *, alpha: float = ALPHA, looks: Designs = ONCE) -> tuple[Adjusted, ...]:
     """Compare several variants with one control, knowing that they share it: sharper than Bonferroni.
 
     Degrees of freedom are the fewest of the comparisons. When there is more than one look, Šidák's correction is used:
@@ -83,7 +86,7 @@ def dunnett(effects: Sequence[Effect], *, alpha: float = ALPHA, looks: Looks = O
     ----------
     Dunnett (1955), JASA 50; Royen (2014), Far East J. Theor. Stat. 48, for Šidák's inequality over looks.
     """
-    if looks.design != "fixed":
+    if any(design.design != "fixed" for design in _one_each(looks, effects)):
         return adjust(effects, "sidak", alpha=alpha, looks=looks)
     told = [effect for effect in effects if effect.p_value is not None]
     shares = np.array([_shared_with_control(effect) for effect in told])
@@ -99,7 +102,7 @@ def dunnett(effects: Sequence[Effect], *, alpha: float = ALPHA, looks: Looks = O
             continue
         statistic = critical_value(effect.p_value, degrees)
         p_value = min(1.0, max(effect.p_value, 1 - _within(statistic, shares, degrees)))
-        made.append(_at(effect, p_value, level, looks))
+        made.append(_at(effect, p_value, level, ONCE))
     return tuple(made)
 
 
@@ -109,44 +112,57 @@ def gatekeep(
     *,
     needed: Literal["any", "all"] = "all",
     alpha: float = ALPHA,
-    looks: Looks = ONCE,
+    looks: Designs = ONCE,
+    secondary_looks: Designs = ONCE,
 ) -> tuple[tuple[Adjusted, ...], tuple[Adjusted, ...]]:
     """Correct two families of which the second is looked at only when the first was won; one alpha for both.
 
     needed : "all": every goal must be shown before secondary metrics are tested, then with all of alpha (goals by
         Holm). "any": each goal shown passes its share of alpha on (goals by Bonferroni, which is the price).
 
-    Secondary metrics that are not reached keep a p-value of alpha or more and have no interval.
+    Secondary metrics that are not reached keep a p-value of alpha or more and have no interval. A family that is
+    empty leaves the other one by Holm.
 
     References
     ----------
     Westfall and Krishen (2001), J. Statist. Planning Inference 99; Dmitrienko, Offen and Westfall (2003), Statistics
     in Medicine 22.
     """
-    first = adjust(goals, "holm" if needed == "all" else "bonferroni", alpha=alpha, looks=looks)
+    if not goals:
+        return (), adjust(secondary, "holm", alpha=alpha, looks=secondary_looks)
+    method: Method = "bonferroni" if needed == "any" and secondary else "holm"
+    first = adjust(goals, method, alpha=alpha, looks=looks)
     gates = np.sort([one.effect.p_value for one in first if one.effect.p_value is not None])
     # with r of m goals shown, the second family is tested at r / m of alpha; a goal that cannot be told is never shown
     rungs = [rung for rung in range(1, len(gates) + 1) if needed == "any" or rung == len(goals)]
     shown = max((rung for rung in rungs if gates[rung - 1] < alpha), default=0)
-    raw = _p_values(secondary, looks)
+    designs = _one_each(secondary_looks, secondary)
+    raw = _p_values(secondary, designs)
     within = _adjusted(raw, "holm")
     levels = _levels(raw, within, "holm", alpha * shown / len(gates)) if shown else np.full(raw.shape, np.nan)
     second = []
-    for effect, own, level in zip(secondary, within, levels, strict=True):
+    for effect, own, level, design in zip(secondary, within, levels, designs, strict=True):
         climbed = [max(float(gates[rung - 1]), float(own) * len(gates) / rung) for rung in rungs]
         p_value = min([1.0, *climbed])
-        if effect.p_value is None:
-            second.append(Adjusted(effect=effect))
-        elif shown:
-            second.append(_at(effect, p_value, float(level), looks))
+        if effect.p_value is None or shown:
+            second.append(_at(effect, p_value, float(level), design))
         else:
             closed = replace(without_intervals(effect, NOT_TESTED), p_value=p_value)
             second.append(Adjusted(effect=closed))
     return first, tuple(second)
 
 
-def _p_values(effects: Sequence[Effect], looks: Looks) -> Floats:
-    return np.array([np.nan if one.p_value is None else looks.p_value(one.p_value) for one in effects], dtype=float)
+def _one_each(looks: Designs, effects: Sequence[Effect]) -> Sequence[Looks]:
+    if not isinstance(looks, Sequence):
+        return [looks] * len(effects)
+    if len(looks) != len(effects):
+        raise ValueError(f"{len(effects)} effects need {len(effects)} designs of looks, got {len(looks)}")
+    return looks
+
+
+def _p_values(effects: Sequence[Effect], designs: Sequence[Looks]) -> Floats:
+    pairs = zip(effects, designs, strict=True)
+    return np.array([np.nan if one.p_value is None else design.p_value(one.p_value) for one, design in pairs])
 
 
 def _adjusted(raw: Floats, method: Method) -> Floats:
@@ -186,10 +202,10 @@ def _levels(raw: Floats, adjusted: Floats, method: Method, alpha: float) -> Floa
     return levels
 
 
-def _at(effect: Effect, p_value: float, level: float, looks: Looks) -> Adjusted:
+def _at(effect: Effect, p_value: float, level: float, design: Looks) -> Adjusted:
     if effect.p_value is None:
         return Adjusted(effect=effect)
-    critical = looks.critical(level)
+    critical = design.critical(level)
     if critical == inf:
         return Adjusted(effect=replace(without_intervals(effect, TOO_EARLY), p_value=p_value))
     drawn = at_level(effect, 2 * float(ndtr(-critical)))
