@@ -181,8 +181,10 @@ def _lies_sorted(block: pa.Table) -> bool:
 
 def _as_it_lies(block: pa.Table) -> Histories:
     """Return the histories of a block that is sorted and coded, without a copy where it is of one piece."""
-    owner = coding.filled(block.column(CUSTOMER), np.int32, lambda chunk: np.asarray(chunk.indices))
-    begins = np.flatnonzero(np.diff(owner, prepend=-1)) if len(owner) else np.zeros(0, dtype=np.int64)
+    owner = _as_coded(block.column(CUSTOMER)).codes
+    first = np.ones(len(owner), dtype=np.bool_)
+    np.not_equal(owner[1:], owner[:-1], out=first[1:])
+    begins = np.flatnonzero(first)
     return Histories(
         ids=coding.dictionary(block.column(CUSTOMER)).take(pa.array(owner[begins])),
         starts=np.append(begins, len(owner)),

@@ -217,33 +217,40 @@ def of(table: pa.Table, funnel: Funnel, as_of: datetime, limit: int | None = Non
     limit : groups with a name of their own: those that most attempts entered, then by name; all others become
         "other". "unknown" keeps its name and does not count. None: every group keeps its name.
     """
-    is_count = pc.is_null(table["customer"])
-    counts, kept = table.filter(is_count), table.filter(pc.invert(is_count))
-    names = _ranked(kept, counts, limit)
+    group, found = _encoded(table["group"])
+    is_count = np.asarray(pc.is_null(table["customer"].combine_chunks()))
+    attempt = np.flatnonzero(~is_count)
+    depth = _ints(table["depth"])[attempt].astype(np.int32)
+    entered = np.bincount(group[attempt][depth > 0], minlength=len(found))
+    names = _ranked(dict(zip(found, entered.tolist(), strict=True)), limit)
     place = {name: code for code, name in enumerate(names)}
+    code = np.array([place.get(name, place.get(OTHER, -1)) for name in found], dtype=np.int32)
     cases = np.zeros(len(names), dtype=np.int64)
-    for name, customers in zip(counts["group"].to_pylist(), counts["customers"].to_pylist(), strict=True):
-        cases[place.get(name, place.get(OTHER, -1))] += customers
-    reached = [_ints(kept[f"reached_{step}"]) for step in range(1, len(funnel.steps) + 1)]
+    np.add.at(cases, code[group[is_count]], _ints(table["customers"])[is_count])
+    # a row per step, since one step is read after the other
+    at = np.empty((len(funnel.steps), len(attempt)), dtype=np.int64)
+    for number, reached in enumerate(at, start=1):
+        _ints(table[f"reached_{number}"]).take(attempt, out=reached, mode="clip")
     return Outcomes(
         funnel=funnel,
         as_of_us=microseconds(as_of),
-        customers=kept["customer"].combine_chunks(),
+        customers=table["customer"].combine_chunks().take(pa.array(attempt)),
         groups=names,
-        group=_codes(kept["group"], place),
+        group=code[group[attempt]],
         cases=cases,
-        depth=_ints(kept["depth"]).astype(np.int32),
-        at=np.column_stack(reached),
-        open_until=_ints(kept["open_until"]),
+        depth=depth,
+        at=at.T,
+        open_until=_ints(table["open_until"])[attempt],
     )
 
 
-def _ranked(kept: pa.Table, counts: pa.Table, limit: int | None) -> tuple[str, ...]:
-    present = {*pc.unique(counts["group"]).to_pylist(), *pc.unique(kept["group"]).to_pylist()}
-    entered = dict.fromkeys(sorted(present), 0)
-    in_funnel = kept.filter(pc.greater(kept["depth"], 0))
-    for pair in pc.value_counts(in_funnel["group"]).to_pylist():
-        entered[pair["values"]] += pair["counts"]
+def _encoded(column: pa.ChunkedArray) -> tuple[Codes, list[str]]:
+    encoded = column.combine_chunks().dictionary_encode()
+    return np.asarray(encoded.indices), encoded.dictionary.to_pylist()
+
+
+def _ranked(entered: dict[str, int], limit: int | None) -> tuple[str, ...]:
+    """Return the names of the groups in their order, given how many attempts entered in each."""
     ranked = sorted(entered, key=lambda name: (name == UNKNOWN, name == OTHER, -entered[name], name))
     known = [name for name in ranked if name not in (OTHER, UNKNOWN)]
     last = [name for name in ranked if name in (OTHER, UNKNOWN)]
@@ -251,13 +258,6 @@ def _ranked(kept: pa.Table, counts: pa.Table, limit: int | None) -> tuple[str, .
         known = known[:limit]
         last = [OTHER, *(name for name in last if name != OTHER)]
     return (*known, *last)
-
-
-def _codes(column: pa.ChunkedArray, place: dict[str, int]) -> Codes:
-    encoded = column.combine_chunks().dictionary_encode()
-    values = encoded.dictionary.to_pylist()
-    mapped = np.array([place.get(value, place.get(OTHER, -1)) for value in values], dtype=np.int32)
-    return mapped[np.asarray(encoded.indices)] if len(values) else np.zeros(0, dtype=np.int32)
 
 
 def _ints(column: pa.ChunkedArray) -> Ints:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from engine.lake.schema import naive_utc
 from journeys import histories
+from journeys.coding import pieces
 from journeys.histories import AT, CUSTOMER, EVENT, SEQ, SORTED, Coded, Codes, Ints
 
 EVENT_ID: Final = "event id"
@@ -56,10 +57,12 @@ class Prepared:
 
     moved : of each block, the numbers of the customers whose events lie in a later block, sorted: their rows in this
         one count no more. Empty where nobody has moved from any block.
+    latest : microseconds since 1970 up to which the events of each block lie; empty where nobody has looked.
     """
 
     blocks: tuple[pa.Table, ...]
     moved: tuple[Codes, ...] = ()
+    latest: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.moved and len(self.moved) != len(self.blocks):
@@ -124,16 +127,31 @@ class Prepared:
 
     def count(self, as_of: datetime) -> int:
         """Return how many events there are at as_of."""
-        return sum(len(select(block, as_of, live=live)) for block, live in self._parts)
+        return sum(
+            self.events_of(place) if self._is_whole(place, as_of) else len(self._asked(place, as_of))
+            for place in range(len(self.blocks))
+        )
 
     def customers(self, as_of: datetime) -> int:
         """Return how many customers have an event at as_of."""
-        parts = [select(block, as_of, live=live) for block, live in self._parts]
-        return sum(int(np.count_nonzero(np.diff(_codes(part, CUSTOMER), prepend=-1))) for part in parts)
+        return sum(
+            self.customers_of(place) if self._is_whole(place, as_of) else _count_customers(self._asked(place, as_of))
+            for place in range(len(self.blocks))
+        )
 
     def event_names(self, as_of: datetime) -> set[str]:
         """Return the names of the events at as_of."""
-        return {name for block, live in self._parts for name in _present(select(block, as_of, live=live))}
+        return {name for place in range(len(self.blocks)) for name in _present(self._asked(place, as_of))}
+
+    def _is_whole(self, place: int, as_of: datetime | None) -> bool:
+        """Say whether all events of a block are known to lie at as_of or before."""
+        return as_of is None or (bool(self.latest) and self.latest[place] <= _microseconds(as_of))
+
+    def _asked(
+        self, place: int, as_of: datetime | None, names: Sequence[str] | None = None, attributes: Sequence[str] = ()
+    ) -> pa.Table:
+        until = None if self._is_whole(place, as_of) else as_of
+        return select(self.blocks[place], until, names=names, attributes=attributes, live=self.live(place))
 
     def map_blocks(
         self,
@@ -144,10 +162,9 @@ class Prepared:
         attributes: Sequence[str] = (),
     ) -> pa.Table:
         """Hand the events to a function block by block, later ones and those of other names left out."""
-        made = [
-            function(select(block, as_of, names=names, attributes=attributes, live=live)) for block, live in self._parts
-        ]
-        return pa.concat_tables(made)
+        return pa.concat_tables(
+            function(self._asked(place, as_of, names, attributes)) for place in range(len(self.blocks))
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -219,7 +236,7 @@ def _asked(
     """Mark the events that are asked for; None when all are."""
     kept = live
     if as_of is not None:
-        limit = int(np.datetime64(naive_utc(as_of), "us").astype(np.int64))
+        limit = _microseconds(as_of)
         at = np.asarray(_whole(part.column(AT)).view(pa.int64()))
         if at.max() > limit:
             kept = at <= limit if kept is None else kept & (at <= limit)
@@ -390,9 +407,21 @@ def _tied(block: pa.Table, live: NDArray[np.bool_] | None) -> int:
     return int(np.count_nonzero(tied if live is None else tied & live))
 
 
+def _microseconds(moment: datetime) -> int:
+    return int(np.datetime64(naive_utc(moment), "us").astype(np.int64))
+
+
+def _count_customers(block: pa.Table) -> int:
+    return int(np.count_nonzero(np.diff(_codes(block, CUSTOMER), prepend=-1)))
+
+
 def _present(block: pa.Table) -> list[str]:
     events = _coded(block, EVENT)
-    there = np.bincount(events.codes, minlength=len(events.values)) > 0
+    there = np.zeros(len(events.values), dtype=np.bool_)
+    for rows in pieces(len(events.codes)):
+        there[events.codes[rows]] = True
+        if there.all():  # as a rule after the first rows
+            break
     return [name for name, present in zip(events.values, there.tolist(), strict=True) if present]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from scipy.stats import beta, norm
+from scipy.special import betaincinv, ndtri
 
 from engine.numerics.ratios import ratio
 
@@ -69,8 +69,8 @@ def clopper_pearson(successes: int, trials: int, level: float = 0.95) -> Interva
     if trials == 0:
         return UNDEFINED
     tail = (1 - level) / 2
-    lower = 0.0 if successes == 0 else float(beta.ppf(tail, successes, trials - successes + 1))
-    upper = 1.0 if successes == trials else float(beta.ppf(1 - tail, successes + 1, trials - successes))
+    lower = 0.0 if successes == 0 else float(betaincinv(successes, trials - successes + 1, tail))
+    upper = 1.0 if successes == trials else float(betaincinv(successes + 1, trials - successes, 1 - tail))
     return Interval(lower=lower, upper=upper)
 
 
@@ -95,7 +95,7 @@ def newcombe(successes: int, trials: int, base_successes: int, base_trials: int,
 
 
 def _quantile(level: float) -> float:
-    return float(norm.ppf(1 - (1 - level) / 2))
+    return float(ndtri(1 - (1 - level) / 2))
 
 
 def _check(successes: int, trials: int, level: float) -> None:

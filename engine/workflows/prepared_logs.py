@@ -15,12 +15,13 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import AwareDatetime, ValidationError
 
 from engine.config.load import Settings
 from engine.domain.errors import RefusedByPolicy, UnreadableSource
 from engine.lake.files import file_digest, write_synced
-from journeys.histories import Codes
+from journeys.histories import AT, Codes
 from journeys.prepared import Prepared
 
 MANIFEST: Final = "manifest.json"
@@ -39,11 +40,15 @@ class SourceFile(Settings):
 
 
 class BlockFile(Settings):
-    """One file of a prepared log: what it holds, and how much of that counts; the rest lies in a later one since."""
+    """One file of a prepared log: what it holds, and how much of that counts; the rest lies in a later one since.
+
+    `latest` is the time of its last event in microseconds since 1970.
+    """
 
     path: str
     size_bytes: int
     rows: int
+    latest: int
     events: int
     customers: int
 
@@ -115,7 +120,8 @@ def read(folder: Path) -> tuple[Prepared, Manifest]:
     for source in manifest.sources:
         _refuse_changed(folder, source)
     blocks = tuple(_mapped(folder, block) for block in manifest.blocks)
-    prepared = Prepared(blocks=blocks, moved=_moved(folder, manifest))
+    latest = tuple(block.latest for block in manifest.blocks)
+    prepared = Prepared(blocks=blocks, moved=_moved(folder, manifest), latest=latest)
     counted = tuple((len(block), prepared.events_of(place)) for place, block in enumerate(blocks))
     if counted != tuple((block.rows, block.events) for block in manifest.blocks):
         raise UnreadableSource(folder.name, "it does not hold what its manifest says", _REMEDY)
@@ -230,9 +236,15 @@ def _number(name: str) -> int:
 
 def _written(folder: Path, number: int, block: pa.Table) -> BlockFile:
     path = folder / f"block-{number:05d}.arrow"
-    customers = Prepared(blocks=(block,)).n_customers
-    size = _stored(path, block)
-    return BlockFile(path=path.name, size_bytes=size, rows=len(block), events=len(block), customers=customers)
+    latest = pc.max(block.column(AT).cast(pa.int64())).as_py()
+    return BlockFile(
+        path=path.name,
+        size_bytes=_stored(path, block),
+        rows=len(block),
+        latest=0 if latest is None else latest,
+        events=len(block),
+        customers=Prepared(blocks=(block,)).n_customers,
+    )
 
 
 def _written_moved(folder: Path, number: int, log: Prepared) -> MovedFile:
