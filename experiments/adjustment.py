@@ -26,6 +26,8 @@ Term = str | tuple[str, str]
 REDUNDANT: Final = 1e-8
 """A covariate of whose variance the covariates before it leave less than this share adds nothing and is dropped."""
 
+NOTHING: Final = "fewer than two customers in a group, or nothing below the line of a ratio"
+
 UNITS_PER_SLOPE: Final = 10
 """An arm with fewer units per covariate takes the slopes of all arms together."""
 
@@ -45,7 +47,9 @@ class AdjustedEffect:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class JointEstimates:
-    """The estimates of all arms of an experiment by a method that lets arms share something.
+    """The estimates of the arms of an experiment by a method that lets arms share something.
+
+    An arm that nothing can be said about (fewer than two units, nothing below the line of a ratio) is not among them.
 
     covariance : between the arms' adjusted estimates, shape (arms, arms), in the order of `arms`.
     own : per arm, the part of its variance that it shares with no other; its degrees of freedom are the estimate's.
@@ -60,6 +64,11 @@ class JointEstimates:
 
     def effect(self, variant: str, control: str, *, alpha: float = ALPHA) -> AdjustedEffect:
         """Compare two arms, adjusted and not."""
+        if not {variant, control} <= set(self.arms):
+            nothing = Effect(method=self.method, reason=NOTHING)
+            return AdjustedEffect(
+                adjusted=nothing, unadjusted=replace(nothing, method="unadjusted"), variance_removed=None
+            )
         one, other = self.adjusted[variant], self.adjusted[control]
         # what the arms share rests on all units; only the rest has few degrees of freedom
         degrees = effects.welch_degrees(
@@ -121,8 +130,7 @@ def adjust(
     Returns
     -------
     Adjustment or None
-        None when an arm has fewer than two units or a ratio has nothing below the line. Without any usable covariate
-        the adjusted estimates are the plain ones.
+        None when no arm can be estimated, or a ratio covariate divides by 0 over all arms. Without any usable covariate the adjusted estimates are the plain ones.
 
     The variance is that of the influence function: the spread about each arm's regression, the uncertainty of its
     slopes where it is evaluated, and the uncertainty of the covariates' common means, which the arms share.
@@ -134,17 +142,19 @@ def adjust(
     """
     if slopes is not None and len(slopes) != len(covariates):
         raise ValueError(f"{len(slopes)} slopes for {len(covariates)} covariates: expected one for each")
-    names = tuple(arms)
     found = {name: _terms(moments, (outcome, *covariates)) for name, moments in arms.items()}
     known = {name: arm for name, arm in found.items() if arm is not None}
-    if len(known) < len(names):
+    if not known:
         return None
+    names = tuple(known)
     units = sum(arm.n for arm in known.values())
     within = sum(((arm.n - 1) * arm.spread for arm in known.values()), np.zeros((len(covariates) + 1,) * 2))
     kept = np.arange(len(covariates), dtype=np.int64) if slopes is not None else _independent(within[1:, 1:])
-    means = pooled_means(arms.values())
-    at_means = [linear_form(next(iter(arms.values())).columns, means, covariates[place]) for place in kept]
-    centre = np.array([form[0] if form is not None else np.nan for form in at_means])
+    means = pooled_means(arms[name] for name in names)
+    at_means = [linear_form(arms[names[0]].columns, means, covariates[place]) for place in kept]
+    centre = np.array([form[0] for form in at_means if form is not None])
+    if len(centre) < len(kept):
+        return None
     beta, own = {}, {}
     for name, arm in known.items():
         if slopes is not None:

@@ -55,7 +55,7 @@ def post_stratify(
     Returns
     -------
     PostStratification or None
-        None when an arm has fewer than two units or a ratio has nothing below the line.
+        None when no arm can be estimated.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def post_stratify(
     ----------
     Miratrix, Sekhon and Yu (2013), J. R. Statist. Soc. B 75, 369-396.
     """
-    names = tuple(arms)
+    arms = {name: cells for name, cells in arms.items() if sum(cell.n for cell in cells.values()) >= FEWEST}
     units = sum(moments.n for cells in arms.values() for moments in cells.values())
     seen = _units_by_stratum(arms)
     if shares is not None:
@@ -82,11 +82,12 @@ def post_stratify(
         return None
     weights = shares if shares is not None else {name: float(count) for name, count in seen.items()}
     share = _shares(weights, seen, merged)
-    cells = {name: _cells(arms[name], share, merged) for name in names}
-    parts = {name: _put_together(cells[name], share, outcome) for name in names}
-    plain = {name: _put_together([reduce(add, cells[name])], {"all": 1.0}, outcome) for name in names}
-    known = [part for part in parts.values() if part is not None]
-    if len(known) < len(names) or any(part is None for part in plain.values()):
+    cells = {name: _cells(arms[name], share, merged) for name in arms}
+    parts = {name: _put_together(cells[name], share, outcome) for name in arms}
+    plain = {name: _put_together([reduce(add, cells[name])], {"all": 1.0}, outcome) for name in arms}
+    names = tuple(name for name in arms if parts[name] is not None and plain[name] is not None)
+    known = [part for name in names if (part := parts[name]) is not None]
+    if not names:
         return None
     weight = np.array(list(share.values()))
     away = np.array([part.away for part in known])
@@ -104,7 +105,7 @@ def post_stratify(
             )
             for place, (name, part) in enumerate(zip(names, known, strict=True))
         },
-        unadjusted={name: part.estimate for name, part in plain.items() if part is not None},
+        unadjusted={name: part.estimate for name in names if (part := plain[name]) is not None},
         covariance=covariance,
         own={name: part.estimate.variance for name, part in zip(names, known, strict=True)},
         shares=share,

@@ -166,10 +166,17 @@ def test_ratio_is_adjusted_through_its_linear_form() -> None:
         assert found.adjusted[name].value == pytest.approx(2.0, abs=0.02)
 
 
-def test_arm_of_one_unit_is_not_adjusted() -> None:
+def test_arm_of_one_unit_is_left_out_and_the_others_are_as_without_it() -> None:
     rows = two_arms()
-    rows["b"] = rows["b"][:1]
-    assert adjust(moments(rows), "value", ["x"]) is None
+    alone = adjust(moments(rows), "value", ["x"])
+    found = adjust(moments(rows | {"c": rows["b"][:1]}), "value", ["x"])
+    assert alone is not None and found is not None
+    assert found.arms == ("a", "b")
+    assert found.effect("b", "a") == alone.effect("b", "a")
+    nothing = found.effect("c", "a")
+    assert nothing.adjusted.reason == "fewer than two customers in a group, or nothing below the line of a ratio"
+    assert nothing.variance_removed is None
+    assert adjust(moments({"c": rows["b"][:1]}), "value", ["x"]) is None
 
 
 def test_number_of_slopes_must_be_that_of_the_covariates() -> None:

@@ -72,8 +72,12 @@ def test_thin_strata_are_first_merged_with_each_other() -> None:
     assert (found.merged, found.shares) == (("y", "z"), {"x": 0.5, MERGED: 0.5})
 
 
-def test_arm_of_one_unit_cannot_be_stratified() -> None:
-    assert post_stratify({"a": {"x": cell(1, 2)}, "b": {"x": cell(1)}}, "value") is None
+def test_arm_of_one_unit_is_left_out_and_thins_no_stratum() -> None:
+    found = post_stratify(ARMS | {"c": {"young": cell(1)}}, "value")
+    assert found is not None
+    assert (found.arms, found.merged) == (("a", "b"), ())
+    assert found.effect("c", "a").adjusted.reason is not None
+    assert post_stratify({"c": {"young": cell(1)}}, "value") is None
 
 
 def test_units_without_a_planned_share_are_refused() -> None:
