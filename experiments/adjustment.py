@@ -130,7 +130,8 @@ def adjust(
     Returns
     -------
     Adjustment or None
-        None when no arm can be estimated, or a ratio covariate divides by 0 over all arms. Without any usable covariate the adjusted estimates are the plain ones.
+        None when no arm can be estimated, or a ratio covariate divides by 0 over all arms. Without any usable
+        covariate the adjusted estimates are the plain ones.
 
     The variance is that of the influence function: the spread about each arm's regression, the uncertainty of its
     slopes where it is evaluated, and the uncertainty of the covariates' common means, which the arms share.
