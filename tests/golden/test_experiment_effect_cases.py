@@ -7,9 +7,13 @@ from our estimates, which shows that they are the same; what we show beside them
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import reduce
 from math import exp, sqrt
+from operator import add
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -410,3 +414,37 @@ def test_post_stratified_means_of_gbstats() -> None:
     assert effect.difference == pytest.approx(3.548094377986586, abs=1e-12)
     assert effect.standard_error == pytest.approx(0.37634374823059685, abs=1e-12)
     assert effect.relative_difference == pytest.approx(0.10994584851937336, abs=1e-12)
+
+
+@pytest.mark.real_data
+def test_hillstrom_effects_stay_where_they_are_and_grow_surer_with_what_was_known_before(real_data: Path) -> None:
+    rows = read(real_data, "hillstrom", "hillstrom.csv.gz")
+    before = ("recency", "history", "mens", "womens", "newbie")
+    columns = ("visit", "conversion", "spend", *before)
+    cells: dict[str, dict[str, Moments]] = {}
+    for arm, of_arm in rows.groupby("segment"):
+        cells[str(arm)] = {
+            str(place): Moments.of_values(columns, own[list(columns)].to_numpy(float))
+            for place, own in of_arm.groupby("channel")
+        }
+    whole = {arm: reduce(add, strata.values()) for arm, strata in cells.items()}
+    published = {"visit": (0.1828, 0.1514, 0.1062), "conversion": (0.01253, 0.00884, 0.00573)}
+    for metric, rates in published.items():
+        adjusted = adjust(whole, metric, before)
+        strata = post_stratify(cells, metric)
+        assert adjusted is not None and strata is not None
+        for arm, rate in zip(("Mens E-Mail", "Womens E-Mail", "No E-Mail"), rates, strict=True):
+            assert adjusted.unadjusted[arm].value == pytest.approx(rate, abs=6e-5)
+        for found in (adjusted.effect("Mens E-Mail", "No E-Mail"), strata.effect("Mens E-Mail", "No E-Mail")):
+            assert found.variance_removed is not None and found.variance_removed > 0
+            assert effects.verdict(found.adjusted, "increase") == "better"
+            plain, error = found.unadjusted.difference, found.unadjusted.standard_error
+            assert plain is not None and error is not None
+            assert found.adjusted.difference == pytest.approx(plain, abs=error)
+
+
+def read(folder: Path, *parts: str) -> pd.DataFrame:
+    source = folder.joinpath(*parts)
+    if not source.exists():
+        pytest.skip(f"no {source.name} among the public data sets here")
+    return pd.read_csv(source)
