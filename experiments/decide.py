@@ -10,10 +10,12 @@ order, for each variant; the first that holds decides:
     5  the goals needed are won and every guardrail is safe      Ship
     6  ... a guardrail is not known to be safe, and time is left Continue
     7  ... and no time is left                                   Review (or Ship, by settings)
-    8  the planned power is reached, or no goal can reach its
-       planned effect any more                                   Review (or Roll back, by settings)
+    8  no time is left, or no goal can reach its planned effect  Review (or Roll back, by settings)
     9  the plan would take more than a year                      Review
     10 otherwise                                                 Continue
+
+No time is left when the planned power or the planned end is reached. A change without a goal only has to do no harm: it
+ships when every guardrail is safe.
 
 The experiment ships the variant that may ship and gains most on the first goal. Otherwise it needs a review if any
 variant does, continues if any variant does, and is rolled back when every variant is.
@@ -32,7 +34,7 @@ from engine.config.experiments import DecisionSettings
 from engine.domain.errors import RefusedByPolicy
 from experiments.effects import ALPHA, Direction, Effect, OneSided
 from experiments.integrity import Check
-from experiments.looks import ONCE, Looks, one_sided
+from experiments.looks import ONCE, Looks, Planned, one_sided
 
 Action = Literal["ship", "roll_back", "continue", "review"]
 Role = Literal["goal", "secondary", "guardrail"]
@@ -151,6 +153,12 @@ def judge_goal(
             zh=f"{variant}：{name} 尚未显示差异：{shown(effect)}。",
         ),
     )
+    if effect.reason is not None:  # it is too early, or the goals come first
+        because = Sentence(
+            en=f"{variant}: {name} ({plain(effect)}) is not judged: {effect.reason}.",
+            zh=f"{variant}：{name}（{plain(effect)}）暂不判断。",
+        )
+        return replace(found, because=because)
     if effect.p_value < alpha:
         won = gain > 0
         because = Sentence(
@@ -214,8 +222,8 @@ def judge_guardrail(
         side: Literal["greater", "less"] = "greater" if rising else "less"
         safety = one_sided(effect, side, looks, margin=worst, relative=relative, alpha=alpha)
     found = replace(unknown, gain=effect.difference if rising else -effect.difference, harm=harm, safety=safety)
-    accepted = "" if margin is None else f"{margin:.4g}" + (" of control" if relative else "")
-    accepted_zh = "" if margin is None else (f"对照组的 {margin:.4g}" if relative else f"{margin:.4g}")
+    size = "" if margin is None else (f"{100 * margin:.4g} %" if relative else f"{margin:.4g}")
+    accepted, accepted_zh = (f"{size} of control", f"对照组的 {size}") if relative else (size, f" {size}")
     if safety is not None and safety.p_value is not None and safety.p_value < alpha:
         because = Sentence(
             en=f"{variant}: guardrail {name} is safe: worse by less than {accepted} (p {_p(safety.p_value)}).",
@@ -319,6 +327,35 @@ def days_to_go(
     return max(ceil(round(day * (needed * standard_error**2 - 1), 9)), 0)
 
 
+def progress(
+    day: int,
+    looks: Looks,
+    *,
+    planned_days: int | None = None,
+    goal: Effect | None = None,
+    planned_effect: float | None = None,
+    alpha: float = ALPHA,
+    power: float = POWER,
+) -> Progress:
+    """Return how far the experiment is, from the information so far where a planned effect says how much is needed.
+
+    goal : the effect of the first goal, as it is judged; planned_effect : the smallest difference in it that matters.
+
+    A plan of looks ends with its final look, whatever the information; without a planned effect the days of the plan
+    count, and without those nothing says when to stop.
+    """
+    if goal is not None and goal.standard_error and planned_effect is not None:
+        # the last look of a plan asks for little more than one look; the always valid bound for what it asks now
+        critical = looks.critical(alpha) if looks.design == "any_time" else None
+        days: int | None = days_to_go(
+            goal.standard_error, day, planned_effect, critical=critical, alpha=alpha, power=power
+        )
+    else:
+        days = None if planned_days is None else max(planned_days - day, 0)
+    complete = looks.final if isinstance(looks, Planned) else days == 0
+    return Progress(day=day, days_to_go=days, complete=complete)
+
+
 def shown(effect: Effect) -> str:
     """Return an effect in one line: its difference, or lift where there is one, interval and p-value."""
     return plain(effect) if effect.p_value is None else f"{plain(effect)}, p {_p(effect.p_value)}"
@@ -347,7 +384,8 @@ def _decide_variant(
     goals = [one for one in findings if one.role == "goal"]
     harmed, unknown, safe = which("harmed", "guardrail"), which("unknown", "guardrail"), which("safe", "guardrail")
     won, lost, undecided = which("won"), which("lost"), which("undecided")
-    enough = bool(won) and (rules.goals_needed == "any" or len(won) == len(goals))
+    needed = len(goals) if rules.goals_needed == "all" else 1
+    enough = len(won) >= needed if goals else bool(safe)
     days = progress.days_to_go
     over = progress.complete or days == 0
     too_long = days is not None and days > LONGEST_DAYS
@@ -359,7 +397,12 @@ def _decide_variant(
         (5, enough and not unknown, "ship", won + safe),
         (6, enough and not over, "continue", won + unknown),
         (7, enough, rules.undecided_guardrail, won + unknown),
-        (8, bool(goals) and (over or not undecided), "review" if won else rules.no_effect, goals),
+        (
+            8,
+            over or (bool(goals) and not undecided),
+            rules.no_effect if goals and not won else "review",
+            goals + unknown,
+        ),
         (9, too_long, "review", undecided),
         (10, True, "continue", goals + unknown),
     ]

@@ -274,19 +274,23 @@ def _metric_json(one: MetricResult) -> dict[str, Any]:
         "control": asked.control,
         "n": dict(asked.units),
         "value": {name: _number(value) for name, value in asked.values.items()},
-        **_effect_json(asked.plain),
-        "adjusted": None if asked.adjusted is None else _effect_json(asked.adjusted),
-        "now": _effect_json(one.judged),
+        **effect_json(asked.plain),
+        "adjusted": None if asked.adjusted is None else effect_json(asked.adjusted),
+        "now": effect_json(one.judged),
         "bayes": None if one.posterior is None else _posterior_json(one.posterior),
         "verdict": one.verdict,
         "outcome": one.finding.outcome,
     }
     if asked.role == "guardrail":
-        made |= {"harm": _one_sided_json(one.finding.harm), "safety": _one_sided_json(one.finding.safety)}
+        nothing = one.why or "no margin is stated"
+        made |= {
+            "harm": _one_sided_json(one.finding.harm, nothing),
+            "safety": _one_sided_json(one.finding.safety, nothing),
+        }
     return made | ({} if one.why is None else {"why": one.why})
 
 
-def _effect_json(effect: Effect) -> dict[str, Any]:
+def effect_json(effect: Effect) -> dict[str, Any]:
     absolute: dict[str, Any] = {
         "difference": _number(effect.difference),
         "interval": _interval(effect.lower, effect.upper),
@@ -306,9 +310,9 @@ def _effect_json(effect: Effect) -> dict[str, Any]:
     return {"method": effect.method, "absolute": absolute, "relative": relative}
 
 
-def _one_sided_json(test: OneSided | None) -> dict[str, Any]:
+def _one_sided_json(test: OneSided | None, why: str) -> dict[str, Any]:
     if test is None:
-        return {"margin": None, "bound": None, "p_value": None, "why": "no margin is stated"}
+        return {"margin": None, "bound": None, "p_value": None, "why": why}
     made: dict[str, Any] = {
         "side": test.side,
         "margin": test.margin,

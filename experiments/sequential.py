@@ -56,7 +56,7 @@ class Bounds:
     upper: Floats
 
 
-def bounds(information: Sequence[float], upper: ArrayLike, lower: ArrayLike | None = None) -> Bounds:
+def bounds(information: Sequence[float] | Floats, upper: ArrayLike, lower: ArrayLike | None = None) -> Bounds:
     """Solve the bounds that spend exactly the given error at each look, by integration of the process look by look.
 
     Parameters
@@ -137,6 +137,42 @@ class _Process:
         step = sqrt(self._time - self._before)
         density = np.exp(-(((points[:, None] - self._points) / step) ** 2) / 2) / (step * sqrt(2 * np.pi))
         self._points, self._mass = points, half * _WEIGHTS * (density @ self._mass)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crossings:
+    """What simulated experiments met: `share` crossed a bound, at `mean_look` on average (the last look otherwise)."""
+
+    share: float
+    mean_look: float
+
+
+def simulate(
+    information: Sequence[float] | Floats,
+    critical: ArrayLike,
+    drift: float,
+    *,
+    paths: int,
+    seed: int,
+    low: ArrayLike | None = None,
+) -> Crossings:
+    """Simulate experiments that are looked at and stopped at the first bound they cross.
+
+    Parameters
+    ----------
+    information : at the looks, rising; the z-value at information 1 has mean `drift`.
+    critical : z-value of the upper bound per look, shape (looks,). `low` : of the lower one, minus `critical` if None.
+    """
+    times = np.asarray(information, dtype=np.float64)
+    up = np.asarray(critical, dtype=np.float64)
+    down = -up if low is None else np.asarray(low, dtype=np.float64)
+    steps = np.diff(times, prepend=0.0)
+    drawn = np.random.default_rng(seed).normal(drift * steps, np.sqrt(steps), (paths, len(times)))
+    z = np.cumsum(drawn, axis=1) / np.sqrt(times)
+    crossed = (z > up) | (z < down)
+    ever = crossed.any(axis=1)
+    first = np.where(ever, crossed.argmax(axis=1) + 1, len(times))
+    return Crossings(share=float(ever.mean()), mean_look=float(first.mean()))
 
 
 def mixture_precision(variance: float, alpha: float, *, sides: int = 2) -> float:
