@@ -1,0 +1,156 @@
+"""What the commands that plan and simulate share: a file of past units, the split, the looks."""
+
+# ruff: noqa: PLC0415  the engine is imported when a command runs, so that help answers at once
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from engine.config.experiments import LookSettings
+    from engine.workflows.unit_history import HistoryFile
+    from experiments.plan import Kind
+
+
+class Spending(StrEnum):
+    """How the error is spent over planned looks."""
+
+    OBRIEN_FLEMING = "obrien_fleming"
+    POCOCK = "pocock"
+    POWER = "power"
+
+
+File = Annotated[
+    Path | None,
+    typer.Argument(metavar="[FILE]", help="Past units to estimate from, a row for each: CSV or Parquet, .gz or .zip."),
+]
+RatioOf = Annotated[str | None, typer.Option("--ratio", help="With FILE: NUM/DEN, one column's sum by another's.")]
+Covariates = Annotated[
+    list[str] | None, typer.Option("--covariate", help="With FILE: column known before the start; repeatable.")
+]
+Cluster = Annotated[str | None, typer.Option("--cluster", help="With FILE: column of what is randomised.")]
+Time = Annotated[str | None, typer.Option("--time", help="With FILE: column of the day a unit came, for the traffic.")]
+Encoding = Annotated[str | None, typer.Option("--encoding", help="Encoding of a CSV file, such as gb18030.")]
+Looks = Annotated[
+    str | None, typer.Option("--looks", help="daily, a number of equal looks, shares such as 0.5,1, or any-time.")
+]
+SpendingOf = Annotated[Spending, typer.Option("--spending", help="How planned looks spend the error.")]
+LookDays = Annotated[int, typer.Option("--look-days", min=1, help="Days of daily looks.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """The columns that were named."""
+
+    metric: str | None
+    ratio: str | None
+    covariates: Sequence[str]
+    cluster: str | None
+    time: str | None = None
+    encoding: str | None = None
+
+
+def weights_of(text: str) -> dict[str, float]:
+    """Return the split that an option names, control first."""
+    made: dict[str, float] = {}
+    for part in text.split(","):
+        arm, _, weight = (piece.strip() for piece in part.rpartition("="))
+        try:
+            made[arm] = float(weight)
+        except ValueError:
+            arm = ""
+        if not arm:
+            raise typer.BadParameter(
+                f'"{text}" cannot be read. Write A=0.5,B=0.5: each arm with its part.', param_hint="--weights"
+            )
+    return made
+
+
+def days_of(text: str | None, option: str) -> int:
+    """Return the days that an option names; 0 where it was not given."""
+    if text is None:
+        return 0
+    found = re.fullmatch(r"(\d{1,5})\s*([dw]?)", text.strip())
+    if found is None:
+        raise typer.BadParameter(f'"{text}" is no length of time. Write 30d or 8w.', param_hint=option)
+    return int(found[1]) * (7 if found[2] == "w" else 1)
+
+
+def looks_of(text: str | None, spending: Spending, days: int) -> LookSettings | Literal["any_time"] | None:
+    """Return the looks that an option names."""
+    from engine.config.experiments import LookSettings
+
+    if text is None:
+        return None
+    plain = text.strip().lower().replace("_", "-")
+    if plain in ("any-time", "anytime", "always"):
+        return "any_time"
+    if plain == "daily":
+        return LookSettings(spending=spending.value, days=days)
+    try:
+        if plain.isdigit() and 1 <= int(plain) <= 1_000:
+            looks = int(plain)
+            return LookSettings(
+                shares=tuple((look + 1) / looks for look in range(looks)), spending=spending.value, days=days
+            )
+        shares = tuple(float(part) for part in plain.split(","))
+    except ValueError:
+        shares = ()
+    if not shares or any(not 0 < share <= 1 for share in shares) or list(shares) != sorted(set(shares)):
+        raise typer.BadParameter(
+            f'"{text}" is no plan of looks. Write daily, a number such as 5, rising shares such as 0.5,1, or any-time.',
+            param_hint="--looks",
+        )
+    return LookSettings(shares=shares, spending=spending.value, days=days)
+
+
+def history_of(file: Path | None, named: Named, home: Path) -> HistoryFile | None:
+    """Return what is read of a file of past units; None without a file, which then may not have columns either."""
+    from engine.workflows.unit_history import HistoryFile
+
+    if file is None:
+        of_file = {
+            "--ratio": named.ratio,
+            "--covariate": named.covariates,
+            "--cluster": named.cluster,
+            "--time": named.time,
+        }
+        for option, value in of_file.items():
+            if value:
+                raise typer.BadParameter("it names a column, so a FILE of past units is needed.", param_hint=option)
+        return None
+    columns, kind = _measured(named)
+    return HistoryFile(
+        path=file,
+        kind=kind,
+        columns=columns,
+        covariates=tuple(dict.fromkeys(named.covariates)),
+        cluster=named.cluster,
+        time=named.time,
+        encoding=named.encoding,
+        home=home,
+    )
+
+
+def _measured(named: Named) -> tuple[tuple[str, ...], Kind]:
+    if (named.metric is None) == (named.ratio is None):
+        raise typer.BadParameter("name one metric of the file: --metric COL:mean or --ratio NUM/DEN.")
+    if named.ratio is not None:
+        above, _, below = named.ratio.partition("/")
+        if not above or not below:
+            raise typer.BadParameter(f'"{named.ratio}" is no ratio. Write NUM/DEN, two columns.', param_hint="--ratio")
+        return (above, below), "ratio"
+    column, _, kind = (named.metric or "").rpartition(":")
+    if column and kind == "proportion":
+        return (column,), "proportion"
+    if column and kind == "mean":
+        return (column,), "mean"
+    raise typer.BadParameter(
+        f'"{named.metric}" names no metric of a file. Write COL:proportion or COL:mean.', param_hint="--metric"
+    )
