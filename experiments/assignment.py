@@ -7,7 +7,7 @@ it and is filled to the share that coverage says, so that raising coverage only 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -329,8 +329,8 @@ def _of_digits(numbers: Words) -> Words:
     return state
 
 
-def _code_units(text: str) -> Iterable[int]:
-    return np.frombuffer(_utf16(text), dtype="<u2").tolist()
+def _code_units(text: str) -> list[int]:
+    return [int(unit) for unit in np.frombuffer(_utf16(text), dtype="<u2")]
 
 
 def _utf16(text: str) -> bytes:

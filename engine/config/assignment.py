@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import combinations, pairwise
-from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeVar
 
 from pydantic import AwareDatetime, Field, ModelWrapValidatorHandler, ValidationError, model_validator
 
@@ -12,6 +12,7 @@ from engine.config.load import Fault, Settings, faults
 
 Name = Annotated[str, Field(min_length=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Made = TypeVar("Made")
 Scheme = Literal["sha256", "growthbook_v1", "growthbook_v2"]
 
 SCHEMES: Final[tuple[Scheme, ...]] = ("sha256", "growthbook_v1", "growthbook_v2")
@@ -94,7 +95,9 @@ def weights_fault(weights: Mapping[str, float], scheme: Scheme) -> str | None:
     return None
 
 
-def _checked(name: str, values: Any, check: Any, between: Any) -> Any:
+def _checked(
+    name: str, values: Any, check: ModelWrapValidatorHandler[Made], between: Callable[[Made], Iterable[Fault]]
+) -> Made:
     """Check the parts one by one and against each other, and tell the faults of both together."""
     try:
         made = check(values)
