@@ -235,6 +235,9 @@ def _shares_given_difference(counts: Counts, difference: float) -> tuple[float, 
     u = copysign(sqrt(max(b**2 / (9 * a**2) - c / (3 * a), 0.0)), v)
     angle = (pi + acos(min(max(v / u**3, -1.0), 1.0))) / 3 if u else pi / 2
     share = 2 * u * cos(angle) - b / (3 * a)
+    for _ in range(3):  # the cosine loses digits of shares of one in a million; Newton's steps bring them back
+        slope = (3 * a * share + 2 * b) * share + c
+        share -= (((a * share + b) * share + c) * share + d) / slope if slope else 0.0
     share = min(max(share, 0.0, difference), 1.0, 1.0 + difference)
     return share, share - difference
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from math import comb
 
 import pytest
@@ -107,3 +108,22 @@ def test_interval_is_drawn_in_where_boschloo_rejects_and_z_would_not() -> None:
     assert plain.upper is not None and plain.upper >= 0
     assert exactly.upper is not None and exactly.upper < 0
     assert exactly.relative_upper is not None and exactly.relative_upper < 0
+
+
+def test_shares_of_one_in_a_million_keep_their_digits() -> None:
+    seen = counts(3, 2_500_000, 12, 2_000_000)
+    for difference in (2e-6, -4e-6):
+        share = exact._shares_given_difference(seen, difference)[0]
+        around = [slope(seen, Fraction(share) * (1 + Fraction(side, 10**10)), Fraction(difference)) for side in (-1, 1)]
+        assert around[0] > 0 > around[1]
+
+
+def slope(seen: Counts, share: Fraction, difference: Fraction) -> Fraction:
+    """The derivative of the log likelihood along variant = control + difference, in exact arithmetic."""
+    other = share - difference
+    return (
+        seen.successes / share
+        - (seen.n - seen.successes) / (1 - share)
+        + seen.control_successes / other
+        - (seen.control_n - seen.control_successes) / (1 - other)
+    )
