@@ -291,6 +291,7 @@ def _metric_json(one: MetricResult) -> dict[str, Any]:
 
 
 def effect_json(effect: Effect) -> dict[str, Any]:
+    """Return an effect as plain mappings: absolute and relative, each with its interval and p-value, or why not."""
     absolute: dict[str, Any] = {
         "difference": _number(effect.difference),
         "interval": _interval(effect.lower, effect.upper),

@@ -171,14 +171,14 @@ def clustered(
     return rows, made
 
 
-def unknown(units: Any, measures: Sequence[Measure], arms: Sequence[str]) -> Any:
-    """Return a table of one row: for each measure, how many rows of these arms have no value of it."""
-    of_arms = units.filter(units[ARM].isin(arms))
-    gaps = {
-        one.name: reduce(lambda left, right: left | right, [_clean(of_arms, column).isnull() for column in one.columns])
+def unknown(units: Any, measures: Sequence[Measure]) -> Any:
+    """Return one row per arm: how many rows it has, and for measure i in unknown_i how many have no value of it."""
+    gaps = [
+        reduce(lambda left, right: left | right, [_clean(units, column).isnull() for column in one.columns])
         for one in measures
-    }
-    return of_arms.aggregate(**{name: gap.cast("int64").sum().fill_null(0) for name, gap in gaps.items()})
+    ]
+    counts = {f"unknown_{place}": gap.cast("int64").sum().fill_null(0) for place, gap in enumerate(gaps)}
+    return units.group_by(ARM).aggregate(rows=units.count(), **counts)
 
 
 def mixed(units: Any, cluster: str, key: str) -> Any:

@@ -17,14 +17,17 @@ from engine.intake.event_files import EventFile
 from engine.intake.unit_files import UnitRoles, UnitTable
 from engine.lake.engine import DuckDBEngine
 from engine.workflows import session
-from experiments import integrity, readout, unit_tables
+from experiments import comparisons, estimates, integrity, result, unit_tables
+from experiments.comparisons import Reading
+from experiments.decide import Progress
+from experiments.estimates import ArmEstimate
 from experiments.integrity import Check, grouped
+from experiments.looks import ONCE, AnyTime, Looks
 from experiments.spec import fingerprint
 from experiments.unit_tables import ARM, Cells, Measure
 
 _MOST_ARMS: Final = 100
 _MOST_GROUPS: Final = 1_000
-_NO_NAME: Final = "(none)"
 
 
 def _silent(_: str) -> None:
@@ -38,6 +41,7 @@ class Question:
     metrics : column and kind, "proportion" or "mean"; `ratios` the columns of numerator and denominator.
     unit : None where every row is a unit of its own. `cluster` is what was randomised where that is more than a unit.
     weights : the planned split; None assumes equal parts and says so.
+    one_look : the file is looked at once, at the planned end; otherwise the verdict holds however often it is asked.
     decrease : metrics of which less is better. guardrails : metrics that must not get worse, with the share of
         control's value that may be lost, or None where any certain harm counts.
     """
@@ -56,6 +60,7 @@ class Question:
     decrease: Sequence[str] = ()
     guardrails: Mapping[str, float | None] = field(default_factory=dict)
     alpha: float = 0.05
+    one_look: bool = False
     show_withheld: bool = False
     encoding: str | None = None
     home: Path = Path("workspace")
@@ -93,25 +98,47 @@ def _answer(question: Question, file: EventFile, engine: DuckDBEngine, spool: Pa
     exposed = _exposed(question, units, engine)
     for column in dict.fromkeys([*plan.segments, *plan.strata]):
         _refuse_many_groups(column, exposed.rows[units.of[column]], engine, file.name)
-    cells, measures, unknown = _collected(plan, units, exposed, engine)
-    checks = _checks(plan, units, exposed, cells, unknown)
-    stopped = next((check.detail for check in checks if check.status == "stop"), None)
-    withheld = None if question.show_withheld else stopped
-    metrics = readout.metrics(
-        plan,
-        measures,
-        cells,
-        stratum=units.of[question.stratum] if question.stratum else None,
-        segments={column: units.of[column] for column in question.segments},
-        withheld=withheld,
+    collected = _collected(plan, units, exposed, engine)
+    cells = collected.cells
+    checks = _checks(plan, units, exposed, collected)
+    readings = [
+        Reading(plan=plan, metric=metric, measure=collected.measures[metric.metric], cells=cells)
+        for metric in plan.metrics
+    ]
+    stratum = units.of[question.stratum] if question.stratum else None
+    found = result.assemble(
+        plan.experiment_id,
+        [one for reading in readings for one in comparisons.comparisons(reading, stratum=stratum)],
+        checks,
+        looks=_looks(question, plan, cells),
+        progress=Progress(day=1, complete=question.one_look),
+        rules=plan.decision,
+        alpha=plan.alpha,
+        withhold=not question.show_withheld,
+        spec_hash=fingerprint(plan),
     )
+    answer = found.to_json()
+    kinds = {metric.metric: metric.kind for metric in plan.metrics}
+    for entry in answer["metrics"]:
+        entry["kind"] = kinds[entry["metric"]]
+    if question.segments and (found.withheld is None or question.show_withheld):
+        keys = {column: units.of[column] for column in question.segments}
+        of = {reading.metric.metric: reading for reading in readings}
+        for entry in answer["metrics"]:
+            entry["segments"] = comparisons.by_segment(of[entry["metric"]], keys, entry["variant"])
+    return answer
+
+
+def _looks(question: Question, plan: ExperimentSettings, cells: Cells) -> Looks | dict[tuple[str, str], Looks]:
+    """Return the design of this look: a file says nothing of when it was planned to end, so that any time is safe."""
+    if question.one_look:
+        return ONCE
     return {
-        "experiment": plan.experiment_id,
-        "fingerprint": fingerprint(plan),
-        "alpha": plan.alpha,
-        "health": readout.health(checks),
-        "metrics": metrics,
-        "decision": readout.decision(plan, metrics, stopped),
+        (metric.metric, variant): AnyTime(
+            units=cells.count(arm=variant) + cells.count(arm=plan.control), tuned_for=plan.alpha
+        )
+        for metric in plan.metrics
+        for variant in plan.variants
     }
 
 
@@ -229,10 +256,17 @@ def _exposed(question: Question, units: UnitTable, engine: DuckDBEngine) -> _Exp
     return _Exposed(rows=rows, drawn=column, several=several)
 
 
-def _collected(
-    plan: ExperimentSettings, units: UnitTable, exposed: _Exposed, engine: DuckDBEngine
-) -> tuple[Cells, dict[str, Measure], dict[str, int]]:
-    """Return the cells, the measure of each metric, and in how many rows of planned arms it has no value."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Collected:
+    """The cells, the measure of each metric, and per arm the rows and how many of them have no value of each metric."""
+
+    cells: Cells
+    measures: Mapping[str, Measure]
+    rows: Mapping[str, int]
+    unknown: Mapping[str, Mapping[str, int]]
+
+
+def _collected(plan: ExperimentSettings, units: UnitTable, exposed: _Exposed, engine: DuckDBEngine) -> _Collected:
     covariates = tuple(units.of[str(one.column)] for one in plan.covariates)
     measures = [
         Measure(
@@ -243,20 +277,28 @@ def _collected(
         )
         for metric in plan.metrics
     ]
-    keys = list(dict.fromkeys(units.of[column] for column in (*plan.segments, *plan.strata)))
-    rows = exposed.rows
-    unknown: dict[str, int] = {}
-    if plan.randomised_by is not None and exposed.drawn is not None:
-        for column in dict.fromkeys([*plan.segments, *plan.strata]):
-            _refuse_mixed(plan.randomised_by, column, unit_tables.mixed(rows, exposed.drawn, units.of[column]), engine)
-        (unknown,) = engine.arrow(unit_tables.unknown(rows, measures, list(plan.weights))).to_pylist()
-        rows, measures = unit_tables.clustered(rows, exposed.drawn, measures, keys)
-    cells = unit_tables.collect(engine, rows, measures, keys, whole=units.whole)
-    if not unknown:
-        for one in measures:
-            known = sum(cells.moments(one, arm=arm).n for arm in plan.weights)
-            unknown[one.name] = sum(cells.count(arm=arm) for arm in plan.weights) - known
-    return cells, {one.name: one for one in measures}, unknown
+    groups = dict.fromkeys([*plan.segments, *plan.strata])
+    keys = list(dict.fromkeys(units.of[column] for column in groups))
+    if plan.randomised_by is None or exposed.drawn is None:
+        cells = unit_tables.collect(engine, exposed.rows, measures, keys, whole=units.whole)
+        rows = {arm: cells.count(arm=arm) for arm in plan.weights}
+        unknown = {
+            one.name: {arm: count - cells.moments(one, arm=arm).n for arm, count in rows.items()} for one in measures
+        }
+        return _Collected(cells=cells, measures={one.name: one for one in measures}, rows=rows, unknown=unknown)
+    for column in groups:
+        _refuse_mixed(
+            plan.randomised_by, column, unit_tables.mixed(exposed.rows, exposed.drawn, units.of[column]), engine
+        )
+    counted = {row[ARM]: row for row in engine.arrow(unit_tables.unknown(exposed.rows, measures)).to_pylist()}
+    arms = [arm for arm in plan.weights if arm in counted]
+    rows = {arm: int(counted[arm]["rows"]) for arm in arms}
+    unknown = {
+        one.name: {arm: int(counted[arm][f"unknown_{place}"]) for arm in arms} for place, one in enumerate(measures)
+    }
+    clusters, made = unit_tables.clustered(exposed.rows, exposed.drawn, measures, keys)
+    cells = unit_tables.collect(engine, clusters, made, keys)
+    return _Collected(cells=cells, measures={one.name: one for one in made}, rows=rows, unknown=unknown)
 
 
 def _refuse_mixed(cluster: str, column: str, mixed: Any, engine: DuckDBEngine) -> None:
@@ -279,18 +321,42 @@ def _refuse_many_groups(column: str, values: Any, engine: DuckDBEngine, name: st
         )
 
 
-def _checks(
-    plan: ExperimentSettings, units: UnitTable, exposed: _Exposed, cells: Cells, unknown: Mapping[str, int]
-) -> list[Check]:
+def _checks(plan: ExperimentSettings, units: UnitTable, exposed: _Exposed, collected: _Collected) -> list[Check]:
+    cells = collected.cells
     counts = {str(arm): cells.count(arm=arm) for arm in cells.values(ARM)}
     planned = {arm: counts.get(arm, 0) for arm in plan.weights}
-    return [
-        integrity.sample_ratio(plan, planned),
+    checks = [
+        # a file is one look at the split
+        integrity.sample_ratio(plan, planned, looks=False),
         integrity.several_variants(exposed.several, sum(counts.values()) + exposed.several),
         integrity.unknown_variants({arm: n for arm, n in counts.items() if arm not in plan.weights}),
         _incomplete(units),
-        *(_unknown(metric.metric, int(unknown[metric.metric])) for metric in plan.metrics),
     ]
+    for column in plan.segments:
+        key = units.of[column]
+        groups = {
+            str(one): {arm: cells.count(arm=arm, **{key: one}) for arm in plan.weights} for one in cells.values(key)
+        }
+        checks.append(integrity.sample_ratio_by_dimension(column, groups, plan.weights))
+    if plan.covariates:
+        checks.append(integrity.balance(_before(plan, units, collected), plan.control))
+    checks += [
+        integrity.unknown_values(metric.metric, collected.unknown[metric.metric], collected.rows, metric.nulls)
+        for metric in plan.metrics
+    ]
+    return checks
+
+
+def _before(
+    plan: ExperimentSettings, units: UnitTable, collected: _Collected
+) -> dict[str, dict[str, ArmEstimate | None]]:
+    """Return the mean of each covariate in each arm, over the units that have a value of the first metric."""
+    first = next(iter(collected.measures.values()))
+    arms = {arm: collected.cells.moments(first, arm=arm) for arm in plan.weights}
+    return {
+        one.covariate: {arm: estimates.mean(moments.take(units.of[str(one.column)])) for arm, moments in arms.items()}
+        for one in plan.covariates
+    }
 
 
 def _incomplete(units: UnitTable) -> Check:
@@ -302,13 +368,4 @@ def _incomplete(units: UnitTable) -> Check:
         f"no unit, and {grouped(units.broken)} lines are no rows; they are left out."
         if left_out
         else f"All {grouped(units.rows)} rows have a unit and an arm.",
-    )
-
-
-def _unknown(metric: str, unknown: int) -> Check:
-    found = f"{grouped(unknown)} rows have no value of {metric} and are left out of it."
-    return Check(
-        check=f"left_out.{metric}",
-        status="warning" if unknown else "ok",
-        detail=found if unknown else f"Every row has a value of {metric}.",
     )

@@ -26,8 +26,13 @@ _RESULTS: Final = (
     "relative",
     "relative_interval",
     "p_value",
-    "verdict",
 )
+_EFFECT: Final = ("metric", "variant", "difference", "interval", "relative", "relative_interval", "p_value")
+_TITLES: Final = {
+    "any_time": "Judged so that it holds however often it is looked at, corrected for the number of comparisons",
+    "planned": "Judged by the plan of looks, corrected for the number of comparisons",
+    "fixed": "Judged at one look, corrected for the number of comparisons",
+}
 
 File = Annotated[
     Path,
@@ -77,6 +82,10 @@ Guardrails = Annotated[
     ),
 ]
 Alpha = Annotated[float, typer.Option("--alpha", help="Share of false alarms accepted; intervals cover 1 - alpha.")]
+OneLook = Annotated[
+    bool,
+    typer.Option("--one-look", help="Judge as for one look at the planned end; else the verdict holds at any time."),
+]
 ShowWithheld = Annotated[
     bool, typer.Option("--show-withheld", help="Show numbers that a failed check withholds; do not decide on them.")
 ]
@@ -102,6 +111,7 @@ def analyze(
     decrease: Decrease = None,
     guardrail: Guardrails = None,
     alpha: Alpha = 0.05,
+    one_look: OneLook = False,
     show_withheld: ShowWithheld = False,
     encoding: Encoding = None,
     home: options.Home = options.HOME,
@@ -135,6 +145,7 @@ def analyze(
         decrease=tuple(decrease or ()),
         guardrails=dict(_guardrail(text) for text in guardrail or ()),
         alpha=alpha,
+        one_look=one_look,
         show_withheld=show_withheld,
         encoding=encoding,
         home=home,
@@ -185,33 +196,37 @@ def _number(part: str, text: str, option: str, how: str) -> float:
 def _show(output: Output, facts: dict[str, Any]) -> None:
     output.table(facts["health"], ("check", "status", "p_value", "detail"), title="Checks")
     output.line("")
-    output.table([_readable(one) for one in facts["metrics"]], _RESULTS, title="Results")
-    adjusted = [_readable(one | one["adjusted"]) for one in facts["metrics"] if one["adjusted"]]
+    output.table([_readable(one, one) for one in facts["metrics"]], _RESULTS, title="Results, for one look at the end")
+    adjusted = [_readable(one, one["adjusted"]) for one in facts["metrics"] if one["adjusted"]]
     if adjusted:
         output.line("")
-        output.table(
-            adjusted, [name for name in _RESULTS if "value" not in name or name == "p_value"], title="Adjusted"
-        )
-    segments = [
-        {"segment": f"{part['segment']} = {part['of']}", **_readable(one | part)}
-        for one in facts["metrics"]
-        for part in one.get("segments", ())
-    ]
-    if segments:
-        output.line("")
-        output.table(segments, ("segment", *_RESULTS), title="By segment")
+        output.table(adjusted, _EFFECT, title="Adjusted by what was known before")
+    output.line("")
+    output.table(
+        [_readable(one, one["now"]) | {"verdict": one["verdict"].replace("_", " ")} for one in facts["metrics"]],
+        (*_EFFECT, "verdict"),
+        title=_TITLES[facts["looks"]],
+    )
+    for one in facts["metrics"]:
+        for broken in one.get("segments", ()):
+            output.line("")
+            rows = [{"of": part["of"], **_readable(one | part, part)} for part in broken["values"]]
+            test, title = broken["interaction"], f"{one['metric']} of {one['variant']} by {broken['segment']}"
+            output.table(rows, ("of", *_RESULTS[2:]), title=title)
+            told = numbers.cell("p_value", test["adjusted_p_value"])
+            output.line(f"Whether these differ: {test.get('why') or f'p = {told}, corrected for the columns'}.")
     for why in dict.fromkeys(one["why"] for one in facts["metrics"] if "why" in one):
         output.line(why)
     output.line("")
-    output.line(f"{facts['decision']['action']}. {' '.join(facts['decision']['reasons'])}")
+    output.line(" ".join([facts["decision"]["headline"], *facts["decision"]["reasons"]]))
 
 
-def _readable(one: dict[str, Any]) -> dict[str, Any]:
+def _readable(one: dict[str, Any], effect: dict[str, Any]) -> dict[str, Any]:
     is_share = one["kind"] == "proportion"
     level = numbers.share if is_share else numbers.number
     change = numbers.points if is_share else numbers.number
-    lower, upper = one["absolute"]["interval"] or (None, None)
-    low, high = one["relative"]["interval"] or (None, None)
+    lower, upper = effect["absolute"]["interval"] or (None, None)
+    low, high = effect["relative"]["interval"] or (None, None)
     return {
         "metric": one["metric"],
         "variant": one["variant"],
@@ -219,12 +234,11 @@ def _readable(one: dict[str, Any]) -> dict[str, Any]:
         "variant_n": one["n"][one["variant"]],
         "control_value": level(one["value"][one["control"]]),
         "variant_value": level(one["value"][one["variant"]]),
-        "difference": change(one["absolute"]["difference"]),
+        "difference": change(effect["absolute"]["difference"]),
         "interval": numbers.span(lower, upper, change),
-        "relative": numbers.share(one["relative"]["lift"]),
+        "relative": numbers.share(effect["relative"]["lift"]),
         "relative_interval": numbers.span(low, high, numbers.share),
-        "p_value": one["absolute"]["p_value"],
-        "verdict": one["verdict"].replace("_", " "),
+        "p_value": effect["absolute"]["p_value"],
     }
 
 

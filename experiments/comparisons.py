@@ -1,0 +1,178 @@
+"""From the moments of a table of units to comparisons: plain, adjusted, and within segments.
+
+What is judged, withheld and decided comes after; see `experiments.result`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from engine.config.experiments import ExperimentSettings, MetricSettings
+from experiments import adjustment, effects, segments, stratification
+from experiments.adjustment import JointEstimates
+from experiments.effects import Effect
+from experiments.moments import VALUE, Moments
+from experiments.result import Comparison, effect_json
+from experiments.segments import Breakdown
+from experiments.unit_tables import ARM, Cells, Measure
+
+NO_SEGMENT: Final = "(none)"
+"""The segment of units whose segment is not known."""
+
+_OF_STRATUM: Final = "stratum "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Reading:
+    """One metric in all arms: what every comparison of it is made of."""
+
+    plan: ExperimentSettings
+    metric: MetricSettings
+    measure: Measure
+    cells: Cells
+
+    @property
+    def arms(self) -> dict[str, Moments]:
+        """The moments of each arm of the plan."""
+        return {arm: self.cells.moments(self.measure, arm=arm) for arm in self.plan.weights}
+
+
+def comparisons(reading: Reading, *, stratum: str | None = None) -> list[Comparison]:
+    """Return the comparison of each variant with control.
+
+    stratum : key of the cells within whose values arms are compared; with covariates both enter one regression.
+    """
+    plan, metric, arms = reading.plan, reading.metric, reading.arms
+    joint = _joint(reading, arms, stratum)
+    made = []
+    for variant in plan.variants:
+        both = (variant, plan.control)
+        adjusted = None
+        if joint is not None and all(arm in joint.arms for arm in both):
+            adjusted = joint.effect(variant, plan.control, alpha=plan.alpha).adjusted
+        made.append(
+            Comparison(
+                metric=metric.metric,
+                role=metric.role,
+                direction=metric.direction,
+                variant=variant,
+                control=plan.control,
+                units={arm: arms[arm].n for arm in reversed(both)},
+                values={arm: value(reading.measure.kind, arms[arm]) for arm in reversed(both)},
+                plain=compared(reading.measure.kind, arms[variant], arms[plan.control], plan.alpha),
+                adjusted=adjusted,
+                margin=metric.margin,
+                margin_relative=metric.margin_is == "relative",
+            )
+        )
+    return made
+
+
+def by_segment(reading: Reading, keys: Mapping[str, str], variant: str) -> list[dict[str, Any]]:
+    """Return the breakdown of a variant's effect by each segment column, with the units and values of each segment.
+
+    keys : key of the cells for each column.
+    """
+    control, kind = reading.plan.control, reading.measure.kind
+    parts = {
+        column: {
+            NO_SEGMENT if one is None else str(one): {
+                arm: reading.cells.moments(reading.measure, **{ARM: arm, key: one}) for arm in (control, variant)
+            }
+            for one in reading.cells.values(key)
+        }
+        for column, key in keys.items()
+    }
+    found = segments.breakdowns(
+        {
+            column: {
+                name: compared(kind, arms[variant], arms[control], reading.plan.alpha) for name, arms in groups.items()
+            }
+            for column, groups in parts.items()
+        }
+    )
+    return [_broken_down(one, parts[one.dimension], kind) for one in found]
+
+
+def compared(kind: str, variant: Moments, control: Moments, alpha: float) -> Effect:
+    """Compare two arms by the test of the kind of metric, without covariates."""
+    if kind == "ratio":
+        return effects.ratios(variant, control, alpha=alpha)
+    test = effects.proportions if kind == "proportion" else effects.means
+    return test(variant.take(VALUE), control.take(VALUE), alpha=alpha)
+
+
+def value(kind: str, moments: Moments) -> float | None:
+    """Return the mean, the share or the ratio of one arm; None where there is none."""
+    if not moments.n:
+        return None
+    if kind != "ratio":
+        return moments.take(VALUE).mean
+    above, below = (float(one) for one in moments.take("numerator", "denominator").means)
+    return above / below if below else None
+
+
+def _broken_down(found: Breakdown, parts: Mapping[str, Mapping[str, Moments]], kind: str) -> dict[str, Any]:
+    test = found.interaction
+    return {
+        "segment": found.dimension,
+        "interaction": {
+            "p_value": test.p_value,
+            "adjusted_p_value": test.adjusted_p_value,
+            **({} if test.reason is None else {"why": test.reason}),
+        },
+        "values": [
+            {
+                "of": name,
+                "n": {arm: one.n for arm, one in arms.items()},
+                "value": {arm: value(kind, one) for arm, one in arms.items()}
+                if found.effects[name].difference is not None
+                else dict.fromkeys(arms),
+                **effect_json(found.effects[name]),
+            }
+            for name, arms in parts.items()
+        ],
+    }
+
+
+def _joint(reading: Reading, arms: Mapping[str, Moments], stratum: str | None) -> JointEstimates | None:
+    """Return the adjusted estimates of all arms; None where nothing is there to adjust by."""
+    measure = reading.measure
+    outcome: adjustment.Term = ("numerator", "denominator") if measure.kind == "ratio" else VALUE
+    present = {name: moments for name, moments in arms.items() if moments.n}
+    if reading.plan.control not in present:
+        return None
+    if stratum is None:
+        return adjustment.adjust(present, outcome, measure.covariates) if measure.covariates else None
+    values = reading.cells.values(stratum)
+    strata = {
+        arm: {str(one): reading.cells.moments(measure, arm=arm, **{stratum: one}) for one in values} for arm in present
+    }
+    if not measure.covariates:
+        some = {arm: {name: one for name, one in found.items() if one.n} for arm, found in strata.items()}
+        return stratification.post_stratify(some, outcome)
+    names = [str(one) for one in values][1:]
+    widened = {arm: _with_strata(present[arm], found, names) for arm, found in strata.items()}
+    return adjustment.adjust(widened, outcome, (*measure.covariates, *(_OF_STRATUM + name for name in names)))
+
+
+def _with_strata(whole: Moments, strata: Mapping[str, Moments], names: Sequence[str]) -> Moments:
+    """Return the moments with a column for each named stratum that is 1 in it and 0 elsewhere."""
+    p, count = len(whole.columns), len(names)
+    inside = [strata[name].about(whole.shift) for name in names]
+    products = np.zeros((p + count, p + count))
+    products[:p, :p] = whole.products
+    for place, one in enumerate(inside):
+        products[p + place, :p] = products[:p, p + place] = one.total
+        products[p + place, p + place] = one.n
+    return Moments(
+        columns=(*whole.columns, *(_OF_STRATUM + name for name in names)),
+        n=whole.n,
+        shift=np.concatenate([whole.shift, np.zeros(count)]),
+        total=np.concatenate([whole.total, [float(one.n) for one in inside]]),
+        products=products,
+    )
