@@ -224,21 +224,26 @@ def _shared_with_control(effect: Effect) -> float:
 
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(96)
+_SPREADS, _MASSES = np.polynomial.legendre.leggauss(32)
 _REACH: Final = 9.0  # standard deviations of the shared control's estimate
+_FINEST: Final = 0.01  # a variant that varies less beside control counts as this, which errs on the safe side
 
 
 def _within(bound: float, shares: Floats, degrees: float) -> float:
     """Return the probability that no statistic exceeds the bound in absolute value, under no effect at all."""
-    points = _NODES * _REACH
-    density = _WEIGHTS * _REACH * np.exp(-(points**2) / 2) / sqrt(2 * np.pi)
+    # the less a variant's own estimate varies, the more steeply it falls with control's, and the finer the panels
+    own = np.maximum(np.sqrt(1 - shares**2), _FINEST)[:, None, None]
+    edges = np.linspace(-_REACH, _REACH, 2 + int(0.4 / own.min()))
+    half = np.diff(edges)[:, None] / 2
+    points = (edges[:-1, None] + half * (_NODES + 1)).ravel()
+    density = (_WEIGHTS * half).ravel() * np.exp(-(points**2) / 2) / sqrt(2 * np.pi)
     if degrees == inf:
         spreads, masses = np.ones(1), np.ones(1)
     else:
         # the estimated spread over the true one, between quantiles beyond which nothing counts
         low, high = chi.ppf([1e-14, 1 - 1e-14], degrees) / sqrt(degrees)
-        spreads = low + (high - low) * (_NODES + 1) / 2
-        masses = _WEIGHTS * (high - low) / 2 * chi.pdf(spreads * sqrt(degrees), degrees) * sqrt(degrees)
-    own = np.sqrt(1 - shares**2)[:, None, None]
+        spreads = low + (high - low) * (_SPREADS + 1) / 2
+        masses = _MASSES * (high - low) / 2 * chi.pdf(spreads * sqrt(degrees), degrees) * sqrt(degrees)
     shift, edge = shares[:, None, None] * points[:, None], bound * spreads
     inside = ndtr((edge - shift) / own) - ndtr((-edge - shift) / own)
     return float(density @ inside.prod(axis=0) @ masses)
@@ -247,4 +252,4 @@ def _within(bound: float, shares: Floats, degrees: float) -> float:
 def _dunnett_critical(shares: Floats, degrees: float, alpha: float) -> float:
     """Return the bound that some statistic exceeds with probability alpha, between those of one and of all alone."""
     one, all_alone = (critical_value(level, degrees) for level in (alpha, alpha / len(shares)))
-    return float(brentq(lambda bound: 1 - _within(bound, shares, degrees) - alpha, one - 1e-6, all_alone + 1e-6))
+    return float(brentq(lambda bound: 1 - _within(bound, shares, degrees) - alpha, one - 1e-3, all_alone + 1e-3))
