@@ -213,7 +213,7 @@ def exposure_race(metric: str, early: Mapping[str, int], units: Mapping[str, int
     early : customers per arm with the metric's event shortly before their first exposure. When that differs between
         arms the exposure is logged too late in one of them, and what it loses is its effect.
     """
-    return _alike(f"exposure_race.{metric}", "had its event shortly before their exposure", early, units)
+    return _alike(f"exposure_race.{metric}", f'had the event of "{metric}" shortly before exposure', early, units)
 
 
 def late_events(late: int, events: int, days: float) -> Check:

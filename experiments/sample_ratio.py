@@ -19,6 +19,7 @@ from scipy import stats
 from scipy.special import gammaln, logsumexp
 
 from engine.numerics import multiplicity
+from experiments.moments import Moments
 
 ALARM: Final = 0.001
 """A ratio this unlikely is a fault of assignment or logging, not chance: the usual threshold of one look."""
@@ -217,34 +218,53 @@ def epochs(daily: Mapping[date, Counts], *, alarm: float = ALARM) -> tuple[Epoch
     )
 
 
+def by_epoch(daily: Mapping[str, Mapping[date, Moments]], spans: Sequence[Epoch]) -> dict[str, dict[str, Moments]]:
+    """Add up the moments of each arm by the epoch of the exposure, as strata that effects are put together from.
+
+    Raises
+    ------
+    ValueError
+        A day is in no epoch.
+    """
+    strata: dict[str, dict[str, Moments]] = {}
+    for arm, days in daily.items():
+        cells = strata.setdefault(arm, {})
+        for day, moments in days.items():
+            name = next((span.name for span in spans if span.first <= day <= span.last), None)
+            if name is None:
+                raise ValueError(f"{day.isoformat()} is in none of the {len(spans)} epochs")
+            cells[name] = cells[name] + moments if name in cells else moments
+    return strata
+
+
 def _cuts(seen: NDArray[np.float64], start: int, end: int, alarm: float) -> list[int]:
-    if end - start < 2:
+    """Return the days before which the split changes, from `start` to `end`, in order; `seen` is (days, arms)."""
+    span = seen[start:end]
+    span = span[:, span.sum(axis=0) > 0]
+    arms = span.shape[1]
+    if len(span) < 2 or arms < 2:
         return []
-    before = np.cumsum(seen[start:end], axis=0)[:-1]
-    whole = seen[start:end].sum(axis=0)
-    statistic, degrees = _homogeneity(before, whole - before)
-    tails = stats.chi2.sf(statistic, max(degrees, 1)) * (len(seen) - 1)
+    before = np.cumsum(span, axis=0)[:-1]
+    statistic = _homogeneity(before, span.sum(axis=0) - before)
     best = int(np.argmax(statistic))
-    if degrees < 1 or tails[best] >= alarm:
+    if float(stats.chi2.sf(statistic[best], arms - 1)) * (len(seen) - 1) >= alarm:
         return []
     cut = start + best + 1
     return [*_cuts(seen, start, cut, alarm), cut, *_cuts(seen, cut, end, alarm)]
 
 
-def _homogeneity(one: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
-    """Return chi-square of two rows of counts for each cut, shape (cuts, arms) each, and its degrees of freedom."""
-    arms = (one + other)[0] > 0
-    one, other = one[:, arms], other[:, arms]
+def _homogeneity(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return chi-square of two sides of each cut, of shape (cuts, arms); 0 where it is not to be trusted."""
     sides = one.sum(axis=1), other.sum(axis=1)
-    units = sides[0] + sides[1]
+    arms = (one + other) / (sides[0] + sides[1])[:, None]
     statistic = np.zeros(len(one))
-    small = np.zeros(len(one), dtype=bool)
+    trusted = np.ones(len(one), dtype=bool)
     for row, side in zip((one, other), sides, strict=True):
-        expected = side[:, None] * (one + other) / units[:, None]
-        # where a side expects hardly anybody chi-square is not to be trusted: a change shows a day later
-        small |= expected.min(axis=1) < FEWEST
+        expected = side[:, None] * arms
+        # a side that expects hardly anybody in some arm says nothing yet: the change shows some days later
+        trusted &= expected.min(axis=1) >= FEWEST
         statistic += np.divide((row - expected) ** 2, expected, out=np.zeros_like(row), where=expected > 0).sum(axis=1)
-    return np.where(small, 0.0, statistic), one.shape[1] - 1
+    return np.where(trusted, statistic, 0.0)
 
 
 def _log_bayes_factor(
