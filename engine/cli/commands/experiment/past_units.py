@@ -30,6 +30,10 @@ File = Annotated[
     Path | None,
     typer.Argument(metavar="[FILE]", help="Past units to estimate from, a row for each: CSV or Parquet, .gz or .zip."),
 ]
+Metric = Annotated[
+    str | None,
+    typer.Option("--metric", help="proportion or mean; with FILE, COL:proportion or COL:mean; with --like, its name."),
+]
 RatioOf = Annotated[str | None, typer.Option("--ratio", help="With FILE: NUM/DEN, one column's sum by another's.")]
 Covariates = Annotated[
     list[str] | None, typer.Option("--covariate", help="With FILE: column known before the start; repeatable.")
@@ -37,6 +41,9 @@ Covariates = Annotated[
 Cluster = Annotated[str | None, typer.Option("--cluster", help="With FILE: column of what is randomised.")]
 Time = Annotated[str | None, typer.Option("--time", help="With FILE: column of the day a unit came, for the traffic.")]
 Encoding = Annotated[str | None, typer.Option("--encoding", help="Encoding of a CSV file, such as gb18030.")]
+Baseline = Annotated[float | None, typer.Option("--baseline", help="The metric in control; 0.2 for 20 %.")]
+Deviation = Annotated[float | None, typer.Option("--sd", help="Standard deviation of one unit's values, for a mean.")]
+Relative = Annotated[bool, typer.Option("--relative", help="Effect and margin are shares of control's value.")]
 Looks = Annotated[
     str | None, typer.Option("--looks", help="daily, a number of equal looks, shares such as 0.5,1, or any-time.")
 ]
@@ -108,6 +115,20 @@ def looks_of(text: str | None, spending: Spending, days: int) -> LookSettings | 
             param_hint="--looks",
         )
     return LookSettings(shares=shares, spending=spending.value, days=days)
+
+
+def kind_of(metric: str | None) -> Literal["proportion", "mean"] | None:
+    """Return the kind that --metric names where there is no file."""
+    if metric is None:
+        return None
+    if metric == "proportion":
+        return "proportion"
+    if metric == "mean":
+        return "mean"
+    raise typer.BadParameter(
+        f'"{metric}" is no kind of metric. Write proportion or mean; COL:proportion or COL:mean with a FILE.',
+        param_hint="--metric",
+    )
 
 
 def history_of(file: Path | None, named: Named, home: Path) -> HistoryFile | None:

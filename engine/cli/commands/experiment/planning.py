@@ -4,25 +4,30 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from engine.cli import faults, numbers, options
 from engine.cli.commands.experiment.past_units import (
+    Baseline,
     Cluster,
     Covariates,
+    Deviation,
     Encoding,
     File,
     LookDays,
     Looks,
+    Metric,
     Named,
     RatioOf,
+    Relative,
     Spending,
     SpendingOf,
     Time,
     days_of,
     history_of,
+    kind_of,
     looks_of,
     weights_of,
 )
@@ -44,15 +49,8 @@ class Spread(StrEnum):
     CONTROL = "control"
 
 
-Metric = Annotated[
-    str | None,
-    typer.Option("--metric", help="proportion or mean; with FILE, COL:proportion or COL:mean; with --like, its name."),
-]
 Like = Annotated[str | None, typer.Option("--like", help="An experiment of the current run, to plan from its control.")]
-Baseline = Annotated[float | None, typer.Option("--baseline", help="The metric in control; 0.2 for 20 %.")]
-Deviation = Annotated[float | None, typer.Option("--sd", help="Standard deviation of one unit's values, for a mean.")]
 EffectSize = Annotated[float | None, typer.Option("--effect", help="Smallest effect that matters: variant - control.")]
-Relative = Annotated[bool, typer.Option("--relative", help="Effect and margin are shares of control's value.")]
 Power = Annotated[float, typer.Option("--power", help="Probability that the effect is found.")]
 Alpha = Annotated[float, typer.Option("--alpha", help="Share of false alarms accepted; one-sided with a margin.")]
 Weights = Annotated[str | None, typer.Option("--weights", help="Planned split, control first: A=0.5,B=0.5.")]
@@ -125,7 +123,7 @@ def plan(
     named = Named(metric=metric, ratio=ratio, covariates=covariate or (), cluster=cluster, time=time, encoding=encoding)
     history = history_of(file, named, home)
     question = workflow.Question(
-        kind=_kind(metric) if history is None and like is None else None,
+        kind=kind_of(metric) if history is None and like is None else None,
         baseline=baseline,
         standard_deviation=deviation,
         history=history,
@@ -157,19 +155,6 @@ def plan(
     output.result(found, lambda facts: _show(output, facts))
     if not found["can_be_met"]:
         raise typer.Exit(faults.CHECK_FAILED)
-
-
-def _kind(metric: str | None) -> Literal["proportion", "mean"] | None:
-    if metric is None:
-        return None
-    if metric == "proportion":
-        return "proportion"
-    if metric == "mean":
-        return "mean"
-    raise typer.BadParameter(
-        f'"{metric}" is no kind of metric. Write proportion or mean; COL:proportion or COL:mean with a FILE.',
-        param_hint="--metric",
-    )
 
 
 def _show(output: Output, facts: dict[str, Any]) -> None:
