@@ -117,7 +117,7 @@ def _answer(question: Question, file: EventFile, engine: DuckDBEngine, spool: Pa
         withhold=not question.show_withheld,
         spec_hash=fingerprint(plan),
     )
-    answer = found.to_json()
+    answer = found.to_json() | {"plan": plan.model_dump(mode="json", exclude_none=True)}
     kinds = {metric.metric: metric.kind for metric in plan.metrics}
     for entry in answer["metrics"]:
         entry["kind"] = kinds[entry["metric"]]

@@ -93,6 +93,11 @@ Encoding = Annotated[
     str | None,
     typer.Option("--encoding", help="Encoding of a CSV file, such as gb18030; by default as its bytes tell."),
 ]
+Report = Annotated[
+    Path | None,
+    typer.Option("--report", help="Write the report to this .html, .md or .json file: what was found, and how."),
+]
+Lang = Annotated[options.Language, typer.Option("--lang", help="English or Chinese, for the report.")]
 
 
 def analyze(
@@ -114,6 +119,8 @@ def analyze(
     one_look: OneLook = False,
     show_withheld: ShowWithheld = False,
     encoding: Encoding = None,
+    report: Report = None,
+    lang: Lang = options.Language.EN,
     home: options.Home = options.HOME,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -126,9 +133,14 @@ def analyze(
 
       wayline experiment analyze test.parquet --unit id --variant arm --control A --weights A=0.9,B=0.1
       --metric spend:mean --ratio revenue/orders --covariate spend_before --segment region --json
+
+      wayline experiment analyze test.csv --variant arm --control old --metric completed:proportion --report test.html
     """
     from engine.workflows import experiment_analyze as workflow
+    from engine.workflows import experiment_report
 
+    if report is not None:
+        experiment_report.format_of(report)  # a name that cannot be used is told before the file is read
     output = Output(as_json, quiet)
     question = workflow.Question(
         path=file,
@@ -152,6 +164,9 @@ def analyze(
         say=output.say,
     )
     found = workflow.analyze(question)
+    if report is not None:
+        made = experiment_report.write(plain(found), report, language=lang.value, show_withheld=show_withheld)
+        output.say(f"The report is in {made}.")
     output.result(found, lambda facts: _show(output, facts))
     if any(check["status"] == "stop" for check in plain(found)["health"]):
         raise typer.Exit(faults.CHECK_FAILED)
