@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 import numpy as np
@@ -25,6 +25,7 @@ from engine.config.assignment import (
     weights_fault,
 )
 from engine.numerics.hashing import shares_of
+from experiments.sample_ratio import Epoch
 
 Floats = NDArray[np.float64]
 Words = NDArray[np.uint32]
@@ -84,7 +85,7 @@ class Assigned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Epoch:
+class PlannedEpoch:
     """A time in which the weights were the same; coverage may have been raised in it.
 
     starts_at, ends_at : None where it holds from the beginning or until now.
@@ -181,25 +182,60 @@ def in_force(ramp: Sequence[RampStep], step: int | None, weights: Mapping[str, f
     return dict(weights)
 
 
-def epochs(ramp: Sequence[RampStep], weights: Mapping[str, float]) -> tuple[Epoch, ...]:
+def planned_epochs(ramp: Sequence[RampStep], weights: Mapping[str, float]) -> tuple[PlannedEpoch, ...]:
     """Return the times of equal weights, in order: within one the split is fair, between two it must not be pooled.
 
     Units are judged in the epoch of their first exposure. `coverage` is the highest that the epoch reached.
     """
-    made: list[Epoch] = []
+    made: list[PlannedEpoch] = []
     for place, step in enumerate(ramp):
         shares = _shares(in_force(ramp, place, weights))
         before = made.pop() if made else None
         if before is not None and _same(before.weights, shares):
-            made.append(Epoch(starts_at=before.starts_at, ends_at=None, weights=shares, coverage=step.coverage))
+            made.append(PlannedEpoch(starts_at=before.starts_at, ends_at=None, weights=shares, coverage=step.coverage))
             continue
         if before is not None:
-            ended = Epoch(
+            ended = PlannedEpoch(
                 starts_at=before.starts_at, ends_at=step.starts_at, weights=before.weights, coverage=before.coverage
             )
             made.append(ended)
-        made.append(Epoch(starts_at=step.starts_at, ends_at=None, weights=shares, coverage=step.coverage))
+        made.append(PlannedEpoch(starts_at=step.starts_at, ends_at=None, weights=shares, coverage=step.coverage))
     return tuple(made)
+
+
+def epochs_of_days(
+    planned: Sequence[PlannedEpoch], daily: Mapping[date, Mapping[str, int]]
+) -> tuple[tuple[Epoch, Mapping[str, float] | None], ...]:
+    """Cut the days of first exposures where the log says that the weights changed; each epoch with its planned split.
+
+    Days are those of UTC. A day within which the weights changed is an epoch of its own, and no split is planned for
+    it: None. So is the time before the first step. Epochs without a day are left out.
+    """
+    grouped: dict[int, list[date]] = {}
+    for day in sorted(daily):
+        start = datetime.combine(day, time.min, tzinfo=UTC)
+        first, last = _begun(planned, start), _begun(planned, start + timedelta(days=1), before=True)
+        # days of change get numbers between those of the epochs around them
+        grouped.setdefault(2 * first if first == last else 2 * first + 1, []).append(day)
+    made: list[tuple[Epoch, Mapping[str, float] | None]] = []
+    for number, days in grouped.items():
+        counts = Counter[str]()
+        for day in days:
+            counts.update(daily[day])
+        is_planned = number >= 0 and number % 2 == 0
+        epoch = Epoch(first=days[0], last=days[-1], counts=dict(counts))
+        made.append((epoch, planned[number // 2].weights if is_planned else None))
+    return tuple(made)
+
+
+def _begun(planned: Sequence[PlannedEpoch], instant: datetime, *, before: bool = False) -> int:
+    """Return the place of the last epoch that has begun at an instant, or before it; -1 before the first."""
+    begun = [
+        place
+        for place, epoch in enumerate(planned)
+        if epoch.starts_at is None or epoch.starts_at < instant or (epoch.starts_at == instant and not before)
+    ]
+    return begun[-1] if begun else -1
 
 
 def _shares(weights: Mapping[str, float]) -> dict[str, float]:

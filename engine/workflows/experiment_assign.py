@@ -105,7 +105,7 @@ def assign(question: Question) -> dict[str, Any]:
         "at": question.at,
         "weights": assignment.in_force(rules.ramp, step, planned),
         "coverage": None if step is None else rules.ramp[step].coverage,
-        "epochs": assignment.epochs(rules.ramp, planned),
+        "epochs": assignment.planned_epochs(rules.ramp, planned),
         "counts": found.counts(),
         "reasons": found.reason_counts(),
         "left_out": left_out,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import numpy as np
 import pytest
@@ -10,7 +10,8 @@ import pytest
 from engine.config.assignment import AssignmentSettings, ExperimentAssignment, RampStep
 from engine.config.load import load, validate
 from engine.domain.errors import SettingsFault
-from experiments.assignment import assign, buckets, epochs
+from experiments.assignment import assign, buckets, epochs_of_days, planned_epochs
+from experiments.sample_ratio import by_group
 
 UNITS = [f"c{number}" for number in range(1_000)]
 EVEN = {"A": 0.5, "B": 0.5}
@@ -75,7 +76,7 @@ def test_a_change_of_weights_begins_an_epoch_and_a_raise_of_coverage_does_not():
         RampStep(starts_at=june(15), coverage=0.5, weights={"A": 9, "B": 1}),
         RampStep(starts_at=june(22), coverage=1.0),
     )
-    found = epochs(steps, EVEN)
+    found = planned_epochs(steps, EVEN)
     assert [(one.starts_at, one.ends_at, one.coverage) for one in found] == [
         (june(1), june(15), 0.5),
         (june(15), None, 1.0),
@@ -88,6 +89,43 @@ def test_a_unit_judged_by_its_first_exposure_keeps_its_variant_through_a_change_
     early = assign(UNITS, ramped(steps[0]), EVEN, at=june(3))
     assert assign(UNITS, ramped(*steps), EVEN, at=june(3)).variants() == early.variants()
     assert assign(UNITS, ramped(*steps), EVEN, at=june(20)).variants() != early.variants()
+
+
+def test_days_of_a_ramp_are_judged_by_the_split_that_was_planned_for_them():
+    # half and half until noon of 15 June, then nine to one; nothing was planned for the day of the change
+    steps = (RampStep(starts_at=june(10)), RampStep(starts_at=june(15).replace(hour=12), weights={"A": 9, "B": 1}))
+    daily = {
+        date(2026, 6, 9): {"A": 3},
+        date(2026, 6, 10): {"A": 100, "B": 98},
+        date(2026, 6, 14): {"A": 95, "B": 101},
+        date(2026, 6, 15): {"A": 140, "B": 60},
+        date(2026, 6, 16): {"A": 182, "B": 18},
+        date(2026, 6, 20): {"A": 177, "B": 23},
+    }
+    found = epochs_of_days(planned_epochs(steps, EVEN), daily)
+    assert [(epoch.name, epoch.counts, plan) for epoch, plan in found] == [
+        ("2026-06-09..2026-06-09", {"A": 3}, None),
+        ("2026-06-10..2026-06-14", {"A": 195, "B": 199}, EVEN),
+        ("2026-06-15..2026-06-15", {"A": 140, "B": 60}, None),
+        ("2026-06-16..2026-06-20", {"A": 359, "B": 41}, {"A": 0.9, "B": 0.1}),
+    ]
+    planned = {epoch.name: (epoch.counts, plan) for epoch, plan in found if plan is not None}
+    tests = by_group(
+        {name: counts for name, (counts, _) in planned.items()},
+        EVEN,
+        looks=False,
+        plans={name: plan for name, (_, plan) in planned.items()},
+    )
+    # each is as planned, while all days together would be 697 to 300
+    assert min(test.p_value for test in tests) > 0.5
+
+
+def test_a_change_at_midnight_splits_no_day():
+    steps = (RampStep(), RampStep(starts_at=june(15), weights={"A": 9, "B": 1}))
+    daily = {date(2026, 6, day): {"A": 1, "B": 1} for day in (14, 15)}
+    found = epochs_of_days(planned_epochs(steps, EVEN), daily)
+    assert [(epoch.first.day, plan) for epoch, plan in found] == [(14, EVEN), (15, {"A": 0.9, "B": 0.1})]
+    assert epochs_of_days(planned_epochs(steps, EVEN), {}) == ()
 
 
 @pytest.mark.parametrize(
