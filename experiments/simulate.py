@@ -30,6 +30,9 @@ from experiments.plan import Kind, Outcome
 Floats = NDArray[np.float64]
 Looks = LookSettings | Literal["any_time"] | None
 
+LEVEL: Final = 0.99
+"""Of the intervals around the rates: a method that keeps its promise is outside in one of a hundred simulations."""
+
 _BATCH: Final = 1_000_000
 """Units drawn at a time."""
 
@@ -214,7 +217,7 @@ class _Ended:
     compared: int
 
 
-def run(scenario: Scenario, experiments: int, seed: int, *, level: float = 0.95) -> Simulation:
+def run(scenario: Scenario, experiments: int, seed: int, *, level: float = LEVEL) -> Simulation:
     """Run a scenario many times; the same seed gives the same answer.
 
     level : of the Wilson intervals.
