@@ -17,6 +17,9 @@ from experiments import sample_ratio as sample_ratios
 from experiments.estimates import ArmEstimate
 from experiments.sample_ratio import ALARM, FEWEST, SEQUENTIAL_ALARM, Epoch, GroupRatio
 
+DOUBT: Final = 0.01
+"""A difference before exposure this unlikely is worth a look, and no reason yet to withhold results."""
+
 MANY_SEVERAL: Final = 0.01
 """Share of customers in several variants above which the rest may no longer be a fair sample."""
 
@@ -138,9 +141,9 @@ def balance(covariates: Mapping[str, Mapping[str, ArmEstimate | None]], control:
     if p_value >= ALARM:
         return Check(
             check="balance",
-            status="ok",
+            status="ok" if p_value >= DOUBT else "warning",
             p_value=p_value,
-            detail=f"{of} differ no more than by chance ({shown(p_value)}).",
+            detail=f'Of {of} the largest difference is "{worst}" in "{variant}" ({shown(p_value)}, corrected).',
         )
     return Check(
         check="balance",

@@ -93,6 +93,34 @@ def test_values_that_repeat_within_a_customer_count_once() -> None:
     assert once is not None and clustered.deviation == approx(once.deviation, rel=0.01)
 
 
+def test_equal_arms_whose_median_jumps_between_two_whole_numbers_are_not_called_different() -> None:
+    """Half at or below 16: half the width of the interval 16 to 17 as the error says different .45 of the time."""
+    rng = np.random.default_rng(12)
+    alarms = 0
+    for _ in range(500):
+        one, other = (Distribution.of_values(np.floor(rng.normal(17, 5, size=4_000))) for _ in "ab")
+        alarms += (quantiles.compare(one, other, 0.5).p_value or 1.0) < 0.05
+    assert alarms / 500 < 0.05
+
+
+def test_error_of_whole_numbers_is_the_longer_side_of_their_interval() -> None:
+    found = quantiles.estimate(Distribution.of_counts([15, 16, 17, 18], [30, 21, 40, 9]), 0.5)
+    # the 40th, 50th and 60th: 16, 16 and 17
+    assert found is not None
+    assert (found.value, found.variance**0.5) == approx((16, (17 - 16) / 1.959964))
+
+
+def test_median_at_the_edge_of_the_zeros_is_not_called_different() -> None:
+    """Half spend nothing and nobody less than 30."""
+    rng = np.random.default_rng(13)
+    alarms = 0
+    for _ in range(500):
+        spend = [np.where(rng.random(1_000) < 0.5, 0.0, 30 + rng.exponential(20, 1_000)) for _ in "ab"]
+        one, other = (Distribution.of_values(values) for values in spend)
+        alarms += (quantiles.compare(one, other, 0.5).p_value or 1.0) < 0.05
+    assert alarms / 500 < 0.05
+
+
 def test_value_that_is_no_number_is_refused() -> None:
     with pytest.raises(ValueError, match="2 of 3 values are not finite"):
         Distribution.of_values([1.0, np.nan, np.inf])
