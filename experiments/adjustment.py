@@ -104,6 +104,22 @@ class Adjustment(JointEstimates):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Fit:
+    """An arm's slopes and how sure they are.
+
+    own : fitted on this arm alone; otherwise on all arms together, or given.
+    spread : the outcome's sample variance about the regression, per unit, for the degrees of freedom used up.
+    uncertainty : the slopes' covariance over the squared scale of the outcome, shape (k, k); 0 for given slopes.
+    """
+
+    slopes: Floats
+    own: bool
+    spread: float
+    degrees: float
+    uncertainty: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Arm:
     """One arm's terms, outcome first: their values, and the sample covariance of their linear forms per unit."""
 
@@ -156,19 +172,11 @@ def adjust(
     centre = np.array([form[0] for form in at_means if form is not None])
     if len(centre) < len(kept):
         return None
-    beta, own = {}, {}
-    for name, arm in known.items():
-        if slopes is not None:
-            beta[name], own[name] = np.asarray(slopes, dtype=np.float64), False
-            continue
-        own[name] = arm.n >= UNITS_PER_SLOPE * len(kept) + 2 and len(
-            _independent(arm.spread[1:, 1:][np.ix_(kept, kept)])
-        ) == len(kept)
-        beta[name] = _slopes(arm.spread if own[name] else within, kept)
-    adjusted, residual = {}, {}
-    for name, arm in known.items():
-        adjusted[name], residual[name] = _evaluate(arm, kept, beta[name], centre, own=own[name])
-    covariance = _shared(known, kept, beta, units) + np.diag([residual[name] for name in names])
+    fits = {name: _fit(arm, within, units - len(names), kept, slopes) for name, arm in known.items()}
+    away = {name: centre - arm.values[1:][kept] for name, arm in known.items()}
+    adjusted = {name: _evaluate(arm, kept, fits[name], away[name]) for name, arm in known.items()}
+    own = {name: adjusted[name].variance for name in names}
+    covariance = _shared(known, kept, fits, units) + _of_common_slopes(fits, away) + np.diag(list(own.values()))
     return Adjustment(
         method="regression_adjusted",
         arms=names,
@@ -177,11 +185,11 @@ def adjust(
         },
         unadjusted={name: _plain(arm) for name, arm in known.items()},
         covariance=covariance,
-        own=residual,
+        own=own,
         used=tuple(covariates[place] for place in kept),
         dropped=tuple(term for place, term in enumerate(covariates) if place not in kept),
-        slopes=beta,
-        own_slopes=own,
+        slopes={name: fit.slopes for name, fit in fits.items()},
+        own_slopes={name: fit.own for name, fit in fits.items()},
     )
 
 
@@ -248,54 +256,89 @@ def _independent(spread: Floats) -> NDArray[np.int64]:
     return np.array(kept, dtype=np.int64)
 
 
-def _slopes(spread: Floats, kept: NDArray[np.int64]) -> Floats:
-    """Return the least-squares slopes of the outcome on the kept covariates, solved on their correlations."""
-    if not len(kept):
-        return np.zeros(0)
-    places = kept + 1
-    scale = np.sqrt(spread[places, places])
-    correlation = spread[np.ix_(places, places)] / np.outer(scale, scale)
-    return np.asarray(np.linalg.solve(correlation, spread[places, 0] / scale) / scale)
+def _fit(
+    arm: _Arm, within: Floats, within_degrees: int, kept: NDArray[np.int64], given: Sequence[float] | None
+) -> _Fit:
+    """Fit an arm's slopes on its own units where they suffice, on those of all arms where they do not.
+
+    within : sums of squares and products about each arm's means, shape (terms, terms), with so many degrees of freedom.
+    """
+    count = len(kept)
+    if given is not None:
+        slopes = np.asarray(given, dtype=np.float64)
+        spread = _about(arm.spread, kept, slopes)
+        return _Fit(
+            slopes=slopes, own=False, spread=spread, degrees=float(arm.n - 1), uncertainty=np.zeros((count, count))
+        )
+    own = arm.n >= UNITS_PER_SLOPE * count + 2
+    own = own and len(_independent(arm.spread[1:, 1:][np.ix_(kept, kept)])) == count
+    freedom = arm.n - 1 if own else within_degrees
+    products = arm.spread * (arm.n - 1) if own else within
+    slopes, inverse = _least_squares(products, kept)
+    left = max(freedom - count, 1)
+    return _Fit(
+        slopes=slopes,
+        own=own,
+        spread=_about(arm.spread, kept, slopes) * freedom / left,
+        degrees=(arm.n - 1) * left / freedom,
+        uncertainty=_about(products, kept, slopes) / left * inverse,
+    )
 
 
-def _evaluate(
-    arm: _Arm, kept: NDArray[np.int64], slopes: Floats, centre: Floats, *, own: bool
-) -> tuple[ArmEstimate, float]:
-    """Return the arm's value at the common means, and the variance that comes from the spread about its regression."""
-    away = centre - arm.values[1:][kept]
-    form = np.zeros(len(arm.values))
+def _about(spread: Floats, kept: NDArray[np.int64], slopes: Floats) -> float:
+    """Return what is left of the outcome's variance, or sum of squares, about a regression with these slopes."""
+    form = np.zeros(len(spread))
     form[0] = 1.0
     form[kept + 1] = -slopes
-    spread = max(float(form @ arm.spread @ form), 0.0)
-    degrees = arm.n - 1 - (len(kept) if own else 0)
-    each = 1 / arm.n
-    if own:
-        spread *= (arm.n - 1) / degrees
-        if len(kept):
-            covariates = arm.spread[np.ix_(kept + 1, kept + 1)]
-            scale = np.sqrt(np.diag(covariates))
-            distance = away / scale
-            each += float(distance @ np.linalg.solve(covariates / np.outer(scale, scale), distance)) / (arm.n - 1)
-    value = float(arm.values[0] + slopes @ away)
-    return ArmEstimate(value=value, variance=spread * each, n=arm.n, degrees=float(degrees)), spread * each
+    return max(float(form @ spread @ form), 0.0)
 
 
-def _shared(arms: Mapping[str, _Arm], kept: NDArray[np.int64], slopes: Mapping[str, Floats], units: int) -> Floats:
+def _least_squares(products: Floats, kept: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Return the slopes of the outcome on the kept covariates and the inverse of the covariates' products."""
+    places = kept + 1
+    # solved on correlations, so that covariates of very different size do not disturb each other
+    scale = np.sqrt(products[places, places])
+    inverse = np.linalg.inv(products[np.ix_(places, places)] / np.outer(scale, scale)) / np.outer(scale, scale)
+    return inverse @ products[places, 0], inverse
+
+
+def _evaluate(arm: _Arm, kept: NDArray[np.int64], fit: _Fit, away: Floats) -> ArmEstimate:
+    """Return the arm's value at the common means, with the variance that it shares with no other arm."""
+    variance = fit.spread / arm.n
+    if fit.own:
+        variance += float(away @ fit.uncertainty @ away)
+    return ArmEstimate(value=float(arm.values[0] + fit.slopes @ away), variance=variance, n=arm.n, degrees=fit.degrees)
+
+
+def _of_common_slopes(fits: Mapping[str, _Fit], away: Mapping[str, Floats]) -> Floats:
+    """Return the covariance between the arms that share slopes, which comes from these being estimated."""
+    shared = np.zeros((len(fits),) * 2)
+    common = [(place, name) for place, (name, fit) in enumerate(fits.items()) if not fit.own]
+    for row, one in common:
+        for column, other in common:
+            shared[row, column] = float(away[one] @ fits[one].uncertainty @ away[other])
+    return shared
+
+
+def _shared(arms: Mapping[str, _Arm], kept: NDArray[np.int64], fits: Mapping[str, _Fit], units: int) -> Floats:
     """Return the covariance between arms that comes from evaluating all of them at one estimated set of means.
 
     A unit moves every arm's value by slopes (x - mean) / units, and its own arm's by its residual / n besides. Fitted
     slopes leave the two uncorrelated; common or given slopes do not.
     """
-    every = np.array([slopes[name] for name in arms]).reshape(len(arms), len(kept))
+    every = np.array([fits[name].slopes for name in arms]).reshape(len(arms), len(kept))
     places = kept + 1
     common = sum(
         (arm.n / units * arm.spread[np.ix_(places, places)] for arm in arms.values()), np.zeros((len(kept),) * 2)
     )
     shared = every @ common @ every.T / units
+    for place, fit in enumerate(fits.values()):
+        if fit.own:  # the square of an unsure slope is too large by its variance
+            shared[place, place] -= float((common * fit.uncertainty).sum()) / units
     crossed = (
         np.array(
             [
-                every @ (arm.spread[places, 0] - arm.spread[np.ix_(places, places)] @ slopes[name])
+                every @ (arm.spread[places, 0] - arm.spread[np.ix_(places, places)] @ fits[name].slopes)
                 for name, arm in arms.items()
             ]
         ).reshape(len(arms), len(arms))

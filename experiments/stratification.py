@@ -23,8 +23,8 @@ Floats = NDArray[np.float64]
 Strata = Mapping[str, Mapping[str, Moments]]
 """The moments of each arm and stratum; a stratum that an arm does not name has nobody of that arm in it."""
 
-FEWEST: Final = 2
-"""Units that a stratum needs in every arm, to know the spread in it."""
+FEWEST: Final = 10
+"""Units that an arm should have in a stratum: with fewer its spread is too unsure for the interval to hold."""
 
 MERGED: Final = "merged"
 """The name of the stratum that the thin ones make together."""
@@ -43,7 +43,7 @@ class PostStratification(JointEstimates):
 
 
 def post_stratify(
-    arms: Strata, outcome: Term, *, shares: Mapping[str, float] | None = None
+    arms: Strata, outcome: Term, *, shares: Mapping[str, float] | None = None, fewest: int = FEWEST
 ) -> PostStratification | None:
     """Estimate every arm within strata and put the strata together.
 
@@ -51,6 +51,8 @@ def post_stratify(
     ----------
     arms : at least one stratum of each arm.
     shares : planned shares of the strata, in any unit; the shares over all arms unless given.
+    fewest : units that the smallest arm should have in a stratum, going by its share of all; with fewer the stratum is
+        merged with others, as it is with fewer than two in any arm.
 
     Returns
     -------
@@ -69,7 +71,9 @@ def post_stratify(
     ----------
     Miratrix, Sekhon and Yu (2013), J. R. Statist. Soc. B 75, 369-396.
     """
-    arms = {name: cells for name, cells in arms.items() if sum(cell.n for cell in cells.values()) >= FEWEST}
+    arms = {name: cells for name, cells in arms.items() if sum(cell.n for cell in cells.values()) > 1}
+    if not arms:
+        return None
     units = sum(moments.n for cells in arms.values() for moments in cells.values())
     seen = _units_by_stratum(arms)
     if shares is not None:
@@ -77,9 +81,7 @@ def post_stratify(
         if without:
             raise ValueError(f"strata {without} have units and no planned share")
         seen = {name: seen.get(name, 0) for name, share in shares.items() if share > 0}
-    merged = _thin(arms, seen)
-    if merged is None:
-        return None
+    merged = _thin(arms, seen, fewest)
     weights = shares if shares is not None else {name: float(count) for name, count in seen.items()}
     share = _shares(weights, seen, merged)
     cells = {name: _cells(arms[name], share, merged) for name in arms}
@@ -129,20 +131,26 @@ def _units_by_stratum(arms: Strata) -> dict[str, int]:
     return {name: count for name, count in seen.items() if count}
 
 
-def _thin(arms: Strata, seen: Mapping[str, int]) -> tuple[str, ...] | None:
-    """Return the strata that must be merged; None when even all together are too thin in some arm."""
+def _thin(arms: Strata, seen: Mapping[str, int], fewest: int) -> tuple[str, ...]:
+    """Return the strata that must be merged, perhaps all of them.
+
+    Judged by the units that the smallest arm should have in a stratum, not by those it got: merging the strata that
+    came out unbalanced would leave in just the imbalance that stratifying is to take out.
+    """
+    by_arm = [sum(cell.n for cell in cells.values()) for cells in arms.values()]
+    smallest = min(by_arm) / sum(by_arm)
 
     def enough(names: list[str]) -> bool:
+        if sum(seen[name] for name in names) * smallest < fewest:
+            return False
         counts = (sum(cells[name].n for name in names if name in cells) for cells in arms.values())
-        return all(count >= FEWEST for count in counts)
+        return all(count > 1 for count in counts)
 
-    thin = [name for name in seen if not enough([name])]
+    thin = [name for name in seen if not enough([name])] if len(seen) > 1 else []
     rest = sorted((name for name in seen if name not in thin), key=lambda name: (seen[name], name))
-    while thin and not enough(thin):
-        if not rest:
-            return None
+    while thin and rest and not enough(thin):
         thin.append(rest.pop(0))  # the smallest joins: it loses the least
-    return tuple(thin) if seen else None
+    return tuple(thin)
 
 
 def _shares(weights: Mapping[str, float], seen: Mapping[str, int], merged: tuple[str, ...]) -> dict[str, float]:

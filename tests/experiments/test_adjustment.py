@@ -125,7 +125,26 @@ def test_small_arm_borrows_the_slopes_of_all() -> None:
     found = adjust(moments(rows), "value", ["x", "y"])
     assert found is not None
     assert found.own_slopes == {"a": True, "b": False}
-    assert found.adjusted["b"].degrees == 14
+    # of 299 + 14 degrees of freedom within arms, two slopes take their share of b's 14
+    assert found.adjusted["b"].degrees == pytest.approx(14 * 311 / 313)
+
+
+def test_small_arms_with_many_covariates_do_not_cry_wolf() -> None:
+    """Thirty units and five covariates in each arm: slopes are borrowed, and their own uncertainty counts."""
+    rng = np.random.default_rng(12)
+    columns = ("value", *(f"x{place}" for place in range(5)))
+    alarms = 0
+    for _ in range(600):
+        rows = {}
+        for name in "ab":
+            x = rng.normal(size=(30, 5))
+            rows[name] = np.column_stack([x @ np.full(5, 0.5) + rng.normal(size=30), x])
+        found = adjust(moments(rows, columns), "value", columns[1:])
+        assert found is not None and not any(found.own_slopes.values())
+        p_value = found.effect("b", "a").adjusted.p_value
+        alarms += p_value is not None and p_value < 0.05
+    # the 0.0001 and 0.9999 points of 600 draws at 0.05
+    assert 13 <= alarms <= 51
 
 
 def test_covariate_without_spread_in_one_arm_borrows_too() -> None:

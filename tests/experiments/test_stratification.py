@@ -20,7 +20,7 @@ ARMS = {
 
 
 def test_strata_are_weighted_by_their_shares_over_all_arms() -> None:
-    found = post_stratify(ARMS, "value")
+    found = post_stratify(ARMS, "value", fewest=2)
     assert found is not None
     assert found.shares == {"young": 0.5, "old": 0.5}  # 2 + 3 and 3 + 2 of 10
     assert found.adjusted["a"].value == (2 + 12) / 2
@@ -29,7 +29,7 @@ def test_strata_are_weighted_by_their_shares_over_all_arms() -> None:
 
 
 def test_variance_is_within_strata_plus_that_of_the_shares() -> None:
-    found = post_stratify(ARMS, "value")
+    found = post_stratify(ARMS, "value", fewest=2)
     assert found is not None
     # squared shares times variance over units: a has variances 2 and 4, b has 4 and 8
     within = {"a": 0.25 * 2 / 2 + 0.25 * 4 / 3, "b": 0.25 * 4 / 3 + 0.25 * 8 / 2}
@@ -41,7 +41,7 @@ def test_variance_is_within_strata_plus_that_of_the_shares() -> None:
 
 
 def test_planned_shares_are_known_and_add_no_variance() -> None:
-    found = post_stratify(ARMS, "value", shares={"young": 30, "old": 10})
+    found = post_stratify(ARMS, "value", shares={"young": 30, "old": 10}, fewest=2)
     assert found is not None
     assert found.adjusted["a"].value == 0.75 * 2 + 0.25 * 12
     effect = found.effect("b", "a").adjusted
@@ -55,9 +55,9 @@ def test_stratum_that_an_arm_lacks_is_merged_with_the_smallest_other() -> None:
         "a": {"x": cell(1, 2, 3), "y": cell(4, 6), "z": cell(9, 9.5)},
         "b": {"x": cell(1, 2, 4), "y": cell(5, 6)},
     }
-    found = post_stratify(arms, "value")
+    found = post_stratify(arms, "value", fewest=2)
     assert found is not None
-    assert found.merged == ("z", "y")
+    assert found.merged == ("y", "z")
     assert found.shares == {"x": pytest.approx(6 / 12), MERGED: pytest.approx(6 / 12)}
     assert found.adjusted["a"].value == pytest.approx(0.5 * 2 + 0.5 * (4 + 6 + 9 + 9.5) / 4)
 
@@ -67,13 +67,21 @@ def test_thin_strata_are_first_merged_with_each_other() -> None:
         "a": {"x": cell(1, 2), "y": cell(4), "z": cell(9)},
         "b": {"x": cell(1, 3), "y": cell(5), "z": cell(7)},
     }
-    found = post_stratify(arms, "value")
+    found = post_stratify(arms, "value", fewest=2)
     assert found is not None
     assert (found.merged, found.shares) == (("y", "z"), {"x": 0.5, MERGED: 0.5})
 
 
+def test_strata_of_fewer_than_ten_units_are_merged_unless_asked_otherwise() -> None:
+    found = post_stratify(ARMS, "value")
+    assert found is not None
+    assert (set(found.merged), found.shares) == ({"young", "old"}, {MERGED: 1.0})
+    effect = found.effect("b", "a")
+    assert effect.adjusted.difference == pytest.approx(effect.unadjusted.difference)
+
+
 def test_arm_of_one_unit_is_left_out_and_thins_no_stratum() -> None:
-    found = post_stratify(ARMS | {"c": {"young": cell(1)}}, "value")
+    found = post_stratify(ARMS | {"c": {"young": cell(1)}}, "value", fewest=2)
     assert found is not None
     assert (found.arms, found.merged) == (("a", "b"), ())
     assert found.effect("c", "a").adjusted.reason is not None
@@ -111,7 +119,7 @@ def test_ratio_is_put_together_from_stratified_sums() -> None:
         "a": {"x": two((1, 2), (3, 4)), "y": two((10, 5), (14, 7))},
         "b": {"x": two((2, 2), (4, 4)), "y": two((12, 5), (14, 7))},
     }
-    found = post_stratify(arms, ("numerator", "denominator"))
+    found = post_stratify(arms, ("numerator", "denominator"), fewest=2)
     assert found is not None
     # numerators 2 and 12, denominators 3 and 6, both strata half
     assert found.adjusted["a"].value == pytest.approx((2 + 12) / (3 + 6))
