@@ -19,7 +19,7 @@ from experiments.bayes import FLAT, Posterior, Prior
 from experiments.decide import Decision, Finding, Progress, Role, Sentence, decide, judge_goal, judge_guardrail
 from experiments.effects import ALPHA, Direction, Effect, OneSided, Verdict
 from experiments.integrity import Check
-from experiments.looks import Design, Looks, at_look
+from experiments.looks import Design, Looks
 from experiments.multiplicity import Adjusted
 
 
@@ -53,7 +53,9 @@ class MetricResult:
     """One metric of one variant, judged.
 
     judged : the effect that the verdict rests on: adjusted where it can be, valid at this look and corrected for the
-        number of comparisons. Its p-value is below alpha exactly when its intervals leave out 0.
+        number of comparisons. Its p-value is below alpha (that of guardrails for them) exactly when its intervals leave
+        out 0.
+    verdict : a guardrail is worse as soon as its one-sided test alarms, which is before its two-sided interval does.
     """
 
     comparison: Comparison
@@ -73,6 +75,7 @@ class ExperimentResult:
     """Everything that is said of one experiment at one look.
 
     design : how the looks are paid for: any_time, planned or fixed.
+    withheld : why no numbers are shown at all; None when they are.
     spec_hash : SHA-256 of the plan; `changed` names the settings that differ from the plan before the first look.
     """
 
@@ -83,13 +86,9 @@ class ExperimentResult:
     metrics: tuple[MetricResult, ...]
     decision: Decision
     progress: Progress
+    withheld: str | None = None
     spec_hash: str | None = None
     changed: tuple[str, ...] = ()
-
-    @property
-    def withheld(self) -> str | None:
-        """Why no numbers are shown at all; None when they are."""
-        return next((check.detail for check in self.health if check.status == "stop"), None)
 
     def of(self, metric: str, variant: str | None = None) -> MetricResult:
         """Return the result of a metric; of the first variant unless one is named.
@@ -156,11 +155,13 @@ def assemble(
     stopped = next((check.detail for check in health if check.status == "stop"), None) if withhold else None
     given = [one if stopped is None else _withheld(one, stopped) for one in comparisons]
     at = {_key(one): looks[_key(one)] if isinstance(looks, Mapping) else looks for one in given}
-    judged = _corrected(given, at, written, alpha)
-    guardrails = sum(one.role == "guardrail" and one.plain.p_value is not None for one in given)
+    guarded = alpha if guardrail_alpha is None else guardrail_alpha
+    judged = _corrected(given, at, written, alpha, guarded)
+    guardrails = sum(one.role == "guardrail" and _base(one).p_value is not None for one in given)
     made = []
     for one in given:
         effect = judged[_key(one)]
+        verdict = effects.verdict(effect, one.direction, guarded if one.role == "guardrail" else alpha)
         if one.role == "guardrail":
             finding = judge_guardrail(
                 one.metric,
@@ -170,9 +171,10 @@ def assemble(
                 margin=one.margin,
                 relative=one.margin_relative,
                 looks=at[_key(one)],
-                alpha=alpha if guardrail_alpha is None else guardrail_alpha,
+                alpha=guarded,
                 guardrails=max(guardrails, 1),
             )
+            verdict = "worse" if finding.outcome == "harmed" else verdict
         else:
             finding = judge_goal(
                 one.metric,
@@ -189,7 +191,7 @@ def assemble(
             MetricResult(
                 comparison=one,
                 judged=effect,
-                verdict=effects.verdict(effect, one.direction, alpha),
+                verdict=verdict,
                 finding=finding,
                 posterior=bayes.posterior(_base(one), prior, direction=one.direction),
             )
@@ -203,6 +205,7 @@ def assemble(
         metrics=tuple(made),
         decision=decide([one.finding for one in made], health, progress, written),
         progress=progress,
+        withheld=stopped,
         spec_hash=spec_hash,
         changed=tuple(changed),
     )
@@ -227,11 +230,16 @@ def _corrected(
     at: Mapping[tuple[str, str], Looks],
     rules: DecisionSettings,
     alpha: float,
+    guarded: float,
 ) -> dict[tuple[str, str], Effect]:
     """Return the effect of each comparison at its look, corrected for the others of its family."""
     variants = list(dict.fromkeys(one.variant for one in given))
     share = float(-np.expm1(np.log1p(-alpha) / max(len(variants), 1)))
-    found = {_key(one): at_look(_base(one), at[_key(one)], alpha) for one in given if one.role == "guardrail"}
+    guardrails = [one for one in given if one.role == "guardrail"]
+    watched = multiplicity.adjust(
+        [_base(one) for one in guardrails], "bonferroni", alpha=guarded, looks=[at[_key(one)] for one in guardrails]
+    )
+    found = {_key(one): adjusted.effect for one, adjusted in zip(guardrails, watched, strict=True)}
     for variant in variants:
         goals = [one for one in given if (one.variant, one.role) == (variant, "goal")]
         secondary = [one for one in given if (one.variant, one.role) == (variant, "secondary")]

@@ -6,6 +6,7 @@ import json
 from math import inf
 from typing import Any
 
+import numpy as np
 import pytest
 
 from engine.config.experiments import DecisionSettings, LookSettings
@@ -347,6 +348,48 @@ def test_secondary_metric_waits_for_the_goal() -> None:
     assert found.of("opened").why is not None and "goals come first" in found.of("opened").why
     won = assembled(BOUGHT, OPENED, looks=looks.ONCE)
     assert won.of("opened").finding.outcome == "won"
+
+
+def test_guardrail_that_alarms_is_worse_whatever_its_two_sided_interval_says() -> None:
+    # z = 1.83: .034 on one side, .067 on two
+    harmed = comparison("complained", "guardrail", (346, 10_000), (300, 10_000), direction="decrease")
+    found = assembled(BOUGHT, harmed, looks=looks.ONCE)
+    assert (found.of("complained").finding.outcome, found.of("complained").verdict) == ("harmed", "worse")
+    assert found.decision.action == "roll_back"
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("design", [looks.ONCE, AnyTime(units=20_000), looks.of_plan(LookSettings(), units=9, day=20)])
+def test_verdict_interval_outcome_and_decision_never_contradict_each_other(seed: int, design: looks.Looks) -> None:
+    rng = np.random.default_rng(seed)
+    roles: tuple[Role, ...] = ("goal", "goal", "secondary", "guardrail", "guardrail")
+    found = assembled(
+        *(
+            comparison(
+                f"m{place}",
+                role,
+                (int(rng.normal(1000, 60)), 10_000),
+                (1000, 10_000),
+                variant=variant,
+                margin=0.1 if role == "guardrail" else None,
+            )
+            for variant in "bc"
+            for place, role in enumerate(roles)
+        ),
+        looks=design,
+    )
+    for one in found.metrics:
+        judged, outcome = one.judged, one.finding.outcome
+        if one.comparison.role != "guardrail":
+            assert (one.verdict == "better") == (outcome == "won")
+            assert (one.verdict == "worse") == (outcome == "lost")
+        if judged.lower is not None and judged.upper is not None:
+            if judged.lower > 0:
+                assert one.verdict == "better"
+            if judged.upper < 0:
+                assert one.verdict == "worse" and outcome in {"lost", "harmed", "safe"}
+        if one.comparison.variant == found.decision.variant:
+            assert outcome not in {"lost", "harmed"}
 
 
 def test_two_variants_share_alpha() -> None:
