@@ -34,7 +34,7 @@ def arm_estimates(draw: Any) -> ArmEstimate:
 
 
 @st.composite
-def counts(draw: Any, largest: int = 60) -> Counts:
+def counts(draw: Any, largest: int = 25) -> Counts:
     n, m = draw(st.integers(1, largest)), draw(st.integers(1, largest))
     return Counts(successes=draw(st.integers(0, n)), n=n, control_successes=draw(st.integers(0, m)), control_n=m)
 
