@@ -301,8 +301,10 @@ def buckets(units: Sequence[str], salt: str, scheme: Scheme) -> Floats:
     """Return the bucket in [0, 1) of every unit under a salt.
 
     sha256 : 52 bits, evenly spread; 0.65 CPU seconds for a million units.
-    growthbook_v2 : ten thousand buckets; growthbook_v1 : a thousand, kept for experiments that began with it. Both
-        0.2 CPU seconds for a million ids of nine characters.
+    growthbook_v2 : ten thousand buckets, 0.2 CPU seconds for a million ids of nine characters.
+    growthbook_v1 : a thousand buckets; salts that differ in their last character only, such as exp1 and exp2, are not
+        independent: two halves of each share 47.3 % of a hundred thousand units, not 50 %. For experiments that began
+        with it only.
 
     References
     ----------

@@ -38,6 +38,10 @@ from experiments.assignment import Assigned
 _ASKED: Final = "wayline experiment assign"
 _IDS: Final = ("unit_id", "unit", "customer_id", "customer", "user_id", "id")
 _MOST_LISTED: Final = 50
+_OLD_SCHEME: Final = (
+    "growthbook_v1 does not draw independently in experiments whose salts differ in the last character only, such as "
+    "exp1 and exp2. Keep it for experiments that began with it, and take growthbook_v2 or sha256 for new ones."
+)
 _YES: Final = ("true", "t", "yes", "y", "1")
 _NO: Final = ("false", "f", "no", "n", "0")
 _WRITERS: Final[Mapping[str, Callable[[pa.Table, str], None]]] = {
@@ -109,6 +113,7 @@ def assign(question: Question) -> dict[str, Any]:
         "counts": found.counts(),
         "reasons": found.reason_counts(),
         "left_out": left_out,
+        "notes": [_OLD_SCHEME] if scheme == "growthbook_v1" else [],
     } | _rows(units, found, question.out)
 
 

@@ -128,6 +128,13 @@ def test_people_read_a_table_and_counts(ask, tmp_path):
     assert "By sha256 with the salt x:" in out and "not covered" in out
 
 
+def test_the_scheme_whose_salts_are_not_independent_is_told(answer, ask):
+    asked = ["x", "--unit", "a", "--weights", "A=0.5,B=0.5", "--scheme"]
+    assert "such as exp1 and exp2" in answer(*asked, "growthbook_v1")["notes"][0]
+    assert answer(*asked, "growthbook_v2")["notes"] == []
+    assert "such as exp1 and exp2" in ask(*asked, "growthbook_v1")[1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

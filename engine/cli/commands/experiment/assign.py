@@ -110,6 +110,8 @@ def _show(output: Output, facts: dict[str, Any]) -> None:
     output.facts(counts | without)
     if facts["left_out"]:
         output.line(f"{numbers.count(facts['left_out'])} rows have no id, or cannot be read, and are left out.")
+    for note in facts["notes"]:
+        output.line(note)
 
 
 def _weights(text: str) -> dict[str, float]:
