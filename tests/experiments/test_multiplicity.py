@@ -14,7 +14,7 @@ from engine.config.experiments import LookSettings
 from experiments import effects, looks, multiplicity
 from experiments.effects import Effect
 from experiments.estimates import ArmEstimate
-from experiments.looks import AnyTime
+from experiments.looks import AnyTime, Planned
 from experiments.multiplicity import NOT_TESTED, Method
 
 METHODS: tuple[Method, ...] = ("bonferroni", "sidak", "holm", "hochberg", "benjamini_hochberg")
@@ -245,6 +245,35 @@ def test_dunnett_spends_all_of_alpha_and_no_more() -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_families_without_effects_alarm_no_more_often_than_alpha(method: Method) -> None:
     assert false_alarms(method) <= 0.05 + 2 * sqrt(0.05 * 0.95 / 2_000)
+
+
+def test_three_variants_looked_at_on_28_days_alarm_no_more_often_than_alpha() -> None:
+    """20,000 experiments without effects, three variants that share a control, bounds at Šidák's share of alpha."""
+    share = 1 - 0.95 ** (1 / 3)
+    last = looks.of_plan(LookSettings(days=28), units=28_000, day=28)
+    assert isinstance(last, Planned)
+    steps = np.random.default_rng(23).normal(size=(20_000, 4, 28)) / sqrt(28)
+    walks = np.cumsum(steps, axis=2)
+    z = (walks[:, 1:] - walks[:, :1]) / sqrt(2) / np.sqrt(np.arange(1, 29) / 28)
+    alarms = (np.abs(z) > last.bounds(share)).any(axis=(1, 2)).mean()
+    # below .05, since the variants share their control; not far below
+    assert 0.035 <= alarms <= 0.05
+
+
+@pytest.mark.parametrize("needed", ["any", "all"])
+def test_gate_lets_no_more_false_alarms_through_than_alpha(needed: str) -> None:
+    """One goal with an effect of 3 standard errors, one goal and two secondary metrics without any."""
+    rng = np.random.default_rng(24)
+    wrong = 0
+    for first, *rest in rng.normal([3.0, 0.0, 0.0, 0.0], 1.0, (2_000, 4)):
+        goals, secondary = multiplicity.gatekeep(
+            [effect(first), effect(rest[0])],
+            [effect(rest[1]), effect(rest[2])],
+            needed=needed,  # type: ignore[arg-type]
+        )
+        called = [one.effect.p_value is not None and one.effect.p_value < 0.05 for one in (*goals[1:], *secondary)]
+        wrong += any(called)
+    assert wrong / 2_000 <= 0.05 + 2 * sqrt(0.05 * 0.95 / 2_000)
 
 
 def test_false_discoveries_are_a_small_share_of_what_is_called() -> None:
