@@ -93,7 +93,7 @@ def dunnett(effects: Sequence[Effect], *, alpha: float = ALPHA, looks: Designs =
     degrees = min((inf if effect.degrees is None else effect.degrees for effect in told), default=inf)
     if len(told) < 2:
         return adjust(effects, "bonferroni", alpha=alpha, looks=looks)
-    critical = _dunnett_critical(shares, degrees, alpha)
+    critical = dunnett_critical(shares, degrees, alpha)
     level = 2 * upper_tail(critical, degrees)
     made = []
     for effect in effects:
@@ -249,7 +249,10 @@ def _within(bound: float, shares: Floats, degrees: float) -> float:
     return float(density @ inside.prod(axis=0) @ masses)
 
 
-def _dunnett_critical(shares: Floats, degrees: float, alpha: float) -> float:
-    """Return the bound that some statistic exceeds with probability alpha, between those of one and of all alone."""
+def dunnett_critical(shares: Floats, degrees: float, alpha: float) -> float:
+    """Return the bound that some statistic exceeds with probability alpha, between those of one and of all alone.
+
+    shares : per variant, the root of control's share of the variance of its comparison.
+    """
     one, all_alone = (critical_value(level, degrees) for level in (alpha, alpha / len(shares)))
     return float(brentq(lambda bound: 1 - _within(bound, shares, degrees) - alpha, one - 1e-3, all_alone + 1e-3))

@@ -25,6 +25,7 @@ from experiments.effects import ALPHA, Direction, critical_value
 from experiments.estimates import DENOMINATOR, NUMERATOR
 from experiments.looks import AnyTime, Planned
 from experiments.moments import VALUE, Moments
+from experiments.multiplicity import dunnett_critical
 
 Kind = Literal["proportion", "mean", "ratio"]
 Looks = LookSettings | Literal["any_time"] | None
@@ -76,8 +77,8 @@ class Design:
         that number as a share of it, and how alike two units of a cluster are.
     looks : None for one look at the end; a plan of looks; or "any_time" for an always valid interval looked at daily.
     metrics : as many metrics share the error; with several variants every comparison counts once more.
-    correction : "holm" plans for its first and hardest step, which is Bonferroni's; "dunnett" allows for variants
-        sharing control, and divides by the number of metrics.
+    correction : "holm" plans for its first and hardest step, which is Bonferroni's; "dunnett" knows that variants share
+        control (over several looks Sidak's level, as the analysis takes it; on one side Bonferroni's).
     spread : "each" arm's own, as the analysis takes it; "control" gives both arms control's under no effect, as many
         calculators do.
     """
@@ -123,13 +124,15 @@ class Design:
     def level(self) -> float:
         """The alpha of one comparison."""
         shares = self.shares
-        others = [share for name, share in shares.items() if name != self.control]
+        others = np.array([share for name, share in shares.items() if name != self.control])
+        each = self.alpha / self.metrics
         if self.correction == "none":
             return self.alpha
-        if self.correction == "dunnett" and len(others) > 1:
-            edge = dunnett_critical(self.alpha / self.metrics, shares[self.control], others, sides=self.sides)
-            return self.sides * float(ndtr(-edge))
-        return self.alpha / (self.metrics * len(others))
+        if self.correction == "holm" or len(others) == 1 or self.sides == 1:
+            return each / len(others)
+        if self.looks is not None:
+            return float(-np.expm1(np.log1p(-each) / len(others)))
+        return _dunnett_level(shares[self.control], tuple(others), each)
 
     @property
     def margin_size(self) -> float:
@@ -305,27 +308,10 @@ def from_history(moments: Moments, kind: Kind, covariates: Sequence[Term] = ()) 
     return outcome, max(removed, 0.0)
 
 
-def dunnett_critical(alpha: float, control_share: float, variant_shares: Sequence[float], *, sides: int = 2) -> float:
-    """Return the critical value that several variants against one control cross by chance with probability alpha.
-
-    Given control's value the comparisons are independent, which leaves one integral; normal distribution.
-
-    References
-    ----------
-    Dunnett (1955), J. Amer. Statist. Assoc. 50, 1096-1121.
-    """
-    loading = np.sqrt([share / (share + control_share) for share in variant_shares])[:, None]
-    rest = np.sqrt(1 - loading**2)
-    points, weights = np.polynomial.hermite_e.hermegauss(96)
-
-    def missed(edge: float) -> float:
-        below = ndtr((edge - loading * points) / rest)
-        if sides == 2:
-            below = below - ndtr((-edge - loading * points) / rest)
-        return float(below.prod(axis=0) @ weights / weights.sum()) - (1 - alpha)
-
-    least = float(-ndtri(alpha / sides))
-    return float(brentq(missed, least - 1e-9, float(-ndtri(alpha / (sides * len(variant_shares)))) + 1e-9, xtol=1e-12))
+@lru_cache(maxsize=64)
+def _dunnett_level(control: float, others: tuple[float, ...], alpha: float) -> float:
+    shares = np.array(others)
+    return 2 * float(ndtr(-dunnett_critical(np.sqrt(shares / (shares + control)), inf, alpha)))
 
 
 def _good(design: Design) -> float:

@@ -141,11 +141,13 @@ def test_five_looks_have_the_power_that_simulated_paths_find() -> None:
     assert stopped.mean() == pytest.approx(looks.expected_share, abs=0.005)
 
 
-def test_dunnett_for_three_variants_is_the_tables_value() -> None:
-    # Dunnett (1964), two-sided 5 %, equal arms, infinite degrees: 2 variants 2.21, 3 variants 2.35, 4 variants 2.44
-    for variants, expected in ((2, 2.21), (3, 2.35), (4, 2.44)):
-        found = plan.dunnett_critical(0.05, 1.0, [1.0] * variants)
-        assert found == pytest.approx(expected, abs=0.005)
+@pytest.mark.parametrize(("variants", "critical"), [(2, 2.21), (3, 2.35), (4, 2.44)])
+def test_several_variants_are_planned_at_the_critical_value_of_dunnetts_table(variants: int, critical: float) -> None:
+    """Dunnett (1964), two-sided 5 %, equal arms, infinite degrees of freedom."""
+    arms = dict.fromkeys("ABCDE"[: variants + 1], 1.0)
+    design = Design(outcome=Outcome.proportion(0.2), weights=arms, correction="dunnett")
+    assert critical_value(design.level) == pytest.approx(critical, abs=0.005)
+    assert design.level > 0.05 / variants
 
 
 def test_power_is_what_simulated_experiments_find() -> None:
