@@ -303,8 +303,8 @@ def buckets(units: Sequence[str], salt: str, scheme: Scheme) -> Floats:
     sha256 : 52 bits, evenly spread; 0.65 CPU seconds for a million units.
     growthbook_v2 : ten thousand buckets, 0.2 CPU seconds for a million ids of nine characters.
     growthbook_v1 : a thousand buckets; salts that differ in their last character only, such as exp1 and exp2, are not
-        independent: two halves of each share 47.3 % of a hundred thousand units, not 50 %. For experiments that began
-        with it only.
+        independent: with ten equal arms each, some pairs of arms share no unit and others twice their part. For
+        experiments that began with it only.
 
     References
     ----------

@@ -80,10 +80,10 @@ def test_salts_are_independent(scheme, other):
 
 def test_salts_of_growthbooks_first_version_that_differ_in_the_last_character_are_not_independent():
     # a known limit of that scheme, told wherever it is used; both later schemes pass the law above on such salts
-    one, two = (
-        assign(MANY, rules(salt, scheme="growthbook_v1"), {"A": 0.5, "B": 0.5}).arm for salt in ("exp1", "exp2")
-    )
-    assert stats.chi2_contingency(np.histogram2d(one, two, bins=2)[0]).pvalue < 1e-6
+    tens = {f"arm{place}": 0.1 for place in range(10)}
+    one, two = (assign(MANY, rules(salt, scheme="growthbook_v1"), tens).arm for salt in ("exp1", "exp2"))
+    shared = np.histogram2d(one, two, bins=10)[0]
+    assert shared.min() == 0 and shared.max() > 2 * len(MANY) / 100
 
 
 @given(units=ids, scheme=schemes, global_share=shares, own_share=shares)
