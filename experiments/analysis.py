@@ -7,27 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
-from typing import Any, Final
+from datetime import UTC, datetime
+from typing import Any
 
 import pyarrow as pa
 
-from engine.config.experiments import ExperimentSettings, MetricSettings
+from engine.config.experiments import ExperimentSettings, MetricSettings, Quantile, TimeToEvent
 from engine.domain.marts import EXPERIMENT_HEALTH, EXPERIMENT_RESULTS
 from engine.lake.engine import Engine
 from engine.lake.schema import arrow_schema, to_contract
-from experiments import adjustment, effects, integrity, metrics, moments, units
+from experiments import adjustment, effects, integrity, looks, metrics, quantiles, result, strata, time_to_event
+from experiments.adjustment import JointEstimates
+from experiments.collection import Collected, collect
+from experiments.decide import Progress
 from experiments.effects import Effect
 from experiments.integrity import Check
-from experiments.metrics import DENOMINATOR, NUMERATOR, VALUE, Reading
-from experiments.moments import Moments, Sample, Sums
+from experiments.looks import AnyTime, Looks
+from experiments.metrics import DENOMINATOR, NUMERATOR, VALUE
+from experiments.moments import Moments
+from experiments.result import Comparison, ExperimentResult, MetricResult
 from experiments.spec import changes, fingerprint
-
-Samples = Mapping[tuple[str, str], Sample]
-"""The sample of each (metric, variant)."""
-
-DAY: Final = "exposed_on"
-"""The key of the sums that tells the day of exposure."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,42 +35,6 @@ class ExperimentTables:
 
     results: pa.Table
     health: pa.Table
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exposed:
-    """Who was exposed to one experiment: customers per planned variant, and those who cannot be used.
-
-    daily : customers per variant of each day of exposure. outside : exposures before the start or after the end.
-    """
-
-    customers: Mapping[str, int]
-    unplanned: Mapping[str, int]
-    daily: Mapping[date, Mapping[str, int]]
-    several: int
-    incomplete: int
-    outside: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Collected:
-    """All that is kept of the raw rows of one experiment.
-
-    sums : of each metric and twin, by variant, day of exposure, stratum and segment. active : customers per variant
-    who came as far as the activation event; everybody without one.
-    """
-
-    exposed: Exposed
-    sums: Sums
-    active: Mapping[str, int]
-
-    def samples(self, experiment: ExperimentSettings) -> dict[tuple[str, str], Sample]:
-        """Return the sample of each metric, and of each twin without a cap, in each variant."""
-        return {
-            (reading.name, variant): self.sums.sample(reading.name, variant=variant)
-            for reading in metrics.readings(experiment)
-            for variant in experiment.weights
-        }
 
 
 def run(
@@ -95,95 +58,63 @@ def run(
     withhold : with True, an experiment that fails a check shows counts of customers and the reason, no numbers.
         With False the numbers are shown all the same; the failed check stays in the health table.
 
-    Each variant is compared on its own: with several variants or metrics nothing corrects for their number.
+    The differences, intervals and p-values are those of one look at one comparison. The verdict holds at this look,
+    however many there are, and among all comparisons of the experiment.
     """
     results: list[dict[str, Any]] = []
     health: list[dict[str, Any]] = []
     for experiment in experiments:
         collected = collect(engine, exposures, events, experiment, as_of, attributes=attributes)
-        samples = collected.samples(experiment)
         first = (registered or {}).get(experiment.experiment_id)
-        checks = list(_checks(experiment, collected, samples, first))
-        health += [{"experiment_id": experiment.experiment_id, **asdict(check)} for check in checks]
-        stopped = integrity.withheld(checks)
-        results += compare(experiment, samples, stopped if withhold else None)
+        judged = judge(experiment, collected, as_of, registered=first, withhold=withhold)
+        health += [{"experiment_id": experiment.experiment_id, **asdict(check)} for check in judged.health]
+        results += rows(experiment, judged, withheld=judged.withheld if withhold else None)
     return ExperimentTables(
         results=to_contract(EXPERIMENT_RESULTS, pa.Table.from_pylist(results, arrow_schema(EXPERIMENT_RESULTS))),
         health=to_contract(EXPERIMENT_HEALTH, pa.Table.from_pylist(health, arrow_schema(EXPERIMENT_HEALTH))),
     )
 
 
-def compare(experiment: ExperimentSettings, samples: Samples, stopped: str | None = None) -> list[dict[str, Any]]:
-    """Return a row of the results mart for each metric, twin and variant; without numbers when `stopped` says why."""
-    return [
-        _row(experiment, reading, variant, samples, stopped)
-        for reading in metrics.readings(experiment)
-        for variant in experiment.variants
-    ]
-
-
-def collect(
-    engine: Engine,
-    exposures: Any,
-    events: Any,
+def judge(
     experiment: ExperimentSettings,
+    collected: Collected,
     as_of: datetime,
     *,
-    attributes: Any = None,
-) -> Collected:
-    """Read the exposures and the events of one experiment, and keep sums."""
-    names = list(dict.fromkeys((*experiment.strata, *experiment.segments, *_cluster(experiment))))
-    seen = units.with_attributes(units.exposed(exposures, experiment, as_of), attributes, names)
-    if experiment.randomised_by is not None:
-        seen = units.drawn_together(seen, experiment.randomised_by)
-    counted = engine.arrow(units.counted(seen)).to_pylist()
-    (unusable,) = engine.arrow(units.incomplete(exposures, experiment, as_of)).to_pylist()
-    active = units.activated(units.single(seen, experiment), events, experiment, as_of)
-    rows = metrics.values(active, events, experiment, as_of)
-    if experiment.randomised_by is not None:
-        rows = metrics.by_cluster(rows, experiment)
-    readings = metrics.readings(experiment)
-    by = ["variant", DAY, *dict.fromkeys((*experiment.strata, *experiment.segments))]
-    sums = Sums(readings, engine.arrow(moments.sums(rows, readings, by)).to_pylist())
-    exposed = _exposed(experiment, counted, unusable)
-    if experiment.activation_event is None:
-        return Collected(exposed=exposed, sums=sums, active=exposed.customers)
-    came = {
-        row["variant"]: int(row["customers"])
-        for row in engine.arrow(active.group_by("variant").aggregate(customers=active.count())).to_pylist()
-    }
-    return Collected(exposed=exposed, sums=sums, active={name: came.get(name, 0) for name in experiment.weights})
+    registered: Mapping[str, Any] | None = None,
+    withhold: bool = True,
+) -> ExperimentResult:
+    """Return checks, comparisons, verdicts and the decision of one experiment.
 
-
-def _cluster(experiment: ExperimentSettings) -> tuple[str, ...]:
-    return () if experiment.randomised_by is None else (experiment.randomised_by,)
-
-
-def _exposed(
-    experiment: ExperimentSettings, counted: Sequence[Mapping[str, Any]], unusable: Mapping[str, Any]
-) -> Exposed:
-    single: dict[str, int] = {}
-    daily: dict[date, dict[str, int]] = {}
-    for row in counted:
-        if row["several"]:
-            continue
-        name, count = row["variant"], int(row["customers"])
-        single[name] = single.get(name, 0) + count
-        if name in experiment.weights:
-            daily.setdefault(row[DAY], {})[name] = count
-    return Exposed(
-        customers={name: single.get(name, 0) for name in experiment.weights},
-        unplanned={name: count for name, count in single.items() if name not in experiment.weights},
-        daily=dict(sorted(daily.items())),
-        several=sum(int(row["customers"]) for row in counted if row["several"]),
-        incomplete=int(unusable["exposures"]),
-        outside=int(unusable["outside"]),
+    registered : its plan at the first look, where there was one.
+    """
+    checks = list(_checks(experiment, collected, registered))
+    compared = [
+        _comparison(experiment, name, metric, variant, collected)
+        for name, metric in _names(experiment)
+        for variant in experiment.variants
+    ]
+    day, to_go, complete = _progress(experiment, collected, as_of)
+    return result.assemble(
+        experiment.experiment_id,
+        compared,
+        checks,
+        looks=_looks(experiment, collected, compared, day, ended=complete),
+        progress=Progress(day=day, days_to_go=to_go, complete=complete),
+        rules=experiment.decision,
+        alpha=experiment.alpha,
+        withhold=withhold,
+        spec_hash=fingerprint(experiment),
+        changed=() if registered is None else changes(experiment, registered),
     )
 
 
-def _checks(
-    experiment: ExperimentSettings, collected: Collected, samples: Samples, first: Mapping[str, Any] | None
-) -> Iterator[Check]:
+def rows(experiment: ExperimentSettings, judged: ExperimentResult, withheld: str | None = None) -> list[dict[str, Any]]:
+    """Return a row of the results mart for each metric, twin and variant; without numbers where `withheld` says why."""
+    kinds = {name: metric.kind for name, metric in _names(experiment)}
+    return [_row(experiment.experiment_id, kinds[one.comparison.metric], one, withheld) for one in judged.metrics]
+
+
+def _checks(experiment: ExperimentSettings, collected: Collected, first: Mapping[str, Any] | None) -> Iterator[Check]:
     exposed = collected.exposed
     yield _plan(experiment, first)
     yield integrity.sample_ratio(experiment, exposed.customers)
@@ -201,18 +132,41 @@ def _checks(
         )
     if experiment.activation_event is not None:
         yield _activation(experiment, exposed.customers, collected.active)
-    for name, metric in _answered(experiment):
-        of_it = {variant: samples[name, variant] for variant in experiment.weights}
-        unknown = {variant: sample.unknown for variant, sample in of_it.items()}
-        yield integrity.left_out(
-            name,
-            immature=sum(sample.immature for sample in of_it.values()),
-            unknown=sum(unknown.values()) if metric.nulls != "zero" else 0,
-            units=sum(collected.active.values()),
-            windowed=metric.window_seconds is not None,
+    for segment in experiment.segments:
+        yield integrity.sample_ratio_by_dimension(
+            segment, _counts_by(experiment, collected, segment), experiment.weights
         )
-        if any(unknown.values()):
-            yield integrity.unknown_values(name, unknown, collected.active, metric.nulls)
+    for metric in experiment.metrics:
+        if not isinstance(metric, TimeToEvent):
+            yield from _left_out(experiment, metric, collected)
+
+
+def _left_out(experiment: ExperimentSettings, metric: MetricSettings, collected: Collected) -> Iterator[Check]:
+    name = metric.metric
+    if isinstance(metric, Quantile):
+        immature = {arm: collected.immature[name, arm] for arm in experiment.weights}
+        unknown = {arm: collected.unknown[name, arm] for arm in experiment.weights}
+    else:
+        samples = {arm: collected.sums.sample(name, variant=arm) for arm in experiment.weights}
+        immature = {arm: sample.immature for arm, sample in samples.items()}
+        unknown = {arm: sample.unknown for arm, sample in samples.items()}
+    yield integrity.left_out(
+        name,
+        immature=sum(immature.values()),
+        unknown=sum(unknown.values()) if metric.nulls != "zero" else 0,
+        units=sum(collected.active.values()),
+        windowed=metric.window_seconds is not None,
+    )
+    if any(unknown.values()):
+        yield integrity.unknown_values(name, unknown, collected.active, metric.nulls)
+
+
+def _counts_by(experiment: ExperimentSettings, collected: Collected, segment: str) -> dict[str, dict[str, int]]:
+    groups: dict[str, dict[str, int]] = {}
+    for row in collected.sums.rows:
+        counts = groups.setdefault(str(row[segment]), dict.fromkeys(experiment.weights, 0))
+        counts[row["variant"]] += int(row["units"])
+    return groups
 
 
 def _plan(experiment: ExperimentSettings, first: Mapping[str, Any] | None) -> Check:
@@ -240,54 +194,131 @@ def _activation(experiment: ExperimentSettings, customers: Mapping[str, int], ac
     )
 
 
-def _answered(experiment: ExperimentSettings) -> list[tuple[str, MetricSettings]]:
-    """Return the metrics that moments answer, without the twins, which leave out the same customers."""
-    names = {metric.metric for metric in experiment.metrics}
-    return [(one.name, one.metric) for one in metrics.readings(experiment) if one.name in names]
+def _names(experiment: ExperimentSettings) -> list[tuple[str, MetricSettings]]:
+    """Return every metric by the name it is shown under, each twin without a cap behind its metric."""
+    twins = {one.name: one.metric for one in metrics.readings(experiment)}
+    return [
+        (name, metric)
+        for metric in experiment.metrics
+        for name in (metric.metric, f"{metric.metric}.{metrics.UNCAPPED}")
+        if name in twins or name == metric.metric
+    ]
 
 
-def _row(
-    experiment: ExperimentSettings, reading: Reading, variant: str, samples: Samples, stopped: str | None
-) -> dict[str, Any]:
-    name, metric = reading.name, reading.metric
-    of_variant = samples[name, variant].moments
-    of_control = samples[name, experiment.control].moments
+def _comparison(
+    experiment: ExperimentSettings, name: str, metric: MetricSettings, variant: str, collected: Collected
+) -> Comparison:
+    both = (experiment.control, variant)
+    adjusted = None
+    if isinstance(metric, TimeToEvent):
+        days = {arm: collected.days[name, arm] for arm in both}
+        found = {arm: time_to_event.rate(one, metric.horizon_days) for arm, one in days.items()}
+        plain = time_to_event.compare(
+            days[variant], days[experiment.control], metric.horizon_days, alpha=experiment.alpha
+        )
+        counts = {arm: one.n for arm, one in days.items()}
+        values = {arm: None if one is None else one.value for arm, one in found.items()}
+    elif isinstance(metric, Quantile):
+        spread = {arm: collected.distributions[name, arm] for arm in both}
+        plain = quantiles.compare(spread[variant], spread[experiment.control], metric.quantile, alpha=experiment.alpha)
+        counts = {arm: one.n for arm, one in spread.items()}
+        values = {arm: quantiles.quantile(one, metric.quantile) for arm, one in spread.items()}
+    else:
+        arms = {arm: collected.sums.sample(name, variant=arm).moments for arm in both}
+        plain = _effect(metric.kind, arms[variant], arms[experiment.control], experiment.alpha)
+        adjusted = _adjusted(experiment, name, variant, collected)
+        counts = {arm: one.n for arm, one in arms.items()}
+        values = {arm: _value(one) for arm, one in arms.items()}
+    is_twin = name != metric.metric
+    return Comparison(
+        metric=name,
+        role="secondary" if is_twin else metric.role,
+        direction=metric.direction,
+        variant=variant,
+        control=experiment.control,
+        units=counts,
+        values=values,
+        plain=plain,
+        adjusted=adjusted,
+        margin=None if is_twin else metric.margin,
+        margin_relative=metric.margin_is == "relative",
+    )
+
+
+def _progress(experiment: ExperimentSettings, collected: Collected, as_of: datetime) -> tuple[int, int | None, bool]:
+    """Return the day of the experiment, 1 on the first, how many are left, and whether it has come to its end."""
+    today = as_of.astimezone(UTC).date()
+    first = (
+        experiment.starts_at.astimezone(UTC).date()
+        if experiment.starts_at
+        else next(iter(collected.exposed.daily), today)
+    )
+    day = max((today - first).days + 1, 1)
+    if experiment.ends_at is not None:
+        left = (experiment.ends_at.astimezone(UTC).date() - today).days
+    elif experiment.looks is not None:
+        left = experiment.looks.days - day
+    else:
+        return day, None, False
+    return day, max(left, 0), left <= 0
+
+
+def _looks(
+    experiment: ExperimentSettings,
+    collected: Collected,
+    compared: Sequence[Comparison],
+    day: int,
+    *,
+    ended: bool,
+) -> Looks | dict[tuple[str, str], Looks]:
+    if experiment.looks is None:
+        return {
+            (one.metric, one.variant): AnyTime(units=sum(one.units.values()), tuned_for=experiment.alpha)
+            for one in compared
+        }
+    return looks.of_plan(
+        experiment.looks,
+        units=sum(collected.exposed.customers.values()),
+        day=day,
+        ended=ended,
+        alpha=experiment.alpha,
+    )
+
+
+def _row(experiment_id: str, kind: str, one: MetricResult, withheld: str | None) -> dict[str, Any]:
+    asked = one.comparison
     row: dict[str, Any] = {
-        "experiment_id": experiment.experiment_id,
-        "metric": name,
-        "role": metric.role if name == metric.metric else "secondary",
-        "metric_kind": metric.kind,
-        "variant": variant,
-        "control": experiment.control,
-        "variant_units": of_variant.n,
-        "control_units": of_control.n,
+        "experiment_id": experiment_id,
+        "metric": asked.metric,
+        "role": asked.role,
+        "metric_kind": kind,
+        "variant": asked.variant,
+        "control": asked.control,
+        "variant_units": asked.units[asked.variant],
+        "control_units": asked.units[asked.control],
     }
-    if stopped is not None:
-        return row | {"verdict": "withheld", "withheld_reason": stopped}
-    effect = _effect(metric.kind, of_variant, of_control, experiment.alpha)
-    adjusted = _adjusted(experiment, name, variant, samples)
-    told = effect if adjusted is None or adjusted.p_value is None else adjusted
-    reason = None if effect.reason is None else f"No comparison of {name}: {effect.reason}."
-    row |= {
-        "variant_mean": _value(of_variant),
-        "control_mean": _value(of_control),
-        "difference": effect.difference,
-        "lower": effect.lower,
-        "upper": effect.upper,
-        "p_value": effect.p_value,
-        "relative_difference": effect.relative_difference,
-        "relative_lower": effect.relative_lower,
-        "relative_upper": effect.relative_upper,
-        "verdict": effects.verdict(told, metric.direction, experiment.alpha),
-        "withheld_reason": reason,
-    }
-    if adjusted is None:
-        return row
+    if withheld is not None:
+        return row | {"verdict": "withheld", "withheld_reason": withheld}
+    plain, adjusted = asked.plain, asked.adjusted
     return row | {
-        "adjusted_difference": adjusted.difference,
-        "adjusted_lower": adjusted.lower,
-        "adjusted_upper": adjusted.upper,
-        "adjusted_p_value": adjusted.p_value,
+        "variant_mean": asked.values[asked.variant],
+        "control_mean": asked.values[asked.control],
+        "difference": plain.difference,
+        "lower": plain.lower,
+        "upper": plain.upper,
+        "p_value": plain.p_value,
+        "relative_difference": plain.relative_difference,
+        "relative_lower": plain.relative_lower,
+        "relative_upper": plain.relative_upper,
+        "adjusted_difference": None if adjusted is None else adjusted.difference,
+        "adjusted_lower": None if adjusted is None else adjusted.lower,
+        "adjusted_upper": None if adjusted is None else adjusted.upper,
+        "adjusted_p_value": None if adjusted is None else adjusted.p_value,
+        "judged_lower": one.judged.lower,
+        "judged_upper": one.judged.upper,
+        "judged_p_value": one.judged.p_value,
+        "verdict": one.verdict,
+        "withheld_reason": None if plain.reason is None else f"No comparison of {asked.metric}: {plain.reason}.",
     }
 
 
@@ -305,13 +336,31 @@ def _value(one: Moments) -> float | None:
     return above / below if below else None
 
 
-def _adjusted(experiment: ExperimentSettings, name: str, variant: str, samples: Samples) -> Effect | None:
-    """Return the effect adjusted by the covariates of the metric; None where it has none."""
-    arms = {arm: samples[name, arm].moments for arm in experiment.weights if samples[name, arm].moments.n}
-    columns = next(iter(arms.values())).columns if arms else ()
+def _adjusted(experiment: ExperimentSettings, name: str, variant: str, collected: Collected) -> Effect | None:
+    """Return the effect adjusted by the covariates of the metric and by strata; None where there are neither."""
+    arms = {arm: collected.sums.sample(name, variant=arm).moments for arm in experiment.weights}
+    present = {arm: one for arm, one in arms.items() if one.n}
+    if variant not in present or experiment.control not in present:
+        return None
+    columns = arms[variant].columns
     outcome: adjustment.Term = (NUMERATOR, DENOMINATOR) if NUMERATOR in columns else VALUE
     covariates = [column for column in columns if column not in (NUMERATOR, DENOMINATOR, VALUE)]
-    if not covariates or variant not in arms or experiment.control not in arms:
-        return None
-    found = adjustment.adjust(arms, outcome, covariates)
+    found: JointEstimates | None = None
+    if experiment.strata:
+        of_strata = {arm: _strata(experiment, name, arm, collected) for arm in present}
+        found = strata.adjusted(present, of_strata, outcome, covariates)
+    elif covariates:
+        found = adjustment.adjust(present, outcome, covariates)
     return None if found is None else found.effect(variant, experiment.control, alpha=experiment.alpha).adjusted
+
+
+def _strata(experiment: ExperimentSettings, name: str, arm: str, collected: Collected) -> dict[str, Moments]:
+    """Return the moments of an arm in each stratum: one value of each of the columns together."""
+    cells = sorted({tuple(str(row[key]) for key in experiment.strata) for row in collected.sums.rows})
+    values = {tuple(str(row[key]) for key in experiment.strata): row for row in collected.sums.rows}
+    return {
+        " / ".join(cell): collected.sums.sample(
+            name, variant=arm, **{key: values[cell][key] for key in experiment.strata}
+        ).moments
+        for cell in cells
+    }

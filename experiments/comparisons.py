@@ -5,14 +5,12 @@ What is judged, withheld and decided comes after; see `experiments.result`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
-
 from engine.config.experiments import ExperimentSettings, MetricSettings
-from experiments import adjustment, effects, segments, stratification
+from experiments import adjustment, effects, segments, strata
 from experiments.adjustment import JointEstimates
 from experiments.effects import Effect
 from experiments.moments import VALUE, Moments
@@ -22,8 +20,6 @@ from experiments.unit_tables import ARM, Cells, Measure
 
 NO_SEGMENT: Final = "(none)"
 """The segment of units whose segment is not known."""
-
-_OF_STRATUM: Final = "stratum "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -149,30 +145,7 @@ def _joint(reading: Reading, arms: Mapping[str, Moments], stratum: str | None) -
     if stratum is None:
         return adjustment.adjust(present, outcome, measure.covariates) if measure.covariates else None
     values = reading.cells.values(stratum)
-    strata = {
+    of_strata = {
         arm: {str(one): reading.cells.moments(measure, arm=arm, **{stratum: one}) for one in values} for arm in present
     }
-    if not measure.covariates:
-        some = {arm: {name: one for name, one in found.items() if one.n} for arm, found in strata.items()}
-        return stratification.post_stratify(some, outcome)
-    names = [str(one) for one in values][1:]
-    widened = {arm: _with_strata(present[arm], found, names) for arm, found in strata.items()}
-    return adjustment.adjust(widened, outcome, (*measure.covariates, *(_OF_STRATUM + name for name in names)))
-
-
-def _with_strata(whole: Moments, strata: Mapping[str, Moments], names: Sequence[str]) -> Moments:
-    """Return the moments with a column for each named stratum that is 1 in it and 0 elsewhere."""
-    p, count = len(whole.columns), len(names)
-    inside = [strata[name].about(whole.shift) for name in names]
-    products = np.zeros((p + count, p + count))
-    products[:p, :p] = whole.products
-    for place, one in enumerate(inside):
-        products[p + place, :p] = products[:p, p + place] = one.total
-        products[p + place, p + place] = one.n
-    return Moments(
-        columns=(*whole.columns, *(_OF_STRATUM + name for name in names)),
-        n=whole.n,
-        shift=np.concatenate([whole.shift, np.zeros(count)]),
-        total=np.concatenate([whole.total, [float(one.n) for one in inside]]),
-        products=products,
-    )
+    return strata.adjusted(present, of_strata, outcome, measure.covariates)

@@ -258,11 +258,14 @@ def fieller(variant: float, control: float, errors: Bounds, critical: float, cov
 
     None when it has no bounds: control is not significantly different from 0.
     """
-    denominator = control**2 - critical**2 * errors[1]
+    square = critical * critical  # a power raises where this is infinite: one degree of freedom and a tiny alpha
+    if not isfinite(square):
+        return None
+    denominator = control**2 - square * errors[1]
     if denominator <= 0:
         return None
-    product = variant * control - critical**2 * covariance
-    root = sqrt(max(product**2 - denominator * (variant**2 - critical**2 * errors[0]), 0.0))
+    product = variant * control - square * covariance
+    root = sqrt(max(product**2 - denominator * (variant**2 - square * errors[0]), 0.0))
     return (product - root) / denominator - 1, (product + root) / denominator - 1
 
 

@@ -227,7 +227,7 @@ class Sums:
 
 def sums(values: Any, readings: Sequence[Reading], by: Sequence[str] = ("variant",)) -> Any:
     """Return one row per cell with the sums of each metric, out of `metrics.values` or `metrics.by_cluster`."""
-    columns: dict[str, Any] = {}
+    columns: dict[str, Any] = {"units": values.count()}
     for place, one in enumerate(readings):
         matured = values[one.matured]
         parts = [values[part.column] for part in one.parts]

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AwareDatetime, Field, ModelWrapValidatorHandler, ValidationError, field_validator, model_validator
 
 from engine.config.load import Fault, Settings, faults
+from engine.domain.curated import CUSTOMERS
 
 Name = Annotated[str, Field(min_length=1)]
 Days = Annotated[float, Field(gt=0, le=3_650)]
@@ -145,12 +146,12 @@ class TimeToEvent(MetricSettings):
 
     kind: Literal["time_to_event"] = "time_to_event"
     event: Name
-    horizon_days: Days
+    horizon_days: Annotated[int, Field(ge=1, le=3_650)]
 
     @property
     def window_seconds(self) -> int:
         """The horizon in whole seconds."""
-        return round(self.horizon_days * _DAY_SECONDS)
+        return self.horizon_days * _DAY_SECONDS
 
 
 class Composite(MetricSettings):
@@ -259,17 +260,32 @@ class Experiments(Settings):
 
     @field_validator("experiments")
     @classmethod
-    def _read_events(cls, experiments: tuple[ExperimentSettings, ...]) -> tuple[ExperimentSettings, ...]:
-        """A run has events and no table of units."""
-        found: list[Fault] = [
-            ((place, "metrics", number, "column"), "a run reads events; name the event, or analyse the file of units")
-            for place, one in enumerate(experiments)
-            for number, metric in enumerate(one.metrics)
-            if metric.columns
-        ]
+    def _fit_a_run(cls, experiments: tuple[ExperimentSettings, ...]) -> tuple[ExperimentSettings, ...]:
+        """A run has events and customers, and no table of units."""
+        found = [((place, *where), what) for place, one in enumerate(experiments) for where, what in _run_faults(one)]
         if found:
             raise faults("Experiments", found)
         return experiments
+
+
+def _run_faults(one: ExperimentSettings) -> Iterable[Fault]:
+    for part, entries in (("metrics", one.metrics), ("covariates", one.covariates)):
+        for number, entry in enumerate(entries):
+            if entry.columns if isinstance(entry, MetricSettings) else entry.column:
+                yield (part, number, "column"), "a run reads events; name the event, or analyse the file of units"
+    known = [column.name for column in CUSTOMERS if not column.personal]
+    named: list[tuple[tuple[str | int, ...], str]] = [
+        ((part, number), name)
+        for part, names in (("strata", one.strata), ("segments", one.segments))
+        for number, name in enumerate(names)
+    ]
+    if one.randomised_by is not None:
+        named.append((("randomised_by",), one.randomised_by))
+    for where, name in named:
+        if name not in known:
+            yield where, f'customers have no column "{name}" to group by. They have: {", ".join(known)}'
+    if one.unit != "customer_id":
+        yield ("unit",), "a run counts customers; leave it out"
 
 
 def _seconds(days: float | None) -> int | None:
@@ -290,6 +306,9 @@ def _between_parts(values: Mapping[str, Any]) -> Iterable[Fault]:
     for place, one in enumerate(metrics):
         for key, sentence in _metric_faults(one, kinds, known):
             yield ("metrics", place, key), sentence
+        if values.get("randomised_by") is not None and one.get("kind") in ("quantile", "time_to_event"):
+            sentence = f"a {one['kind']} is not answered for clusters; leave it out, or randomised_by"
+            yield ("metrics", place, "kind"), sentence
     for place, one in enumerate(covariates):
         if (one.get("event") is None) == (one.get("column") is None):
             yield ("covariates", place), "name the event of before exposure, or the column of the units; one of them"

@@ -171,6 +171,11 @@ class Store:
         with self._read() as session:
             return [_experiment(row) for row in versions.latest(session, ExperimentRow)]
 
+    def first_experiments(self) -> list[ExperimentRecord]:
+        """Return every registered experiment as it was designed before its first look, by id."""
+        with self._read() as session:
+            return [_experiment(row) for row in versions.first(session, ExperimentRow)]
+
     def save_audience(self, name: str, definition: Mapping[str, Any]) -> AudienceRecord:
         """Keep an audience's definition under a name; a changed one becomes its next version."""
         with self._write() as session:

@@ -38,7 +38,16 @@ def save(session: Session, table: type[Row], name: str, content: Mapping[str, An
 
 def latest(session: Session, table: type[Row]) -> list[Row]:
     """Return the newest version of each name, by name."""
-    name, version = col(table.name), col(table.version)
-    newest = select(name.label("name"), func.max(version).label("version")).group_by(name).subquery()
-    match = (name == newest.c.name) & (version == newest.c.version)
-    return list(session.exec(select(table).join(newest, match).order_by(name)))
+    return _version(session, table, func.max(col(table.version)))
+
+
+def first(session: Session, table: type[Row]) -> list[Row]:
+    """Return the first version of each name, by name."""
+    return _version(session, table, func.min(col(table.version)))
+
+
+def _version(session: Session, table: type[Row], which: Any) -> list[Row]:
+    name = col(table.name)
+    chosen = select(name.label("name"), which.label("version")).group_by(name).subquery()
+    match = (name == chosen.c.name) & (col(table.version) == chosen.c.version)
+    return list(session.exec(select(table).join(chosen, match).order_by(name)))

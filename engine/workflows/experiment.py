@@ -71,6 +71,14 @@ def _anyway(home: Path, run: Run, experiment_id: str) -> list[dict[str, Any]]:
     ]
     with session.duckdb(workspace) as engine:
         tables = workspace.attach(engine)
-        found = analysis.run(engine, tables["exposures"], tables["events"], chosen, run.as_of, withhold=False)
+        found = analysis.run(
+            engine,
+            tables["exposures"],
+            tables["events"],
+            chosen,
+            run.as_of,
+            attributes=tables.get("customers"),
+            withhold=False,
+        )
     rows: list[dict[str, Any]] = found.results.to_pylist()
     return rows

@@ -34,8 +34,8 @@ COVERED = tuple(int(stats.binom.ppf(tail, SEEDS, 0.95)) for tail in (0.0005, 0.9
 def plan(seed: int) -> ExperimentSettings:
     metrics = [
         {"metric": "bought", "kind": "proportion", "event": "buy", "window_days": 30},
-        {"metric": "spend", "kind": "mean", "event": "buy", "window_days": 30},
-        {"metric": "called", "kind": "proportion", "event": "call", "window_days": 30},
+        {"metric": "spend", "kind": "mean", "role": "secondary", "event": "buy", "window_days": 30},
+        {"metric": "called", "kind": "proportion", "role": "secondary", "event": "call", "window_days": 30},
     ]
     return ExperimentSettings.model_validate(
         {
@@ -44,6 +44,7 @@ def plan(seed: int) -> ExperimentSettings:
             "weights": {"a": 0.5, "b": 0.5},
             "control": "a",
             "metrics": metrics,
+            "looks": {"shares": [1.0], "days": 40},
         }
     )
 

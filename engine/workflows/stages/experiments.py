@@ -6,6 +6,8 @@ from typing import Any
 
 from engine.config.experiments import Experiments
 from engine.domain.errors import NotEnoughData
+from engine.store.facade import Store
+from engine.workflows import session
 from engine.workflows.stages.context import Context, Stage
 from experiments import analysis, spec
 
@@ -18,8 +20,16 @@ def write(context: Context, facts: dict[str, Any]) -> None:
     if not experiments:
         raise NotEnoughData("experiments", "none is defined", "an [[experiments.experiments]] block in wayline.toml")
     facts["specs"] = {one.experiment_id: spec.fingerprint(one) for one in experiments}
+    with Store(session.database_url(context.workspace)) as store:
+        first = {one.experiment_id: one.spec for one in store.first_experiments()}
     tables = analysis.run(
-        context.engine, context.tables["exposures"], context.tables["events"], experiments, context.as_of
+        context.engine,
+        context.tables["exposures"],
+        context.tables["events"],
+        experiments,
+        context.as_of,
+        attributes=context.tables.get("customers"),
+        registered=first,
     )
     context.builder.write_rows("experiment_results", tables.results)
     context.builder.write_rows("experiment_health", tables.health)
