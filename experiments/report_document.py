@@ -11,7 +11,7 @@ from experiments.integrity import Status
 from experiments.report import MARKS, Facts, Line, Mark, Report, reading
 from experiments.report_words import Language, say
 
-MOST_SEGMENTS: Final = 400
+MOST_SEGMENTS: Final = 300
 """Rows of segments that are written; a page of more would be neither read nor mailed."""
 
 MOST_REASONS: Final = 12

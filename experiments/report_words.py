@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import floor, log10
 from typing import Final, Literal
 
 from experiments.integrity import grouped
@@ -255,7 +256,11 @@ def number(value: float | None, *, sign: bool = False) -> str:
     plus = "+" if sign else ""
     if 0 < abs(value) < _LEAST:
         return f"<{HARD}{_LEAST:f}" if value > 0 else f">{HARD}{MINUS}{_LEAST:f}"
-    text = f"{value:{plus},.0f}".replace(",", HARD) if abs(value) >= 10_000 else f"{value:{plus}.4g}"
+    if abs(value) >= 10_000:
+        return _minus(f"{value:{plus},.0f}".replace(",", HARD))
+    text = f"{value:{plus}.4g}"
+    if "e" in text:  # four significant digits all the same, written out
+        text = f"{value:{plus}.{3 - floor(log10(abs(value)))}f}"
     return _minus(text)
 
 
@@ -333,9 +338,9 @@ def finding(report: Report, language: Language) -> str:
 
 def _outcomes(lines: list[Line], language: Language) -> str:
     if len(lines) == 1:
-        return _named(lines[0], language, with_effect=True)
+        return _named(lines[0], language)
     called = [line for line in lines if line.mark in ("better", "worse")]
-    told = [_named(line, language, with_effect=len(called) == 1) for line in called[:_NAMED]]
+    told = [_named(line, language) for line in called[:_NAMED]]
     rest = [line.mark for line in called[_NAMED:]]
     if rest:
         counted = [(rest.count(mark), say(mark, language)) for mark in ("better", "worse")]
@@ -353,11 +358,11 @@ def _outcomes(lines: list[Line], language: Language) -> str:
     return ("; " if language == "en" else "；").join(told)
 
 
-def _named(line: Line, language: Language, *, with_effect: bool) -> str:
+def _named(line: Line, language: Language) -> str:
     where = f"{line.metric} ({line.variant})"
     effect = signed(line.relative.value) if line.relative.value is not None else change(line.kind, line.absolute.value)
     told = f"{where} {say(line.verdict, language)}"
-    return f"{told}, {effect}" if with_effect and line.absolute.value is not None else told
+    return f"{told}, {effect}" if line.absolute.value is not None else told
 
 
 def _minus(text: str) -> str:

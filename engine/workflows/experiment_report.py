@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, cast, get_args
+from typing import Any, Final, Literal, get_args
 
 from engine.domain.errors import SettingsFault
 from experiments import report, report_markdown, report_page
@@ -30,7 +30,7 @@ def format_of(path: Path) -> Format:
         raise SettingsFault(
             path.name, [f"a report is written as one of {', '.join(FORMATS)}; end the name in one of them"]
         )
-    return cast(Format, ending)
+    return ending
 
 
 def text(facts: Mapping[str, Any], form: Format, language: Language = "en", *, show_withheld: bool = False) -> str:
