@@ -227,6 +227,7 @@ def best_of_normals(beliefs: Sequence[tuple[float, float]], direction: Direction
     """Return the chance that each of several independent normal variables (mean, standard deviation) is the largest."""
     pairs = np.array(beliefs, dtype=np.float64).reshape(-1, 2)
     mean = (pairs[:, 0] if direction == "increase" else -pairs[:, 0])[:, None]
+    mean = mean - mean.max(initial=-np.inf)  # so that a small spread beside a large mean is not lost in rounding
     spread = pairs[:, 1][:, None]
 
     def density(x: Floats) -> Floats:

@@ -62,6 +62,12 @@ def test_chance_that_one_normal_beats_another_is_the_closed_form(two):
     assert best_of_normals([(mean1, spread1), (mean2, spread2)])[1] == pytest.approx(expected, abs=1e-11)
 
 
+def test_a_spread_that_is_tiny_beside_the_mean_is_not_lost():
+    # at 1e8 the next number is 1.5e-8 away
+    assert best_of_normals([(1e8, 1e-9), (1e8, 1e-9), (0.0, 1e-9)]) == pytest.approx([0.5, 0.5, 0.0], abs=1e-12)
+    assert best_of_normals([(1e8, 1e-9), (1e8 + 1, 1e-9)], "decrease") == pytest.approx([1.0, 0.0], abs=1e-12)
+
+
 def test_arms_of_one_belief_are_equally_likely_the_best_however_many():
     assert best_of_normals([(3.0, 0.2)] * 200) == pytest.approx(np.full(200, 1 / 200), abs=1e-13)
     assert best_of_betas([(5, 95)] * 7) == pytest.approx(np.full(7, 1 / 7), abs=1e-13)
