@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import ceil, copysign, inf, sqrt
+from math import ceil, copysign, inf, isnan, sqrt
 from typing import Final, Literal
 
 import numpy as np
@@ -304,7 +304,7 @@ def from_history(moments: Moments, kind: Kind, covariates: Sequence[Term] = ()) 
         outcome = Outcome(kind=kind, value=plain.value, variance=plain.variance * plain.n)
     # the spread about the regression is over n - 1 - covariates; R squared compares sums of squares
     left = made.adjusted["all"].degrees / plain.degrees
-    removed = 1 - left * made.own["all"] / plain.variance if plain.variance > 0 else 0.0
+    removed = 1 - left * made.own["all"] / plain.variance if made.used and plain.variance > 0 else 0.0
     return outcome, max(removed, 0.0)
 
 
@@ -386,7 +386,14 @@ def _comparison_power(design: Design, effect: float, variant: float, control: fl
     edge = critical_value(level, degrees) * assumed / error
     if degrees == inf:
         return float(ndtr(distance / error - edge))
-    return 1 - float(nctdtr(degrees, distance / error, edge))
+    return _noncentral_tail(distance / error, edge, degrees)
+
+
+def _noncentral_tail(centre: float, edge: float, degrees: float) -> float:
+    """Return the probability that noncentral t lies above an edge."""
+    below = float(nctdtr(degrees, centre, edge))
+    # far from the edge the series does not converge; there the normal approximation is 0 or 1 as well
+    return float(ndtr((centre - edge) / sqrt(1 + edge**2 / (2 * degrees)))) if isnan(below) else 1 - below
 
 
 def _rounded(design: Design, count: float) -> int:

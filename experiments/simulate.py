@@ -295,7 +295,10 @@ def _cells(scenario: Scenario, arms: NDArray[np.int64], rng: np.random.Generator
 
 
 def _with_effect(scenario: Scenario, rows: Floats, rng: np.random.Generator) -> Floats:
-    """Return treated rows: values moved by the effect; of a proportion, as many units turned as moves its mean so."""
+    """Return treated rows: values moved by the effect; of a proportion, units turned until its mean has.
+
+    Which units turn is drawn for each on its own, so that clusters come out a little less alike.
+    """
     effect = scenario.effect
     if not effect:
         return rows
