@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import ceil, copysign, inf, isnan, sqrt
+from math import ceil, copysign, floor, inf, isnan, sqrt
 from typing import Final, Literal
 
 import numpy as np
@@ -253,12 +253,14 @@ def make(
     *,
     units_per_day: float | None = None,
     maturity_days: int = 0,
+    given: bool = False,
 ) -> Plan:
-    """Return the plan of an experiment of so many units; arms are rounded up to whole units, or whole clusters."""
-    by_arm = {name: _rounded(design, whole * share) for name, share in design.shares.items()}
+    """Return the plan of an experiment of so many units.
+
+    given : there are no more units than these, so that arms are rounded down to whole units (or clusters); else up.
+    """
+    by_arm = {name: _rounded(design, whole * share, down=given) for name, share in design.shares.items()}
     total = sum(by_arm.values())
-    # rounding up must not promise more than the hardest comparison has
-    likely = power(design, effect, whole)
     looks = _look_cost(design, effect, whole)
     enrolment = None if units_per_day is None else ceil(total / units_per_day)
     value = design.outcome.value
@@ -270,7 +272,7 @@ def make(
         else None,
         effect=effect,
         relative_effect=effect / abs(value) if value else None,
-        power=likely,
+        power=power(design, effect, whole),
         alpha=design.level,
         design_effect=design.design_effect,
         variance_removed=design.variance_removed,
@@ -396,9 +398,11 @@ def _noncentral_tail(centre: float, edge: float, degrees: float) -> float:
     return float(ndtr((centre - edge) / sqrt(1 + edge**2 / (2 * degrees)))) if isnan(below) else 1 - below
 
 
-def _rounded(design: Design, count: float) -> int:
+def _rounded(design: Design, count: float, *, down: bool) -> int:
     size = design.cluster_size
     # 1e-9: an answer that is whole up to rounding stays as it is
+    if down:
+        return floor(floor(count / size * (1 + 1e-9)) * size)
     return ceil(ceil(count / size * (1 - 1e-9)) * size)
 
 

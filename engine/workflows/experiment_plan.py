@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from math import floor, isfinite
+from math import isfinite
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -121,16 +121,20 @@ def _solved(question: Question, design: Design, known: _Known, effect: float | N
         solved, needed = "power", float(question.units)
     else:
         solved, needed = "units", plan.units(design, effect, question.power)
-    made = plan.make(design, effect, needed, units_per_day=traffic, maturity_days=question.maturity_days)
+    made = plan.make(
+        design,
+        effect,
+        needed,
+        units_per_day=traffic,
+        maturity_days=question.maturity_days,
+        given=solved != "units",
+    )
     why = None
     if solved == "units" and made.days is not None and question.days is not None and made.days > question.days:
         why = _too_long(question, design, made, effect, available or 0.0)
-    facts = asdict(made)
-    if solved == "effect" and available is not None:
-        facts["units"] = floor(available)
     return {
         "solved_for": solved,
-        **facts,
+        **asdict(made),
         "can_be_met": why is None,
         "why": why,
         "notes": list(_notes(question, design, known, made, solved)),

@@ -96,6 +96,7 @@ def make(question: Question) -> dict[str, Any]:
         "clusters": plain.rows if population.clustered else None,
         "alpha": question.alpha,
         "seed": question.seed,
+        "level": simulate.LEVEL,
         "withheld": asdict(none.withheld),
         "false_positives": asdict(none.called) | {"expected": question.alpha, **_verdict(none.called, question.alpha)},
         "coverage": asdict(none.covered),

@@ -169,9 +169,17 @@ def _show(output: Output, facts: dict[str, Any]) -> None:
     effect = change(facts["effect"])
     if facts["relative_effect"] is not None:
         effect += f" ({numbers.share(facts['relative_effect'], 2)} of control)"
+    margin = (
+        None
+        if facts["margin"] is None
+        else numbers.share(facts["margin"])
+        if facts["relative"]
+        else change(facts["margin"])
+    )
     rows = {
         "baseline": base,
         "effect": effect,
+        **({} if margin is None else {"margin": f"{margin} {'of control' if facts['relative'] else ''}".rstrip()}),
         "power": numbers.share(facts["power"]),
         "units": numbers.count(facts["units"]),
         "units by arm": ", ".join(f"{arm} {numbers.count(n)}" for arm, n in facts["units_by_arm"].items()),

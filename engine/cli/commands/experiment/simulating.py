@@ -134,7 +134,7 @@ def _show(output: Output, facts: dict[str, Any]) -> None:
             _row("intervals that cover the effect", injected["coverage"]),
         ]
     title = f"{numbers.count(facts['experiments'])} experiments of {numbers.count(facts['units'])} units"
-    output.table(rows, ("what", "rate", "interval_95", "count", "of"), title=title)
+    output.table(rows, ("what", "rate", "99 % interval", "count", "of"), title=title)
     output.line(found["sentence"])
     if injected is not None and injected["mean_day"] is not None:
         output.line(f"With the effect they end on day {injected['mean_day']:.1f} on average.")
@@ -144,7 +144,7 @@ def _row(what: str, share: dict[str, Any]) -> dict[str, Any]:
     return {
         "what": what,
         "rate": numbers.share(share["rate"], 2),
-        "interval_95": numbers.span(share["lower"], share["upper"], lambda value: numbers.share(value, 2)),
+        "99 % interval": numbers.span(share["lower"], share["upper"], lambda value: numbers.share(value, 2)),
         "count": share["count"],
         "of": share["of"],
     }
