@@ -32,6 +32,8 @@ MANY_LATE: Final = 0.01
 WEEK: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 Status = Literal["ok", "warning", "stop"]
+Ramp = Sequence[tuple[Epoch, Mapping[str, float] | None]]
+"""Epochs and the split that was planned for each; None for a day within which the plan changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,11 +89,37 @@ def sample_ratio(experiment: ExperimentSettings, observed: Mapping[str, int], *,
     )
 
 
-def sample_ratio_by_day(daily: Mapping[date, Mapping[str, int]], weights: Mapping[str, float]) -> Check:
-    """Check the split of each day on its own, corrected for the number of days; a day counts when it is over."""
-    days = {day.isoformat(): counts for day, counts in sorted(daily.items())}
-    found = sample_ratios.by_group(days, weights, looks=False)
-    return _by_group("sample_ratio_by_day", "day", found, weights, ALARM)
+def over_time(
+    daily: Mapping[date, Mapping[str, int]], weights: Mapping[str, float], today: date, ramp: Ramp = ()
+) -> tuple[Check, ...]:
+    """Check how customers came in by day: the split of each day, whether it changed on the way, and whole weeks.
+
+    daily : customers of each arm by the day of their first exposure. today : not over yet, so not judged on its own.
+    ramp : the epochs for which another split was planned.
+    """
+    if not daily:
+        return ()
+    over = {day: counts for day, counts in daily.items() if day < today}
+    return (
+        sample_ratio_by_day(over, weights, ramp),
+        allocation(sample_ratios.epochs(daily)),
+        weekdays(min(daily), max(daily)),
+    )
+
+
+def sample_ratio_by_day(
+    daily: Mapping[date, Mapping[str, int]], weights: Mapping[str, float], ramp: Ramp = ()
+) -> Check:
+    """Check the split of each day on its own, corrected for the number of days; a day counts when it is over.
+
+    ramp : the epochs for which another split was planned; their days are held to that one, or to none.
+    """
+    planned = {day: split for span, split in ramp for day in daily if span.first <= day <= span.last}
+    judged = {day: counts for day, counts in sorted(daily.items()) if planned.get(day, weights) is not None}
+    days = {day.isoformat(): counts for day, counts in judged.items()}
+    plans = {day.isoformat(): split for day, split in planned.items() if split is not None}
+    found = sample_ratios.by_group(days, weights, looks=False, plans=plans)
+    return _by_group("sample_ratio_by_day", "day", found, weights, alarm=ALARM, plans=plans)
 
 
 def sample_ratio_by_dimension(
@@ -99,7 +127,15 @@ def sample_ratio_by_dimension(
 ) -> Check:
     """Check the split within each value of a dimension known at exposure, at every look, corrected for their number."""
     found = sample_ratios.by_group(groups, weights, looks=True)
-    return _by_group(f"sample_ratio_by.{dimension}", dimension, found, weights, SEQUENTIAL_ALARM)
+    return _by_group(f"sample_ratio_by.{dimension}", dimension, found, weights, alarm=SEQUENTIAL_ALARM)
+
+
+def sample_ratio_by_epoch(ramp: Ramp) -> Check:
+    """Check the split of each epoch of a ramp against the one planned for it; one without a plan is not judged."""
+    plans = {span.name: weights for span, weights in ramp if weights is not None}
+    counts = {span.name: span.counts for span, weights in ramp if weights is not None}
+    found = sample_ratios.by_group(counts, {}, looks=True, plans=plans)
+    return _by_group("sample_ratio_by_epoch", "epoch", found, {}, alarm=SEQUENTIAL_ALARM, plans=plans)
 
 
 def allocation(epochs: Sequence[Epoch]) -> Check:
@@ -115,7 +151,8 @@ def allocation(epochs: Sequence[Epoch]) -> Check:
     return Check(
         check="allocation",
         status="warning",
-        detail=f"The split changed on the way: {spans}. Effects are compared within each of these spans.",
+        detail=f"The split changed on the way: {spans}. "
+        "Arms differ in when their customers came: only effects within these spans are fair.",
     )
 
 
@@ -292,7 +329,15 @@ def _homogeneity(found: Mapping[str, int], units: Mapping[str, int]) -> float | 
     return float(stats.chi2_contingency(table, correction=False).pvalue)
 
 
-def _by_group(check: str, kind: str, found: Sequence[GroupRatio], weights: Mapping[str, float], alarm: float) -> Check:
+def _by_group(
+    check: str,
+    kind: str,
+    found: Sequence[GroupRatio],
+    weights: Mapping[str, float],
+    *,
+    alarm: float,
+    plans: Mapping[str, Mapping[str, float]] | None = None,
+) -> Check:
     if not found:
         return Check(check=check, status="ok", detail=f"There is no {kind} with customers to compare.")
     worst = min(found, key=lambda one: one.adjusted_p_value)
@@ -305,14 +350,15 @@ def _by_group(check: str, kind: str, found: Sequence[GroupRatio], weights: Mappi
             p_value=p_value,
             detail=f"The split is the planned one in each {kind}, {len(found)} in all ({shown(p_value)}, corrected).",
         )
-    counts = ":".join(grouped(worst.counts.get(name, 0)) for name in weights)
+    planned = (plans or {}).get(worst.group, weights)
+    counts = ":".join(grouped(worst.counts.get(name, 0)) for name in planned)
     return Check(
         check=check,
         status="stop",
         p_value=p_value,
         detail=f"The split is not the planned one for {off} of {len(found)} values of {kind}, "
-        f'most of all "{worst.group}": '
-        f"planned {_split(weights)}, observed {counts} ({shown(p_value)}, corrected). Results are withheld.",
+        f'most of all "{worst.group}": planned {_split(planned)}, observed {counts} ({shown(p_value)}, corrected). '
+        "Results are withheld.",
     )
 
 

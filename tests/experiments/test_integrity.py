@@ -9,6 +9,7 @@ from scipy import stats
 from experiments import integrity, sample_ratio
 from experiments.estimates import ArmEstimate
 from experiments.integrity import Check
+from experiments.sample_ratio import Epoch
 from tests.experiments.builders import experiment
 
 EVEN = {"a": 0.5, "b": 0.5}
@@ -43,6 +44,42 @@ def test_sample_ratio_by_day_names_the_day_that_broke() -> None:
         'The split is not the planned one for 1 of 7 values of day, most of all "2026-01-08": '
         "planned 50:50, observed 500:300 (p < 0.001, corrected). Results are withheld."
     )
+
+
+def test_days_of_a_ramp_are_held_to_what_was_planned_for_them() -> None:
+    counts = [(900, 100)] * 7 + [(700, 300)] + [(500, 500)] * 6
+    daily = {MONDAY + timedelta(days=step): {"a": a, "b": b} for step, (a, b) in enumerate(counts)}
+    first, changed, rest = (
+        Epoch(first=MONDAY + timedelta(days=start), last=MONDAY + timedelta(days=end), counts={})
+        for start, end in ((0, 6), (7, 7), (8, 13))
+    )
+    ramp = [(first, {"a": 0.9, "b": 0.1}), (changed, None), (rest, EVEN)]
+    found = integrity.over_time(daily, EVEN, today=date(2026, 2, 1), ramp=ramp)
+    assert [check.status for check in found] == ["ok", "warning", "ok"]
+    assert "2026-01-05 to 2026-01-11 90:10; 2026-01-12 to 2026-01-12 70:30; " in found[1].detail
+    # the same days with nothing planned but half and half
+    unplanned = integrity.over_time(daily, EVEN, today=date(2026, 2, 1))
+    assert unplanned[0].status == "stop"
+    assert "for 8 of 14 values of day" in unplanned[0].detail
+    assert integrity.over_time({}, EVEN, today=MONDAY) == ()
+
+
+def test_day_that_is_not_over_is_not_judged_on_its_own() -> None:
+    daily = {MONDAY: {"a": 500, "b": 500}, MONDAY + timedelta(days=1): {"a": 60, "b": 5}}
+    assert integrity.over_time(daily, EVEN, today=MONDAY + timedelta(days=1))[0].status == "ok"
+    assert integrity.over_time(daily, EVEN, today=MONDAY + timedelta(days=2))[0].status == "stop"
+
+
+def test_epochs_of_a_ramp_are_held_to_their_own_plans() -> None:
+    def span(day: int, a: int, b: int) -> Epoch:
+        return Epoch(first=MONDAY, last=MONDAY + timedelta(days=day), counts={"a": a, "b": b})
+
+    kept = [(span(1, 905, 95), {"a": 9.0, "b": 1.0}), (span(2, 10, 900), None), (span(3, 500, 510), EVEN)]
+    assert integrity.sample_ratio_by_epoch(kept).status == "ok"
+    found = integrity.sample_ratio_by_epoch([*kept, (span(4, 700, 500), EVEN)])
+    assert found.status == "stop"
+    assert "for 1 of 3 values of epoch" in found.detail and "planned 50:50, observed 700:500" in found.detail
+    assert integrity.sample_ratio_by_epoch([]).status == "ok"
 
 
 def test_sample_ratio_by_dimension_names_the_value_that_broke() -> None:

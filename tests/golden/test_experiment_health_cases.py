@@ -102,7 +102,7 @@ def test_treatment_that_wins_on_both_days_does_not_lose_in_the_sum() -> None:
     assert effects.verdict(effect, "increase") == "better"
     assert integrity.allocation(spans).detail == (
         "The split changed on the way: 2026-01-02 to 2026-01-02 99:1; 2026-01-03 to 2026-01-03 50:50. "
-        "Effects are compared within each of these spans."
+        "Arms differ in when their customers came: only effects within these spans are fair."
     )
 
 
