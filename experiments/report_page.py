@@ -31,6 +31,7 @@ _STYLE: Final = """
 body{margin:0 auto;max-width:70rem;padding:1.5rem;background:var(--ground);color:var(--ink);
 font:15px/1.5 system-ui,"Segoe UI","Noto Sans","PingFang SC","Microsoft YaHei","Noto Sans CJK SC",sans-serif}
 h1{font-size:1.05rem;font-weight:600;color:var(--quiet);margin:0 0 .75rem;overflow-wrap:anywhere}
+p{overflow-wrap:anywhere}
 h2{font-size:1.2rem;margin:2.2rem 0 .5rem}
 .banner{border:1px solid var(--rule);border-left:.5rem solid var(--open);background:var(--soft);padding:1rem 1.25rem;
 border-radius:.3rem}
@@ -55,7 +56,7 @@ figure{margin:1rem 0}figcaption{font-weight:600;margin-bottom:.5rem;overflow-wra
 .forest .sign{fill:currentColor;stroke:var(--ground);stroke-width:1}
 .forest .open .sign{fill:var(--ground);stroke:currentColor;stroke-width:2}
 .forest .margin{stroke:var(--margin);stroke-width:2;stroke-dasharray:3 3}
-.legend{color:var(--quiet);font-size:.84rem;margin:.3rem 0}.legend span{margin-right:1.2rem;white-space:nowrap}
+.legend{color:var(--quiet);font-size:.84rem;margin:.3rem 0}.legend span{margin-right:1.2rem;display:inline-block}
 .legend i{display:inline-block;width:1.6rem;vertical-align:middle;margin-right:.4rem;border-top:2px solid var(--open)}
 .legend i.p{border-top:7px solid var(--open);opacity:.4}.legend i.m{width:0;height:1rem;border-top:0;
 border-left:2px dashed var(--margin)}

@@ -3,12 +3,14 @@
 # ruff: noqa: PLC0415  the engine is imported when a command runs, so that help answers at once
 from __future__ import annotations
 
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
 from engine.cli import faults, numbers, options
-from engine.cli.output import Output
+from engine.cli.output import Output, write
 from engine.cli.plain import plain
 
 _RESULTS: Final = (
@@ -25,6 +27,14 @@ _RESULTS: Final = (
     "p_value",
     "verdict",
 )
+
+
+class Form(StrEnum):
+    """The forms that a report can have."""
+
+    JSON = "json"
+    MD = "md"
+    HTML = "html"
 
 
 def listing(
@@ -53,6 +63,16 @@ def report(
     show_withheld: Annotated[
         bool, typer.Option("--show-withheld", help="Show numbers that a failed check withholds; do not decide on them.")
     ] = False,
+    form: Annotated[
+        Form | None,
+        typer.Option("--format", help="The whole report with decision and chart; by default as --out is named."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write the report to this .html, .md or .json file.")
+    ] = None,
+    lang: Annotated[
+        options.Language, typer.Option("--lang", help="English or Chinese, for the report.")
+    ] = options.Language.EN,
     home: options.Home = options.HOME,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -64,13 +84,42 @@ def report(
       wayline experiment report card_onboarding
 
       wayline experiment report loan_reminder --show-withheld
+
+      wayline experiment report card_onboarding --out card_onboarding.html
     """
     from engine.workflows import experiment as workflow
 
     output = Output(as_json, quiet)
+    if form is not None or out is not None:
+        _whole(output, home, experiment_id, show_withheld=show_withheld, form=form, out=out, lang=lang)
+        return
     found = workflow.report(home, experiment_id, show_withheld)
     output.result(found, lambda facts: _show(output, facts))
     if any(check["status"] == "stop" for check in plain(found)["health"]):
+        raise typer.Exit(faults.CHECK_FAILED)
+
+
+def _whole(
+    output: Output,
+    home: Path,
+    experiment_id: str,
+    *,
+    show_withheld: bool,
+    form: Form | None,
+    out: Path | None,
+    lang: options.Language,
+) -> None:
+    """Write the whole report to its file, or to standard output where none is named."""
+    from engine.workflows import experiment_report as workflow
+
+    written = workflow.format_of(out) if form is None and out is not None else (form or Form.MD).value
+    facts = workflow.of_run(home, experiment_id, show_withheld=show_withheld)
+    if out is None:
+        write(workflow.text(facts, written, lang.value, show_withheld=show_withheld).rstrip())
+    else:
+        made = workflow.write(facts, out, written, lang.value, show_withheld=show_withheld)
+        output.result({"report": made, "decision": facts["decision"]["headline"]}, output.facts)
+    if any(check["status"] == "stop" for check in facts["health"]):
         raise typer.Exit(faults.CHECK_FAILED)
 
 
