@@ -35,3 +35,41 @@ def test_experiment_marts_are_the_same_on_spark(spark: Engine) -> None:
     there = marts(spark)
     assert here.results == there.results
     assert here.health == there.health
+
+
+def test_every_kind_of_metric_is_the_same_on_spark(spark: Engine) -> None:
+    rng = np.random.default_rng(9)
+    exposures = [*many("a", 30, 35), *many("b", 30, 36.5), ("early", "a", 0.0)]
+    events = [
+        (f"{rng.choice(['a', 'b'])}{rng.integers(0, 30)}", str(rng.choice(["buy", "open"])), when, round(when * 1.7, 3))
+        for when in rng.uniform(0, 90, 300)
+    ]
+    plan = experiment(
+        activation_event="open",
+        starts_at=day(10),
+        covariates=[{"covariate": "before", "event": "buy", "days": 20}],
+        looks={"shares": "daily", "days": 60},
+        metrics=[
+            {"metric": "spend", "kind": "mean", "event": "buy", "window_days": 20, "cap_percentile": 80},
+            {"metric": "capped", "kind": "mean", "event": "buy", "window_days": 20, "cap": 50, "nulls": "zero"},
+            {"metric": "visits", "kind": "mean", "event": "open", "measured": "count", "window_days": 20},
+            {"metric": "bought", "kind": "proportion", "event": "buy", "window_days": 20},
+            {"metric": "basket", "kind": "ratio", "event": "buy", "denominator_event": "buy", "window_days": 20},
+            {"metric": "back", "kind": "retention", "event": "open", "from_days": 3, "to_days": 12},
+            {"metric": "soon", "kind": "time_to_event", "event": "buy", "horizon_days": 10},
+            {"metric": "median", "kind": "quantile", "event": "buy", "quantile": 0.5, "window_days": 20},
+            {"metric": "net", "kind": "composite", "terms": {"spend": 0.3, "bought": -2.5}},
+        ],
+    )
+
+    def marts(engine: Engine) -> analysis.ExperimentTables:
+        engine.attach("exposures", exposures_table(exposures))
+        engine.attach("events", events_table(events))
+        return analysis.run(engine, unbound(EXPOSURES), unbound(EVENTS), [plan], day(80), withhold=False)
+
+    with DuckDBEngine(threads=1) as duckdb:
+        here = marts(duckdb)
+    there = marts(spark)
+    assert here.results == there.results
+    assert here.health == there.health
+    assert here.results.num_rows == 11  # nine metrics and two twins
