@@ -30,7 +30,7 @@ COMMANDS = {
     "data": ["check", "load", "report", "dictionary"],
     "run": [],
     "export": ["recommendations", "verify"],
-    "experiment": ["list", "report"],
+    "experiment": ["list", "report", "plan", "simulate"],
     "journey": [
         *("list", "show", "funnel", "stages", "dropoff", "transitions", "variants", "flow", "step-matrix", "retention"),
         *("lifecycle", "stickiness", "churn", "sessions", "channels", "attribution", "conformance", "types", "compare"),
