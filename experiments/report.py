@@ -57,6 +57,8 @@ class Line:
     n, values : of control and of the variant, in this order.
     absolute, relative : the effect that the verdict rests on; `planned` the same effect for one look at the end.
     margin : where a guardrail's accepted harm ends, as a lift with its sign; None without one.
+    bound : one-sided bound, as a lift, that a guardrail is judged by: beyond 0 when harmed, short of its margin when
+        safe. Its two-sided interval may reach a little further, and does not decide.
     verdict : the word of the result; `mark` is how it is drawn.
     """
 
@@ -73,6 +75,7 @@ class Line:
     planned: Reading
     method: str | None
     margin: float | None
+    bound: float | None
     verdict: str
     why: str | None
 
@@ -192,6 +195,7 @@ def _line(one: Facts, planned_metric: Mapping[str, Any] | None) -> Line:
         planned=reading(base["relative"], "lift"),
         method=told.get("method") or one.get("method"),
         margin=None if one["verdict"] == "withheld" else _margin(one, planned_metric, value),
+        bound=None if one["verdict"] == "withheld" else _bound(one, value),
         verdict="withheld" if one["verdict"] == "withheld" else verdict,
         why=one.get("why") or told["absolute"].get("why") or told["relative"].get("why"),
     )
@@ -221,3 +225,12 @@ def _margin(one: Facts, planned_metric: Mapping[str, Any] | None, control_value:
         return None
     share = float(abs(size) if relative else abs(size) / abs(control_value or 1.0))
     return share if one.get("direction") == "decrease" else -share
+
+
+def _bound(one: Facts, control_value: float | None) -> float | None:
+    """Return the bound of the one-sided test that told a guardrail's outcome, as a share of control."""
+    test = one.get("harm" if one.get("outcome") == "harmed" else "safety") or {}
+    bound = test.get("bound")
+    if bound is None or test["relative"]:
+        return bound
+    return float(bound) / abs(control_value) if control_value else None

@@ -50,7 +50,8 @@ def axis(lines: Sequence[Line]) -> Axis:
     most = _WIDEST * median(reaches)
     ends = [0.0, *(line.margin for line in lines if line.margin is not None)]
     ends += [line.relative.value or 0.0 for line in lines]
-    ends += [min(max(end, -most), most) for line in lines for end in (line.relative.lower, line.relative.upper) if end]
+    reaching = [end for line in lines for end in (line.relative.lower, line.relative.upper, line.bound) if end]
+    ends += [min(max(end, -most), most) for end in reaching]
     low, high = min(ends), max(ends)
     room = 0.04 * (high - low) or 0.01
     step = _step((high - low + 2 * room) / 6)
@@ -115,6 +116,7 @@ def _row(line: Line, number: int, shared: Axis, language: Language) -> str:
         _margin(line, shared, y),
         _bar("planned", line.planned, shared, y),
         _bar("now", line.relative, shared, y),
+        _bound(line, shared, y),
         _sign(line.mark, shared.x(value), y),
         f'<text class="value" x="{_RIGHT + 14}" y="{y - 2}">{told} {words.span(line.relative, words.signed)}</text>',
         f'<text class="note" x="{_RIGHT + 14}" y="{y + 12}">{escape(say(line.verdict, language))}</text></g>',
@@ -126,6 +128,14 @@ def _margin(line: Line, shared: Axis, y: int) -> str:
     if line.margin is None:
         return ""
     return f'<path class="margin" d="M{shared.x(line.margin)} {y - 14}v28"/>'
+
+
+def _bound(line: Line, shared: Axis, y: int) -> str:
+    """Return a bracket at the bound, open to the side on which the effect lies."""
+    if line.bound is None:
+        return ""
+    foot = 5 if line.bound <= (line.relative.value or 0.0) else -5
+    return f'<path class="bound" d="M{shared.x(line.bound) + foot} {y - 9}h{-foot}v18h{foot}"/>'
 
 
 def _bar(kind: str, found: Reading, shared: Axis, y: int) -> str:

@@ -158,9 +158,9 @@ def _results(report: Report, language: Language) -> Iterator[Block]:
         yield f"{say('not_drawn', language)}: {', '.join(missing)}."
     names = ("metric", "role", "variant", "n_control", "n_variant", "control_value", "variant_value", "difference")
     yield Table(
-        columns=_columns(language, *names, "lift", "p", "margin", "verdict"),
+        columns=_columns(language, *names, "lift", "p", "one_sided", "margin", "verdict"),
         rows=tuple(_result(line, language) for line in report.lines),
-        numeric=frozenset(range(3, 11)),
+        numeric=frozenset(range(3, 12)),
         keys=keys,
     )
     yield say("intervals", language, level=words.percent(report.level, digits=0 if report.level == 0.95 else 1))
@@ -182,6 +182,7 @@ def _result(line: Line, language: Language) -> tuple[Cell, ...]:
         words.with_span(line.absolute, lambda end: words.change(line.kind, end)),
         words.with_span(line.relative, words.signed),
         words.p_value(line.absolute.p_value),
+        words.signed(line.bound),
         words.signed(line.margin),
         _badge(line, language),
     )

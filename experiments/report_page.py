@@ -53,6 +53,7 @@ figure{margin:1rem 0}figcaption{font-weight:600;margin-bottom:.5rem;overflow-wra
 .forest .zero{stroke:var(--quiet);stroke-width:1.5}
 .forest .better{color:var(--better)}.forest .worse{color:var(--worse)}.forest .open{color:var(--open)}
 .forest .planned{stroke-width:7;opacity:.3}.forest .now,.forest .arrow{stroke-width:1.8}
+.forest .bound{stroke-width:2}
 .forest .sign{fill:currentColor;stroke:var(--ground);stroke-width:1}
 .forest .open .sign{fill:var(--ground);stroke:currentColor;stroke-width:2}
 .forest .margin{stroke:var(--margin);stroke-width:2;stroke-dasharray:3 3}
@@ -60,6 +61,7 @@ figure{margin:1rem 0}figcaption{font-weight:600;margin-bottom:.5rem;overflow-wra
 .legend i{display:inline-block;width:1.6rem;vertical-align:middle;margin-right:.4rem;border-top:2px solid var(--open)}
 .legend i.p{border-top:7px solid var(--open);opacity:.4}.legend i.m{width:0;height:1rem;border-top:0;
 border-left:2px dashed var(--margin)}
+.legend i.o{width:.4rem;height:1rem;border:2px solid var(--open);border-right:0}
 @media print{body{max-width:none;padding:0;font-size:10pt}.wide{overflow:visible}.forest{min-width:0}
 table{font-size:7.5pt}td,th{padding-right:.3rem}tr,.banner,svg{break-inside:avoid}
 h2{break-after:avoid}thead{display:table-header-group}*{print-color-adjust:exact}}
@@ -120,6 +122,8 @@ def _chart(chart: Chart, language: Language) -> str:
         keys.append((' class="p"', "legend_planned"))
     if any(line.margin is not None for line in chart.lines):
         keys.append((' class="m"', "legend_margin"))
+    if any(line.bound is not None for line in chart.lines):
+        keys.append((' class="o"', "legend_bound"))
     legend = "".join(f"<span><i{css}></i>{escape(say(key, language))}</span>" for css, key in keys)
     signs = "".join(
         f'<span class="b {mark}">{SIGNS[mark]} {escape(say(word, language))}</span>'

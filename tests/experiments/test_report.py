@@ -335,6 +335,31 @@ def test_margin_lies_on_the_bad_side() -> None:
     assert (lines["paid"], lines["complained"], lines["opened"]) == (-0.05, 0.2, None)
 
 
+def test_guardrail_s_bound_says_what_its_badge_says() -> None:
+    random = np.random.default_rng(5)
+    seen = set()
+    for _ in range(200):
+        facts = assembled(
+            compared(
+                "g",
+                effect(float(random.normal(0, 0.06)), 0.03),
+                role="guardrail",
+                margin=0.1 if random.random() < 0.5 else 0.02,
+                margin_relative=bool(random.random() < 0.5),
+                direction=str(random.choice(["increase", "decrease"])),
+            )
+        )
+        (line,) = report.make(facts).lines
+        assert line.bound is not None and line.margin is not None
+        good = 1 if line.direction == "increase" else -1
+        seen.add(line.verdict)
+        if line.verdict == "harmed":
+            assert good * line.bound < 0
+        else:
+            assert (line.verdict == "safe") == (good * line.bound > good * line.margin)
+    assert seen == {"harmed", "safe", "unknown"}
+
+
 def test_absolute_margin_stands_on_the_relative_axis() -> None:
     # 0.02 of a control of 0.2 is a tenth of it
     facts = assembled(compared("g", effect(0.0, 0.01), role="guardrail", margin=0.02, margin_relative=False))
