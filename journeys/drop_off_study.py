@@ -137,18 +137,17 @@ def _met(met: Ints, signals: Sequence[Signal]) -> tuple[str, ...]:
 
 
 def _breakdowns(stays: Stays, groups: Groups) -> dict[str, Coded]:
-    who = stays.ids.take(pa.array(stays.customer))
-    now = {name: _group_of(who, table) for name, table in groups.now.items()}
+    now = {name: _group_of(stays, table) for name, table in groups.now.items()}
     own = {"channel": stays.channel, **{name: stays.groups[name] for name in groups.by}}
     if groups.lasting is not None:
-        own[_named(groups.lasting)] = _group_of(who, groups.lasting)
+        own[_named(groups.lasting)] = _group_of(stays, groups.lasting)
     return {**own, **now}
 
 
 def _lasting(stays: Stays, groups: Groups) -> NDArray[np.int32] | None:
     """Return the code of each stay's group that was known all along; None where there is no such group."""
     if groups.lasting is not None:
-        return _group_of(stays.ids.take(pa.array(stays.customer)), groups.lasting).codes
+        return _group_of(stays, groups.lasting).codes
     return stays.groups[groups.by[0]].codes if groups.by else None
 
 
@@ -169,12 +168,10 @@ def _named(table: pa.Table) -> str:
     return str(next(name for name in table.column_names if name != "customer_id"))
 
 
-def _group_of(customers: pa.Array, table: pa.Table) -> Coded:
-    """Return the group of each customer, coded by the values that the table has, so that all views agree."""
+def _group_of(stays: Stays, table: pa.Table) -> Coded:
+    """Return the group of each stay's customer, coded by the values that the table has, so that all views agree."""
     column = table.column(_named(table)).combine_chunks().cast(pa.string())
     values = tuple(sorted(value for value in pc.unique(column).to_pylist() if value is not None))
-    place = pc.index_in(customers, value_set=table.column("customer_id").combine_chunks().cast(pa.string()))
-    codes = pc.index_in(column, value_set=pa.array(values, pa.string())).fill_null(NOTHING)
-    return Coded(
-        codes=np.asarray(codes.take(place).fill_null(NOTHING).to_numpy(zero_copy_only=False), np.int32), values=values
-    )
+    place = pc.index_in(stays.ids, value_set=table.column("customer_id").combine_chunks().cast(pa.string()))
+    codes = pc.index_in(column.take(place), value_set=pa.array(values, pa.string())).fill_null(NOTHING)
+    return Coded(codes=np.asarray(codes, dtype=np.int32)[stays.customer], values=values)

@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom
+from scipy.special import bdtr, bdtrik
 
 from engine.numerics.intervals import UNDEFINED, Interval, wilson
 from journeys import value, what_if
@@ -276,11 +276,18 @@ def median(seconds: Floats) -> Median:
     if not n:
         return Median(seconds=math.nan, interval=UNDEFINED)
     ordered = np.sort(seconds)
-    low = max(int(binom.ppf(0.025, n, 0.5)) - 1, 0)
+    low = max(_heads(n, 0.025) - 1, 0)
     return Median(
         seconds=float(np.median(ordered)),
         interval=Interval(lower=float(ordered[low]), upper=float(ordered[n - 1 - low])),
     )
+
+
+def _heads(n: int, share: float) -> int:
+    """Return the quantile of how many of n throws of a fair coin are heads."""
+    above = math.ceil(float(bdtrik(share, n, 0.5)))
+    # where the sum up to the number before reaches the share but for rounding, that one is the quantile
+    return above - 1 if above > 0 and float(bdtr(above - 1, n, 0.5)) >= share else above
 
 
 def _parts(column: Coded, missing: str) -> tuple[Part, ...]:

@@ -18,6 +18,7 @@ from itertools import pairwise
 from typing import Final
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.stats import norm, rankdata
@@ -179,7 +180,7 @@ class Model:
             return self.baseline(asked.stays, at)
         stays = asked.stays
         waited, left = at - stays.reached_at, stays.closes_at - stays.reached_at
-        bits = _bits(stays, self.chosen, at)
+        bits = _bits(stays.met, self.chosen, at)
         steps = list(self.edges)
         log_stay = np.zeros(len(stays))
         for step, edges in self.edges.items():
@@ -384,13 +385,13 @@ class _Told:
     went_on: Bools
 
 
-def _bits(stays: Stays, chosen: Sequence[int], at: Ints) -> Bools:
+def _bits(met_at: Ints, chosen: Sequence[int], at: Ints) -> Bools:
     """Mark the chosen signals that each stay had met by a moment, shape (n, chosen)."""
-    met = stays.met[:, list(chosen)]
+    met = met_at[:, list(chosen)]
     return np.asarray((met != MISSING) & (met <= at[:, None]), dtype=np.bool_)
 
 
-def _part(curve: SurvivalCurve, since: Ints, until: Ints, period: tuple[int, int]) -> Floats:
+def _part(curve: SurvivalCurve, since: Ints | int, until: Ints, period: tuple[int, int]) -> Floats:
     """Return which part of a period's risk to go on lies between two moments in it, as the step's curve spreads it.
 
     Where nobody went on in the period, its risk spreads evenly. 0 where the moments are in the wrong order.
@@ -423,17 +424,17 @@ def _person_periods(
         for number, (start, end) in enumerate(pairwise(ends.tolist())):
             there = here[told.took[here] > start]
             moved = told.went_on[there] & (told.took[there] <= end)
-            bits = _bits(stays.take(there), chosen, stays.reached_at[there] + start)
+            bits = _bits(stays.met[there], chosen, stays.reached_at[there] + start)
             keys.append(packing.packed(step, number, stays.channel.codes[there], asked.group[there], bits))
             went.append(moved)
             ended = np.minimum(told.watched[there], end)
-            part = _part(curves[step], np.full(len(there), start), ended, (start, end))
+            part = _part(curves[step], start, ended, (start, end))
             waited.append(np.where(moved, 0.0, part))
             whole = told.watched[there] >= end
             seconds = {"from_seconds": start / 1e6, "to_seconds": end / 1e6}
             counts = {"at_risk": int(whole.sum()), "went_on": int(moved[whole].sum())}
             periods.append(Period(step=step, **seconds, **counts))
-    cells, place = np.unique(np.concatenate(keys or [np.zeros(0, np.int64)]), return_inverse=True)
+    place, cells = pd.factorize(np.concatenate(keys or [np.zeros(0, np.int64)]), sort=True)
     through = np.bincount(place, np.concatenate(waited or [np.zeros(0)]), len(cells)).astype(np.float64)
     moves = np.bincount(place, np.concatenate(went or [np.zeros(0)]), len(cells)).astype(np.float64)
     return packing.unpacked(cells), through, moves, tuple(periods)
@@ -491,5 +492,5 @@ def _regression(design: sparse.csr_matrix, through: Floats, went: Floats) -> Log
     """
     outcome = np.repeat([1, 0], len(went))
     with threadpool_limits(limits=1):  # the same sums in the same order on every machine
-        model = LogisticRegression(C=1 / _PENALTY, max_iter=1_000, tol=1e-6)
+        model = LogisticRegression(C=1 / _PENALTY, solver="newton-cholesky", max_iter=1_000, tol=1e-6)
         return model.fit(sparse.vstack([design, design]), outcome, np.concatenate([went, through]))

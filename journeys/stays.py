@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from typing import Any, Final
 
@@ -22,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from journeys import attempts, histories, signals
+from journeys import attempts, coding, histories, signals
 from journeys.attempts import MISSING, Attempts
 from journeys.histories import NOTHING, Coded, Codes, Histories, Ints
 from journeys.spec import Funnel, Order, Reentry, WindowFrom
@@ -264,33 +265,45 @@ _CODED: Final = ("channel", "product", "next_channel", "next_event")
 def view(table: pa.Table, which: int) -> Stays:
     """Return one view of the stays of one journey, sorted by customer, attempt and step."""
     chosen = table.filter(pc.equal(table.column("view"), which))
-    chosen = chosen.sort_by([(name, "ascending") for name in ("customer", "attempt", "step")])
-    ids = pc.dictionary_encode(chosen.column("customer").combine_chunks())
-    ids = ids if isinstance(ids, pa.Array) else ids.combine_chunks()
+    ids, who = _customers(chosen.column("customer"))
+    numbers = {
+        name: np.asarray(chosen.column(name).to_numpy(), dtype=np.int32)
+        for name in ("attempt", "step", "next_step", "outcome")
+    }
+    order = np.lexsort((numbers["step"], numbers["attempt"], who))
     met = _times(pa.chunked_array(pc.list_flatten(chosen.column("met"))))
     times = ("entered_at", "reached_at", "ended_at", "closes_at", "last_at", "next_at")
-    columns: dict[str, Any] = {name: _times(chosen.column(name)) for name in times}
-    for name in ("attempt", "step", "next_step", "outcome"):
-        columns[name] = np.asarray(chosen.column(name).to_numpy(), dtype=np.int32)
-    columns |= {name: _coded(chosen.column(name)) for name in _CODED}
-    customer = np.asarray(ids.indices, dtype=np.int32)
+    columns: dict[str, Any] = {name: column[order] for name, column in numbers.items()}
+    columns |= {name: _times(chosen.column(name))[order] for name in times}
+    columns |= {name: _coded(chosen.column(name)).take(order) for name in _CODED}
+    customer = who[order]
     new = (np.diff(customer, prepend=-1) != 0) | (np.diff(columns["attempt"], prepend=-1) != 0)
     columns["attempt"] = np.asarray(np.cumsum(new) - 1, dtype=np.int32)
     return Stays(
-        ids=ids.dictionary,
+        ids=ids,
         customer=customer,
-        settled=np.asarray(chosen.column("settled").to_numpy(), dtype=np.bool_),
-        met=met.reshape(len(chosen), -1) if len(chosen) else np.zeros((0, 0), dtype=np.int64),
-        groups={name[3:]: _coded(chosen.column(name)) for name in chosen.column_names if name[:3] == "by_"},
+        settled=np.asarray(chosen.column("settled").to_numpy(), dtype=np.bool_)[order],
+        met=met.reshape(len(chosen), -1)[order] if len(chosen) else np.zeros((0, 0), dtype=np.int64),
+        groups={name[3:]: _coded(chosen.column(name)).take(order) for name in chosen.column_names if name[:3] == "by_"},
         **columns,
     )
 
 
+def _customers(column: pa.ChunkedArray) -> tuple[pa.Array, Codes]:
+    """Return the different customers in order of their ids, and the place of each row's among them."""
+    coded = coding.encoded(column)
+    ids = coding.dictionary(coded)
+    order = pc.array_sort_indices(ids)
+    places = np.empty(len(ids), dtype=np.int32)
+    places[np.asarray(order)] = np.arange(len(ids), dtype=np.int32)
+    return ids.take(order), places[coding.filled(coded, np.int32, lambda chunk: np.asarray(chunk.indices))]
+
+
 def _coded(column: pa.ChunkedArray) -> Coded:
     """Code a column of text by its sorted values."""
-    values = tuple(sorted(value for value in pc.unique(column).to_pylist() if value is not None))
-    codes = pc.index_in(column, value_set=pa.array(values, pa.string())).fill_null(NOTHING)
-    return Coded(codes=np.asarray(codes.to_numpy(), dtype=np.int32), values=values)
+    text = coding.text(column)
+    ranks, values = coding.ranked(coding.dictionary(text))
+    return Coded(codes=coding.filled(text, np.int32, partial(coding.codes, ranks=ranks)), values=values)
 
 
 def _times(column: pa.ChunkedArray) -> Ints:
