@@ -87,7 +87,7 @@ def judge(
 
     registered : its plan at the first look, where there was one.
     """
-    checks = list(_checks(experiment, collected, registered))
+    checks = list(_checks(experiment, collected, as_of, registered))
     compared = [
         _comparison(experiment, name, metric, variant, collected)
         for name, metric in _names(experiment)
@@ -114,10 +114,13 @@ def rows(experiment: ExperimentSettings, judged: ExperimentResult, withheld: str
     return [_row(experiment.experiment_id, kinds[one.comparison.metric], one, withheld) for one in judged.metrics]
 
 
-def _checks(experiment: ExperimentSettings, collected: Collected, first: Mapping[str, Any] | None) -> Iterator[Check]:
+def _checks(
+    experiment: ExperimentSettings, collected: Collected, as_of: datetime, first: Mapping[str, Any] | None
+) -> Iterator[Check]:
     exposed = collected.exposed
     yield _plan(experiment, first)
     yield integrity.sample_ratio(experiment, exposed.customers)
+    yield from integrity.over_time(exposed.daily, experiment.weights, as_of.astimezone(UTC).date())
     single = sum(exposed.customers.values())
     everybody = single + exposed.several + sum(exposed.unplanned.values())
     yield integrity.several_variants(exposed.several, everybody)
