@@ -9,7 +9,7 @@ from typing import Final
 from experiments import report_chart, report_document
 from experiments.report import Report
 from experiments.report_document import Badge, Block, Cell, Chart, Document, Items, Section, Table, Warning
-from experiments.report_words import Language, say
+from experiments.report_words import HARD, Language, say
 
 SIGNS: Final[Mapping[str, str]] = {
     "better": "▲",
@@ -43,6 +43,7 @@ border-radius:.3rem}
 table{border-collapse:collapse;width:100%;font-size:.84rem;font-variant-numeric:tabular-nums}
 th,td{text-align:left;vertical-align:top;padding:.3rem .6rem .3rem 0;border-bottom:1px solid var(--rule)}
 th{color:var(--quiet);font-weight:600}td{overflow-wrap:break-word;max-width:32rem}
+:lang(zh) :is(td,th){word-break:keep-all}
 .b{font-weight:600}.b.better{color:var(--better)}.b.worse{color:var(--worse)}
 .b.ok{color:var(--better)}.b.stop{color:var(--worse)}.b.open,.b.withheld{color:var(--open)}
 figure{margin:1rem 0}figcaption{font-weight:600;margin-bottom:.5rem;overflow-wrap:anywhere}
@@ -158,5 +159,5 @@ def _keys(table: Table, number: int) -> str:
 
 def _cell(cell: Cell) -> str:
     if isinstance(cell, Badge):
-        return f'<span class="b {cell.mark}">{SIGNS[cell.mark]} {escape(cell.text)}</span>'
+        return f'<span class="b {cell.mark}">{SIGNS[cell.mark]}{HARD}{escape(cell.text)}</span>'
     return escape(cell)

@@ -41,7 +41,7 @@ VOID = {"meta", "link", "br", "hr", "img", "input"}
 
 
 class Page(HTMLParser):
-    """What a page says: banner, rows of tables, lines of charts, and every element with its attributes."""
+    """What a page says, with plain spaces: banner, rows of tables, lines of charts, elements with their attributes."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -88,6 +88,7 @@ class Page(HTMLParser):
         inside = [tag for tag, _ in self.open]
         if "style" in inside:
             return
+        data = plain(data)
         self.words.append(data)
         if inside[-1:] == ["strong"]:
             self.banner["headline"] = data
@@ -179,13 +180,13 @@ def test_banner_badges_chart_and_json_read_back_say_one_thing(seed: int, languag
             assert (shown.lines[key]["mark"], shown.lines[key]["verdict"]) == (mark, verdict)
             lift, (low, high) = one["now"]["relative"]["lift"], one["now"]["relative"]["interval"]
             told = plain(f"{words.signed(lift)} [{words.signed(low)}, {words.signed(high)}]")
-            assert told in plain(shown.rows[key][8])
-            assert told in [plain(text) for text in shown.lines[key]["text"]]
+            assert told in shown.rows[key][8]
+            assert told in shown.lines[key]["text"]
 
 
 def test_markdown_has_every_table_of_the_page() -> None:
     made = report.make(usual())
-    text, shown = report_markdown.render(made), Page(report_page.render(made))
+    text, shown = plain(report_markdown.render(made)), Page(report_page.render(made))
     rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| opened")]
     badge = shown.rows["opened", "b"][-1]
     assert rows[0][:-1] == [report_markdown.escape(cell) for cell in shown.rows["opened", "b"][:-1]]
@@ -235,7 +236,7 @@ def test_failed_check_withholds_every_number_whatever_the_result_holds(language:
     # what is left of digits is that of the check itself, and of the years of sources
     sources = " ".join(note for note in (words.method("sample_ratio", language),) if note)
     rest = shown.text.replace(sources, "").replace("< 0.001", "")
-    assert not re.search(r"\d", plain(rest).replace("< 0.001", ""))
+    assert not re.search(r"\d", rest)
     for one in made.facts["metrics"]:
         assert set(one["value"].values()) == {None}
         assert one["absolute"]["difference"] is None and one["relative"]["lift"] is None and one["adjusted"] is None
@@ -308,7 +309,7 @@ def test_fifty_metrics_in_ten_arms_stay_under_a_megabyte(language: Language) -> 
     assert len(text.encode()) < 1_000_000
     shown = Page(text)
     assert len(shown.rows) == len(shown.lines) == 450
-    assert words.say("segments_cut", language, shown="300", all=f"9{HARD}000") in shown.text
+    assert words.say("segments_cut", language, shown="300", all="9 000") in shown.text
 
 
 # the chart
