@@ -60,8 +60,9 @@ class DailyCounts:
         """Make the counts from customers.
 
         event_day : days from exposure to the event, nan without one, shape (n,).
-        watched_days : days from exposure to as_of, shape (n,). An event on a day that is not over does not count yet:
-            those to whom it will still happen that day are not known either.
+        watched_days : days from exposure to as_of, shape (n,), also of accounts that were closed or paid back before:
+            those can have no event any more, and to stop watching them would overstate the rate. An event on a day
+            that is not over does not count yet: those to whom it will still happen that day are not known either.
         """
         when = np.floor(np.asarray(event_day, dtype=np.float64))
         watched = np.minimum(np.floor(np.asarray(watched_days, dtype=np.float64)), horizon_days)
