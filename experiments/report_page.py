@@ -28,7 +28,7 @@ _STYLE: Final = """
 @media screen and (prefers-color-scheme:dark){:root{--ground:#14171a;--ink:#e8ebee;--quiet:#a3acb5;--rule:#363c43;
 --soft:#1e2327;--better:#62b8ec;--worse:#ff9d52;--open:#a3acb5;--margin:#d99ccb}}
 *{box-sizing:border-box}
-body{margin:0 auto;max-width:70rem;padding:1.5rem;background:var(--ground);color:var(--ink);
+body{margin:0 auto;max-width:76rem;padding:1.5rem;background:var(--ground);color:var(--ink);
 font:15px/1.5 system-ui,"Segoe UI","Noto Sans","PingFang SC","Microsoft YaHei","Noto Sans CJK SC",sans-serif}
 h1{font-size:1.05rem;font-weight:600;color:var(--quiet);margin:0 0 .75rem;overflow-wrap:anywhere}
 p{overflow-wrap:anywhere}
@@ -41,9 +41,9 @@ border-radius:.3rem}
 .warning{border:2px solid var(--worse);border-radius:.3rem;padding:.6rem .9rem;font-weight:600}
 .wide{overflow-x:auto;margin:.6rem 0}
 table{border-collapse:collapse;width:100%;font-size:.84rem;font-variant-numeric:tabular-nums}
-th,td{text-align:left;vertical-align:top;padding:.3rem .6rem .3rem 0;border-bottom:1px solid var(--rule)}
+th,td{text-align:left;vertical-align:top;padding:.3rem .45rem .3rem 0;border-bottom:1px solid var(--rule)}
 th{color:var(--quiet);font-weight:600}td{overflow-wrap:break-word;max-width:32rem}
-:lang(zh) :is(td,th){word-break:keep-all}
+:lang(zh) td{word-break:keep-all}
 .b{font-weight:600}.b.better{color:var(--better)}.b.worse{color:var(--worse)}
 .b.ok{color:var(--better)}.b.stop{color:var(--worse)}.b.open,.b.withheld{color:var(--open)}
 figure{margin:1rem 0}figcaption{font-weight:600;margin-bottom:.5rem;overflow-wrap:anywhere}
