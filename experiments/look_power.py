@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import ndtr
 
+from experiments.sequential import quadrature
+
 Floats = NDArray[np.float64]
 
 _FAR: Final = 12.0  # standard deviations, beyond which nothing lies
-_POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +67,9 @@ def crossing(information: Sequence[float], upper: Sequence[float], lower: Sequen
             ends[0] += min(drift * time, 0.0)
         over[look] = 0.0 if upper[look] == np.inf else mass @ ndtr((means - ends[1]) / step)
         under[look] = 0.0 if lower[look] == -np.inf else mass @ ndtr((ends[0] - means) / step)
-        half = (ends[1] - ends[0]) / 2
-        inside = ends[0] + half * (_POINTS + 1)
+        inside, weights = quadrature(ends[0], ends[1], step)
         density = np.exp(-(((inside[:, None] - means) / step) ** 2) / 2) / (step * sqrt(2 * pi))
-        points, mass, before = inside, half * _WEIGHTS * (density @ mass), float(time)
+        points, mass, before = inside, weights * (density @ mass), float(time)
     return Crossing(information=times, upper=over, lower=under)
 
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import exp, inf, log, sqrt
+from functools import lru_cache
+from math import ceil, exp, inf, log, sqrt
 from typing import Final
 
 import numpy as np
@@ -23,8 +24,8 @@ Floats = NDArray[np.float64]
 Spending = Callable[[float], float]
 
 _NODES: Final = 64  # Gauss-Legendre; 128 nodes change no bound of 30 looks by more than 1e-11
+_NODES_PER_STEP: Final = 2.0  # of many looks each moves the process little, which wide gaps between nodes would miss
 _FAR: Final = 12.0  # standard deviations; beyond them lies less than 1e-32
-_POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(_NODES)
 
 
 def obrien_fleming(alpha: float, *, sides: int = 2) -> Spending:
@@ -102,6 +103,19 @@ def _spent_per_look(cumulative: ArrayLike, looks: int, side: str) -> Floats:
     return np.maximum(steps, 0.0)
 
 
+def quadrature(low: float, high: float, step: float) -> tuple[Floats, Floats]:
+    """Return points and weights to integrate a density between two ends that a step of this deviation blurs."""
+    nodes, weights = _rule(max(_NODES, 16 * ceil(_NODES_PER_STEP * (high - low) / step / 16)))
+    half = (high - low) / 2
+    return low + half * (nodes + 1), half * weights
+
+
+@lru_cache(maxsize=128)
+def _rule(nodes: int) -> tuple[Floats, Floats]:
+    points, weights = np.polynomial.legendre.leggauss(nodes)
+    return points, weights
+
+
 class _Process:
     """Brownian motion that has crossed no bound yet: where it was at the look before, as weighted points."""
 
@@ -132,11 +146,10 @@ class _Process:
     def stop_outside(self, low: float, high: float) -> None:
         scale = sqrt(self._time)
         ends = max(low, -_FAR) * scale, min(high, _FAR) * scale
-        half = (ends[1] - ends[0]) / 2
-        points = ends[0] + half * (_POINTS + 1)
         step = sqrt(self._time - self._before)
+        points, weights = quadrature(ends[0], ends[1], step)
         density = np.exp(-(((points[:, None] - self._points) / step) ** 2) / 2) / (step * sqrt(2 * np.pi))
-        self._points, self._mass = points, half * _WEIGHTS * (density @ self._mass)
+        self._points, self._mass = points, weights * (density @ self._mass)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

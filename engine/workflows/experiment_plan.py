@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from math import isfinite
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -20,6 +19,7 @@ from experiments.plan import CannotBePlanned, Design, Outcome
 COMMAND: Final = "wayline experiment plan"
 
 _LEAST_DAYS: Final = 7
+_LARGEST: Final = 1e15  # squares of larger numbers lose what is compared
 
 
 def _silent(_: str) -> None:
@@ -312,6 +312,14 @@ def _faults(question: Question) -> Iterator[str]:
         yield "give --effect, the smallest effect that matters, or --units (or --days) to learn what can be found"
     if question.effect == 0 and question.margin is None:
         yield "--effect 0: an effect of 0 is never found; give the smallest one that matters"
+    for option, size in (
+        ("--effect", question.effect),
+        ("--baseline", question.baseline),
+        ("--sd", question.standard_deviation),
+        ("--margin", question.margin),
+    ):
+        if size is not None and not abs(size) < _LARGEST:
+            yield f"{option} {size:g}: expected a number below {_LARGEST:g}"
     yield from _share_faults(question)
     positive = {
         "--margin": question.margin,
@@ -350,13 +358,11 @@ def _baseline_faults(question: Question) -> Iterator[str]:
     baseline = question.baseline
     if question.kind is None:
         yield "--baseline needs --metric proportion or --metric mean"
-    if baseline is not None and not isfinite(baseline):
-        yield f"--baseline {baseline:g}: expected a number"
-    elif question.kind == "proportion" and baseline is not None and not 0 < baseline < 1:
+    if question.kind == "proportion" and baseline is not None and not 0 < baseline < 1:
         yield f"--baseline {baseline:g}: a proportion lies between 0 and 1. For 20 % write 0.2."
     if question.kind == "mean" and question.standard_deviation is None:
         yield "--metric mean needs --sd, the standard deviation of one unit's values"
-    if question.standard_deviation is not None and not 0 < question.standard_deviation < float("inf"):
+    if question.standard_deviation is not None and not question.standard_deviation > 1 / _LARGEST:
         yield f"--sd {question.standard_deviation:g}: expected a number above 0"
     if question.kind == "proportion" and question.standard_deviation is not None:
         yield "--sd: the spread of a proportion follows from its baseline; leave it out"

@@ -97,6 +97,13 @@ def test_looks_cost_least_when_they_spend_last_and_any_time_costs_most() -> None
     assert needed[3] / needed[0] > 1.5
 
 
+def test_a_year_of_daily_looks_costs_hardly_more_than_a_month_of_them() -> None:
+    """Continuous looking is the limit: every look more costs less than the one before."""
+    needed = [plan.units(replace(AMOUNT, looks=LookSettings(days=days)), 2.0) for days in (28, 90, 365)]
+    assert needed == sorted(needed)
+    assert needed[2] / needed[0] < 1.015
+
+
 def test_one_look_at_the_end_is_no_look_on_the_way() -> None:
     once = replace(AMOUNT, looks=LookSettings(shares=(1.0,)))
     assert plan.power(once, 2.0, 50_000) == pytest.approx(plan.power(AMOUNT, 2.0, 50_000), abs=1e-9)

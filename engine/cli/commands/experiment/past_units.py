@@ -48,7 +48,7 @@ Looks = Annotated[
     str | None, typer.Option("--looks", help="daily, a number of equal looks, shares such as 0.5,1, or any-time.")
 ]
 SpendingOf = Annotated[Spending, typer.Option("--spending", help="How planned looks spend the error.")]
-LookDays = Annotated[int, typer.Option("--look-days", min=1, help="Days of daily looks.")]
+LookDays = Annotated[int, typer.Option("--look-days", min=1, max=365, help="Days of daily looks.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +101,7 @@ def looks_of(text: str | None, spending: Spending, days: int) -> LookSettings | 
     if plain == "daily":
         return LookSettings(spending=spending.value, days=days)
     try:
-        if plain.isdigit() and 1 <= int(plain) <= 1_000:
+        if plain.isdigit() and 1 <= int(plain) <= 365:
             looks = int(plain)
             return LookSettings(
                 shares=tuple((look + 1) / looks for look in range(looks)), spending=spending.value, days=days
@@ -111,7 +111,7 @@ def looks_of(text: str | None, spending: Spending, days: int) -> LookSettings | 
         shares = ()
     if not shares or any(not 0 < share <= 1 for share in shares) or list(shares) != sorted(set(shares)):
         raise typer.BadParameter(
-            f'"{text}" is no plan of looks. Write daily, a number such as 5, rising shares such as 0.5,1, or any-time.',
+            f'"{text}" is no plan of looks. Write daily, a number up to 365, rising shares such as 0.5,1, or any-time.',
             param_hint="--looks",
         )
     return LookSettings(shares=shares, spending=spending.value, days=days)
