@@ -1,9 +1,10 @@
 """What the one pass over a table of units costs, in CPU seconds against one plain pass of sums in the same run.
 
-    python -m tests.benchmarks.experiments [--units 5000000] [--repeats 5]
+    python -m tests.benchmarks.experiments [--units 5000000] [--repeats 5] [--memory]
 
 10 metrics of 2 arms with one covariate each, then the same within 20 segments. The floor is one DuckDB query of plain
-sums, sums of squares and sums of products.
+sums, sums of squares and sums of products. Both read one Parquet file, as the command does, or with --memory a table
+of the engine.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from __future__ import annotations
 import argparse
 import resource
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import ibis
 
-from engine.lake.engine import DuckDBEngine
+from engine.lake.engine import DuckDBEngine, quoted
 from experiments import adjustment, unit_tables
 from experiments.moments import VALUE
 from experiments.unit_tables import Cells, Measure
@@ -29,9 +32,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--units", type=int, default=5_000_000)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--memory", action="store_true", help="read a table in memory")
     asked = parser.parse_args()
-    with DuckDBEngine(memory_limit="6GB") as engine:
+    with TemporaryDirectory() as folder, DuckDBEngine(memory_limit="6GB") as engine:
         table = made(engine, asked.units)
+        if not asked.memory:
+            file = Path(folder) / "units.parquet"
+            engine.connection.execute(f"COPY units TO {quoted(str(file))}; DROP TABLE units")
+            engine.attach("units", file)
         sums = ", ".join(
             f"sum(m{i}), sum(m{i} * m{i}), sum(c{i}), sum(c{i} * c{i}), sum(m{i} * c{i})" for i in range(METRICS)
         )
