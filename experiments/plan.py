@@ -187,7 +187,15 @@ def power(design: Design, effect: float, units: float) -> float:
 
     effect : of variant minus control, in the metric's unit.
     units : of all arms together; need not be whole.
+
+    Raises
+    ------
+    CannotBePlanned
+        The units leave an arm with fewer than two, or fewer than two clusters.
     """
+    if units < _least_units(design) * (1 - 1e-9):
+        what = "clusters" if design.cluster_size > 1 else "units"
+        raise CannotBePlanned(f"{units:.0f} units leave an arm with fewer than two {what}: no spread to judge by")
     cost = _bounds(design)
     if cost is None:
         return _one_look(design, effect, units)
@@ -232,8 +240,6 @@ def detectable(design: Design, available: float, wanted: float = POWER, *, sign:
     """
     toward = sign if design.margin is None else _good(design)
     start = 0.0 if design.margin is None else -toward * design.margin_size
-    if available < _least_units(design):
-        raise CannotBePlanned(f"{available:.0f} units leave an arm with fewer than two; there is no spread to judge by")
     value = design.outcome.value
     room = (1 - value if toward > 0 else value) if design.outcome.kind == "proportion" else inf
     step = sqrt(design.outcome.variance) or abs(value) or 1.0

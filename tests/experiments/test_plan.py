@@ -142,6 +142,8 @@ def test_units_for_an_effect_next_to_nothing_are_refused_in_a_sentence() -> None
 def test_too_few_units_for_any_effect_are_refused_in_a_sentence() -> None:
     with pytest.raises(CannotBePlanned, match="fewer than two"):
         plan.detectable(SHARE, 3)
+    with pytest.raises(CannotBePlanned, match="fewer than two clusters"):
+        plan.power(replace(SHARE, cluster_size=20), 0.1, 30)
     with pytest.raises(CannotBePlanned, match="no effect that the metric can have"):
         plan.detectable(replace(SHARE, outcome=Outcome.proportion(0.98)), 20)
 
