@@ -246,7 +246,7 @@ def _refresh(into: str, path: Path) -> Callable[[], object]:
 
 
 def _increment(into: str, path: Path) -> Callable[[], object]:
-    """Sort a day in and write the log, then count every question over the customers of the day alone, before and after.
+    """Sort a day in, write what that changes, then count every question over its customers alone, before and after.
 
     What adds up over customers is brought up to date by the difference.
     """
