@@ -31,6 +31,9 @@ MANY_LATE: Final = 0.01
 
 WEEK: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
+UNEVEN: Final = 1.25
+"""A day of the week with so much more than its seventh of the days tilts the result towards what is done on it."""
+
 Status = Literal["ok", "warning", "stop"]
 Ramp = Sequence[tuple[Epoch, Mapping[str, float] | None]]
 """Epochs and the split that was planned for each; None for a day within which the plan changed."""
@@ -277,7 +280,10 @@ def duplicates(table: str, repeated: int, rows: int) -> Check:
 
 
 def weekdays(first: date, last: date) -> Check:
-    """Check that every day of the week was seen equally often, from the first to the last day of exposures."""
+    """Check that every day of the week was seen equally often, from the first to the last day of exposures.
+
+    Over many weeks one more Thursday weighs little: it warns while a day has over a quarter more than its seventh.
+    """
     days = (last - first).days + 1
     spare = days % 7
     if days >= 7 and not spare:
@@ -287,8 +293,9 @@ def weekdays(first: date, last: date) -> Check:
     more = ", ".join(WEEK[(first.weekday() + step) % 7] for step in range(spare))
     seen = f"only {more}" if days < 7 else f"{more} once more than the others"
     until = (last + timedelta(days=7 - spare)).isoformat()
+    status: Status = "warning" if -(-days // 7) / days > UNEVEN / 7 else "ok"
     return Check(
-        check="weekdays", status="warning", detail=f"{days} days saw {seen}. Whole weeks are complete on {until}."
+        check="weekdays", status=status, detail=f"{days} days saw {seen}. Whole weeks are complete on {until}."
     )
 
 

@@ -182,6 +182,8 @@ def test_whole_weeks_are_ok_and_others_say_until_when() -> None:
         "warning",
         "9 days saw Monday, Tuesday once more than the others. Whole weeks are complete on 2026-01-18.",
     )
+    # 58 days: Monday and Tuesday 9 times, 15.5 % of the days instead of 14.3 %, which is 1.09 times as much
+    assert integrity.weekdays(MONDAY, MONDAY + timedelta(days=57)).status == "ok"
     less = integrity.weekdays(date(2026, 1, 9), date(2026, 1, 11))
     assert less.detail == "3 days saw only Friday, Saturday, Sunday. Whole weeks are complete on 2026-01-15."
 
