@@ -161,16 +161,17 @@ def link(words: Words, page: str, label: str, icon: str | None = None, **filters
     st.page_link(_PAGES / f"{page}.py", label=label, icon=icon, query_params=_address(words, filters))
 
 
-def customers(words: Words, rows: pd.DataFrame, ids: Sequence[str], key: str) -> None:
-    """Place a page of customers; a click on a row, or the picker below, leads to that customer's page."""
+def customers(words: Words, rows: pd.DataFrame, ids: Sequence[str], key: str, label: str = "control.customer") -> None:
+    """Place a page of customers; a click on a row, or the picker below, leads to that customer's page.
+
+    `label` names the picker: two lists on one page must not have pickers of one name.
+    """
     event = st.dataframe(
         rows, hide_index=True, key=f"{key}_rows", on_select="rerun", selection_mode="single-row", height="content"
     )
     marked = event["selection"]["rows"]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        picked = st.selectbox(
-            words.t("control.customer"), ids, key=f"{key}_pick", index=None, placeholder=words.t("control.choose")
-        )
+        picked = st.selectbox(words.t(label), ids, key=f"{key}_pick", index=None, placeholder=words.t("control.choose"))
         found = ids[marked[0]] if marked and marked[0] < len(ids) else picked
         if found:
             link(words, "customer", words.t("control.open", customer=found), ":material/person_search:", c_id=found)

@@ -90,7 +90,8 @@ def on_the_way(journey: str) -> None:
     offset = controls.page_number(total, f"j_open_{journey}")
     _, found = state.ask(journeys.on_the_way, run, journey, controls.ROWS_A_PAGE, offset)
     if len(found):
-        controls.customers(words, drop_offs.open_people(found, words), tuple(found["customer_id"]), "j_open")
+        people = drop_offs.open_people(found, words)
+        controls.customers(words, people, tuple(found["customer_id"]), "j_open", "journeys.open_customer")
 
 
 with controls.section(words, "journeys.funnel", "journeys.funnel_help"):
