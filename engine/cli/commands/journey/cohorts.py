@@ -251,7 +251,10 @@ def stickiness(
     from engine.workflows import journey_cohorts as workflow
 
     question = workflow.StickinessQuestion(
-        periods=_periods(period, clock_zone, week_start, since, until), active=_names(active), every=every, members=members
+        periods=_periods(period, clock_zone, week_start, since, until),
+        active=_names(active),
+        every=every,
+        members=members,
     )
     output = Output(as_json, quiet)
     output.result(workflow.habits(source, question), lambda facts: _show_stickiness(output, facts))
