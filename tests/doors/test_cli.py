@@ -11,7 +11,6 @@ import sys
 import time
 import urllib.request
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -456,14 +455,15 @@ def test_the_doctor_finds_a_healthy_bank_and_a_settings_fault(wayline: Any, bank
 
 
 def test_ctrl_c_is_told_in_a_sentence(tmp_path: Path) -> None:
+    # where the tests run in the background of a shell, their children would ignore Ctrl-C; nobody's terminal does
+    ours = signal.signal(signal.SIGINT, signal.default_int_handler)
     running = subprocess.Popen(
         [*WAYLINE, "simulate", "-n", "200000", "--out", str(tmp_path / "big"), "--json"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # where the tests run in the background of a shell, their children ignore Ctrl-C; nobody's terminal does
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
+    signal.signal(signal.SIGINT, ours)
     until = time.monotonic() + 30
     while not any(tmp_path.iterdir()) and time.monotonic() < until:
         time.sleep(0.05)
