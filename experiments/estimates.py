@@ -26,11 +26,10 @@ class ArmEstimate:
 
 def mean(moments: Moments) -> ArmEstimate | None:
     """Estimate a mean from the moments of its column; None with fewer than two units."""
-    if moments.mean is None or moments.variance is None:
+    value, spread = moments.mean, moments.variance
+    if value is None or spread is None:
         return None
-    return ArmEstimate(
-        value=moments.mean, variance=moments.variance / moments.n, n=moments.n, degrees=float(moments.n - 1)
-    )
+    return ArmEstimate(value=value, variance=spread / moments.n, n=moments.n, degrees=float(moments.n - 1))
 
 
 def proportion(moments: Moments) -> ArmEstimate | None:

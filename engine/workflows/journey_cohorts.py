@@ -10,17 +10,16 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from engine.config.bank import BankSettings
 from engine.config.journeys import ANY_EVENT
 from engine.domain.errors import SettingsFault, UnknownName
-from engine.workflows import session
+from engine.workflows import event_names, session
 from engine.workflows.event_logs import LogSource, OpenLog, opened
 from journeys import activity, churn, histories, lifecycle, retention, stickiness
 from journeys.activity import ANY
 from journeys.calendar import Calendar, microseconds
-from journeys.histories import AT, CUSTOMER, EVENT
+from journeys.histories import AT, CUSTOMER
 from journeys.lifecycle import Status
 from journeys.retention import Clock, Cohort, Mode, Retention, Row, Table
 
@@ -434,14 +433,8 @@ _MOST_NAMES: Final = 100
 
 def _tell_missing(open_log: OpenLog, source: LogSource, names: Sequence[str]) -> None:
     """Say which events that were named the log does not have: nobody then is right, but may be a slip."""
-    wanted = sorted({*names} - {ANY_EVENT})
-    if not wanted:
-        return
-    events = open_log.log.events(open_log.as_of, ordered=False)
-    there = open_log.engine.arrow(events.filter(events[EVENT].isin(wanted)).select(EVENT).distinct())
-    for name in wanted:
-        if not pc.any(pc.equal(there.column(EVENT), name)).as_py():
-            source.say(f'The log has no event "{name}".')
+    for name in event_names.lacking(open_log, {*names} - {ANY_EVENT}):
+        source.say(f'The log has no event "{name}".')
 
 
 def _column(by: str | None) -> str | None:

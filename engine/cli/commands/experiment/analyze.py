@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from engine.cli import faults, numbers, options
+from engine.cli.commands.experiment.past_units import weights_of
 from engine.cli.output import Output
 from engine.cli.plain import plain
 
@@ -153,7 +154,7 @@ def analyze(
         segments=tuple(dict.fromkeys(segment or ())),
         stratum=stratum,
         cluster=cluster,
-        weights=None if weights is None else _weights(weights),
+        weights=None if weights is None else weights_of(weights),
         decrease=tuple(decrease or ()),
         guardrails=dict(_guardrail(text) for text in guardrail or ()),
         alpha=alpha,
@@ -184,14 +185,6 @@ def _ratio(text: str) -> tuple[str, str]:
     if not above or not below:
         raise typer.BadParameter(f'"{text}" is no ratio. Write NUM/DEN, two columns.', param_hint="--ratio")
     return above, below
-
-
-def _weights(text: str) -> dict[str, float]:
-    made: dict[str, float] = {}
-    for part in text.split(","):
-        arm, _, weight = part.rpartition("=")
-        made[arm.strip()] = _number(weight, text, "--weights", "Write A=0.5,B=0.5: each arm with its part.")
-    return made
 
 
 def _guardrail(text: str) -> tuple[str, float | None]:

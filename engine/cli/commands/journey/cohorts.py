@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.cli import numbers, options
+from engine.cli.commands.journey.calendar_options import Period, WeekStart
 from engine.cli.commands.journey.log_options import of_log
 from engine.cli.output import Output
 
@@ -20,21 +21,6 @@ if TYPE_CHECKING:
 
 _SHOWN_IDS = 50
 _SHOWN_CELLS = 12
-
-
-class Period(StrEnum):
-    """What is counted by."""
-
-    DAY = "day"
-    WEEK = "week"
-    MONTH = "month"
-
-
-class WeekStart(StrEnum):
-    """The first day of the week."""
-
-    MONDAY = "monday"
-    SUNDAY = "sunday"
 
 
 class Cohort(StrEnum):

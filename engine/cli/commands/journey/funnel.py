@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.cli import numbers, options
+from engine.cli.commands.journey.calendar_options import Period, WeekStart
 from engine.cli.commands.journey.log_options import of_log
 from engine.cli.output import Output
 
@@ -47,21 +48,6 @@ class Reentry(StrEnum):
     ANY = "any"
     FIRST = "first"
     EVERY = "every"
-
-
-class Period(StrEnum):
-    """What a trend is counted by."""
-
-    DAY = "day"
-    WEEK = "week"
-    MONTH = "month"
-
-
-class WeekStart(StrEnum):
-    """The first day of the week."""
-
-    MONDAY = "monday"
-    SUNDAY = "sunday"
 
 
 Steps = Annotated[
