@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from engine.config.load import Settings
+from engine.config.risk_oversight import CautionSettings, FairnessSettings
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -63,3 +64,5 @@ class RiskSettings(Settings):
     binning: BinningSettings
     scaling: ScalingSettings
     tiers: TierSettings
+    fairness: FairnessSettings
+    caution: CautionSettings

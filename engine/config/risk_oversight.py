@@ -1,0 +1,52 @@
+"""How a risk model and its portfolio are watched: fairness, stability, early warning, reassessment, rejects."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from engine.config.load import Settings
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class CautionEffect(StrEnum):
+    """What a cautious gate does. Each only holds back more than the grades alone would."""
+
+    NO_FAST_TRACK = "no_fast_track"  # nothing is approved without a person looking at it
+    MEDIUM_AS_HIGH = "medium_as_high"  # a medium tier is treated as high where new credit is offered
+    REFER_NOT_APPROVE = "refer_not_approve"  # what would be approved is referred to a person
+
+
+class CautionSettings(Settings):
+    """What the gate does when the model has drifted, when it no longer holds, or when neither could be checked."""
+
+    drift: tuple[CautionEffect, ...]
+    performance: tuple[CautionEffect, ...]
+    not_checked: tuple[CautionEffect, ...]
+
+
+class FairnessSettings(Settings):
+    """Which groups are compared, and from how many cases on a comparison is made and shown."""
+
+    attributes: tuple[str, ...]
+    intersections: tuple[tuple[str, str], ...]
+    age_bands: tuple[int, ...]
+    four_fifths: Annotated[float, Field(gt=0, le=1)]
+    smallest_assessed: Count
+    smallest_shown: Count
+    significance: Annotated[float, Field(gt=0, lt=1)]
+
+    @model_validator(mode="after")
+    def _shown_before_assessed(self) -> FairnessSettings:
+        if self.smallest_shown > self.smallest_assessed:
+            raise ValueError(
+                f"smallest_shown = {self.smallest_shown} must not pass smallest_assessed = {self.smallest_assessed}: "
+                "what is judged is shown"
+            )
+        if list(self.age_bands) != sorted(set(self.age_bands)):
+            raise ValueError(f"age_bands = {list(self.age_bands)} must rise")
+        return self
