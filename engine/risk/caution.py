@@ -1,4 +1,4 @@
-"""What makes the gate hold back more than the grades alone would: a model that has drifted, or that nobody can check."""
+"""What makes the gate hold back more than grades alone would: a model that drifted, or that nobody can check."""
 
 from __future__ import annotations
 
