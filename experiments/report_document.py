@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from engine.documents.blocks import Badge, Cell, Items, Table, Warning
 from experiments import report_words as words
-from experiments.integrity import Status
-from experiments.report import MARKS, Facts, Line, Mark, Report, reading
+from experiments.report import MARKS, Facts, Line, Report, reading
 from experiments.report_words import Language, say
 
 MOST_SEGMENTS: Final = 300
@@ -19,46 +19,11 @@ MOST_REASONS: Final = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Badge:
-    """A word with a mark, which a page draws with a colour and a sign."""
-
-    text: str
-    mark: Mark | Status
-
-
-Cell = str | Badge
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """A table; `numeric` are the places of columns that are set flush right. `keys` name the line of each row."""
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    numeric: frozenset[int] = frozenset()
-    keys: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
     """The lines that a forest plot draws, and its title, which says what was found."""
 
     title: str
     lines: tuple[Line, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Warning:
-    """A sentence that must not be overlooked."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Items:
-    """A list of sentences."""
-
-    items: tuple[str, ...]
 
 
 Block = str | Warning | Items | Table | Chart
@@ -144,10 +109,10 @@ def _results(report: Report, language: Language) -> Iterator[Block]:
     if not report.lines:
         yield say("nothing", language)
         return
-    keys = tuple((line.metric, line.variant) for line in report.lines)
+    data = tuple({"metric": line.metric, "variant": line.variant} for line in report.lines)
     if report.withheld:
         rows = [(line.metric, say(line.role, language), line.variant, _badge(line, language)) for line in report.lines]
-        yield Table(columns=_columns(language, "metric", "role", "variant", "verdict"), rows=tuple(rows), keys=keys)
+        yield Table(columns=_columns(language, "metric", "role", "variant", "verdict"), rows=tuple(rows), data=data)
         return
     drawn = tuple(line for line in report.lines if line.relative.whole)
     yield Chart(title=words.finding(report, language), lines=drawn)
@@ -161,7 +126,7 @@ def _results(report: Report, language: Language) -> Iterator[Block]:
         columns=_columns(language, *names, "lift", "p", "one_sided", "margin", "verdict"),
         rows=tuple(_result(line, language) for line in report.lines),
         numeric=frozenset(range(3, 12)),
-        keys=keys,
+        data=data,
     )
     yield say("intervals", language, level=words.percent(report.level, digits=0 if report.level == 0.95 else 1))
     said = [f"{line.metric} ({line.variant}): {line.why}" for line in report.lines if line.why]
