@@ -9,7 +9,6 @@ from pydantic import Field, model_validator
 from engine.config.load import Settings
 
 ContactChannel = Literal["email", "sms", "phone", "push", "post"]
-Family = Literal["account", "deposit", "card", "loan", "mortgage", "insurance", "investment"]
 KnownTier = Literal["low", "medium", "high"]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -17,10 +16,11 @@ Positive = Annotated[int, Field(ge=1)]
 
 
 class GatePolicy(Settings):
-    """The limits that the gates hold; a lower limit never lets a pair pass that a higher one refused."""
+    """The limits that the gates hold; a lower limit never lets a pair pass that a higher one refused.
 
-    max_signal_age_days: Count
-    max_risk_tier: dict[Family, KnownTier]
+    What risk allows is settled by risk's own gate, under [risk.gate].
+    """
+
     max_debt_service_ratio: Share
     revolving_payment_share: Share
     max_contacts: Positive
@@ -32,7 +32,6 @@ class Assumptions(Settings):
     """What holds where the bank's data are silent; as shipped nothing is assumed, and silence refuses."""
 
     consent_channels: tuple[ContactChannel, ...]
-    kyc_verified: bool
     debts_from: Literal["bureau", "own_loans"]
     income_feature: str
     income_feature_months: Annotated[float, Field(gt=0)]

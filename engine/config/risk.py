@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from engine.config.credit import CreditSettings, GateSettings, LossSettings, OverrideSettings, StagingSettings
 from engine.config.load import Settings
 from engine.config.risk_oversight import CautionSettings, FairnessSettings
 
@@ -35,16 +36,25 @@ class ScalingSettings(Settings):
 
 
 class TierSettings(Settings):
-    """Cut-offs of the default probability; at a cut-off the worse tier holds."""
+    """Cut-offs of the default probability, or of the expected loss; at a cut-off the worse tier holds."""
 
     medium_from: Share
     high_from: Share
+    by: Literal["default_probability", "expected_loss"] = "default_probability"
+    medium_from_minor: Count = 40_000
+    high_from_minor: Count = 150_000
+    reference_exposure_minor: Count = 2_000_000
 
     @model_validator(mode="after")
     def _ordered(self) -> TierSettings:
         if self.medium_from >= self.high_from:
             raise ValueError(
                 f"medium_from = {self.medium_from} must lie below high_from = {self.high_from}, else no one is medium"
+            )
+        if self.medium_from_minor >= self.high_from_minor:
+            raise ValueError(
+                f"medium_from_minor = {self.medium_from_minor} must lie below high_from_minor = "
+                f"{self.high_from_minor}, else no one is medium"
             )
         return self
 
@@ -66,3 +76,8 @@ class RiskSettings(Settings):
     tiers: TierSettings
     fairness: FairnessSettings
     caution: CautionSettings
+    losses: LossSettings
+    staging: StagingSettings
+    credit: CreditSettings
+    overrides: OverrideSettings
+    gate: GateSettings

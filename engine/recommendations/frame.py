@@ -6,7 +6,7 @@ A block of one customer and a block of 50,000 go through the same code and come 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
@@ -78,7 +78,9 @@ class View:
 class DecisionBlock:
     """n customers, sorted by id, with all that a decision looks at; NaN is unknown.
 
-    `consent` (n, C) is one flag per contact channel in the order of the settings; `kyc_ok` is 1, 0 or NaN.
+    `consent` (n, C) is one flag per contact channel in the order of the settings. What risk's gate answered stands in
+    `is_answered` (it answered, and the answer still holds), `gate_reasons` (bits as in `risk_gate.REASONS`), `is_held`
+    and two masks of product families, bit i for PRODUCT_FAMILIES[i]: see the mart risk_gate.
     """
 
     customer_ids: pa.Array
@@ -91,9 +93,13 @@ class DecisionBlock:
     tier: Integers
     signal_age_days: Floats
     consent: Flags
-    kyc_ok: Floats
     contacts: Floats
-    has_complaint: Flags
+    is_answered: Flags
+    gate_reasons: Integers
+    tier_families: Integers
+    held_families: Integers
+    is_held: Flags
+    gate_expires_at: NDArray[np.datetime64]
 
     @property
     def size(self) -> int:
@@ -106,21 +112,8 @@ class DecisionBlock:
 
     def rows(self, part: slice) -> DecisionBlock:
         """Return a stretch of the customers."""
-        return DecisionBlock(
-            customer_ids=self.customer_ids[part],
-            view=self.view.rows(part),
-            is_open=self.is_open[part],
-            age=self.age[part],
-            income=self.income[part],
-            debts=self.debts[part],
-            default_probability=self.default_probability[part],
-            tier=self.tier[part],
-            signal_age_days=self.signal_age_days[part],
-            consent=self.consent[part],
-            kyc_ok=self.kyc_ok[part],
-            contacts=self.contacts[part],
-            has_complaint=self.has_complaint[part],
-        )
+        own = {field.name: getattr(self, field.name)[part] for field in fields(self) if field.name != "view"}
+        return DecisionBlock(view=self.view.rows(part), **own)
 
 
 def catalogue(products: pa.Table, as_of: datetime, revolving_payment_share: float) -> Catalogue:
@@ -190,6 +183,7 @@ class Base:
     group: Integers
     profile: pa.Table
     risk: pa.Table | None = None
+    gate: pa.Table | None = None
 
     @property
     def size(self) -> int:
@@ -208,9 +202,10 @@ def align(
     *,
     by_cluster: bool,
     risk: pa.Table | None = None,
+    gate: pa.Table | None = None,
     opened_after: datetime | None = None,
 ) -> Base:
-    """Bring holdings, features, groups and risk of one instant into the order of the sorted customer ids.
+    """Bring all that is known of the customers at one instant into the order of their sorted ids.
 
     A holding of a product or a customer that is not known is passed over. With `opened_after` the holdings opened
     later than that are marked in `opened`.
@@ -228,6 +223,7 @@ def align(
         group=_cluster_codes(ids, inputs.clusters) if by_cluster else _age_bands(profile),
         profile=profile,
         risk=None if risk is None else _aligned(risk, ids),
+        gate=None if gate is None else _aligned(gate, ids),
     )
 
 
@@ -341,9 +337,8 @@ def _block(
         tier=tier,
         signal_age_days=signal_age,
         consent=np.column_stack([_flags(profile[f"consent_{channel}"]) for channel in channels]),
-        kyc_ok=_values(profile["kyc_ok"], np.nan),
         contacts=_values(profile["contacts"], np.nan),
-        has_complaint=_flags(profile["has_complaint"]),
+        **_gate(base, rows),
     )
 
 
@@ -365,6 +360,35 @@ def _risk(base: Base, rows: Integers) -> tuple[Floats, Integers, Floats]:
     codes = pc.index_in(_plain(risk["risk_tier"]), value_set=pa.array([str(tier) for tier in TIERS]))
     age = _values(_days_before(base.as_of, risk["signal_at"]), np.nan)
     return _values(risk["default_probability"], np.nan), _values(codes, unknown).astype(np.int64), age
+
+
+def _gate(base: Base, rows: Integers) -> dict[str, Any]:
+    """Return what the gate answered; an answer that is missing or has ceased to hold is none."""
+    size = len(rows)
+    if base.gate is None:
+        nothing = np.zeros(size, dtype=np.int64)
+        no, never = np.zeros(size, dtype=bool), np.full(size, np.datetime64("NaT", "us"))
+        masks = dict.fromkeys(("gate_reasons", "tier_families", "held_families"), nothing)
+        return {"is_answered": no, "is_held": no, "gate_expires_at": never, **masks}
+    gate = base.gate.slice(rows[0], size)
+    expires_at = _plain(gate["expires_at"]).cast(pa.timestamp("us")).to_numpy(zero_copy_only=False)
+    return {
+        # a comparison with NaT is false: an answer that says no end does not hold either
+        "is_answered": _known(gate["reason_mask"]) & (expires_at >= _naive(base.as_of)),
+        "is_held": _flags(gate["is_held"]),
+        "gate_reasons": _integers(gate["reason_mask"]),
+        "tier_families": _integers(gate["tier_families"]),
+        "held_families": _integers(gate["held_families"]),
+        "gate_expires_at": expires_at.astype("datetime64[us]"),
+    }
+
+
+def _integers(column: Any) -> Integers:
+    return np.asarray(pc.fill_null(column, 0).to_numpy(), dtype=np.int64)
+
+
+def _known(column: Any) -> Flags:
+    return np.asarray(pc.is_valid(_plain(column)).to_numpy(zero_copy_only=False), dtype=bool)
 
 
 def _days_before(as_of: datetime, moments: Any) -> Any:

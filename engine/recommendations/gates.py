@@ -2,6 +2,8 @@
 
 To add one: write a function `(case) -> refused, shape (n, P) or (n, 1) or (P,)` and append a `Gate` to `GATES`;
 its place is its bit in `refused_mask`, so append, never reorder.
+
+What risk, identity checks and complaints say comes from the answer of risk's own gate; here it is only looked up.
 """
 
 from __future__ import annotations
@@ -16,9 +18,10 @@ from numpy.typing import NDArray
 
 from engine.config.recommendations import RecommendationSettings
 from engine.domain.marts import GATES as MART
-from engine.domain.words import RiskTier
+from engine.domain.risk_gate import BITS
+from engine.domain.words import PRODUCT_FAMILIES
 from engine.lake.schema import to_contract
-from engine.recommendations.frame import TIERS, Catalogue, DecisionBlock, Flags, Floats, Integers
+from engine.recommendations.frame import Catalogue, DecisionBlock, Flags, Floats, Integers
 
 Masks = NDArray[np.uint64]
 
@@ -54,9 +57,7 @@ def _consent(case: Case) -> Flags:
 
 
 def _kyc(case: Case) -> Flags:
-    known = ~np.isnan(case.block.kyc_ok)
-    passes: Flags = np.where(known, case.block.kyc_ok == 1, case.settings.assumptions.kyc_verified)
-    return ~passes[:, None]
+    return _gate_says(case, "kyc")
 
 
 def _holdings(case: Case) -> Flags:
@@ -83,21 +84,15 @@ def _on_sale(case: Case) -> Flags:
 
 
 def _risk_unknown(case: Case) -> Flags:
-    probability = case.block.default_probability
-    known: Flags = (case.block.tier != TIERS.index(RiskTier.UNKNOWN)) & (probability >= 0) & (probability <= 1)
-    return case.catalogue.is_credit & ~known[:, None]
+    return case.catalogue.is_credit & _gate_says(case, "risk_unknown")
 
 
 def _risk_stale(case: Case) -> Flags:
-    age = case.block.signal_age_days
-    fresh = (age >= 0) & (age <= case.settings.gates.max_signal_age_days)
-    return case.catalogue.is_credit & ~fresh[:, None]
+    return case.catalogue.is_credit & _gate_says(case, "risk_stale")
 
 
 def _risk_tier(case: Case) -> Flags:
-    allowed = case.settings.gates.max_risk_tier
-    limits = [TIERS.index(RiskTier(allowed[family])) if family in allowed else -1 for family in case.catalogue.families]
-    return case.catalogue.is_credit & (case.block.tier[:, None] > np.array(limits, dtype=np.int64))
+    return case.catalogue.is_credit & _of_family(case, case.block.tier_families)
 
 
 def _affordability(case: Case) -> Flags:
@@ -111,12 +106,37 @@ def _value(case: Case) -> Flags:
 
 
 def _complaint(case: Case) -> Flags:
-    return case.block.has_complaint[:, None]
+    return _gate_says(case, "open_complaint")
 
 
 def _contact_cap(case: Case) -> Flags:
     below: Flags = case.block.contacts < case.settings.gates.max_contacts
     return ~below[:, None]
+
+
+def _held_back(case: Case) -> Flags:
+    return case.block.is_held[:, None]
+
+
+def _credit_held(case: Case) -> Flags:
+    return case.catalogue.is_credit & _of_family(case, case.block.held_families)
+
+
+def _no_answer(case: Case) -> Flags:
+    return ~case.block.is_answered[:, None]
+
+
+def _gate_says(case: Case, reason: str) -> Flags:
+    """Whether the risk gate gave a reason, shape (n, 1); silence of the gate is a refusal of its own, not this one."""
+    said: Flags = (case.block.gate_reasons >> BITS[reason] & 1) == 1
+    return said[:, None]
+
+
+def _of_family(case: Case, families: Integers) -> Flags:
+    """Whether the bit of each product's family is set, shape (n, P)."""
+    bits = np.array([PRODUCT_FAMILIES.index(family) for family in case.catalogue.families], dtype=np.int64)
+    refused: Flags = (families[:, None] >> bits & 1) == 1
+    return refused
 
 
 GATES: Final = (
@@ -217,6 +237,27 @@ GATES: Final = (
         text_en="The customer was contacted as often as the policy allows, or it is not known how often.",
         text_zh="触达次数已达上限或次数未知。",
         refuses=_contact_cap,
+    ),
+    Gate(
+        name="risk_hold",
+        reason_code="HELD_BY_RISK",
+        text_en="The risk gate lets no offer through, for a reason it names.",
+        text_zh="风险闸口因其所列原因不放行任何推荐。",
+        refuses=_held_back,
+    ),
+    Gate(
+        name="risk_credit",
+        reason_code="CREDIT_HELD_BY_RISK",
+        text_en="The risk gate refuses credit of this family, for a reason it names.",
+        text_zh="风险闸口因其所列原因拒绝该类授信。",
+        refuses=_credit_held,
+    ),
+    Gate(
+        name="risk_answer",
+        reason_code="NO_ANSWER_OF_RISK",
+        text_en="The risk gate gave no answer, or its answer has expired: nothing is offered.",
+        text_zh="风险闸口未作答复或答复已失效，不作任何推荐。",
+        refuses=_no_answer,
     ),
 )
 

@@ -79,9 +79,8 @@ def holdings(tables: Mapping[str, Any], as_of: datetime) -> Any:
 def profile(tables: Mapping[str, Any], as_of: datetime, settings: RecommendationSettings) -> Any:
     """Return one row per customer known at the instant: what the gates look at.
 
-    Columns: customer_id, is_open, age_years, income_minor, kyc_ok (null when nothing is known), debts_minor (monthly
-    instalments, null when unknown), contacts (sent within the contact window), has_complaint, and one column
-    `consent_<channel>` for each contact channel.
+    Columns: customer_id, is_open, age_years, income_minor, debts_minor (monthly instalments, null when unknown),
+    contacts (sent within the contact window), and one column `consent_<channel>` for each contact channel.
     """
     customers = tables["customers"]
     customers = customers.filter(customers.joined_at <= instant(as_of))
@@ -90,12 +89,10 @@ def profile(tables: Mapping[str, Any], as_of: datetime, settings: Recommendation
         is_open=customers.closed_at.isnull() | (customers.closed_at > instant(as_of)),
         age_years=_age(customers.birth_date, as_of),
         income_minor=customers.income_monthly_minor,
-        kyc_ok=_kyc_ok(customers, as_of),
     )
     parts = (
         (_debts(tables, as_of, settings), {"debts_minor": _unknown("int64")}),
         (_contacts(tables, as_of, settings), {"contacts": ibis.literal(0, "int64")}),
-        (_complaints(tables, as_of), {"complaints": ibis.literal(0, "int64")}),
         (_consents(tables, as_of), {f"consent_{channel}": ibis.literal(False) for channel in CONTACT_CHANNELS}),
     )
     for part, absent in parts:
@@ -103,11 +100,7 @@ def profile(tables: Mapping[str, Any], as_of: datetime, settings: Recommendation
     if "consents" not in tables:
         assumed = settings.assumptions.consent_channels
         rows = rows.mutate(**{f"consent_{channel}": ibis.literal(channel in assumed) for channel in CONTACT_CHANNELS})
-    return rows.mutate(
-        has_complaint=rows.complaints > 0,
-        debts_minor=rows.debts_minor.cast("int64"),
-        contacts=rows.contacts.cast("int64"),
-    ).drop("complaints")
+    return rows.mutate(debts_minor=rows.debts_minor.cast("int64"), contacts=rows.contacts.cast("int64"))
 
 
 def _join(rows: Any, part: Any, absent: Mapping[str, Any]) -> Any:
@@ -123,11 +116,6 @@ def _age(birth_date: Any, as_of: datetime) -> Any:
     today = naive_utc(as_of).date()
     before_birthday = (birth_date.month() * 100 + birth_date.day()) > (today.month * 100 + today.day)
     return (ibis.literal(today.year) - birth_date.year() - before_birthday.cast("int64")).cast("int64")
-
-
-def _kyc_ok(customers: Any, as_of: datetime) -> Any:
-    in_time = customers.kyc_expires_on.isnull() | (customers.kyc_expires_on >= naive_utc(as_of).date())
-    return (customers.kyc_status == "verified") & in_time
 
 
 def _debts(tables: Mapping[str, Any], as_of: datetime, settings: RecommendationSettings) -> Any:
@@ -164,19 +152,6 @@ def _contacts(tables: Mapping[str, Any], as_of: datetime, settings: Recommendati
         lambda row: (row.event == "sent") & (row.occurred_at > instant(since)) & (row.occurred_at <= instant(as_of))
     )
     return sent.group_by("customer_id").agg(contacts=sent.count())
-
-
-def _complaints(tables: Mapping[str, Any], as_of: datetime) -> Any:
-    if "interactions" not in tables:
-        return None
-    unsettled = tables["interactions"].filter(
-        lambda row: (
-            (row.kind == "complaint")
-            & (row.occurred_at <= instant(as_of))
-            & (row.resolved_at.isnull() | (row.resolved_at > instant(as_of)))
-        )
-    )
-    return unsettled.group_by("customer_id").agg(complaints=unsettled.count())
 
 
 def _consents(tables: Mapping[str, Any], as_of: datetime) -> Any:

@@ -58,6 +58,7 @@ def recommend(
     past: Inputs,
     earlier: Inputs | None,
     risk: pa.Table | None,
+    gate: pa.Table | None,
     products: pa.Table,
     settings: RecommendationSettings,
     seed: int,
@@ -70,7 +71,8 @@ def recommend(
     ----------
     now, past, earlier : the bank at as_of, one horizon before, and two horizons before. `past` and `earlier` may hold
         a sample of the customers. Without `earlier` the logistic model cannot be judged, so it is not used.
-    risk : the mart risk as of now; None when there is no signal, and the gates then refuse all credit.
+    risk : the mart risk as of now; None when there is no signal, so that the value of credit is unknown.
+    gate : the mart risk_gate as of now; None when risk gave no answer, and nothing at all is offered then.
     products : the curated table products.
     meanings : English and Chinese meaning of each feature, for the reasons given.
     learn_from : names of the features that models may see; None for every number in the table.
@@ -99,7 +101,7 @@ def recommend(
 
     trainer = race.Trainer(product_ids=catalogue.product_ids, features=features, settings=settings, seed=seed)
     raced = race.run(panel(past, now), None if earlier is None else panel(earlier, past), trainer)
-    base = frame.align(now, catalogue.product_ids, by_cluster=by_cluster, risk=risk)
+    base = frame.align(now, catalogue.product_ids, by_cluster=by_cluster, risk=risk, gate=gate)
     spoken = explain.phrases(
         raced.winner.ranker.term_names, catalogue, meanings or {}, settings.training.unspoken_features
     )
@@ -116,13 +118,15 @@ def recommend(
         bundle=bundle,
         models=raced.models,
         rules=rules.find(base.owned, catalogue.product_ids, settings.candidates, seed),
-        notes=raced.notes + _notes(risk, by_cluster),
+        notes=raced.notes + _notes(risk, gate, by_cluster),
         base=base,
     )
 
 
-def _notes(risk: pa.Table | None, by_cluster: bool) -> tuple[str, ...]:
+def _notes(risk: pa.Table | None, gate: pa.Table | None, by_cluster: bool) -> tuple[str, ...]:
     notes = []
+    if gate is None:
+        notes.append("No answer of the risk gate: nothing is offered to anybody.")
     if risk is None:
         notes.append("No risk signal: all credit is refused.")
     if not by_cluster:
@@ -147,7 +151,9 @@ def rows_of(table: DecisionTable, bundle: Bundle, digest: str) -> BlockResult:
     )
 
 
-def replay(bundle: Bundle, now: Inputs, risk: pa.Table | None, customer_id: str) -> dict[str, Any]:
+def replay(
+    bundle: Bundle, now: Inputs, risk: pa.Table | None, gate: pa.Table | None, customer_id: str
+) -> dict[str, Any]:
     """Decide again for one customer and return the rows; the same as the run's own to the last bit.
 
     Raises
@@ -165,7 +171,7 @@ def replay(bundle: Bundle, now: Inputs, risk: pa.Table | None, customer_id: str)
     )
     if one.profile.num_rows == 0:
         raise KeyError(customer_id)
-    base = frame.align(one, bundle.catalogue.product_ids, by_cluster=bundle.by_cluster, risk=risk)
+    base = frame.align(one, bundle.catalogue.product_ids, by_cluster=bundle.by_cluster, risk=risk, gate=gate)
     block = next(blocks_of(base, bundle))
     rows = rows_of(decide(block, bundle), bundle, bundle.digest())
     return {"recommendations": rows.recommendations, "decisions": rows.decisions}

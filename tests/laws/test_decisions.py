@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +18,7 @@ from engine.recommendations.decide import DecisionTable, decide
 from engine.recommendations.explain import phrases
 from engine.recommendations.frame import DecisionBlock
 from engine.recommendations.panel import build
-from engine.recommendations.recommend import Prepared, recommend
+from engine.recommendations.recommend import Prepared, blocks_of, recommend
 from tests.engine.recommendations import builders
 
 CUSTOMERS = 1500
@@ -31,6 +32,7 @@ def _prepared() -> Prepared:
         past=past,
         earlier=earlier,
         risk=risk,
+        gate=builders.answers(risk),
         products=builders.products(),
         settings=builders.settings(),
         seed=1,
@@ -58,26 +60,40 @@ def _with_ranker(bundle: Bundle, fitted: race.Fitted) -> Bundle:
 
 
 @cache
+def _risk() -> pa.Table:
+    return builders.bank(CUSTOMERS)[3]
+
+
+@cache
 def _block() -> DecisionBlock:
     return next(_prepared().decision_blocks())
 
 
 def _policy(limits: dict[str, Any]) -> RecommendationSettings:
-    return builders.settings({"gates": limits})
+    return builders.settings({"gates": {name: value for name, value in limits.items() if name not in _RISK_LIMITS}})
+
+
+def _decide(limits: dict[str, Any]) -> DecisionTable:
+    """Decide under limits, some of which the risk gate holds and the others the gates of the recommendations."""
+    risk = {"signal_max_age_days": limits["signal_max_age_days"], "gate": {"max_risk_tier": limits["max_risk_tier"]}}
+    base = replace(_prepared().base, gate=builders.answers(_risk(), risk))
+    bundle = replace(_prepared().bundle, settings=_policy(limits))
+    return decide(next(blocks_of(base, bundle)), bundle)
 
 
 _limits = st.fixed_dictionaries(
     {
-        "max_signal_age_days": st.integers(0, 150),
+        "signal_max_age_days": st.integers(1, 150),
         "max_debt_service_ratio": st.floats(0, 1),
         "max_contacts": st.integers(1, 8),
         "min_expected_value_minor": st.integers(0, 5000),
         "max_risk_tier": st.fixed_dictionaries(
-            {family: st.sampled_from(["low", "medium", "high"]) for family in ("card", "loan", "mortgage")}
+            {family: st.sampled_from(["none", "low", "medium", "high"]) for family in ("card", "loan", "mortgage")}
         ),
     }
 )
-_TIERS = ["low", "medium", "high"]
+_RISK_LIMITS = ("signal_max_age_days", "max_risk_tier")
+_TIERS = ["none", "low", "medium", "high"]
 
 
 def _tighter(limits: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
@@ -93,16 +109,14 @@ def _tighter(limits: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 @given(limits=_limits, other=_limits)
 @settings(max_examples=20, deadline=None)
 def test_tightening_a_policy_lets_no_new_pair_pass(limits: dict[str, Any], other: dict[str, Any]) -> None:
-    bundle = _prepared().bundle
-    loose = decide(_block(), replace(bundle, settings=_policy(limits)))
-    tight = decide(_block(), replace(bundle, settings=_policy(_tighter(limits, other))))
+    loose, tight = _decide(limits), _decide(_tighter(limits, other))
     assert not ((tight.masks == 0) & (loose.masks != 0)).any()
 
 
 @given(limits=_limits)
 @settings(max_examples=20, deadline=None)
 def test_every_pair_is_offered_passed_over_or_refused_with_a_reason(limits: dict[str, Any]) -> None:
-    table = decide(_block(), replace(_prepared().bundle, settings=_policy(limits)))
+    table = _decide(limits)
     offered, passed = table.rank > 0, table.masks == 0
     refused = ~passed
     assert offered.sum() + (passed & ~offered).sum() + refused.sum() == table.masks.size
@@ -115,7 +129,7 @@ def test_every_pair_is_offered_passed_over_or_refused_with_a_reason(limits: dict
 @given(limits=_limits)
 @settings(max_examples=20, deadline=None)
 def test_ranks_run_from_one_without_gaps_and_values_never_rise(limits: dict[str, Any]) -> None:
-    table = decide(_block(), replace(_prepared().bundle, settings=_policy(limits)))
+    table = _decide(limits)
     for row in range(0, CUSTOMERS, 17):
         offered = np.flatnonzero(table.rank[row])
         order = offered[np.argsort(table.rank[row, offered])]

@@ -45,6 +45,7 @@ def prepare(context: Context, settings: RecommendationSettings) -> Prepared:
         past=_sampled(context, context.as_of - horizon, settings),
         earlier=_sampled(context, context.as_of - 2 * horizon, settings),
         risk=context.rows("risk") if context.wrote("risk") else None,
+        gate=context.rows("risk_gate") if context.wrote("risk_gate") else None,
         products=context.engine.arrow(context.tables["products"]),
         settings=settings,
         seed=context.seed,

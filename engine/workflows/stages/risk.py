@@ -11,10 +11,13 @@ import pyarrow as pa
 
 from engine.config.risk import RiskSettings
 from engine.domain.errors import NotEnoughData
+from engine.risk import gate as gates
 from engine.risk import model, table
+from engine.risk.gate import Say, Watch
+from engine.risk.standing import standing
 from engine.workflows.stages.context import Context, Stage
 
-MARTS = ("risk", "risk_scorecard", "risk_validation")
+MARTS = ("risk", "risk_scorecard", "risk_validation", "risk_gate", "risk_gate_reasons")
 MODEL = "risk_model.json"
 
 
@@ -23,12 +26,23 @@ def write(context: Context, facts: dict[str, Any]) -> None:
     settings = context.settings(RiskSettings, "risk")
     fitted = _fit(context, settings, facts)
     scoring = context.engine.arrow(table.scoring(context.tables, context.as_of, settings, context.bank))
-    context.builder.write_rows("risk", model.ungraded(scoring) if fitted is None else fitted.score(scoring))
+    graded = model.ungraded(scoring) if fitted is None else fitted.score(scoring)
+    context.builder.write_rows("risk", graded)
+    _answer(context, settings, graded)
     if fitted is not None:
         facts["notes"] = list(fitted.notes)
         context.builder.write_rows("risk_scorecard", fitted.scorecard_table())
         context.builder.write_rows("risk_validation", fitted.validation_table())
         context.builder.write_text(MODEL, fitted.to_json())
+
+
+def _answer(context: Context, settings: RiskSettings, graded: pa.Table) -> None:
+    """Write what the gate answers for every customer, and the reasons it gave."""
+    known = context.engine.arrow(standing(context.tables, context.as_of, settings.staging))
+    block = gates.block_of(graded, known, Watch.nothing(graded.num_rows), Say.nothing(graded.num_rows))
+    answers = gates.gate(block, settings.gate, context.as_of, settings.signal_max_age_days)
+    context.builder.write_rows("risk_gate", answers.table())
+    context.builder.write_rows("risk_gate_reasons", gates.count(answers, settings.gate))
 
 
 def _fit(context: Context, settings: RiskSettings, facts: dict[str, Any]) -> model.RiskModel | None:

@@ -14,11 +14,15 @@ import pyarrow as pa
 
 from engine.config.load import load
 from engine.config.recommendations import RecommendationSettings
+from engine.config.risk import RiskSettings
 from engine.domain.curated import PRODUCTS
 from engine.domain.words import CONTACT_CHANNELS
 from engine.lake.schema import arrow_schema
 from engine.recommendations.frame import Catalogue, DecisionBlock, View, catalogue
 from engine.recommendations.inputs import Inputs
+from engine.risk import gate
+from engine.risk.gate import Say, Watch
+from engine.risk.standing import WARNINGS
 
 AS_OF = datetime(2026, 6, 30, 23, 59, 59, tzinfo=UTC)
 HORIZON = timedelta(days=90)
@@ -36,6 +40,27 @@ def products(rows: list[dict[str, Any]] | None = None) -> pa.Table:
     empty = {"is_credit": False, "multiple": False, "name_zh": None, **dict.fromkeys(PRODUCTS.names)}
     filled = [empty | {"is_credit": False, "multiple": False} | row for row in rows]
     return pa.Table.from_pylist(filled, schema=arrow_schema(PRODUCTS))
+
+
+def risk_settings(flags: Mapping[str, Any] | None = None) -> RiskSettings:
+    return load(RiskSettings, "risk", flags=flags)
+
+
+def answers(risk: pa.Table, flags: Mapping[str, Any] | None = None) -> pa.Table:
+    """Return what risk's gate answers: a tenth have no valid identity check, a twentieth an open complaint."""
+    random, size, chosen = np.random.default_rng(11), risk.num_rows, risk_settings(flags)
+    some = random.random((3, size))
+    known = {
+        "customer_id": risk["customer_id"],
+        "kyc_ok": pa.array(some[0] < 0.9, mask=some[1] < 0.02),
+        "kyc_expires_at": pa.nulls(size, pa.timestamp("us")),
+        "has_complaint": some[2] < 0.05,
+        "days_past_due": pa.nulls(size, pa.int64()),
+        "has_defaulted": np.zeros(size, dtype=bool),
+        **dict.fromkeys(WARNINGS, np.zeros(size, dtype=bool)),
+    }
+    block = gate.block_of(risk, pa.table(known), Watch.nothing(size), Say.nothing(size))
+    return gate.gate(block, chosen.gate, AS_OF, chosen.signal_max_age_days).table()
 
 
 def bank(customers: int, seed: int = 7) -> tuple[Inputs, Inputs, Inputs, pa.Table]:
@@ -95,10 +120,8 @@ def _profile(ids: pa.Array, random: Any) -> pa.Table:
         "is_open": some[0] < 0.97,
         "age_years": pa.array(random.integers(10, 90, size), mask=some[1] < 0.03),
         "income_minor": pa.array(random.integers(100_000, 5_000_000, size), mask=some[2] < 0.1),
-        "kyc_ok": pa.array(some[3] < 0.9, mask=some[4] < 0.02),
         "debts_minor": pa.array(random.integers(0, 500_000, size), mask=some[5] < 0.1),
         "contacts": random.integers(0, 6, size),
-        "has_complaint": some[6] < 0.05,
     }
     consents = {f"consent_{channel}": some[7 + place] < 0.4 for place, channel in enumerate(CONTACT_CHANNELS)}
     return pa.table(columns | consents)
@@ -137,8 +160,12 @@ def good_customer(catalogue: Catalogue, **changes: Any) -> DecisionBlock:
         tier=np.array([0]),
         signal_age_days=np.array([5.0]),
         consent=np.ones((1, 5), dtype=bool),
-        kyc_ok=np.array([1.0]),
         contacts=np.array([0.0]),
-        has_complaint=np.array([False]),
+        is_answered=np.array([True]),
+        gate_reasons=np.array([0]),
+        tier_families=np.array([0]),
+        held_families=np.array([0]),
+        is_held=np.array([False]),
+        gate_expires_at=np.array([np.datetime64("2026-07-30", "us")]),
     )
     return replace(block, **changes)

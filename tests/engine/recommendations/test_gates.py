@@ -6,9 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine.domain.risk_gate import BITS
+from engine.domain.words import PRODUCT_FAMILIES
 from engine.recommendations import gates
-from engine.recommendations.frame import TIERS, View
+from engine.recommendations.frame import View
 from tests.engine.recommendations import builders
+
+LOAN = 1 << PRODUCT_FAMILIES.index("loan")
 
 
 def _refusals(product: str, worth: float = 100.0, policy: dict[str, Any] | None = None, **changes: Any) -> set[str]:
@@ -37,24 +41,24 @@ def test_good_customer_is_refused_nothing_on_sale() -> None:
     [
         ("relationship_open", "index_fund", {"is_open": False}),
         ("consent", "index_fund", {"consent": [False] * 5}),
-        ("kyc", "index_fund", {"kyc_ok": 0.0}),
-        ("kyc", "index_fund", {"kyc_ok": np.nan}),
+        ("kyc", "index_fund", {"gate_reasons": 1 << BITS["kyc"]}),
         ("already_held", "index_fund", {"held": ("current_account", "index_fund")}),
         ("prerequisite", "index_fund", {"held": ()}),
         ("age", "index_fund", {"age": 17.0}),
         ("age", "personal_loan", {"age": 66.0}),
         ("age", "index_fund", {"age": np.nan}),
-        ("risk_stale", "personal_loan", {"signal_age_days": 93.0}),
-        ("risk_stale", "personal_loan", {"signal_age_days": np.nan}),
-        ("risk_stale", "personal_loan", {"signal_age_days": -1.0}),
-        ("risk_tier", "personal_loan", {"tier": 2}),
-        ("risk_tier", "mortgage", {"tier": 1}),
-        ("risk_unknown", "personal_loan", {"default_probability": np.nan}),
+        ("risk_stale", "personal_loan", {"gate_reasons": 1 << BITS["risk_stale"]}),
+        ("risk_unknown", "personal_loan", {"gate_reasons": 1 << BITS["risk_unknown"]}),
+        ("risk_tier", "personal_loan", {"tier_families": LOAN}),
+        ("risk_tier", "overdraft", {"tier_families": LOAN}),
+        ("risk_credit", "personal_loan", {"held_families": LOAN}),
+        ("risk_hold", "index_fund", {"is_held": True}),
+        ("risk_answer", "index_fund", {"is_answered": False}),
         ("affordability", "personal_loan", {"income": np.nan}),
         ("affordability", "personal_loan", {"debts": np.nan}),
         ("negative_value", "index_fund", {"worth": 0.0}),
         ("negative_value", "index_fund", {"worth": np.nan}),
-        ("open_complaint", "index_fund", {"has_complaint": True}),
+        ("open_complaint", "index_fund", {"gate_reasons": 1 << BITS["open_complaint"]}),
         ("contact_cap", "index_fund", {"contacts": 4.0}),
         ("contact_cap", "index_fund", {"contacts": np.nan}),
     ],
@@ -63,15 +67,17 @@ def test_each_fault_is_refused_by_its_gate_alone(gate: str, product: str, change
     assert _refusals(product, **changes) == {gate}
 
 
-def test_customer_without_any_risk_signal_is_refused_credit_for_every_reason_at_once() -> None:
-    unknown = {"tier": TIERS.index("unknown"), "default_probability": np.nan, "signal_age_days": np.nan}
-    assert _refusals("personal_loan", **unknown) == {"risk_unknown", "risk_stale", "risk_tier"}
+def test_a_refusal_of_loans_does_not_touch_credit_of_another_family() -> None:
+    assert _refusals("mortgage", tier_families=LOAN, held_families=LOAN) == set()
+    assert _refusals("credit_card_classic", tier_families=LOAN, held_families=LOAN) == set()
 
 
 @pytest.mark.parametrize("product", ["travel_insurance", "savings_account", "index_fund"])
 def test_risk_gates_do_not_touch_what_is_no_credit(product: str) -> None:
-    unknown = {"tier": TIERS.index("unknown"), "default_probability": np.nan, "signal_age_days": np.nan}
-    assert _refusals(product, income=np.nan, debts=np.nan, **unknown) == set()
+    bits = 1 << BITS["risk_unknown"] | 1 << BITS["risk_stale"] | 1 << BITS["risk_tier"]
+    everything = (1 << len(PRODUCT_FAMILIES)) - 1
+    risk = {"gate_reasons": bits, "tier_families": everything, "held_families": everything}
+    assert _refusals(product, income=np.nan, debts=np.nan, **risk) == set()
 
 
 def test_product_of_which_several_may_be_held_is_offered_again() -> None:
@@ -84,17 +90,26 @@ def test_instalments_exactly_at_the_limit_pass_and_one_unit_more_does_not() -> N
     assert _refusals("personal_loan", income=500_000.0, debts=35_595.0) == {"affordability"}
 
 
-def test_credit_of_a_family_without_a_risk_limit_is_refused_to_everybody() -> None:
-    assert _refusals("personal_loan", policy={"gates": {"max_risk_tier": {"loan": "low"}}}) == set()
-    settings = builders.settings()
-    limits = {family: tier for family, tier in settings.gates.max_risk_tier.items() if family != "loan"}
-    policy = settings.model_copy(update={"gates": settings.gates.model_copy(update={"max_risk_tier": limits})})
-    catalogue = builders.demo_catalogue()
-    case = gates.Case(
-        block=builders.good_customer(catalogue), catalogue=catalogue, settings=policy, value=np.full((1, 24), 1.0)
-    )
-    mask = int(gates.evaluate(case)[0, catalogue.product_ids.index("personal_loan")])
-    assert [gate.name for gate in gates.reasons(mask)] == ["risk_tier"]
+def test_bits_of_decisions_made_before_mean_what_they_meant() -> None:
+    assert [gate.reason_code for gate in gates.GATES] == [
+        "RELATIONSHIP_CLOSED",
+        "NO_CONSENT",
+        "KYC_NOT_VALID",
+        "ALREADY_HELD",
+        "PREREQUISITE_MISSING",
+        "AGE_OUTSIDE_LIMITS",
+        "NOT_ON_SALE",
+        "RISK_UNKNOWN",
+        "RISK_STALE",
+        "RISK_TIER_TOO_HIGH",
+        "NOT_AFFORDABLE",
+        "NO_VALUE",
+        "OPEN_COMPLAINT",
+        "CONTACT_CAP",
+        "HELD_BY_RISK",
+        "CREDIT_HELD_BY_RISK",
+        "NO_ANSWER_OF_RISK",
+    ]
 
 
 def test_product_not_yet_on_sale_and_one_withdrawn_are_refused() -> None:

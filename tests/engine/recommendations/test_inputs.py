@@ -90,13 +90,6 @@ def test_only_contacts_inside_the_window_count() -> None:
     assert _profile({"offers_feedback": [*sent, _feedback("opened", "2026-06-11")]})["contacts"] == 2
 
 
-def test_complaint_is_open_until_it_is_settled() -> None:
-    complaint = {"interaction_id": "I1", "customer_id": "C1", "kind": "complaint", "occurred_at": _at("2026-06-01")}
-    assert _profile({"interactions": [complaint]})["has_complaint"]
-    assert _profile({"interactions": [complaint | {"resolved_at": _at("2026-07-01")}]})["has_complaint"]
-    assert not _profile({"interactions": [complaint | {"resolved_at": _at("2026-06-15")}]})["has_complaint"]
-
-
 def test_debts_come_from_the_latest_bureau_record_and_are_unknown_without_one() -> None:
     reports = [
         {"customer_id": "C1", "reported_at": _at(day), "instalments_monthly_minor": owed}
@@ -126,26 +119,6 @@ def test_age_is_in_completed_years(born: str | None, age: int | None) -> None:
         "birth_date": None if born is None else _at(born).date(),
     }
     assert _profile({"customers": [customer]})["age_years"] == age
-
-
-@pytest.mark.parametrize(
-    ("status", "expires", "ok"),
-    [
-        ("verified", None, True),
-        ("verified", "2026-06-30", True),
-        ("verified", "2026-06-29", False),
-        ("pending", None, False),
-        (None, None, None),
-    ],
-)
-def test_identity_check_must_be_verified_and_in_time(status: str | None, expires: str | None, ok: bool | None) -> None:
-    customer = {
-        "customer_id": "C1",
-        "joined_at": _at("2020-01-01"),
-        "kyc_status": status,
-        "kyc_expires_on": None if expires is None else _at(expires).date(),
-    }
-    assert _profile({"customers": [customer]})["kyc_ok"] == ok
 
 
 def test_holdings_are_those_open_at_the_instant_with_their_newest_opening() -> None:

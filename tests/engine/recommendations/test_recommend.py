@@ -25,6 +25,7 @@ def _prepare(seed: int = 1, customers: int = 6000) -> Prepared:
         past=past,
         earlier=earlier,
         risk=risk,
+        gate=builders.answers(risk),
         products=builders.products(),
         settings=builders.settings({"block_customers": 1000}),
         seed=seed,
@@ -79,7 +80,7 @@ def test_replay_of_one_customer_equals_the_run() -> None:
     now, _, _, risk = builders.bank(6000)
     block = next(prepared().blocks())
     customer = block.recommendations["customer_id"][0].as_py()
-    again = replay(prepared().bundle, now, risk, customer)
+    again = replay(prepared().bundle, now, risk, builders.answers(risk), customer)
     for name, rows in (("recommendations", block.recommendations), ("decisions", block.decisions)):
         assert again[name].equals(rows.filter(pa.compute.equal(rows["customer_id"], customer)))
 
@@ -87,7 +88,7 @@ def test_replay_of_one_customer_equals_the_run() -> None:
 def test_replay_of_an_unknown_customer_is_a_key_error() -> None:
     now, _, _, risk = builders.bank(50)
     with pytest.raises(KeyError):
-        replay(prepared().bundle, now, risk, "nobody")
+        replay(prepared().bundle, now, risk, builders.answers(risk), "nobody")
 
 
 def test_reasons_name_savings_for_the_fund_and_the_debit_card_for_the_credit_card() -> None:
@@ -113,15 +114,62 @@ def test_propensity_of_the_fund_is_near_its_true_rate_for_large_savers() -> None
     assert np.mean(fund) == pytest.approx(0.15, abs=0.04)
 
 
-def test_bank_without_risk_is_offered_no_credit() -> None:
-    now, past, _, _ = builders.bank(800)
+def test_bank_without_risk_signals_is_offered_no_credit() -> None:
+    now, past, _, risk = builders.bank(800)
+    unknown = risk.to_pylist()
+    for row in unknown:
+        row |= {"risk_tier": "unknown", "default_probability": None, "signal_at": None}
     found = recommend(
-        now=now, past=past, earlier=None, risk=None, products=builders.products(), settings=builders.settings(), seed=1
+        now=now,
+        past=past,
+        earlier=None,
+        risk=None,
+        gate=builders.answers(pa.Table.from_pylist(unknown, schema=risk.schema)),
+        products=builders.products(),
+        settings=builders.settings(),
+        seed=1,
     )
     offered = {row["product_id"] for block in found.blocks() for row in block.recommendations.to_pylist()}
     credit = {row["product_id"] for row in builders.products().to_pylist() if row["is_credit"]}
     assert offered and not offered & credit
     assert "No risk signal: all credit is refused." in found.notes
+
+
+def test_bank_without_an_answer_of_the_risk_gate_is_offered_nothing_at_all() -> None:
+    now, past, _, risk = builders.bank(300)
+    found = recommend(
+        now=now,
+        past=past,
+        earlier=None,
+        risk=risk,
+        gate=None,
+        products=builders.products(),
+        settings=builders.settings(),
+        seed=1,
+    )
+    assert sum(block.recommendations.num_rows for block in found.blocks()) == 0
+    assert "No answer of the risk gate: nothing is offered to anybody." in found.notes
+
+
+def test_customer_missing_from_the_answers_and_one_with_an_expired_answer_are_offered_nothing() -> None:
+    now, past, _, risk = builders.bank(300)
+    given = builders.answers(risk).to_pylist()
+    late, missing = given[1]["customer_id"], given[0]["customer_id"]
+    given[1]["expires_at"] = builders.AS_OF.replace(tzinfo=None) - builders.HORIZON
+    found = recommend(
+        now=now,
+        past=past,
+        earlier=None,
+        risk=risk,
+        gate=pa.Table.from_pylist(given[1:], schema=builders.answers(risk).schema),
+        products=builders.products(),
+        settings=builders.settings(),
+        seed=1,
+    )
+    rows = pa.concat_tables([block.decisions for block in found.blocks()]).to_pylist()
+    bit = [gate.name for gate in GATES].index("risk_answer")
+    shut = {row["customer_id"] for row in rows if row["refused_mask"] >> bit & 1}
+    assert shut == {late, missing}
 
 
 def test_bank_without_features_or_history_falls_back_on_popularity() -> None:
@@ -132,6 +180,7 @@ def test_bank_without_features_or_history_falls_back_on_popularity() -> None:
         past=bare[1],
         earlier=None,
         risk=risk,
+        gate=builders.answers(risk),
         products=builders.products(),
         settings=builders.settings({"training": {"min_buyers": 10_000}}),
         seed=1,
@@ -154,6 +203,7 @@ def test_bank_that_sells_nothing_is_told_so() -> None:
             past=past,
             earlier=None,
             risk=risk,
+            gate=None,
             products=builders.products([]),
             settings=builders.settings(),
             seed=1,
