@@ -132,7 +132,6 @@ class GateSettings(Settings):
 
     valid_days: Positive
     max_risk_tier: dict[Family, Literal["none", KnownTier]]
-    caution_max_tier: KnownTier
     arrears_from_days: Positive
     kyc_verified: bool
     effects: dict[str, Effect]

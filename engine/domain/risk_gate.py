@@ -75,8 +75,8 @@ REASONS: Final = (
     _r(
         "caution",
         "CAUTION",
-        "The model is under watch, so credit goes to the safest tiers only.",
-        "模型处于观察期，只向最安全的等级授信。",
+        "The risk model is under watch, so a medium tier counts as high for new credit.",
+        "风险模型处于观察期，新授信时中等级按高等级处理。",
     ),
     _r(
         "reassessment_overdue",
@@ -96,13 +96,14 @@ LEAST_EFFECT: Final = {
     "risk_stale": "no_credit",
     "risk_tier": "no_credit",
     "credit_declined": "no_credit",
+    "caution": "no_credit",
     "kyc": "service_only",
     "open_complaint": "service_only",
     "fraud_block": "service_only",
 }
 """The least that some reasons do, whatever the settings say: what is missing or forbidden would pass for good."""
 
-PER_FAMILY: Final = ("risk_tier", "credit_declined")
+PER_FAMILY: Final = ("risk_tier", "credit_declined", "caution")
 """Reasons that are about credit of some families, and so can refuse nothing but that."""
 
 HOLD_ALL_APART: Final = ("kyc", "open_complaint")

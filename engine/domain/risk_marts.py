@@ -38,6 +38,7 @@ RISK_GATE = Table(
             "no offer at all, for another reason than identity or complaint",
             "是否因其他原因全部暂停",
         ),
+        _c("needs_person", B, "true when a person must look at every approval", "是否须人工复核审批"),
         _c("expires_at", W, "after this instant the answer must not be used", "失效时间"),
     ),
 )

@@ -21,7 +21,7 @@ from engine.lake.schema import arrow_schema
 from engine.recommendations import gates, value
 from engine.recommendations.bundle import Bundle
 from engine.recommendations.explain import REASONS, top_reasons
-from engine.recommendations.frame import TIERS, Catalogue, DecisionBlock, Floats, Integers
+from engine.recommendations.frame import TIERS, Catalogue, DecisionBlock, Flags, Floats, Integers
 
 TRACKS: Final = ("fast_track", "standard", "extra_verification")
 
@@ -74,7 +74,7 @@ def decide(block: DecisionBlock, bundle: Bundle) -> DecisionTable:
         channel=channel,
         offer_rows=rows,
         offer_products=products,
-        offer_tracks=tracks(block.tier[rows], products, catalogue, settings.tracks),
+        offer_tracks=tracks(block.tier[rows], block.needs_person[rows], products, catalogue, settings.tracks),
         offer_reasons=top_reasons(terms, bundle.phrases, rows, products),
     )
 
@@ -107,16 +107,19 @@ def offers_in_order(rank: Integers) -> tuple[Integers, Integers]:
     return rows[order], products[order]
 
 
-def tracks(tier: Integers, products: Integers, catalogue: Catalogue, policy: TrackPolicy) -> Integers:
+def tracks(
+    tier: Integers, needs_person: Flags, products: Integers, catalogue: Catalogue, policy: TrackPolicy
+) -> Integers:
     """Return the place in TRACKS of each offer.
 
     Credit of a large amount, and anything to a tier that the policy wants verified, gets a second look. What is no
-    credit, or little credit, goes quickly to a customer of low risk. All else is standard.
+    credit, or little credit, goes quickly to a customer of low risk, unless risk wants a person to look at all
+    credit. All else is standard.
     """
     credit, amount = catalogue.is_credit[products], catalogue.amount[products]
     verified = np.isin(tier, [TIERS.index(RiskTier(name)) for name in policy.verify_tiers])
     verify = verified | (credit & (amount >= policy.verify_credit_from_minor))
-    small = ~credit | (amount <= policy.fast_credit_up_to_minor)
+    small = ~credit | ((amount <= policy.fast_credit_up_to_minor) & ~needs_person)
     fast = (tier == TIERS.index(RiskTier.LOW)) & small
     return np.where(verify, 2, np.where(fast, 0, 1))
 

@@ -99,6 +99,7 @@ class DecisionBlock:
     tier_families: Integers
     held_families: Integers
     is_held: Flags
+    needs_person: Flags
     gate_expires_at: NDArray[np.datetime64]
 
     @property
@@ -369,13 +370,14 @@ def _gate(base: Base, rows: Integers) -> dict[str, Any]:
         nothing = np.zeros(size, dtype=np.int64)
         no, never = np.zeros(size, dtype=bool), np.full(size, np.datetime64("NaT", "us"))
         masks = dict.fromkeys(("gate_reasons", "tier_families", "held_families"), nothing)
-        return {"is_answered": no, "is_held": no, "gate_expires_at": never, **masks}
+        return {"is_answered": no, "is_held": no, "needs_person": ~no, "gate_expires_at": never, **masks}
     gate = base.gate.slice(rows[0], size)
     expires_at = _plain(gate["expires_at"]).cast(pa.timestamp("us")).to_numpy(zero_copy_only=False)
     return {
         # a comparison with NaT is false: an answer that says no end does not hold either
         "is_answered": _known(gate["reason_mask"]) & (expires_at >= _naive(base.as_of)),
         "is_held": _flags(gate["is_held"]),
+        "needs_person": _flags(gate["needs_person"]),
         "gate_reasons": _integers(gate["reason_mask"]),
         "tier_families": _integers(gate["tier_families"]),
         "held_families": _integers(gate["held_families"]),

@@ -6,7 +6,7 @@ of the gate at all is offered nothing. All reasons are always looked at; none hi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final
@@ -16,10 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.config.credit import GateSettings
+from engine.config.risk_oversight import CautionEffect
 from engine.domain.risk_gate import BITS, EFFECTS, HOLD_ALL_APART, HOLD_CREDIT_APART, OUTCOMES, REASONS
 from engine.domain.risk_marts import RISK_GATE, RISK_GATE_REASONS
 from engine.domain.words import PRODUCT_FAMILIES, RiskTier
 from engine.lake.schema import arrow_schema, naive_utc, to_contract
+from engine.risk.caution import Caution, effects
 from engine.risk.columns import Flags, Floats, Instants, Integers, aligned, flags, instants, never, numbers, plain
 from engine.risk.standing import WARNINGS
 from engine.risk.tiers import TIERS, is_fresh
@@ -30,19 +32,26 @@ ALL_FAMILIES: Final = (1 << len(PRODUCT_FAMILIES)) - 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """What monitoring says of n customers: whether to be cautious, and until when the last assessment holds.
+    """What monitoring says of n customers: how careful to be, and until when the last assessment holds.
 
-    `caution` is set where the model that graded the customer is under watch, for whatever cause (drift past its limit,
-    an early warning). `reassess_at` is NaT where no reassessment is due.
+    `medium_as_high` is set where a medium tier counts as high for new credit, `needs_person` where nothing may be
+    approved without a person looking at it. `reassess_at` is NaT where no reassessment is due.
     """
 
-    caution: Flags
+    medium_as_high: Flags
+    needs_person: Flags
     reassess_at: Instants
 
     @classmethod
-    def nothing(cls, customers: int) -> Watch:
-        """Return a watch that has nothing to say."""
-        return cls(caution=np.zeros(customers, dtype=bool), reassess_at=never(customers))
+    def of(cls, cautions: Iterable[Caution], customers: int, reassess_at: Instants | None = None) -> Watch:
+        """Return what cautions about the model mean for each of its customers; without any, nothing."""
+        told = effects(cautions)
+        person = CautionEffect.NO_FAST_TRACK in told or CautionEffect.REFER_NOT_APPROVE in told
+        return cls(
+            medium_as_high=np.full(customers, CautionEffect.MEDIUM_AS_HIGH in told),
+            needs_person=np.full(customers, person),
+            reassess_at=never(customers) if reassess_at is None else reassess_at,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +79,8 @@ class GateBlock:
     hardship: Flags
     fraud_block: Flags
     declined_families: Integers
-    caution: Flags
+    medium_as_high: Flags
+    needs_person: Flags
     reassess_at: Instants
     hold: Flags
     override_until: Instants
@@ -124,7 +134,8 @@ def block_of(risk: pa.Table, standing: pa.Table, watch: Watch, say: Say) -> Gate
         days_past_due=days_past_due,
         in_default=flags(found["has_defaulted"]),
         declined_families=say.declined_families,
-        caution=watch.caution,
+        medium_as_high=watch.medium_as_high,
+        needs_person=watch.needs_person,
         reassess_at=watch.reassess_at,
         hold=say.hold,
         override_until=say.until,
@@ -149,6 +160,7 @@ class GateTable:
     tier_families: Integers
     held_families: Integers
     is_held: Flags
+    needs_person: Flags
     expires_at: Instants
 
     def table(self) -> pa.Table:
@@ -162,6 +174,7 @@ class GateTable:
             "tier_families": self.tier_families,
             "held_families": self.held_families,
             "is_held": self.is_held,
+            "needs_person": self.needs_person,
             "expires_at": pa.array(self.expires_at),
         }
         return to_contract(RISK_GATE, pa.table(columns))
@@ -183,9 +196,19 @@ def gate(block: GateBlock, settings: GateSettings, as_of: datetime, max_age_days
     now = np.datetime64(naive_utc(as_of), "us")
     fresh = is_fresh(block.signal_at, now, max_age_days)
     too_risky = _too_risky(block.tier, settings)
-    found = _found(block, settings, fresh=fresh, too_risky=too_risky, now=now)
+    own = {
+        "risk_tier": too_risky,
+        "credit_declined": block.declined_families,
+        "caution": _too_risky(_cautious(block), settings) & ~too_risky,
+    }
+    found = _found(block, settings, fresh=fresh, own=own, now=now)
     levels = {name: EFFECTS.index(effect) for name, effect in settings.effects.items()}
-    families = {name: _families(block, name, holds, too_risky) for name, holds in found.items() if levels[name] > 0}
+    # some reasons are about credit of one family, most about all
+    families = {
+        name: own[name] if name in own else np.where(holds, ALL_FAMILIES, 0)
+        for name, holds in found.items()
+        if levels[name] > 0
+    }
     return GateTable(
         customer_ids=block.customer_ids,
         outcome=_highest(found, levels, block.size),
@@ -193,15 +216,15 @@ def gate(block: GateBlock, settings: GateSettings, as_of: datetime, max_age_days
         refused_families=_union(families, block.size),
         tier_families=too_risky,
         held_families=_union(_but(families, HOLD_CREDIT_APART), block.size),
+        needs_person=block.needs_person,
         is_held=_highest(_but(found, HOLD_ALL_APART), levels, block.size) > 0,
         expires_at=_expiry(block, settings, now=now, fresh=fresh, max_age_days=max_age_days),
     )
 
 
-def _families(block: GateBlock, reason: str, holds: Flags, too_risky: Integers) -> Integers:
-    """Return the families whose credit a reason refuses: some reasons are about one family, most about all."""
-    own = {"risk_tier": too_risky, "credit_declined": block.declined_families}
-    return own[reason] if reason in own else np.where(holds, ALL_FAMILIES, 0)
+def _cautious(block: GateBlock) -> Integers:
+    medium, high = TIERS.index(RiskTier.MEDIUM), TIERS.index(RiskTier.HIGH)
+    return np.where(block.medium_as_high & (block.tier == medium), high, block.tier)
 
 
 def _highest(found: Mapping[str, Flags], levels: Mapping[str, int], size: int) -> Integers:
@@ -225,7 +248,7 @@ def _but(found: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
 
 
 def _found(
-    block: GateBlock, settings: GateSettings, *, fresh: Flags, too_risky: Integers, now: Any
+    block: GateBlock, settings: GateSettings, *, fresh: Flags, own: Mapping[str, Integers], now: Any
 ) -> dict[str, Flags]:
     """Return whom each reason holds for, in the order of the bits."""
     probability = block.default_probability
@@ -234,7 +257,7 @@ def _found(
     found = {
         "risk_unknown": ~known,
         "risk_stale": ~fresh,
-        "risk_tier": too_risky & lent(settings) != 0,
+        "risk_tier": own["risk_tier"] & lent(settings) != 0,
         "kyc": ~kyc | (block.kyc_expires_at <= now),
         "open_complaint": block.has_complaint,
         "in_arrears": block.days_past_due >= settings.arrears_from_days,
@@ -243,8 +266,8 @@ def _found(
         "vulnerable": block.vulnerable,
         "hardship": block.hardship,
         "fraud_block": block.fraud_block,
-        "credit_declined": block.declined_families != 0,
-        "caution": block.caution & (block.tier > TIERS.index(RiskTier(settings.caution_max_tier))),
+        "credit_declined": own["credit_declined"] != 0,
+        "caution": own["caution"] != 0,
         "reassessment_overdue": block.reassess_at < now,
         "override_hold": block.hold,
     }

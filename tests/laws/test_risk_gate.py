@@ -17,7 +17,8 @@ from engine.config.load import load
 from engine.config.risk import RiskSettings
 from engine.domain.risk_gate import BITS, EFFECTS, LEAST_EFFECT, PER_FAMILY, reasons
 from engine.domain.words import PRODUCT_FAMILIES
-from engine.risk.gate import ALL_FAMILIES, GateBlock, GateTable, gate, lent
+from engine.risk.caution import Caution
+from engine.risk.gate import ALL_FAMILIES, GateBlock, GateTable, Watch, gate, lent
 from engine.risk.tiers import TIERS
 
 AS_OF = datetime(2026, 6, 30, 23, 59, 59, tzinfo=UTC)
@@ -53,7 +54,8 @@ def blocks(draw: st.DrawFn) -> GateBlock:
         hardship=some(0.1),
         fraud_block=some(0.1),
         declined_families=np.where(some(0.3), random.integers(0, ALL_FAMILIES + 1, size), 0),
-        caution=some(0.3),
+        medium_as_high=some(0.3),
+        needs_person=some(0.2),
         reassess_at=days(-30, 60, 0.5),
         hold=some(0.1),
         override_until=days(0, 90, 0.8),
@@ -73,7 +75,6 @@ policies = st.fixed_dictionaries(
         "valid_days": st.integers(1, 90),
         "arrears_from_days": st.integers(1, 120),
         "kyc_verified": st.booleans(),
-        "caution_max_tier": st.sampled_from(LIMITS[1:]),
         "max_risk_tier": st.fixed_dictionaries({name: st.sampled_from(LIMITS) for name in FAMILIES}),
         "effects": _effects(),
     }
@@ -90,18 +91,12 @@ def _settings(policy: dict[str, Any]) -> GateSettings:
 
 
 def _stricter(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    def lower(name: str) -> str:
-        return min(one[name], other[name], key=LIMITS.index)
-
     tiers = {
         name: min(tier, other["max_risk_tier"][name], key=LIMITS.index) for name, tier in one["max_risk_tier"].items()
     }
     effects = {name: max(effect, other["effects"][name], key=EFFECTS.index) for name, effect in one["effects"].items()}
     least = {name: min(one[name], other[name]) for name in ("max_age_days", "valid_days", "arrears_from_days")}
-    told = {
-        "kyc_verified": one["kyc_verified"] and other["kyc_verified"],
-        "caution_max_tier": lower("caution_max_tier"),
-    }
+    told = {"kyc_verified": one["kyc_verified"] and other["kyc_verified"]}
     return {**least, **told, "max_risk_tier": tiers, "effects": effects}
 
 
@@ -111,7 +106,8 @@ def test_a_stricter_policy_lets_no_new_customer_past(block: GateBlock, one: Any,
     loose, strict = _answer(block, one), _answer(block, _stricter(one, other))
     assert (strict.outcome >= loose.outcome).all()
     assert (loose.refused_families & ~strict.refused_families == 0).all()
-    assert (loose.held_families & ~strict.held_families == 0).all()
+    # what caution held may become too high a tier altogether, which is told apart
+    assert (loose.held_families & ~(strict.held_families | strict.tier_families) == 0).all()
     assert (loose.is_held <= strict.is_held).all()
     # where credit is refused the answer does not rest on the signal, and need not end with it
     lends = strict.refused_families != ALL_FAMILIES
@@ -186,7 +182,7 @@ def test_a_good_customer_is_refused_nothing_but_families_that_are_not_lent() -> 
         ({"hardship": True}, "hardship", 1),
         ({"fraud_block": True}, "fraud_block", 2),
         ({"declined_families": 1 << PRODUCT_FAMILIES.index("loan")}, "credit_declined", 0),
-        ({"caution": True, "tier": 1}, "caution", 0),
+        ({"medium_as_high": True, "tier": 1}, "caution", 0),
         ({"reassess_at": NOW - DAY}, "reassessment_overdue", 0),
         ({"hold": True}, "override_hold", 1),
         ({"signal_at": NOW - 93 * DAY}, "risk_stale", 0),
@@ -205,9 +201,32 @@ def test_each_fault_is_told_by_its_own_reason(change: dict[str, Any], reason: st
     assert found.refused_families[0] != _answer(_good(), _shipped()).refused_families[0]
 
 
-def test_delays_of_thirty_days_and_caution_towards_the_safest_tier_refuse_nothing_more() -> None:
+def test_delays_of_thirty_days_and_caution_towards_the_low_tier_refuse_nothing() -> None:
     assert _answer(_good(days_past_due=30.0), _shipped()).reason_mask[0] == 0
-    assert _answer(_good(caution=True), _shipped()).reason_mask[0] == 0
+    assert _answer(_good(medium_as_high=True), _shipped()).reason_mask[0] == 0
+
+
+def test_caution_refuses_only_the_families_that_a_high_tier_is_refused() -> None:
+    policy = _shipped() | {"max_risk_tier": {"card": "high", "loan": "medium", "mortgage": "low"}}
+    found = _answer(_good(medium_as_high=True, tier=1), policy)
+    # cards go to high tiers too; mortgages are refused for the tier itself
+    assert found.held_families[0] == 1 << PRODUCT_FAMILIES.index("loan")
+
+
+def test_what_monitoring_found_reaches_every_customer_of_the_model() -> None:
+    told = {
+        "reason": "score_drift",
+        "what": "score",
+        "value": 0.3,
+        "limit": 0.1,
+        "since": None,
+        "text": "",
+        "text_zh": "",
+    }
+    drift = Caution(**told, effects=SETTINGS.caution.drift)
+    assert Watch.of([drift], 2).medium_as_high.tolist() == [True, True]
+    assert Watch.of([drift], 2).needs_person.tolist() == [True, True]
+    assert not Watch.of([], 2).medium_as_high.any()
 
 
 def _shipped() -> dict[str, Any]:

@@ -39,7 +39,7 @@ def write(context: Context, facts: dict[str, Any]) -> None:
 def _answer(context: Context, settings: RiskSettings, graded: pa.Table) -> None:
     """Write what the gate answers for every customer, and the reasons it gave."""
     known = context.engine.arrow(standing(context.tables, context.as_of, settings.staging))
-    block = gates.block_of(graded, known, Watch.nothing(graded.num_rows), Say.nothing(graded.num_rows))
+    block = gates.block_of(graded, known, Watch.of((), graded.num_rows), Say.nothing(graded.num_rows))
     answers = gates.gate(block, settings.gate, context.as_of, settings.signal_max_age_days)
     context.builder.write_rows("risk_gate", answers.table())
     context.builder.write_rows("risk_gate_reasons", gates.count(answers, settings.gate))

@@ -59,7 +59,7 @@ def answers(risk: pa.Table, flags: Mapping[str, Any] | None = None) -> pa.Table:
         "has_defaulted": np.zeros(size, dtype=bool),
         **dict.fromkeys(WARNINGS, np.zeros(size, dtype=bool)),
     }
-    block = gate.block_of(risk, pa.table(known), Watch.nothing(size), Say.nothing(size))
+    block = gate.block_of(risk, pa.table(known), Watch.of((), size), Say.nothing(size))
     return gate.gate(block, chosen.gate, AS_OF, chosen.signal_max_age_days).table()
 
 
@@ -166,6 +166,7 @@ def good_customer(catalogue: Catalogue, **changes: Any) -> DecisionBlock:
         tier_families=np.array([0]),
         held_families=np.array([0]),
         is_held=np.array([False]),
+        needs_person=np.array([False]),
         gate_expires_at=np.array([np.datetime64("2026-07-30", "us")]),
     )
     return replace(block, **changes)

@@ -237,6 +237,9 @@ def test_track_follows_from_risk_and_amount() -> None:
     place = catalogue.product_ids.index
     products = np.array([place("index_fund"), place("credit_card_classic"), place("personal_loan"), place("mortgage")])
     policy = builders.settings().tracks
-    assert tracks(np.zeros(4, np.int64), products, catalogue, policy).tolist() == [0, 0, 1, 2]
-    assert tracks(np.full(4, 1), products, catalogue, policy).tolist() == [1, 1, 1, 2]
-    assert tracks(np.full(4, 2), products, catalogue, policy).tolist() == [2, 2, 2, 2]
+    free = np.zeros(4, dtype=bool)
+    assert tracks(np.zeros(4, np.int64), free, products, catalogue, policy).tolist() == [0, 0, 1, 2]
+    assert tracks(np.full(4, 1), free, products, catalogue, policy).tolist() == [1, 1, 1, 2]
+    assert tracks(np.full(4, 2), free, products, catalogue, policy).tolist() == [2, 2, 2, 2]
+    # where risk wants a person to look, little credit is no longer quick; a fund still is
+    assert tracks(np.zeros(4, np.int64), ~free, products, catalogue, policy).tolist() == [0, 1, 1, 2]
