@@ -8,7 +8,12 @@ from pydantic import Field, model_validator
 
 from engine.config.credit import CreditSettings, GateSettings, LossSettings, OverrideSettings, StagingSettings
 from engine.config.load import Settings
-from engine.config.risk_oversight import CautionSettings, FairnessSettings
+from engine.config.risk_oversight import (
+    CautionSettings,
+    FairnessSettings,
+    MigrationSettings,
+    StabilitySettings,
+)
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -81,3 +86,5 @@ class RiskSettings(Settings):
     credit: CreditSettings
     overrides: OverrideSettings
     gate: GateSettings
+    stability: StabilitySettings
+    migration: MigrationSettings

@@ -50,3 +50,34 @@ class FairnessSettings(Settings):
         if list(self.age_bands) != sorted(set(self.age_bands)):
             raise ValueError(f"age_bands = {list(self.age_bands)} must rise")
         return self
+
+
+class StabilitySettings(Settings):
+    """What is compared with what, and from where on a move is called a drift: it must pass both limits."""
+
+    months: Count
+    bins: Annotated[int, Field(ge=2)]
+    floor: Annotated[float, Field(gt=0, lt=0.01)]
+    significance: Annotated[float, Field(gt=0, lt=1)]
+    material_index: Annotated[float, Field(gt=0)]
+    material_missing_share: Share
+    material_auc: Share
+    material_level: Annotated[float, Field(gt=0)]
+    smallest: Count
+    smallest_bads: Count
+
+
+class MigrationSettings(Settings):
+    """How far apart the two dates of a migration are, and where the buckets of days past due begin."""
+
+    months: Count
+    days_past_due: tuple[int, ...]
+    vintage_months: Count
+    smallest: Count
+
+    @model_validator(mode="after")
+    def _rising(self) -> MigrationSettings:
+        edges = list(self.days_past_due)
+        if edges != sorted(set(edges)) or not edges or edges[0] < 1:
+            raise ValueError(f"days_past_due = {edges} must rise from 1 or more")
+        return self

@@ -134,6 +134,9 @@ def population_stability(expected: Floats, actual: Floats, floor: float | None =
     return float(((actual[kept] - expected[kept]) * np.log(actual[kept] / expected[kept])).sum())
 
 
-def stability_limit(expected_rows: int, actual_rows: int, bins: int) -> float:
-    """Return the index that chance alone passes once in 20 draws when nothing has moved (Yurdakul 2018)."""
-    return float(chi2.ppf(0.95, bins - 1)) * (1 / expected_rows + 1 / actual_rows)
+def stability_limit(expected_rows: int, actual_rows: int, bins: int, level: float = 0.95) -> float:
+    """Return the index that chance alone stays below in `level` of all draws when nothing has moved (Yurdakul 2018).
+
+    0 with one bin only, in which nothing can move.
+    """
+    return float(chi2.ppf(level, bins - 1)) * (1 / expected_rows + 1 / actual_rows) if bins > 1 else 0.0
