@@ -24,7 +24,8 @@ class CautionEffect(StrEnum):
 class CautionSettings(Settings):
     """What the gate does when the model has drifted, when it no longer holds, or when neither could be checked."""
 
-    drift: tuple[CautionEffect, ...]
+    score: tuple[CautionEffect, ...]
+    characteristic: tuple[CautionEffect, ...]
     performance: tuple[CautionEffect, ...]
     not_checked: tuple[CautionEffect, ...]
 
@@ -56,6 +57,7 @@ class StabilitySettings(Settings):
     """What is compared with what, and from where on a move is called a drift: it must pass both limits."""
 
     months: Count
+    cohort_months: Count
     bins: Annotated[int, Field(ge=2)]
     floor: Annotated[float, Field(gt=0, lt=0.01)]
     significance: Annotated[float, Field(gt=0, lt=1)]

@@ -60,6 +60,15 @@ class RiskModel:
         """Return the RISK mart; see `score`."""
         return score(self, scoring, as_of)
 
+    def sample(self, name: str, loans: pa.Table) -> Sample:
+        """Return loans of the training table whose outcome is known as scored by this model, to be measured."""
+        return _sample(self.scorecard, name, loans)
+
+    def sample_points(self, rows: pa.Table) -> Floats:
+        """Return the points of every row of a table of characteristics, before they are rounded to whole ones."""
+        scored = self.scorecard.score(_columns(self.scorecard, rows), rows.num_rows)
+        return scored.log_odds * self.scorecard.factor + self.scorecard.offset
+
     def to_json(self) -> str:
         """Return the model as JSON from which `from_json` makes the very same model."""
         values = {

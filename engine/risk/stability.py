@@ -68,7 +68,8 @@ class Reference:
 class Shift:
     """How far one column of one period has moved from its reference.
 
-    value : the stability index in nats, or the change of the share without a value; None where not checked.
+    value : the stability index in nats, the change of the share without a value, the loss of area under the curve, or
+        observed over predicted default rate, less 1; None where not checked. The latter two have their 95 % interval.
     chance_limit : what chance alone would pass with `significance`, given both numbers of rows.
     limit : the higher of the two, which `decided_by` names; a drift is beyond it.
     floored_bins : bins whose share was raised to the floor, on either side.
@@ -84,6 +85,8 @@ class Shift:
     reference_rows: int
     verdict: Verdict
     value: float | None = None
+    lower: float | None = None
+    upper: float | None = None
     chance_limit: float | None = None
     limit: float | None = None
     decided_by: Literal["chance", "materiality"] | None = None
@@ -135,11 +138,11 @@ def compare(
     reason = reason or ("few_rows" if blank.rows < settings.smallest else None)
     if reason:
         unchecked = replace(blank, reason=reason)
-        return _worded(unchecked), _worded(replace(unchecked, measure=MISSING))
+        return worded(unchecked), worded(replace(unchecked, measure=MISSING))
     level = 1 - settings.significance / compared
     return (
-        _worded(_index(blank, np.array(base.counts), counts, settings, level)),
-        _worded(_missing(blank, np.array(base.counts), counts, settings, level)),
+        worded(_index(blank, np.array(base.counts), counts, settings, level)),
+        worded(_missing(blank, np.array(base.counts), counts, settings, level)),
     )
 
 
@@ -188,7 +191,7 @@ def _index(
     value = metrics.population_stability(before[used], after[used], settings.floor)
     floored = int(((before[used] < settings.floor) | (after[used] < settings.floor)).sum())
     chance = metrics.stability_limit(blank.reference_rows, blank.rows, int(used.sum()), level)
-    return _judged(
+    return judged(
         replace(blank, value=value, bins=int(used.sum()), floored_bins=floored), chance, settings.material_index
     )
 
@@ -201,10 +204,11 @@ def _missing(
     spread = sqrt(pooled * (1 - pooled) * (1 / expected.sum() + 1 / actual.sum()))
     chance = float(ndtri(1 - (1 - level) / 2)) * spread
     shown = replace(blank, measure=MISSING, value=float(after - before), bins=2)
-    return _judged(shown, chance, settings.material_missing_share)
+    return judged(shown, chance, settings.material_missing_share)
 
 
-def _judged(shift: Shift, chance: float, material: float) -> Shift:
+def judged(shift: Shift, chance: float, material: float) -> Shift:
+    """Return the shift with its limits and its verdict; it must have a value."""
     assert shift.value is not None
     limit = max(chance, material)
     return replace(
@@ -216,7 +220,8 @@ def _judged(shift: Shift, chance: float, material: float) -> Shift:
     )
 
 
-def _worded(shift: Shift) -> Shift:
+def worded(shift: Shift) -> Shift:
+    """Return the shift with its sentence in English and Chinese."""
     text, text_zh = told(shift.to_row())
     return replace(shift, text=text, text_zh=text_zh)
 

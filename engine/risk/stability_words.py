@@ -47,14 +47,30 @@ def told(row: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _found(row: Mapping[str, Any]) -> tuple[str, str]:
-    value = row["value"]
+    value, interval = row["value"], _interval(row)
     if row["measure"] == "missing_share":
         return f"share without a value changed by {value:+.1%}", f"缺失占比变化 {value:+.1%}"
+    if row["measure"] == "auc_loss":
+        return f"area under the curve lost {value:.3f}{interval}", f"AUC 下降 {value:.3f}{interval}"
+    if row["measure"] == "default_level":
+        return (
+            f"observed over predicted defaults, less 1: {value:+.0%}{interval}",
+            f"实际/预测违约率之比减 1：{value:+.0%}{interval}",
+        )
     floored = row["floored_bins"]
     note = f", {floored} nearly empty bins raised to the floor" if floored else ""
     note_zh = f"，{floored} 个近空分箱按下限计" if floored else ""
     return f"stability index {value:.4f}{note}", f"稳定性指数 {value:.4f}{note_zh}"
 
 
+def _interval(row: Mapping[str, Any]) -> str:
+    return "" if row["lower"] is None else f" ({_written(row, row['lower'])} … {_written(row, row['upper'])})"
+
+
 def _limit(row: Mapping[str, Any]) -> str:
-    return f"{row['limit']:.1%}" if row["measure"] == "missing_share" else f"{row['limit']:.4f}"
+    return _written(row, row["limit"])
+
+
+def _written(row: Mapping[str, Any], value: float) -> str:
+    form = {"missing_share": ".1%", "auc_loss": ".3f", "default_level": ".0%"}.get(row["measure"], ".4f")
+    return format(value, form)

@@ -10,7 +10,7 @@ it went bad or not: to take early defaults from windows still open would fill th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +22,7 @@ from engine.domain.curated import BUREAU
 from engine.domain.errors import NotEnoughData
 from engine.domain.money import minor_digits
 from engine.domain.schema import Kind
-from engine.lake.schema import instant
+from engine.lake.schema import instant, naive_utc
 from engine.risk.characteristics import BUREAU_RECORD, CHARACTERISTICS, Characteristic
 
 Tables = Mapping[str, Any]
@@ -35,6 +35,9 @@ _CUSTOMER_FIELDS = (
     "marital_status", "region", "language",
 )  # fmt: skip
 _APPLICATION_FIELDS = ("requested_minor", "instalment_minor", "term_months")
+_RECORDED = ("gender", "marital_status", "region", "language")
+RECORDED = "recorded_"
+"""How the name of a column begins that is there to compare groups with, and never input."""
 
 
 def training(tables: Tables, as_of: datetime, settings: RiskSettings) -> Any:
@@ -78,6 +81,61 @@ def scoring(tables: Tables, as_of: datetime, settings: RiskSettings, bank: BankS
     )
 
 
+def applicants(tables: Tables, as_of: datetime, settings: RiskSettings) -> Any:
+    """Return one row per application for credit handed in by `as_of`, whatever was decided, with its characteristics.
+
+    Columns: application_id, customer_id, product_id, applied_at, decision ("pending" where it was made later),
+    booked_at, outcome_state and bad (empty unless it was booked and the outcome is known), signal_at, application
+    ("yes"), the characteristics that settings allow, and what they protect under `recorded_` and its name: to compare
+    groups with, never as input.
+
+    Raises
+    ------
+    NotEnoughData
+        There is no table of applications.
+    """
+    if "applications" not in tables:
+        raise NotEnoughData("applications", "there is no table applications", "what was applied for, and the decisions")
+    asked, moment = tables["applications"], instant(as_of)
+    asked = asked.filter(asked.applied_at <= moment)
+    if "products" in tables:
+        lending = tables["products"].filter(lambda product: product.is_credit).select(of_product="product_id")
+        asked = asked.semi_join(lending, asked.product_id == lending.of_product)
+    decided = (asked.decided_at <= moment).fill_null(False).ifelse(asked.decision, "pending")
+    kept = ("application_id", "customer_id", "product_id", "applied_at")
+    rows = asked.select(*kept, decision=decided, **_same(_APPLICATION_FIELDS))
+    rows = _with_outcome(rows, tables, as_of, settings)
+    wide = _with_bureau(_with_customer(rows, tables["customers"]), tables, _dates_per_application(rows, tables))
+    found = ("decision", "booked_at", "outcome_state", "bad", "signal_at")
+    made = {name: value for name, value in _characteristics(wide, settings).items() if name != "product_id"}
+    recorded = {f"{RECORDED}{name}": wide[name] for name in _RECORDED}
+    return wide.select(*kept, *found, application=ibis.literal("yes"), **made, **recorded)
+
+
+def snapshots(tables: Tables, dates: Sequence[datetime], settings: RiskSettings) -> Any:
+    """Return one row per customer and date, of those joined by then: what `scoring` gives for each date, in one pass.
+
+    Columns: customer_id, at, signal_at, application ("no"), then the characteristics that settings allow.
+    """
+    customers = tables["customers"]
+    parts = [
+        customers.filter(customers.joined_at <= instant(date)).select(
+            "customer_id",
+            applied_at=instant(date),
+            application_id=customers.customer_id.concat(f"@{naive_utc(date).isoformat()}"),
+        )
+        for date in dates
+    ]
+    people = ibis.union(*parts, distinct=False) if len(parts) > 1 else parts[0]
+    people = people.mutate(product_id=_null("string"), **{name: _null("int64") for name in _APPLICATION_FIELDS})
+    wide = _with_bureau(_with_customer(people, customers), tables, _dates_per_application(people, tables))
+    signal = wide.signal_at if "bureau" in tables else wide.applied_at
+    applying = ibis.literal("no")
+    return wide.select(
+        "customer_id", at=wide.applied_at, signal_at=signal, application=applying, **_characteristics(wide, settings)
+    )
+
+
 def exposure(tables: Tables, as_of: datetime, settings: RiskSettings, bank: BankSettings) -> Any:
     """Return, per customer with credit, what is owed or could be drawn and what a default would lose of it.
 
@@ -115,6 +173,16 @@ def _booked(tables: Tables, as_of: datetime, settings: RiskSettings) -> Any:
     # an application cannot follow its booking: where the dates say so, the booking is when it was known
     applied = ibis.least(joined.asked_at.coalesce(joined.booked_at), joined.booked_at)
     return joined.mutate(applied_at=applied).drop("asked_at")
+
+
+def _with_outcome(rows: Any, tables: Tables, as_of: datetime, settings: RiskSettings) -> Any:
+    if "outcomes" not in tables:
+        unknown = {"booked_at": _null("timestamp(6)"), "outcome_state": _null("string"), "bad": _null("boolean")}
+        return rows.mutate(**unknown)
+    outcomes = tables["outcomes"]
+    known = _labelled(outcomes.filter(outcomes.booked_at <= instant(as_of)), as_of, settings)
+    known = known.select("application_id", "booked_at", "outcome_state", "bad")
+    return rows.left_join(known, "application_id").select(*rows.columns, "booked_at", "outcome_state", "bad")
 
 
 def _labelled(outcomes: Any, as_of: datetime, settings: RiskSettings) -> Any:
