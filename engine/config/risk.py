@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from engine.config.credit import CreditSettings, GateSettings, LossSettings, OverrideSettings, StagingSettings
+from engine.config.challengers import CalibrationSettings, ChallengerSettings
 from engine.config.load import Settings
 from engine.config.risk_oversight import (
     CautionSettings,
@@ -88,3 +89,5 @@ class RiskSettings(Settings):
     gate: GateSettings
     stability: StabilitySettings
     migration: MigrationSettings
+    challengers: ChallengerSettings
+    calibration: CalibrationSettings

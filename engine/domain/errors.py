@@ -145,6 +145,14 @@ class NotEnoughData(WaylineError):
         super().__init__(f"No {what}: {have}. Needed: {need}.")
 
 
+class ModelSpoilt(WaylineError):
+    """A model that was written down is not what was written: cut short, edited, or of another version."""
+
+    def __init__(self, source: str, problem: str) -> None:
+        self.source, self.problem = source, problem
+        super().__init__(f"{source} cannot be used: {problem}. Take the file as it was written, or fit the model anew.")
+
+
 class CurrencyMismatch(WaylineError):
     """Amounts of two currencies were added."""
 
