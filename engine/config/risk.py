@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from engine.config.credit import CreditSettings, GateSettings, LossSettings, OverrideSettings, StagingSettings
 from engine.config.challengers import CalibrationSettings, ChallengerSettings
+from engine.config.credit import CreditSettings, GateSettings, LossSettings, OverrideSettings, StagingSettings
 from engine.config.load import Settings
 from engine.config.risk_oversight import (
     CautionSettings,
