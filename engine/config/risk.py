@@ -20,14 +20,36 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 
 
-class BinningSettings(Settings):
-    """How a characteristic is cut into bins."""
+Direction = Literal["auto", "rising", "falling"]
+Code = Annotated[float, Field(allow_inf_nan=False)] | str
 
-    max_bins: Annotated[int, Field(ge=2)]
+
+class ColumnBinning(Settings):
+    """What is said of one characteristic: its codes, and whether the bad rate rises or falls with it."""
+
+    special_values: tuple[Code, ...] = ()
+    direction: Direction = "auto"
+
+
+class BinningSettings(Settings):
+    """How a characteristic is cut into bins; `columns` says more of single ones, by name."""
+
+    max_bins: Annotated[int, Field(ge=2, le=200)]
     min_bin_share: Annotated[float, Field(gt=0, lt=0.5)]
     prebins: Annotated[int, Field(ge=2)]
+    min_category_share: Annotated[float, Field(ge=0, lt=0.5)]
     smoothing_bads: Annotated[float, Field(ge=0)]
-    special_values: tuple[float, ...] = ()
+    special_values: tuple[Code, ...] = ()
+    columns: dict[str, ColumnBinning] = Field(default_factory=dict)
+
+    def specials(self, name: str) -> tuple[float | str, ...]:
+        """Return the values that are codes in a column: those of every column, then its own."""
+        own = self.columns[name].special_values if name in self.columns else ()
+        return tuple(dict.fromkeys((*self.special_values, *own)))
+
+    def direction(self, name: str) -> Direction:
+        """Return how the bad rate moves as the value of a column rises."""
+        return self.columns[name].direction if name in self.columns else "auto"
 
 
 class ScalingSettings(Settings):
@@ -39,6 +61,9 @@ class ScalingSettings(Settings):
     min_information_value: Annotated[float, Field(ge=0)]
     significance: Annotated[float, Field(gt=0, le=1)]
     l2: Annotated[float, Field(gt=0)]
+    step_l2: Annotated[float, Field(gt=0)]
+    suspect_auc: Annotated[float, Field(gt=0.5, le=1)]
+    suspect_information_value: Annotated[float, Field(gt=0)]
 
 
 class TierSettings(Settings):

@@ -6,7 +6,11 @@
     ├── ContractBroken          a source cannot be loaded at all; bad rows alone go to quarantine
     │   ├── MissingColumns
     │   ├── EmptySource
-    │   └── UnreadableSource    cut, not UTF-8, a bomb, a line too long, not the format it claims
+    │   ├── UnreadableSource    cut, not UTF-8, a bomb, a line too long, not the format it claims
+    │   ├── UnusableColumn      not of the kind that a model reads
+    │   └── MissingInputs       a table lacks columns that a model was learned with
+    ├── ModelRefused            a model file was changed, cut short, or is of another kind
+    ├── LooksAhead              a model would learn from what was not known yet
     ├── WorkspaceMissing        nothing has been initialised or loaded here
     ├── WorkspaceBusy           another run holds the workspace
     ├── RunMissing              no completed run, or not of that name
@@ -98,6 +102,46 @@ class UnreadableSource(ContractBroken):
     def __init__(self, source: str, problem: str, remedy: str) -> None:
         self.source, self.problem, self.remedy = source, problem, remedy
         super().__init__(f"{source}: {problem}. {remedy}")
+
+
+class UnusableColumn(ContractBroken):
+    """A column is not of the kind that a model reads."""
+
+    def __init__(self, column: str, found: str, expected: str) -> None:
+        self.column, self.found, self.expected = column, found, expected
+        super().__init__(
+            f'The column "{column}" holds {found}, expected {expected}. Convert it before, or leave the column out.'
+        )
+
+
+class MissingInputs(ContractBroken):
+    """A table lacks columns that a model was learned with."""
+
+    def __init__(self, source: str, missing: Sequence[str], found: Sequence[str]) -> None:
+        self.source, self.missing, self.found = source, tuple(missing), tuple(found)
+        names = ", ".join(f'"{name}"' for name in self.missing)
+        are = "the column {} is" if len(self.missing) == 1 else "the columns {} are"
+        super().__init__(
+            f"{source}: {are.format(names)} missing, and the model was learned with it. "
+            f"Found: {', '.join(self.found) or 'none'}. Bring what is missing, under that name; a value that is "
+            f"unknown for some rows may be empty in those."
+        )
+
+
+class ModelRefused(WaylineError):
+    """A model file is not what was written: changed by hand, cut short, or of another kind."""
+
+    def __init__(self, source: str, problem: str) -> None:
+        self.source, self.problem = source, problem
+        super().__init__(f"{source}: {problem}. It is not used. Take the file from where it was written, or fit again.")
+
+
+class LooksAhead(WaylineError):
+    """A model would learn from what was not known yet; `rows` of `of` are concerned."""
+
+    def __init__(self, what: str, rows: int, of: int, remedy: str) -> None:
+        self.what, self.rows, self.of = what, rows, of
+        super().__init__(f"{rows:,} of {of:,} rows {what}: the model would learn from the future. {remedy}")
 
 
 class WorkspaceMissing(WaylineError):

@@ -1,9 +1,11 @@
 """Cut a characteristic into bins whose evidence for good or bad is monotone, the same way on every run.
 
 Numbers: quantile pre-bins, pooled until the bad rate is monotone (pool adjacent violators, in the direction that
-keeps the more information), then merged where the least information is lost until every bin is large enough and
-there are few enough. Categories: ordered by bad rate, then merged likewise. Missing values and declared special values
-never join another bin: each carries its own evidence.
+settings name or else that keeps the more information), then merged where the least information is lost until every bin
+is large enough and there are few enough. Categories: the rare ones share a bin, the others are ordered by bad rate and
+merged likewise. Missing values and declared special values never join another bin: each carries its own evidence.
+
+Rows may count with weights, such as those of applications whose outcome is inferred.
 
 Weight of evidence is ln(share of goods / share of bads): positive is safer than the whole sample.
 """
@@ -12,21 +14,24 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import isnan
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from engine.config.risk import BinningSettings
+from engine.domain.errors import UnusableColumn
 from engine.risk import cuts
+from engine.risk.cuts import Trend
 
 Floats = NDArray[np.float64]
-Codes = NDArray[np.intp]
+Bools = NDArray[np.bool_]
+Codes = NDArray[np.uint16]
+Column: TypeAlias = pa.ChunkedArray | pa.Array
 MISSING_INDEX = -1
 """How the bin of missing values is numbered in tables; inside arrays it is the last bin."""
 
@@ -36,23 +41,28 @@ class Bins:
     """The bins of one characteristic and what was seen in them.
 
     Order of `goods`, `bads`, `evidence`: the ordinary bins, then one per special value, then missing.
-    A number x falls in the first bin whose upper edge is >= x. A category never seen falls in missing.
+    A number x falls in the first bin whose upper edge is >= x; infinite ones fall in the first and the last.
+    `pooled` counts the categories too rare for evidence of their own: they share the last ordinary bin, and one never
+    seen falls there too; without such a bin it falls in missing. Counts are whole unless rows were weighted.
+    `trend` says whether the bad rate rises or falls with a number.
     """
 
     name: str
     kind: Literal["number", "category"]
     edges: tuple[float, ...] = ()
     groups: tuple[tuple[str, ...], ...] = ()
-    specials: tuple[float, ...] = ()
-    goods: tuple[int, ...]
-    bads: tuple[int, ...]
+    pooled: int = 0
+    specials: tuple[float | str, ...] = ()
+    trend: Trend | None = None
+    goods: tuple[float, ...]
+    bads: tuple[float, ...]
     evidence: tuple[float, ...]
     information: tuple[float, ...]
 
     @property
     def ordinary(self) -> int:
         """How many bins hold ordinary values."""
-        return len(self.edges) + 1 if self.kind == "number" else len(self.groups)
+        return len(self.edges) + 1 if self.kind == "number" else len(self.groups) + (self.pooled > 0)
 
     @property
     def size(self) -> int:
@@ -60,15 +70,40 @@ class Bins:
         return len(self.evidence)
 
     @property
+    def unknown(self) -> int:
+        """The bin of a category that none of the bins names."""
+        return len(self.groups) if self.pooled else self.size - 1
+
+    @property
     def information_value(self) -> float:
         """The information value of the characteristic: below 0.02 next to nothing, above 0.5 suspiciously much."""
         return float(sum(self.information))
 
-    def codes(self, values: pa.ChunkedArray | pa.Array) -> Codes:
-        """Return the bin of every value."""
+    @property
+    def auc(self) -> float:
+        """How often a bad lies in a bin of worse evidence than a good, a tie counting half; 0.5 tells nothing."""
+        order = np.argsort(self.evidence, kind="stable")
+        goods, bads = np.array(self.goods)[order], np.array(self.bads)[order]
+        won = (bads * (goods.sum() - np.cumsum(goods) + goods / 2)).sum()
+        return float(won / (goods.sum() * bads.sum()))
+
+    @property
+    def place(self) -> dict[str, int]:
+        """The bin of every category that has one named."""
+        named = {value: at for at, group in enumerate(self.groups) for value in group}
+        return named | {str(special): self.ordinary + at for at, special in enumerate(self.specials)}
+
+    def codes(self, values: Column) -> Codes:
+        """Return the bin of every value.
+
+        Raises
+        ------
+        UnusableColumn
+            The column is of another kind than the one that the bins were learned from.
+        """
         if self.kind == "number":
-            return _number_codes(as_floats(values), self.edges, self.specials)
-        return _category_codes(values, self.groups, len(self.groups))
+            return number_codes(as_floats(self.name, values), self.edges, self._codes_of_numbers)
+        return _category_codes(self.name, values, self.place, self.unknown, self.size - 1)
 
     def code(self, value: object) -> int:
         """Return the bin of one value; the same as `codes` of a column that holds it."""
@@ -76,7 +111,7 @@ class Bins:
         if value is None:
             return missing
         if self.kind == "category":
-            return next((at for at, group in enumerate(self.groups) if value in group), missing)
+            return self.place.get(str(value), self.unknown)
         number = float(value)  # type: ignore[arg-type]
         if isnan(number):
             return missing
@@ -89,10 +124,17 @@ class Bins:
         if code == self.size - 1:
             return "missing"
         if code >= self.ordinary:
-            return f"= {_figure(self.specials[code - self.ordinary])}"
-        if self.kind == "category":
-            return ", ".join(self.groups[code])
-        return _range(self.edges, code)
+            special = self.specials[code - self.ordinary]
+            return f"= {special if isinstance(special, str) else _figure(special)}"
+        if self.kind == "number":
+            return _range(self.edges, code)
+        if code == len(self.groups):
+            return f"rare ({self.pooled:,} categories) or never seen"
+        return ", ".join(self.groups[code])
+
+    @property
+    def _codes_of_numbers(self) -> tuple[float, ...]:
+        return tuple(float(special) for special in self.specials)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that JSON keeps exactly."""
@@ -108,11 +150,22 @@ class Bins:
         return cls(**plain)
 
 
-def fit(name: str, values: pa.ChunkedArray | pa.Array, bad: NDArray[np.bool_], settings: BinningSettings) -> Bins:
-    """Return the bins of a column: numbers in order, text by bad rate."""
-    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type) or pa.types.is_dictionary(values.type):
-        return _fit_category(name, values, bad, settings)
-    return _fit_number(name, as_floats(values), bad, settings)
+def fit(name: str, values: Column, bad: Bools, settings: BinningSettings, weights: Floats | None = None) -> Bins:
+    """Return the bins of a column: numbers in order, text by bad rate.
+
+    Parameters
+    ----------
+    bad : which rows went bad; both kinds must be there.
+    weights : what each row counts, not negative; 1 each when left out.
+
+    Raises
+    ------
+    UnusableColumn
+        The column is neither numbers nor text.
+    """
+    if _is_text(values.type):
+        return _fit_category(name, values, bad, settings, weights)
+    return _fit_number(name, as_floats(name, values), bad, settings, weights)
 
 
 def weigh(goods: Floats, bads: Floats, smoothing_bads: float) -> tuple[Floats, Floats]:
@@ -134,92 +187,152 @@ def weigh(goods: Floats, bads: Floats, smoothing_bads: float) -> tuple[Floats, F
     return np.where(nobody, 0.0, evidence), np.where(nobody, 0.0, information)
 
 
-def as_floats(values: pa.ChunkedArray | pa.Array) -> Floats:
-    """Return a column as float64 with `nan` for missing."""
+def as_floats(name: str, values: Column) -> Floats:
+    """Return a column as float64 with `nan` for missing; raises UnusableColumn for what is no number."""
     whole = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
-    floats: Floats = whole.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    if pa.types.is_temporal(whole.type):
+        raise UnusableColumn(name, str(whole.type), "numbers")
+    try:
+        floats: Floats = whole.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as fault:
+        raise UnusableColumn(name, str(whole.type), "numbers") from fault
     return floats
 
 
-def _fit_number(name: str, values: Floats, bad: NDArray[np.bool_], settings: BinningSettings) -> Bins:
-    specials = tuple(sorted(settings.special_values))
-    plain = ~(np.isnan(values) | np.isin(values, specials))
-    edges = cuts.quantiles(values[plain], settings.prebins)
-    goods, bads = _count(np.searchsorted(edges, values[plain], side="left"), bad[plain], len(edges) + 1)
-    found = _merge(cuts.monotone(goods, bads), goods, bads, settings, len(values))
-    kept = tuple(float(edges[cut - 1]) for cut in found[1:-1])
-    codes = _number_codes(values, kept, specials)
-    return _weighed(name, "number", codes, bad, settings, edges=kept, specials=specials)
-
-
-def _fit_category(
-    name: str, values: pa.ChunkedArray | pa.Array, bad: NDArray[np.bool_], settings: BinningSettings
-) -> Bins:
-    seen = tuple(sorted(value for value in pc.unique(values).to_pylist() if value is not None))
-    codes = _category_codes(values, tuple((value,) for value in seen), len(seen))
-    known = codes < len(seen)
-    goods, bads = _count(codes[known], bad[known], len(seen))
-    # a category seen three times has no bad rate worth ordering by: half a bad pulls it towards the whole
-    rate = (bads + 0.5) / (goods + bads + 0.5 * len(bad) / max(1, int(bad.sum())))
-    order = np.argsort(rate, kind="stable")
-    found = _merge(list(range(len(seen) + 1)), goods[order], bads[order], settings, len(bad))
-    groups = tuple(tuple(sorted(seen[at] for at in order[start:end])) for start, end in pairwise(found))
-    return _weighed(name, "category", _category_codes(values, groups, len(groups)), bad, settings, groups=groups)
-
-
-def _weighed(
-    name: str,
-    kind: Literal["number", "category"],
-    codes: Codes,
-    bad: NDArray[np.bool_],
-    settings: BinningSettings,
-    *,
-    edges: tuple[float, ...] = (),
-    groups: tuple[tuple[str, ...], ...] = (),
-    specials: tuple[float, ...] = (),
-) -> Bins:
-    size = (len(edges) + 1 if kind == "number" else len(groups)) + len(specials) + 1
-    goods, bads = _count(codes, bad, size)
-    evidence, information = weigh(goods, bads, settings.smoothing_bads)
-    return Bins(
-        name=name,
-        kind=kind,
-        edges=edges,
-        groups=groups,
-        specials=specials,
-        goods=tuple(int(count) for count in goods),
-        bads=tuple(int(count) for count in bads),
-        evidence=tuple(float(weight) for weight in evidence),
-        information=tuple(float(part) for part in information),
-    )
-
-
-def _merge(found: list[int], goods: Floats, bads: Floats, settings: BinningSettings, rows: int) -> list[int]:
-    return cuts.merge(found, goods, bads, smallest=settings.min_bin_share * rows, most=settings.max_bins)
-
-
-def _count(codes: Codes, bad: NDArray[np.bool_], size: int) -> tuple[Floats, Floats]:
-    bads = np.bincount(codes[bad], minlength=size).astype(np.float64)
-    return np.bincount(codes, minlength=size) - bads, bads
-
-
-def _number_codes(values: Floats, edges: tuple[float, ...], specials: tuple[float, ...]) -> Codes:
-    codes = np.searchsorted(np.asarray(edges, dtype=np.float64), values, side="left")
+def number_codes(values: Floats, edges: tuple[float, ...], specials: tuple[float, ...]) -> Codes:
+    """Return the bin of every number: how many edges lie below it, or its special value's, or missing."""
+    if len(edges) > _FEW_EDGES:
+        codes = np.searchsorted(np.asarray(edges), values, side="left").astype(np.uint16)
+    else:
+        codes = np.zeros(len(values), dtype=np.uint16)
+        for edge in edges:
+            codes += values > edge
     for at, special in enumerate(specials):
         codes[values == special] = len(edges) + 1 + at
     codes[np.isnan(values)] = len(edges) + 1 + len(specials)
     return codes
 
 
-def _category_codes(values: pa.ChunkedArray | pa.Array, groups: tuple[tuple[str, ...], ...], missing: int) -> Codes:
-    place = {value: at for at, group in enumerate(groups) for value in group}
-    encoded = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
-    encoded = encoded if pa.types.is_dictionary(encoded.type) else encoded.dictionary_encode()
-    lookup = np.array(
-        [place.get(value, missing) for value in encoded.dictionary.to_pylist()] + [missing], dtype=np.intp
+_FEW_EDGES = 24  # up to so many comparisons of whole columns are faster than a search for each value
+
+
+def _fit_number(name: str, values: Floats, bad: Bools, settings: BinningSettings, weights: Floats | None) -> Bins:
+    specials = tuple(sorted(special for special in settings.specials(name) if not isinstance(special, str)))
+    plain = ~(np.isnan(values) | np.isin(values, specials)) if specials else ~np.isnan(values)
+    edges, goods, bads = _prebins(values, bad, plain, settings.prebins, weights)
+    found, trend = cuts.monotone(goods, bads, settings.direction(name))
+    found = _merge(found, goods, bads, settings, _rows(bad, weights))
+    kept = tuple(float(edges[cut - 1]) for cut in found[1:-1])
+    blank = Bins(
+        name=name, kind="number", edges=kept, specials=specials, trend=trend if kept else None,
+        goods=(), bads=(), evidence=(), information=(),
+    )  # fmt: skip
+    return _weighed(blank, number_codes(values, kept, specials), bad, settings, weights)
+
+
+def _prebins(
+    values: Floats, bad: Bools, plain: Bools, parts: int, weights: Floats | None
+) -> tuple[Floats, Floats, Floats]:
+    """Return the edges of the pre-bins of plain values, and the goods and bads in each."""
+    if weights is not None:
+        order = np.flatnonzero(plain)[np.argsort(values[plain], kind="stable")]
+        edges = cuts.quantiles(values[order], parts, weights[order])
+        codes = np.searchsorted(edges, values[order], side="left").astype(np.uint16)
+        return edges, *_count(codes, bad[order], len(edges) + 1, weights[order])
+    # counted from sorted columns: a fast sort and fifty look-ups are cheaper than a look-up for every row
+    ordered, ordered_bads = np.sort(values[plain]), np.sort(values[plain & bad])
+    edges = cuts.quantiles(ordered, parts)
+    everybody, bads = (_below(side, edges) for side in (ordered, ordered_bads))
+    return edges, everybody - bads, bads
+
+
+def _below(ordered: Floats, edges: Floats) -> Floats:
+    ends = np.append(np.searchsorted(ordered, edges, side="right"), len(ordered))
+    return np.diff(ends, prepend=0).astype(np.float64)
+
+
+def _fit_category(name: str, values: Column, bad: Bools, settings: BinningSettings, weights: Floats | None) -> Bins:
+    words, codes = _encoded(name, values)
+    goods, bads = (side[:-1] for side in _count(codes, bad, len(words) + 1, weights))
+    specials = tuple(sorted(special for special in settings.specials(name) if isinstance(special, str)))
+    rows, size = _rows(bad, weights), goods + bads
+    seen = np.array(
+        [at for at in np.flatnonzero(size > 0) if words[at] is not None and words[at] not in specials], dtype=np.intp
     )
-    indices = encoded.indices.fill_null(len(lookup) - 1).to_numpy(zero_copy_only=False)
-    codes: Codes = lookup[indices]
+    common = seen[size[seen] >= settings.min_category_share * rows]
+    order = _by_bad_rate(words, common, goods, bads, bad)
+    found = _merge(list(range(len(order) + 1)), goods[order], bads[order], settings, rows)
+    groups = tuple(tuple(sorted(words[at] for at in order[start:end])) for start, end in pairwise(found))
+    blank = Bins(
+        name=name, kind="category", groups=groups, pooled=len(seen) - len(common), specials=specials,
+        goods=(), bads=(), evidence=(), information=(),
+    )  # fmt: skip
+    missing = blank.ordinary + len(specials)
+    unknown = len(groups) if blank.pooled else missing
+    lookup = np.array([*(blank.place.get(word, unknown) for word in words), missing], dtype=np.uint16)
+    return _weighed(blank, lookup[codes], bad, settings, weights)
+
+
+def _by_bad_rate(words: list[str], which: Any, goods: Floats, bads: Floats, bad: Bools) -> NDArray[np.intp]:
+    """Return the categories from the safest; those of one rate by name."""
+    by_name = np.array(sorted(which, key=lambda at: words[at]), dtype=np.intp)
+    # a category seen three times has no bad rate worth ordering by: half a bad pulls it towards the whole
+    rate = (bads[by_name] + 0.5) / (goods[by_name] + bads[by_name] + 0.5 * len(bad) / max(1, int(bad.sum())))
+    return by_name[np.argsort(rate, kind="stable")]
+
+
+def _weighed(blank: Bins, codes: Codes, bad: Bools, settings: BinningSettings, weights: Floats | None) -> Bins:
+    """Return the bins with what was seen in them and the evidence of it."""
+    goods, bads = _count(codes, bad, blank.ordinary + len(blank.specials) + 1, weights)
+    evidence, information = weigh(goods, bads, settings.smoothing_bads)
+    return replace(
+        blank,
+        goods=_counts(goods, weights),
+        bads=_counts(bads, weights),
+        evidence=tuple(float(weight) for weight in evidence),
+        information=tuple(float(part) for part in information),
+    )
+
+
+def _counts(counts: Floats, weights: Floats | None) -> tuple[float, ...]:
+    return tuple(float(count) if weights is not None else int(count) for count in counts)
+
+
+def _rows(bad: Bools, weights: Floats | None) -> float:
+    return float(len(bad) if weights is None else weights.sum())
+
+
+def _merge(found: list[int], goods: Floats, bads: Floats, settings: BinningSettings, rows: float) -> list[int]:
+    return cuts.merge(found, goods, bads, smallest=settings.min_bin_share * rows, most=settings.max_bins)
+
+
+def _count(codes: Codes, bad: Bools, size: int, weights: Floats | None) -> tuple[Floats, Floats]:
+    everybody = np.bincount(codes, weights, minlength=size).astype(np.float64)
+    bads = np.bincount(codes[bad], None if weights is None else weights[bad], minlength=size).astype(np.float64)
+    return np.maximum(everybody - bads, 0.0), bads
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    value = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(value) or pa.types.is_large_string(value) or pa.types.is_string_view(value))
+
+
+def _encoded(name: str, values: Column) -> tuple[list[str], NDArray[Any]]:
+    """Return the words of a column of text, each once, and the place of every row's; missing is beyond the last."""
+    whole = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    if pa.types.is_null(whole.type) or pa.types.is_integer(whole.type):
+        whole = whole.cast(pa.string())
+    if not _is_text(whole.type):
+        raise UnusableColumn(name, str(whole.type), "text")
+    whole = whole if pa.types.is_dictionary(whole.type) else whole.dictionary_encode()
+    words = whole.dictionary.to_pylist()
+    return words, whole.indices.fill_null(len(words)).to_numpy(zero_copy_only=False)
+
+
+def _category_codes(name: str, values: Column, place: Mapping[str, int], unknown: int, missing: int) -> Codes:
+    words, rows = _encoded(name, values)
+    lookup = [missing if word is None else place.get(word, unknown) for word in words]
+    codes: Codes = np.array([*lookup, missing], dtype=np.uint16)[rows]
     return codes
 
 

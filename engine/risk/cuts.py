@@ -5,27 +5,43 @@ A list of cuts holds the first pre-bin of every block and, last, the number of p
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.config.risk import Direction
+
+Trend = Literal["rising", "falling"]
 Floats = NDArray[np.float64]
 
 
-def quantiles(values: Floats, parts: int) -> Floats:
-    """Return the distinct inner quantiles, each an observed value, so that cuts stay readable."""
-    if not len(values):
+def quantiles(ordered: Floats, parts: int, weights: Floats | None = None) -> Floats:
+    """Return the distinct inner quantiles of sorted values, each an observed value, so that cuts stay readable."""
+    if not len(ordered):
         return np.empty(0)
-    edges: Floats = np.unique(np.quantile(values, np.arange(1, parts) / parts, method="inverted_cdf"))
-    inner: Floats = edges[np.isfinite(edges) & (edges < values.max())]
+    # the inverse of the distribution: the first value at which the share is reached
+    running = np.arange(1, len(ordered) + 1) if weights is None else np.cumsum(weights)
+    wanted = np.arange(1, parts) * (running[-1] / parts)
+    edges: Floats = np.unique(ordered[np.searchsorted(running, wanted * (1 - 1e-12))])
+    inner: Floats = edges[np.isfinite(edges) & (edges < ordered[-1])]
     return inner
 
 
-def monotone(goods: Floats, bads: Floats) -> list[int]:
-    """Return the cuts that make the bad rate monotone, in the direction that keeps the more information."""
+def monotone(goods: Floats, bads: Floats, direction: Direction = "auto") -> tuple[list[int], Trend]:
+    """Return the cuts that make the bad rate monotone and whether it rises or falls.
+
+    "auto" takes the way that keeps the more information. The other way is not tried where one is named: what goes
+    against it is pooled, down to one block.
+    """
     rising = _pool(goods, bads)
+    if direction == "rising":
+        return rising, "rising"
     falling = [len(goods) - cut for cut in reversed(_pool(goods[::-1], bads[::-1]))]
+    if direction == "falling":
+        return falling, "falling"
     keeps_more = _information(rising, goods, bads).sum() >= _information(falling, goods, bads).sum()
-    return rising if keeps_more else falling
+    return (rising, "rising") if keeps_more else (falling, "falling")
 
 
 def merge(cuts: list[int], goods: Floats, bads: Floats, *, smallest: float, most: int) -> list[int]:

@@ -20,6 +20,8 @@ from engine.domain.words import RiskTier
 from engine.lake.schema import arrow_schema, naive_utc, to_contract
 from engine.risk import scorecard as cards
 from engine.risk import tiers, validation
+from engine.risk.attributes import Attributes
+from engine.risk.binning import Codes
 from engine.risk.characteristics import APPLICATION, ASKED, BUREAU_RECORD, BY_NAME, MISSING_SUFFIX
 from engine.risk.scorecard import Scorecard, Scored
 from engine.risk.table import KNOWN
@@ -163,7 +165,7 @@ def grade_one(model: RiskModel, values: Mapping[str, object]) -> dict[str, Any]:
     known = any(_is_own(one) and code < one.bins.size - 1 for one, code in own)
     tier = tiers.codes(np.array([probability]), np.array([known]), model.settings.tiers)[0]
     words = _reason_words(model)
-    told = (words[place[0]] for place in _worst(model, tuple(np.array([code]) for code in codes)))
+    told = (words[place[0]] for place in _worst(model, tuple(np.array([code], dtype=np.uint16) for code in codes)))
     return {
         "score": points if known else None,
         "default_probability": probability if known else None,
@@ -227,7 +229,7 @@ def _missing_share(card: Scorecard, scored: Scored) -> Floats:
     return np.asarray(missing / len(own))
 
 
-def _is_own(attribute: cards.Attributes) -> bool:
+def _is_own(attribute: Attributes) -> bool:
     """Whether a customer has the characteristic without applying for anything; that there is a record is not one."""
     return attribute.asked != APPLICATION and attribute.bins.name != BUREAU_RECORD
 
@@ -239,7 +241,7 @@ def _reasons(model: RiskModel, scored: Scored, known: NDArray[np.bool_]) -> list
     return [words.take(pa.array(np.where(known, place, nothing))) for place in _worst(model, scored.codes)]
 
 
-def _worst(model: RiskModel, codes: tuple[NDArray[np.intp], ...]) -> list[NDArray[np.intp]]:
+def _worst(model: RiskModel, codes: tuple[Codes, ...]) -> list[NDArray[np.intp]]:
     """Return, rank by rank, the place among the reason words of the attribute that costs most points."""
     lost, place, start = [], [], 0
     for attribute, points, code in zip(model.scorecard.attributes, model.scorecard.points(), codes, strict=True):
@@ -259,7 +261,7 @@ def _worst(model: RiskModel, codes: tuple[NDArray[np.intp], ...]) -> list[NDArra
     return ranks
 
 
-def _lost(attribute: cards.Attributes, points: Floats) -> Floats:
+def _lost(attribute: Attributes, points: Floats) -> Floats:
     """Return what each bin costs against the best that anybody was in; what was not asked costs nothing."""
     seen = np.flatnonzero(np.array(attribute.bins.goods) + np.array(attribute.bins.bads) > 0)
     lost: Floats = points[seen].max() - points

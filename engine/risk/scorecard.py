@@ -1,13 +1,13 @@
-"""A points scorecard: logistic regression on weights of evidence, scaled so that every so many points double the odds.
+"""A points scorecard: points per bin by logistic regression, scaled so that every so many points double the odds.
 
 The score of a customer is a sum of points, one attribute per characteristic. A block of rows and one dict are scored
-from the same tables by the same additions in the same order, and agree to the last bit.
+from the same tables by the same additions in the same order, and agree to the last bit (`engine.risk.scorer`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from math import log
 from typing import Any, Final
 
@@ -16,69 +16,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 from scipy.stats import chi2
-from sklearn.linear_model import LogisticRegression
-from threadpoolctl import threadpool_limits
 
 from engine.config.risk import BinningSettings, ScalingSettings
-from engine.domain.errors import NotEnoughData
-from engine.risk import binning
+from engine.domain.errors import ContractBroken, MissingInputs, ModelRefused, NotEnoughData
+from engine.numerics.sealed import seal, unseal
+from engine.risk import binning, regression
+from engine.risk.attributes import Attributes, was_asked
 from engine.risk.binning import MISSING_INDEX, Bins, Codes
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
-YES: Final = "yes"
-"""What a column that tells whether anything was asked holds where it was."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attributes:
-    """One characteristic of the scorecard: its bins and what each adds to the log-odds of being good.
-
-    `asked` names the column that tells whether there was anything to read the value from ("yes": a bureau record, an
-    application). The bins are learned from those rows alone; for the others the characteristic adds 0, and whether the
-    lack itself tells something is the business of the column that `asked` names.
-    """
-
-    bins: Bins
-    coefficient: float
-    asked: str | None = None
-
-    @property
-    def weights(self) -> Floats:
-        """What each bin adds to the log-odds, before the intercept; last, what it adds where nothing was asked."""
-        return np.append(self.coefficient * np.array(self.bins.evidence), 0.0)
-
-    @property
-    def not_asked(self) -> int:
-        """The place of "nothing was asked" among the weights and points."""
-        return self.bins.size
-
-    def codes(self, columns: Mapping[str, pa.ChunkedArray], rows: int) -> Codes:
-        """Return the place of every row among the weights; a column that is not there is missing."""
-        if self.bins.name in columns:
-            codes = self.bins.codes(columns[self.bins.name])
-        else:
-            codes = np.full(rows, self.bins.size - 1, dtype=np.intp)
-        return codes if self.asked is None else np.where(_was_asked(columns, self.asked, rows), codes, self.not_asked)
-
-    def code(self, values: Mapping[str, object]) -> int:
-        """Return the place of one customer, the same as `codes` of a table that holds it."""
-        if self.asked is not None and values.get(self.asked) != YES:
-            return self.not_asked
-        return self.bins.code(values.get(self.bins.name))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values that JSON keeps exactly."""
-        return {
-            "bins": self.bins.to_dict(),
-            "coefficient": self.coefficient,
-            "asked": self.asked,
-        }
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Attributes:
-        """Return what `to_dict` described."""
-        return cls(**{**values, "bins": Bins.from_dict(values["bins"])})
+KIND: Final = "wayline scorecard 1"
+"""What a scorecard's JSON says it is; the number moves when its shape does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +36,16 @@ class Dropped:
 
     name: str
     information_value: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspect:
+    """A characteristic that predicts too well to have been known before the outcome, and the sentence that says so."""
+
+    name: str
+    information_value: float
+    auc: float
     why: str
 
 
@@ -102,12 +61,16 @@ class Scored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scorecard:
-    """Characteristics in order of information, the intercept of the log-odds, and the scale of the points."""
+    """Characteristics in order of information, the intercept of the log-odds, and the scale of the points.
+
+    `dropped` are the candidates that earned no place, `suspects` those that may know the outcome.
+    """
 
     attributes: tuple[Attributes, ...]
     intercept: float
     scaling: ScalingSettings
     dropped: tuple[Dropped, ...] = ()
+    suspects: tuple[Suspect, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -179,10 +142,8 @@ class Scorecard:
             "attributes": [attribute.to_dict() for attribute in self.attributes],
             "intercept": self.intercept,
             "scaling": self.scaling.model_dump(),
-            "dropped": [
-                {"name": drop.name, "information_value": drop.information_value, "why": drop.why}
-                for drop in self.dropped
-            ],
+            "dropped": [asdict(drop) for drop in self.dropped],
+            "suspects": [asdict(suspect) for suspect in self.suspects],
         }
 
     @classmethod
@@ -193,7 +154,40 @@ class Scorecard:
             intercept=values["intercept"],
             scaling=ScalingSettings.model_validate(values["scaling"]),
             dropped=tuple(Dropped(**drop) for drop in values["dropped"]),
+            suspects=tuple(Suspect(**suspect) for suspect in values["suspects"]),
         )
+
+    def to_json(self) -> str:
+        """Return the scorecard as JSON with a checksum; the same scorecard gives the same text."""
+        return seal(KIND, self.to_dict())
+
+    @classmethod
+    def from_json(cls, text: str, source: str = "the scorecard") -> Scorecard:
+        """Return the scorecard that `to_json` wrote; `source` names the file in an error.
+
+        Raises
+        ------
+        ModelRefused
+            The text was changed, cut short, or holds something else.
+        """
+        values = unseal(KIND, text, source)
+        try:
+            return cls.from_dict(values)
+        except (KeyError, TypeError, ValueError) as fault:
+            raise ModelRefused(source, "the file is not shaped like a scorecard of this version") from fault
+
+    def require(self, columns: Iterable[str], source: str) -> None:
+        """Check that a table brings every column that scoring reads; a value may be empty, a column may not be absent.
+
+        Raises
+        ------
+        MissingInputs
+            Columns are absent; all of them are named.
+        """
+        found = tuple(columns)
+        missing = [name for name in self.inputs if name not in found]
+        if missing:
+            raise MissingInputs(source, missing, found)
 
 
 def fit(
@@ -202,42 +196,52 @@ def fit(
     cutting: BinningSettings,
     scaling: ScalingSettings,
     asked: Mapping[str, str] | None = None,
+    *,
+    weights: Floats | None = None,
 ) -> Scorecard:
     """Learn a scorecard from characteristics and which rows went bad.
 
-    Characteristics with too little information, or whose coefficient would turn the evidence round, are dropped
-    and named with the reason.
+    Characteristics with too little information, or that tell nothing which the others do not tell better, are dropped
+    and named with the reason. One that predicts too well to have been known before the outcome stays, and is flagged.
 
     Parameters
     ----------
     columns : the characteristics, and the columns named in `asked`; these are characteristics too where they differ.
     asked : for a characteristic, the column that holds "yes" where there was anything to read it from.
+    weights : what each row counts, 0 or more; 1 each when left out.
 
     Raises
     ------
     NotEnoughData
         One class only, or no characteristic tells goods from bads.
+    ContractBroken
+        A column is neither numbers nor text, or weights are negative, not finite or not one for each row.
     """
-    if bad.all() or not bad.any():
-        raise NotEnoughData("scorecard", f"{int(bad.sum())} of {len(bad)} rows are bad", "both goods and bads")
+    _check(bad, weights)
     asked = asked or {}
-    binned = {name: _bin(name, columns, bad, cutting, asked.get(name)) for name in columns}
+    told_by = frozenset(asked.values())
+    binned = {name: _bin(name, columns, bad, cutting, asked=asked.get(name), weights=weights) for name in columns}
     constant = [
         Dropped(name=name, information_value=0.0, why="the same for everybody")
         for name, one in binned.items()
-        if one is None and name not in asked.values()
+        if one is None and name not in told_by
     ]
     candidates = [one for one in binned.values() if one is not None]
-    strong, weak = _informative(candidates, scaling, frozenset(asked.values()))
-    codes = {one.bins.name: one.codes(columns, len(bad)) for one in strong}
-    attributes, intercept, turned = _regress(strong, codes, bad, scaling, frozenset(asked.values()))
+    strong, weak = _informative(candidates, scaling, told_by)
+    attributes, intercept, idle = _regress(strong, columns, bad, scaling, asked=asked, weights=weights)
     if not attributes:
         raise NotEnoughData(
             "scorecard",
             f"none of {len(columns)} characteristics tells goods from bads",
-            f"one with an information value of {scaling.min_information_value} or more",
+            f"one with an information value of {scaling.min_information_value} or more that noise would not pass",
         )
-    return Scorecard(attributes=attributes, intercept=intercept, scaling=scaling, dropped=(*turned, *weak, *constant))
+    return Scorecard(
+        attributes=attributes,
+        intercept=intercept,
+        scaling=scaling,
+        dropped=(*idle, *weak, *constant),
+        suspects=tuple(_suspects(candidates, scaling)),
+    )
 
 
 def default_probability(log_odds: Floats) -> Floats:
@@ -246,83 +250,120 @@ def default_probability(log_odds: Floats) -> Floats:
     return np.where(log_odds >= 0, odds, 1.0) / (1.0 + odds)
 
 
+def _check(bad: Bools, weights: Floats | None) -> None:
+    if weights is not None and (weights.shape != bad.shape or not np.isfinite(weights).all() or (weights < 0).any()):
+        raise ContractBroken(
+            f"The weights of {len(bad):,} rows must be as many finite numbers, 0 or more. Mend them, or leave them out."
+        )
+    counted = bad if weights is None else bad[weights > 0]
+    if counted.all() or not counted.any():
+        raise NotEnoughData("scorecard", f"{int(counted.sum())} of {len(counted)} rows are bad", "both goods and bads")
+
+
 def _bin(
-    name: str, columns: Mapping[str, pa.ChunkedArray], bad: Bools, cutting: BinningSettings, asked: str | None
-) -> Attributes | None:
+    name: str,
+    columns: Mapping[str, pa.ChunkedArray],
+    bad: Bools,
+    cutting: BinningSettings,
+    *,
+    asked: str | None,
+    weights: Floats | None,
+) -> Bins | None:
     """Return the bins of one characteristic, from the rows that were asked; None when nothing differs among them."""
-    rows = np.ones(len(bad), dtype=bool) if asked is None else _was_asked(columns, asked, len(bad))
-    if not bad[rows].any() or bad[rows].all() or pc.count_distinct(columns[name], mode="all").as_py() < 2:
+    column = columns[name]
+    if asked is not None:
+        rows = was_asked(columns, asked, len(bad))
+        column, bad = column.filter(pa.array(rows)), bad[rows]
+        weights = None if weights is None else weights[rows]
+    if not bad.any() or bad.all():
         return None
-    bins = binning.fit(name, columns[name].filter(pa.array(rows)), bad[rows], cutting)
-    return Attributes(bins=bins, coefficient=1.0, asked=asked)
+    bins = binning.fit(name, column, bad, cutting, weights)
+    used = sum(good + bad > 0 for good, bad in zip(bins.goods, bins.bads, strict=True))
+    return bins if used > 1 or not _is_constant(column) else None
+
+
+def _is_constant(column: pa.ChunkedArray) -> bool:
+    return bool(pc.count_distinct(column, mode="all").as_py() < 2)
+
+
+def _suspects(candidates: Iterable[Bins], scaling: ScalingSettings) -> Iterable[Suspect]:
+    """Yield the characteristics that separate goods from bads beyond belief, the most telling first."""
+    for bins in sorted(candidates, key=lambda bins: (-bins.information_value, bins.name)):
+        information, area = bins.information_value, bins.auc
+        if area >= scaling.suspect_auc or information >= scaling.suspect_information_value:
+            why = (
+                f'"{bins.name}" alone separates goods from bads with an AUC of {area:.3f} (information value '
+                f"{information:.2f}), more than what is known before the outcome tells. If it was written after "
+                f"the outcome, it leaks it: leave it out."
+            )
+            yield Suspect(name=bins.name, information_value=information, auc=area, why=why)
 
 
 def _informative(
-    candidates: Iterable[Attributes], scaling: ScalingSettings, told_by: frozenset[str]
-) -> tuple[list[Attributes], list[Dropped]]:
+    candidates: Iterable[Bins], scaling: ScalingSettings, told_by: frozenset[str]
+) -> tuple[list[Bins], list[Dropped]]:
     """Return those with enough information, most first, and the others with the reason.
 
     Where only some were asked, whether they were always stays (`told_by`): evidence among the asked is set against the
     asked alone, and this one carries how these differ from the rest.
     """
     strong, weak = [], []
-    for one in sorted(candidates, key=lambda one: (-one.bins.information_value, one.bins.name)):
-        why = None if _levels(one, told_by) else _too_weak(one.bins, scaling)
+    for bins in sorted(candidates, key=lambda bins: (-bins.information_value, bins.name)):
+        why = None if _levels(bins, told_by) else _too_weak(bins, scaling)
         if why is None:
-            strong.append(one)
+            strong.append(bins)
         else:
-            weak.append(Dropped(name=one.bins.name, information_value=one.bins.information_value, why=why))
+            weak.append(Dropped(name=bins.name, information_value=bins.information_value, why=why))
     return strong, weak
 
 
-def _levels(one: Attributes, told_by: frozenset[str]) -> bool:
+def _levels(bins: Bins, told_by: frozenset[str]) -> bool:
     """Whether the characteristic sets the level between those who were asked and the others."""
-    return one.bins.name in told_by and one.bins.ordinary > 1
+    return bins.name in told_by and bins.ordinary > 1
 
 
 def _too_weak(bins: Bins, scaling: ScalingSettings) -> str | None:
+    pooled = f"; {bins.pooled:,} categories too rare to tell apart share a bin" if bins.pooled else ""
     if bins.information_value < scaling.min_information_value:
-        return f"information value below {scaling.min_information_value:g}"
+        return f"information value below {scaling.min_information_value:g}{pooled}"
     # the information value of groups that do not differ: chi-square, times 1 / goods + 1 / bads, as for stability
     used = sum(good + bad > 0 for good, bad in zip(bins.goods, bins.bads, strict=True))
     chance = float(chi2.isf(scaling.significance, used - 1)) * (1 / sum(bins.goods) + 1 / sum(bins.bads))
     if bins.information_value < chance:
-        return f"information value below {chance:.3f}, which noise would pass with so few defaults"
+        return f"information value below {chance:.3f}, which noise would pass with so few defaults{pooled}"
     return None
 
 
 def _regress(
-    strong: list[Attributes], codes: Mapping[str, Codes], bad: Bools, scaling: ScalingSettings, told_by: frozenset[str]
+    strong: list[Bins],
+    columns: Mapping[str, pa.ChunkedArray],
+    bad: Bools,
+    scaling: ScalingSettings,
+    *,
+    asked: Mapping[str, str],
+    weights: Floats | None,
 ) -> tuple[tuple[Attributes, ...], float, list[Dropped]]:
-    """Fit until every coefficient is positive, taking out the most negative one each time."""
-    kept, turned, intercept = list(strong), list[Dropped](), 0.0
-    while kept:
-        design = np.column_stack([one.weights[codes[one.bins.name]] for one in kept])
-        coefficients, intercept = _logistic(design, ~bad, scaling.l2)
-        # what sets the level between two groups may have either sign
-        signed = np.where([_levels(one, told_by) for one in kept], np.inf, coefficients)
-        worst = int(np.argmin(signed))
-        if signed[worst] > 0:
-            fitted = zip(kept, coefficients, strict=True)
-            return tuple(replace(one, coefficient=float(value)) for one, value in fitted), intercept, turned
-        out = kept.pop(worst).bins
-        why = "what it tells, others tell better: its coefficient would have the wrong sign"
-        turned.append(Dropped(name=out.name, information_value=out.information_value, why=why))
-    return (), intercept, turned
+    """Return the characteristics with what their bins add, the intercept, and those that add next to nothing."""
+    if not strong:
+        return (), 0.0, []
+    told_by = frozenset(asked.values())
+    blank = [Attributes(bins=bins, log_odds=bins.evidence, asked=asked.get(bins.name)) for bins in strong]
+    seen = [_seen(one, columns, len(bad), _levels(one.bins, told_by)) for one in blank]
+    fitted = regression.fit(seen, ~bad, scaling.l2, scaling.step_l2, weights)
+    kept, idle = [], []
+    for one, column, table in zip(blank, seen, fitted.tables, strict=True):
+        # less than half a point between the best and the worst: no customer would ever see it
+        if column.free or np.ptp(table) * scaling.points_to_double_odds / log(2) >= 0.5:
+            kept.append(replace(one, log_odds=tuple(table[:-1].tolist())))
+        else:
+            why = "what it tells, others tell better: it would add less than half a point"
+            idle.append(Dropped(name=one.bins.name, information_value=one.bins.information_value, why=why))
+    return tuple(kept), fitted.intercept, idle
 
 
-def _logistic(design: Floats, good: Bools, l2: float) -> tuple[Floats, float]:
-    # one thread and Newton's method: the same coefficients on every run, to the last bit
-    with threadpool_limits(1):
-        model = LogisticRegression(C=1.0 / l2, solver="newton-cholesky", tol=1e-10, max_iter=100).fit(design, good)
-    return model.coef_[0], float(model.intercept_[0])
-
-
-def _was_asked(columns: Mapping[str, pa.ChunkedArray], asked: str, rows: int) -> Bools:
-    if asked not in columns:
-        return np.zeros(rows, dtype=bool)
-    answer: Bools = pc.fill_null(pc.equal(columns[asked], YES), False).to_numpy()
-    return answer
+def _seen(one: Attributes, columns: Mapping[str, pa.ChunkedArray], rows: int, free: bool) -> regression.Column:
+    counted = np.array(one.bins.goods, dtype=np.float64) + np.array(one.bins.bads)
+    return regression.Column(codes=one.codes(columns, rows), evidence=one.weights, rows=counted, free=free)
 
 
 def _row(bins: Bins, code: int, points: int) -> dict[str, Any]:
@@ -334,7 +375,7 @@ def _row(bins: Bins, code: int, points: int) -> dict[str, Any]:
         "points": points,
         "weight_of_evidence": bins.evidence[code],
         "information_value": bins.information[code],
-        "goods": goods,
-        "bads": bads,
+        "goods": round(goods),
+        "bads": round(bads),
         "bad_rate": bads / (goods + bads) if goods + bads else None,
     }

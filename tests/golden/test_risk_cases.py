@@ -133,5 +133,5 @@ def _scorecard_of_one(evidence: tuple[float, float], intercept: float) -> Scorec
         information=(0.0, 0.0),
     )
     return Scorecard(
-        attributes=(Attributes(bins=bins, coefficient=1.0),), intercept=intercept, scaling=SETTINGS.scaling
+        attributes=(Attributes(bins=bins, log_odds=evidence),), intercept=intercept, scaling=SETTINGS.scaling
     )

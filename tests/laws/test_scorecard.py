@@ -104,7 +104,9 @@ def test_points_are_the_scaled_log_odds_within_half_a_point_per_characteristic(r
     block = card.score(table, len(rows))
     exact = card.offset + card.factor * block.log_odds
     assert np.abs(block.points - exact).max() <= 0.5 * len(card.attributes) + 1e-9
-    assert all(attribute.coefficient > 0 for attribute in card.attributes)
+    for attribute in card.attributes:
+        order = np.argsort(attribute.bins.evidence, kind="stable")
+        assert (np.diff(np.array(attribute.log_odds)[order]) >= 0).all()
 
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=2, max_size=60))
