@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import isnan
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -30,10 +30,12 @@ from engine.risk.cuts import Trend
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
-Codes = NDArray[np.uint16]
+Codes = NDArray[np.integer[Any]]
 Column: TypeAlias = pa.ChunkedArray | pa.Array
 MISSING_INDEX = -1
 """How the bin of missing values is numbered in tables; inside arrays it is the last bin."""
+RARE: Final = "\0rare"
+"""What stands among the categories of a group for all that are too rare to be named; no text of a bank begins so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +44,9 @@ class Bins:
 
     Order of `goods`, `bads`, `evidence`: the ordinary bins, then one per special value, then missing.
     A number x falls in the first bin whose upper edge is >= x; infinite ones fall in the first and the last.
-    `pooled` counts the categories too rare for evidence of their own: they share the last ordinary bin, and one never
-    seen falls there too; without such a bin it falls in missing. Counts are whole unless rows were weighted.
+    `pooled` counts the categories too rare for evidence of their own: they count as one, which `groups` calls `RARE`,
+    and one never seen falls there too; without such a group it falls in missing. Counts are whole unless rows were
+    weighted.
     `trend` says whether the bad rate rises or falls with a number.
     """
 
@@ -62,7 +65,7 @@ class Bins:
     @property
     def ordinary(self) -> int:
         """How many bins hold ordinary values."""
-        return len(self.edges) + 1 if self.kind == "number" else len(self.groups) + (self.pooled > 0)
+        return len(self.edges) + 1 if self.kind == "number" else len(self.groups)
 
     @property
     def size(self) -> int:
@@ -72,7 +75,7 @@ class Bins:
     @property
     def unknown(self) -> int:
         """The bin of a category that none of the bins names."""
-        return len(self.groups) if self.pooled else self.size - 1
+        return next((at for at, group in enumerate(self.groups) if RARE in group), self.size - 1)
 
     @property
     def information_value(self) -> float:
@@ -102,7 +105,7 @@ class Bins:
             The column is of another kind than the one that the bins were learned from.
         """
         if self.kind == "number":
-            return number_codes(as_floats(self.name, values), self.edges, self._codes_of_numbers)
+            return number_codes(as_floats(values, self.name), self.edges, self._codes_of_numbers)
         return _category_codes(self.name, values, self.place, self.unknown, self.size - 1)
 
     def code(self, value: object) -> int:
@@ -128,9 +131,8 @@ class Bins:
             return f"= {special if isinstance(special, str) else _figure(special)}"
         if self.kind == "number":
             return _range(self.edges, code)
-        if code == len(self.groups):
-            return f"rare ({self.pooled:,} categories) or never seen"
-        return ", ".join(self.groups[code])
+        rare = f"rare ({self.pooled:,} categories) or never seen"
+        return ", ".join(rare if value == RARE else value for value in self.groups[code])
 
     @property
     def _codes_of_numbers(self) -> tuple[float, ...]:
@@ -165,7 +167,7 @@ def fit(name: str, values: Column, bad: Bools, settings: BinningSettings, weight
     """
     if _is_text(values.type):
         return _fit_category(name, values, bad, settings, weights)
-    return _fit_number(name, as_floats(name, values), bad, settings, weights)
+    return _fit_number(name, as_floats(values, name), bad, settings, weights)
 
 
 def weigh(goods: Floats, bads: Floats, smoothing_bads: float) -> tuple[Floats, Floats]:
@@ -187,7 +189,7 @@ def weigh(goods: Floats, bads: Floats, smoothing_bads: float) -> tuple[Floats, F
     return np.where(nobody, 0.0, evidence), np.where(nobody, 0.0, information)
 
 
-def as_floats(name: str, values: Column) -> Floats:
+def as_floats(values: Column, name: str = "values") -> Floats:
     """Return a column as float64 with `nan` for missing; raises UnusableColumn for what is no number."""
     whole = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
     if pa.types.is_temporal(whole.type):
@@ -255,30 +257,32 @@ def _fit_category(name: str, values: Column, bad: Bools, settings: BinningSettin
     words, codes = _encoded(name, values)
     goods, bads = (side[:-1] for side in _count(codes, bad, len(words) + 1, weights))
     specials = tuple(sorted(special for special in settings.specials(name) if isinstance(special, str)))
-    rows, size = _rows(bad, weights), goods + bads
-    seen = np.array(
-        [at for at in np.flatnonzero(size > 0) if words[at] is not None and words[at] not in specials], dtype=np.intp
+    seen = [at for at in np.flatnonzero(goods + bads > 0) if words[at] is not None and words[at] not in specials]
+    rows = _rows(bad, weights)
+    rare = [at for at in seen if goods[at] + bads[at] < settings.min_category_share * rows]
+    named = {words[at]: [at] for at in sorted(set(seen) - set(rare), key=words.__getitem__)} | (
+        {RARE: rare} if rare else {}
     )
-    common = seen[size[seen] >= settings.min_category_share * rows]
-    order = _by_bad_rate(words, common, goods, bads, bad)
+    goods, bads = (np.array([side[places].sum() for places in named.values()]) for side in (goods, bads))
+    order = _by_bad_rate(goods, bads, bad)
     found = _merge(list(range(len(order) + 1)), goods[order], bads[order], settings, rows)
-    groups = tuple(tuple(sorted(words[at] for at in order[start:end])) for start, end in pairwise(found))
+    names = list(named)
+    groups = tuple(tuple(sorted(names[at] for at in order[start:end])) for start, end in pairwise(found))
     blank = Bins(
-        name=name, kind="category", groups=groups, pooled=len(seen) - len(common), specials=specials,
+        name=name, kind="category", groups=groups, pooled=len(rare), specials=specials,
         goods=(), bads=(), evidence=(), information=(),
     )  # fmt: skip
     missing = blank.ordinary + len(specials)
-    unknown = len(groups) if blank.pooled else missing
-    lookup = np.array([*(blank.place.get(word, unknown) for word in words), missing], dtype=np.uint16)
-    return _weighed(blank, lookup[codes], bad, settings, weights)
+    place = blank.place
+    lookup = [missing if word is None else place.get(word, place.get(RARE, missing)) for word in (*words, None)]
+    return _weighed(blank, np.array(lookup, dtype=np.uint16)[codes], bad, settings, weights)
 
 
-def _by_bad_rate(words: list[str], which: Any, goods: Floats, bads: Floats, bad: Bools) -> NDArray[np.intp]:
-    """Return the categories from the safest; those of one rate by name."""
-    by_name = np.array(sorted(which, key=lambda at: words[at]), dtype=np.intp)
+def _by_bad_rate(goods: Floats, bads: Floats, bad: Bools) -> NDArray[np.intp]:
+    """Return the order from the safest; those of one rate stay as they are."""
     # a category seen three times has no bad rate worth ordering by: half a bad pulls it towards the whole
-    rate = (bads[by_name] + 0.5) / (goods[by_name] + bads[by_name] + 0.5 * len(bad) / max(1, int(bad.sum())))
-    return by_name[np.argsort(rate, kind="stable")]
+    rate = (bads + 0.5) / (goods + bads + 0.5 * len(bad) / max(1, int(bad.sum())))
+    return np.argsort(rate, kind="stable")
 
 
 def _weighed(blank: Bins, codes: Codes, bad: Bools, settings: BinningSettings, weights: Floats | None) -> Bins:

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from engine.domain.errors import UnknownName
 from engine.risk import scorecard as cards
 from engine.risk import sealing
+from engine.risk.attributes import Attributes
 from engine.risk.challengers import boosting, forest, glass_box
 from engine.risk.challengers.training import Training
 from engine.risk.contributions import Contributions
-from engine.risk.scorecard import Attributes, Scorecard
+from engine.risk.scorecard import Scorecard
 
 Floats = NDArray[np.float64]
 SCORECARD: Final = "scorecard"
@@ -108,7 +109,14 @@ class ScorecardModel:
 def fit_scorecard(training: Training) -> ScorecardModel:
     """Learn the scorecard; raises NotEnoughData with one class only or nothing that tells the classes apart."""
     settings = training.settings
-    card = cards.fit(training.columns, training.bad, settings.binning, settings.scaling, training.asked)
+    card = cards.fit(
+        training.columns,
+        training.bad,
+        settings.binning,
+        settings.scaling,
+        training.asked,
+        weights=training.weights,
+    )
     return ScorecardModel(card=card)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
-Codes = NDArray[np.uint16]
+Codes = NDArray[np.integer[Any]]
 
 _BLOCK: Final = 16_384  # rows of the design made at once: they stay in the processor's cache
 _ROUNDS: Final = 60

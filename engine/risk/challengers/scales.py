@@ -100,7 +100,7 @@ def _bins(name: str, values: pa.ChunkedArray, bad: Bools, cutting: BinningSettin
     found = binning.fit(name, values, bad, cutting)
     if found.kind == "category":
         return found
-    numbers = binning.as_floats(values)
+    numbers = binning.as_floats(values, name)
     plain = numbers[~(np.isnan(numbers) | np.isin(numbers, found.specials))]
     fine = replace(found, edges=tuple(float(edge) for edge in _edges(plain, most)))
     size = len(fine.edges) + 1 + len(fine.specials) + 1
@@ -114,7 +114,7 @@ def _edges(values: Floats, most: int) -> Floats:
     seen: Floats = np.unique(values)
     if len(seen) <= most + 1:
         return seen[:-1][np.isfinite(seen[:-1])]
-    return cuts.quantiles(values, most + 1)
+    return cuts.quantiles(np.sort(values), most + 1)
 
 
 def _weighed(bins: Bins, goods: Floats, bads: Floats, smoothing_bads: float) -> Bins:

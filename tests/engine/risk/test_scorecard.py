@@ -66,11 +66,11 @@ def test_two_thousand_categories_share_the_bin_of_the_rare_and_new_ones_fall_the
     words = shops + ["market"] * 2_000 + ["street"] * 2_000
     bad = np.r_[draw.random(6_000) < 0.1, draw.random(2_000) < 0.3, draw.random(2_000) < 0.05]
     bins = binning.fit("where", _column(words), bad, CUTTING)
-    assert bins.groups == (("street",), ("market",))
+    assert bins.groups == (("street",), (binning.RARE,), ("market",))
     assert bins.pooled == len(set(shops))
-    assert bins.label(2) == f"rare ({bins.pooled:,} categories) or never seen"
-    assert bins.code("shop of tomorrow") == bins.code("shop 7") == 2
-    assert bins.goods[2] + bins.bads[2] == 6_000
+    assert bins.label(1) == f"rare ({bins.pooled:,} categories) or never seen"
+    assert bins.code("shop of tomorrow") == bins.code("shop 7") == 1
+    assert bins.goods[1] + bins.bads[1] == 6_000
     assert "shop 7" not in bins.to_dict()["groups"]
 
 
