@@ -15,6 +15,7 @@ from engine.config.risk_oversight import (
     MigrationSettings,
     StabilitySettings,
 )
+from engine.config.risk_warning import ReassessmentSettings, WarningSettings
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -116,3 +117,5 @@ class RiskSettings(Settings):
     migration: MigrationSettings
     challengers: ChallengerSettings
     calibration: CalibrationSettings
+    early_warning: WarningSettings
+    reassessment: ReassessmentSettings
