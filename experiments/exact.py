@@ -14,7 +14,6 @@ from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 from scipy.optimize import brentq
 from scipy.special import gammaln, ndtr, ndtri
 
@@ -78,11 +77,13 @@ def p_value(counts: Counts, test: Test = "fisher") -> float:
     if not 0 < counts.successes + counts.control_successes < counts.n + counts.control_n:
         return 1.0  # all failed or all succeeded: nothing speaks for a difference
     if test == "fisher":
+        from scipy.stats import fisher_exact  # noqa: PLC0415  half a second to import, and few questions need it
+
         table = [
             [counts.successes, counts.control_successes],
             [counts.n - counts.successes, counts.control_n - counts.control_successes],
         ]
-        return min(float(stats.fisher_exact(table).pvalue), 1.0)
+        return min(float(fisher_exact(table).pvalue), 1.0)
     if (counts.n + 1) * (counts.control_n + 1) > LARGEST_TABLE:
         raise ValueError(
             f"{test} lists every table of {counts.n} and {counts.control_n} units; beyond {LARGEST_TABLE:,} "
@@ -189,11 +190,13 @@ def _log_choose(n: int, k: NDArray[np.int64]) -> Floats:
 
 def _most_likely(counts: Counts, marked: NDArray[np.bool_]) -> float:
     """Return the largest probability of the marked results over the common share of successes."""
+    from scipy.stats import binom  # noqa: PLC0415  half a second to import, and few questions need it
+
     region = marked.astype(np.float64)
 
     def chance(shares: Floats) -> Floats:
-        one = stats.binom.pmf(np.arange(counts.n + 1)[:, None], counts.n, shares)
-        other = stats.binom.pmf(np.arange(counts.control_n + 1)[:, None], counts.control_n, shares)
+        one = binom.pmf(np.arange(counts.n + 1)[:, None], counts.n, shares)
+        other = binom.pmf(np.arange(counts.control_n + 1)[:, None], counts.control_n, shares)
         return np.asarray((one * (region @ other)).sum(axis=0))
 
     # even in the arc sine, where a share's spread is the same everywhere, so that no peak falls between two points

@@ -9,7 +9,6 @@ from math import inf
 from typing import Final, Literal
 
 import numpy as np
-from scipy import stats
 
 from engine.config.experiments import ExperimentSettings, Nulls
 from experiments import effects
@@ -327,6 +326,8 @@ def _alike(
 
 def _homogeneity(found: Mapping[str, int], units: Mapping[str, int]) -> float | None:
     """Return the p-value of one share in all arms, exact for two arms of small counts; None for nothing to compare."""
+    from scipy import stats  # noqa: PLC0415  half a second to import, and few questions need it
+
     table = np.array([[found.get(name, 0), count - found.get(name, 0)] for name, count in units.items() if count])
     if len(table) < 2 or not table.sum(axis=0).all():
         return None

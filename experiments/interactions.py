@@ -8,7 +8,6 @@ from math import nan
 from typing import Final
 
 import numpy as np
-from scipy import stats
 
 from engine.numerics import multiplicity
 from engine.numerics.ratios import or_none
@@ -101,7 +100,9 @@ def independence(counts: Mapping[tuple[str, str], int]) -> float | None:
     table = table[table.sum(axis=1) > 0][:, table.sum(axis=0) > 0]
     if min(table.shape) < 2:
         return None
-    return float(stats.chi2_contingency(table, correction=False).pvalue)
+    from scipy.stats import chi2_contingency  # noqa: PLC0415  half a second to import, and few questions need it
+
+    return float(chi2_contingency(table, correction=False).pvalue)
 
 
 def _effect(variant: ArmEstimate | None, control: ArmEstimate | None, alpha: float) -> Effect:

@@ -28,7 +28,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import ndtr
-from scipy.stats import chi
 
 from engine.numerics import multiplicity as p_values
 from experiments.effects import ALPHA, Effect, critical_value, upper_tail
@@ -240,6 +239,8 @@ def _within(bound: float, shares: Floats, degrees: float) -> float:
     if degrees == inf:
         spreads, masses = np.ones(1), np.ones(1)
     else:
+        from scipy.stats import chi  # noqa: PLC0415  half a second to import, and few questions need it
+
         # the estimated spread over the true one, between quantiles beyond which nothing counts
         low, high = chi.ppf([1e-14, 1 - 1e-14], degrees) / sqrt(degrees)
         spreads = low + (high - low) * (_SPREADS + 1) / 2

@@ -15,8 +15,7 @@ from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
-from scipy.special import gammaln, logsumexp
+from scipy.special import chdtrc, gammaln, logsumexp
 
 from engine.numerics import multiplicity
 from experiments.moments import Moments
@@ -98,7 +97,7 @@ def ratio_test(observed: Counts, weights: Weights) -> RatioTest | None:
         return None
     expected = seen.sum() * planned
     statistic = float(((seen - expected) ** 2 / expected).sum())
-    return RatioTest(statistic=statistic, degrees=degrees, p_value=float(stats.chi2.sf(statistic, degrees)))
+    return RatioTest(statistic=statistic, degrees=degrees, p_value=float(chdtrc(degrees, statistic)))
 
 
 def exact_test(observed: Counts, weights: Weights) -> RatioTest | None:
@@ -110,12 +109,14 @@ def exact_test(observed: Counts, weights: Weights) -> RatioTest | None:
     ----------
     Clopper and Pearson (1934), Biometrika 26; correction by Bonferroni.
     """
+    from scipy.stats import binomtest  # noqa: PLC0415  half a second to import, and few questions need it
+
     found = ratio_test(observed, weights)
     if found is None or found.statistic == inf:
         return found
     planned, seen, _ = _planned(observed, weights)
     units = int(seen.sum())
-    single = [float(stats.binomtest(int(k), units, share).pvalue) for k, share in zip(seen, planned, strict=True)]
+    single = [float(binomtest(int(k), units, share).pvalue) for k, share in zip(seen, planned, strict=True)]
     tests = 1 if len(single) <= 2 else len(single)
     return RatioTest(
         statistic=found.statistic,
@@ -247,7 +248,7 @@ def _cuts(seen: NDArray[np.float64], start: int, end: int, alarm: float) -> list
     before = np.cumsum(span, axis=0)[:-1]
     statistic = _homogeneity(before, span.sum(axis=0) - before)
     best = int(np.argmax(statistic))
-    if float(stats.chi2.sf(statistic[best], arms - 1)) * (len(seen) - 1) >= alarm:
+    if float(chdtrc(arms - 1, statistic[best])) * (len(seen) - 1) >= alarm:
         return []
     cut = start + best + 1
     return [*_cuts(seen, start, cut, alarm), cut, *_cuts(seen, cut, end, alarm)]

@@ -12,7 +12,7 @@ from math import nan
 from typing import Final
 
 import numpy as np
-from scipy import stats
+from scipy.special import chdtrc
 
 from engine.numerics import multiplicity
 from experiments.effects import Effect
@@ -92,7 +92,7 @@ def interaction(effects: Mapping[str, Effect]) -> Interaction:
         segments=len(known),
         statistic=statistic,
         degrees=degrees,
-        p_value=float(stats.chi2.sf(statistic, degrees)),
+        p_value=float(chdtrc(degrees, statistic)),
         pooled=pooled,
         heterogeneity_share=max(0.0, 1 - degrees / statistic) if statistic else 0.0,
     )

@@ -123,8 +123,8 @@ def doubled(engine: Engine, units: Any, unit: str) -> bool:
 
     Equal units have equal hashes, and sorted hashes are quicker to compare than units are to group.
     """
-    hashed = engine.arrow(units.select(hash=units[unit].hash())).column("hash")
-    codes = np.sort(hashed.to_numpy())
+    hashed = engine.arrow(units.select(hash=units[unit].hash())).column("hash").combine_chunks()
+    codes = np.sort(np.from_dlpack(hashed))  # to_numpy would import pandas
     return bool((codes[1:] == codes[:-1]).any())
 
 
@@ -257,7 +257,7 @@ def _is_complete(one: Measure, found: pa.Table, counts: NDArray[np.int64]) -> bo
 
 
 def _numbers(found: pa.Table, name: str) -> NDArray[np.float64]:
-    return np.asarray(found.column(name).to_numpy(), dtype=np.float64)
+    return np.array(found.column(name).to_pylist(), dtype=np.float64)
 
 
 def _order(found: pa.Table, by: Sequence[str]) -> NDArray[np.intp]:

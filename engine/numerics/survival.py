@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import chdtrc, ndtri
 
 from engine.numerics import multiplicity
 
@@ -132,7 +132,7 @@ def curve(
         raise ValueError(f"confidence = {confidence}: expected a share between 0 and 1, such as 0.95")
     survival = np.asarray(np.cumprod(1 - events / at_risk), dtype=np.float64)
     variance = greenwood(events, at_risk)
-    z = float(stats.norm.ppf(HALF + confidence / 2))
+    z = float(ndtri(HALF + confidence / 2))
     with np.errstate(divide="ignore", invalid="ignore"):
         log = np.log(survival)
         reach = np.exp(z * np.sqrt(variance) / np.abs(log))
@@ -226,7 +226,7 @@ def log_rank(seconds: Floats, happened: NDArray[np.bool_], group: NDArray[np.int
         expected=shown,
         statistic=statistic,
         degrees_of_freedom=rank,
-        p_value=float(stats.chi2.sf(statistic, rank)),
+        p_value=float(chdtrc(rank, statistic)),
     )
 
 

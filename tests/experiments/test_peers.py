@@ -164,17 +164,16 @@ def test_cluster_robust_regression_of_statsmodels() -> None:
 
 def test_means_ratios_and_cuped_of_tea_tasting() -> None:
     tea = pytest.importorskip("tea_tasting")
-    pandas = pytest.importorskip("pandas")
     columns = ("n", "d", "n_before", "d_before")
+    metrics = {
+        "mean": tea.Mean("n"),
+        "ratio": tea.RatioOfMeans("n", "d"),
+        "cuped": tea.Mean("n", covariate="n_before"),
+        "adjusted_ratio": tea.RatioOfMeans("n", "d", "n_before", "d_before"),
+    }
     for one, other in samples(10, 4):
-        rows = pandas.DataFrame(np.concatenate([other, one]), columns=list(columns))
-        rows["variant"] = np.repeat([0, 1], [len(other), len(one)])
-        theirs = tea.Experiment(
-            mean=tea.Mean("n"),
-            ratio=tea.RatioOfMeans("n", "d"),
-            cuped=tea.Mean("n", covariate="n_before"),
-            adjusted_ratio=tea.RatioOfMeans("n", "d", "n_before", "d_before"),
-        ).analyze(rows)
+        read = {"a": aggregates(tea, other, columns), "b": aggregates(tea, one, columns)}
+        theirs = {name: metric.analyze(read, "a", "b") for name, metric in metrics.items()}
         both = {"a": moments(other, *columns), "b": moments(one, *columns)}
         ratio = [estimates.ratio(both[name], "n", "d") for name in "ba"]
         assert ratio[0] is not None and ratio[1] is not None
@@ -208,21 +207,39 @@ def common_slope(both: dict[str, Moments], outcome: Any, before: Any) -> effects
     return found.effect("b", "a").adjusted
 
 
+def aggregates(tea: Any, rows: Any, columns: tuple[str, ...]) -> Any:
+    """What tea-tasting makes of the rows of one arm in any backend."""
+    spread = np.atleast_2d(np.cov(rows, rowvar=False))
+    places = range(len(columns))
+    return tea.aggr.Aggregates(
+        count_=len(rows),
+        mean_=dict(zip(columns, rows.mean(axis=0), strict=True)),
+        var_={columns[i]: spread[i, i] for i in places},
+        cov_={(columns[i], columns[j]): spread[i, j] for i in places for j in places if i < j},
+    )
+
+
+def test_tea_tasting_makes_the_same_of_rows() -> None:
+    tea, pandas = pytest.importorskip("tea_tasting"), pytest.importorskip("pandas")
+    one, other = next(samples(10, 2))
+    rows = pandas.DataFrame(np.concatenate([other, one]), columns=["n", "d"])
+    rows["variant"] = np.repeat(["a", "b"], [len(other), len(one)])
+    read = {"a": aggregates(tea, other, ("n", "d")), "b": aggregates(tea, one, ("n", "d"))}
+    metric = tea.RatioOfMeans("n", "d")
+    assert close(metric.analyze(rows, "a", "b", "variant").pvalue, metric.analyze(read, "a", "b").pvalue)
+
+
 def test_pooled_z_of_tea_tasting() -> None:
     tea = pytest.importorskip("tea_tasting")
-    pandas = pytest.importorskip("pandas")
+    metric = tea.Proportion("done", method="norm", correction=False)
     for seen in tables(11, 400, 50):
         if not 0 < seen.successes + seen.control_successes < seen.n + seen.control_n:
             continue
-        rows = pandas.DataFrame({
-            "variant": np.repeat([0, 1], [seen.control_n, seen.n]),
-            "done": np.concatenate([
-                np.arange(seen.control_n) < seen.control_successes, np.arange(seen.n) < seen.successes
-            ]).astype(int),
-        })  # fmt: skip
-        metric = tea.Proportion("done", method="norm", correction=False)
-        theirs = tea.Experiment(done=metric).analyze(rows)["done"]
-        assert close(exact.p_value(seen, "score"), theirs.pvalue)
+        read = {
+            "a": tea.aggr.Aggregates(count_=seen.control_n, mean_={"done": seen.control_successes / seen.control_n}),
+            "b": tea.aggr.Aggregates(count_=seen.n, mean_={"done": seen.successes / seen.n}),
+        }
+        assert close(exact.p_value(seen, "score"), metric.analyze(read, "a", "b").pvalue)
 
 
 def test_means_and_ratios_of_gbstats() -> None:

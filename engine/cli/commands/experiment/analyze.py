@@ -138,9 +138,10 @@ def analyze(
       wayline experiment analyze test.csv --variant arm --control old --metric completed:proportion --report test.html
     """
     from engine.workflows import experiment_analyze as workflow
-    from engine.workflows import experiment_report
 
     if report is not None:
+        from engine.workflows import experiment_report
+
         experiment_report.format_of(report)  # a name that cannot be used is told before the file is read
     output = Output(as_json, quiet)
     question = workflow.Question(
