@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from engine.config.experiments import ExperimentSettings, MetricSettings
-from experiments import adjustment, effects, segments, strata
+from engine.config.experiments import ExperimentSettings, MetricSettings, Quantile, TimeToEvent
+from experiments import adjustment, effects, quantiles, segments, strata, time_to_event
 from experiments.adjustment import JointEstimates
 from experiments.effects import Effect
 from experiments.moments import VALUE, Moments
 from experiments.result import Comparison, effect_json
 from experiments.segments import Breakdown
+from experiments.unit_ends import OrderedCells
 from experiments.unit_tables import ARM, Cells, Measure
 
 NO_SEGMENT: Final = "(none)"
@@ -24,7 +25,7 @@ NO_SEGMENT: Final = "(none)"
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Reading:
-    """One metric in all arms: what every comparison of it is made of."""
+    """One metric, or its twin without a cap, in all arms: what every comparison of it is made of."""
 
     plan: ExperimentSettings
     metric: MetricSettings
@@ -32,18 +33,77 @@ class Reading:
     cells: Cells
 
     @property
-    def arms(self) -> dict[str, Moments]:
-        """The moments of each arm of the plan."""
-        return {arm: self.cells.moments(self.measure, arm=arm) for arm in self.plan.weights}
+    def name(self) -> str:
+        """The name under which it is shown."""
+        return self.measure.name
+
+    def sample(self, **wanted: Any) -> Moments:
+        """Return the moments of the cells with these values of their keys."""
+        return self.cells.moments(self.measure, **wanted)
+
+    def groups(self, key: str) -> list[Any]:
+        """Return the values of a key, what is not known last."""
+        return self.cells.values(key)
+
+    def value(self, sample: Moments) -> float | None:
+        """Return the mean, the share or the ratio; None where there is none."""
+        return value(self.measure.kind, sample)
+
+    def effect(self, variant: Moments, control: Moments) -> Effect:
+        """Compare two samples without covariates."""
+        return compared(self.measure.kind, variant, control, self.plan.alpha)
+
+    def joint(self, stratum: str | None) -> JointEstimates | None:
+        """Return the adjusted estimates of all arms; None where nothing is there to adjust by."""
+        return _joint(self, {arm: self.sample(arm=arm) for arm in self.plan.weights}, stratum)
 
 
-def comparisons(reading: Reading, *, stratum: str | None = None) -> list[Comparison]:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OrderedReading:
+    """A quantile or a time to an event in all arms: as `Reading`, of what moments do not keep. It has no covariates."""
+
+    plan: ExperimentSettings
+    metric: Quantile | TimeToEvent
+    cells: OrderedCells[Any]
+
+    @property
+    def name(self) -> str:
+        """The name under which it is shown."""
+        return self.metric.metric
+
+    def sample(self, **wanted: Any) -> Any:
+        """Return the distribution, or the daily counts, of the cells with these values of their keys."""
+        return self.cells.of(**wanted)
+
+    def groups(self, key: str) -> list[Any]:
+        """Return the values of a key, what is not known last."""
+        return sorted(set(self.cells.keys[key]), key=lambda one: (one is None, one))
+
+    def value(self, sample: Any) -> float | None:
+        """Return the quantile, or the rate by the horizon; None where it cannot be told."""
+        if isinstance(self.metric, Quantile):
+            return quantiles.quantile(sample, self.metric.quantile)
+        found = time_to_event.rate(sample, self.metric.horizon_days)
+        return None if found is None else found.value
+
+    def effect(self, variant: Any, control: Any) -> Effect:
+        """Compare two samples."""
+        if isinstance(self.metric, Quantile):
+            return quantiles.compare(variant, control, self.metric.quantile, alpha=self.plan.alpha)
+        return time_to_event.compare(variant, control, self.metric.horizon_days, alpha=self.plan.alpha)
+
+    def joint(self, stratum: str | None) -> None:
+        """Return None: there is no adjusted estimate."""
+
+
+def comparisons(reading: Reading | OrderedReading, *, stratum: str | None = None) -> list[Comparison]:
     """Return the comparison of each variant with control.
 
     stratum : key of the cells within whose values arms are compared; with covariates both enter one regression.
     """
-    plan, metric, arms = reading.plan, reading.metric, reading.arms
-    joint = _joint(reading, arms, stratum)
+    plan, metric = reading.plan, reading.metric
+    arms = {arm: reading.sample(arm=arm) for arm in plan.weights}
+    joint, is_twin = reading.joint(stratum), reading.name != metric.metric
     made = []
     for variant in plan.variants:
         both = (variant, plan.control)
@@ -52,46 +112,44 @@ def comparisons(reading: Reading, *, stratum: str | None = None) -> list[Compari
             adjusted = joint.effect(variant, plan.control, alpha=plan.alpha).adjusted
         made.append(
             Comparison(
-                metric=metric.metric,
-                role=metric.role,
+                metric=reading.name,
+                role="secondary" if is_twin else metric.role,
                 direction=metric.direction,
                 variant=variant,
                 control=plan.control,
                 units={arm: arms[arm].n for arm in reversed(both)},
-                values={arm: value(reading.measure.kind, arms[arm]) for arm in reversed(both)},
-                plain=compared(reading.measure.kind, arms[variant], arms[plan.control], plan.alpha),
+                values={arm: reading.value(arms[arm]) for arm in reversed(both)},
+                plain=reading.effect(arms[variant], arms[plan.control]),
                 adjusted=adjusted,
-                margin=metric.margin,
+                margin=None if is_twin else metric.margin,
                 margin_relative=metric.margin_is == "relative",
             )
         )
     return made
 
 
-def by_segment(reading: Reading, keys: Mapping[str, str], variant: str) -> list[dict[str, Any]]:
+def by_segment(reading: Reading | OrderedReading, keys: Mapping[str, str], variant: str) -> list[dict[str, Any]]:
     """Return the breakdown of a variant's effect by each segment column, with the units and values of each segment.
 
     keys : key of the cells for each column.
     """
-    control, kind = reading.plan.control, reading.measure.kind
+    control = reading.plan.control
     parts = {
         column: {
             NO_SEGMENT if one is None else str(one): {
-                arm: reading.cells.moments(reading.measure, **{ARM: arm, key: one}) for arm in (control, variant)
+                arm: reading.sample(**{ARM: arm, key: one}) for arm in (control, variant)
             }
-            for one in reading.cells.values(key)
+            for one in reading.groups(key)
         }
         for column, key in keys.items()
     }
     found = segments.breakdowns(
         {
-            column: {
-                name: compared(kind, arms[variant], arms[control], reading.plan.alpha) for name, arms in groups.items()
-            }
+            column: {name: reading.effect(arms[variant], arms[control]) for name, arms in groups.items()}
             for column, groups in parts.items()
         }
     )
-    return [_broken_down(one, parts[one.dimension], kind) for one in found]
+    return [_broken_down(one, parts[one.dimension], reading) for one in found]
 
 
 def compared(kind: str, variant: Moments, control: Moments, alpha: float) -> Effect:
@@ -112,7 +170,9 @@ def value(kind: str, moments: Moments) -> float | None:
     return above / below if below else None
 
 
-def _broken_down(found: Breakdown, parts: Mapping[str, Mapping[str, Moments]], kind: str) -> dict[str, Any]:
+def _broken_down(
+    found: Breakdown, parts: Mapping[str, Mapping[str, Any]], reading: Reading | OrderedReading
+) -> dict[str, Any]:
     test = found.interaction
     return {
         "segment": found.dimension,
@@ -125,7 +185,7 @@ def _broken_down(found: Breakdown, parts: Mapping[str, Mapping[str, Moments]], k
             {
                 "of": name,
                 "n": {arm: one.n for arm, one in arms.items()},
-                "value": {arm: value(kind, one) for arm, one in arms.items()}
+                "value": {arm: reading.value(one) for arm, one in arms.items()}
                 if found.effects[name].difference is not None
                 else dict.fromkeys(arms),
                 **effect_json(found.effects[name]),
@@ -136,7 +196,6 @@ def _broken_down(found: Breakdown, parts: Mapping[str, Mapping[str, Moments]], k
 
 
 def _joint(reading: Reading, arms: Mapping[str, Moments], stratum: str | None) -> JointEstimates | None:
-    """Return the adjusted estimates of all arms; None where nothing is there to adjust by."""
     measure = reading.measure
     outcome: adjustment.Term = ("numerator", "denominator") if measure.kind == "ratio" else VALUE
     present = {name: moments for name, moments in arms.items() if moments.n}

@@ -22,6 +22,7 @@ from engine.config.experiments import (
     TimeToEvent,
 )
 from engine.config.experiments import ExperimentSettings as Experiment
+from experiments.integrity import Check
 
 __all__ = [
     "Composite",
@@ -36,6 +37,7 @@ __all__ = [
     "Retention",
     "TimeToEvent",
     "changes",
+    "checks",
     "fingerprint",
 ]
 
@@ -60,6 +62,22 @@ def changes(experiment: Experiment, registered: Mapping[str, Any]) -> tuple[str,
     earlier = _plan(Experiment.model_validate(registered))
     now = _plan(experiment)
     return tuple(sorted(name for name in earlier.keys() | now.keys() if earlier.get(name) != now.get(name)))
+
+
+def checks(experiment: Experiment, first: Mapping[str, Any] | None, *, written: bool) -> list[Check]:
+    """Return the check of a plan against that of the first look; none where it is neither written down nor known.
+
+    first : the plan at the first look, where there was one. written : the plan was written before the data was asked.
+    """
+    if first is None and not written:
+        return []
+    found = f"SHA-256 of the plan: {fingerprint(experiment)}"
+    changed = changes(experiment, first) if first is not None else ()
+    if not changed:
+        return [Check(check="plan", status="ok", detail=found)]
+    named = ", ".join(changed)
+    detail = f"{found}. It was changed after the first look, in: {named}."
+    return [Check(check="plan", status="warning", detail=detail)]
 
 
 def _plan(experiment: Experiment) -> dict[str, Any]:

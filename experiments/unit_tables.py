@@ -66,10 +66,7 @@ class Cells:
 
     def where(self, **wanted: Any) -> NDArray[np.intp]:
         """Return the places of the cells with these values of these keys."""
-        chosen = np.ones(len(self.rows), dtype=bool)
-        for key, value in wanted.items():
-            chosen &= np.array([one == value for one in self.keys[key]], dtype=bool).reshape(-1)
-        return np.flatnonzero(chosen)
+        return places_with(self.keys, wanted)
 
     def count(self, **wanted: Any) -> int:
         """Return how many units the cells with these values hold."""
@@ -83,6 +80,14 @@ class Cells:
     def values(self, key: str) -> list[Any]:
         """Return the values of a key in order, what is not known last."""
         return sorted(set(self.keys[key]), key=lambda value: (value is None, value))
+
+
+def places_with(keys: Mapping[str, Sequence[Any]], wanted: Mapping[str, Any]) -> NDArray[np.intp]:
+    """Return the places of the cells whose keys have the wanted values."""
+    chosen = np.ones(len(next(iter(keys.values()))), dtype=bool)
+    for key, value in wanted.items():
+        chosen &= np.array([one == value for one in keys[key]], dtype=bool).reshape(-1)
+    return np.flatnonzero(chosen)
 
 
 def collect(
@@ -157,8 +162,8 @@ def clustered(
     columns: dict[str, Any] = {}
     made: list[Measure] = []
     for number, one in enumerate(measures):
-        known = reduce(lambda left, right: left & right, [_clean(units, column).notnull() for column in one.columns])
-        parts = [_clean(units, column).sum(where=known).fill_null(0.0) for column in one.columns]
+        known = reduce(lambda left, right: left & right, [cleaned(units, column).notnull() for column in one.columns])
+        parts = [cleaned(units, column).sum(where=known).fill_null(0.0) for column in one.columns]
         below = parts[1] if one.kind == "ratio" else known.cast("int64").sum().cast("float64")
         columns |= {f"over_{number}": parts[0], f"under_{number}": below}
         made.append(
@@ -166,7 +171,7 @@ def clustered(
                 name=one.name, kind="ratio", columns=(f"over_{number}", f"under_{number}"), covariates=one.covariates
             )
         )
-    columns |= {name: _clean(units, name).mean() for one in measures for name in one.covariates}
+    columns |= {name: cleaned(units, name).mean() for one in measures for name in one.covariates}
     rows = units.group_by([cluster, ARM]).aggregate(**columns, **{key: units[key].min() for key in keys})
     return rows, made
 
@@ -174,7 +179,7 @@ def clustered(
 def unknown(units: Any, measures: Sequence[Measure]) -> Any:
     """Return one row per arm: how many rows it has, and for measure i in unknown_i how many have no value of it."""
     gaps = [
-        reduce(lambda left, right: left | right, [_clean(units, column).isnull() for column in one.columns])
+        reduce(lambda left, right: left | right, [cleaned(units, column).isnull() for column in one.columns])
         for one in measures
     ]
     counts = {f"unknown_{place}": gap.cast("int64").sum().fill_null(0) for place, gap in enumerate(gaps)}
@@ -197,7 +202,7 @@ def _pilot(
         return dict.fromkeys(columns, 0.0)
     first = units.limit(_PILOT_ROWS)
     means = engine.arrow(
-        first.aggregate(**{f"m{place}": _clean(first, name).mean() for place, name in enumerate(asked)})
+        first.aggregate(**{f"m{place}": cleaned(first, name).mean() for place, name in enumerate(asked)})
     )
     found = {name: means.column(f"m{place}")[0].as_py() or 0.0 for place, name in enumerate(asked)}
     return dict.fromkeys(columns, 0.0) | {
@@ -228,11 +233,11 @@ def _sums(
 
 
 def _moved(units: Any, column: str, shift: float, careful: bool) -> Any:
-    value = _clean(units, column) if careful else units[column].cast("float64")
+    value = cleaned(units, column) if careful else units[column].cast("float64")
     return value - shift if shift else value
 
 
-def _clean(units: Any, column: str) -> Any:
+def cleaned(units: Any, column: str) -> Any:
     """Return a column as numbers, null where it is no finite one."""
     value = units[column]
     if not value.type().is_floating():

@@ -54,7 +54,7 @@ class MetricSettings(Settings):
         """The columns of a table of units that it reads; none where it reads events."""
         return tuple(
             name
-            for name in (getattr(self, "column", None), getattr(self, "denominator_column", None))
+            for name in (getattr(self, key, None) for key in ("column", "denominator_column", "happened_column"))
             if name is not None
         )
 
@@ -123,10 +123,11 @@ class Quantile(Windowed):
 
 
 class Retention(MetricSettings):
-    """Whether the event happened from `from_days` after exposure on, and before `to_days`."""
+    """Whether the event happened from `from_days` after exposure on, and before `to_days`; a column says so itself."""
 
     kind: Literal["retention"] = "retention"
-    event: Name
+    event: Name | None = None
+    column: Name | None = None
     from_days: Annotated[float, Field(ge=0, le=3_650)]
     to_days: Days
 
@@ -142,10 +143,16 @@ class Retention(MetricSettings):
 
 
 class TimeToEvent(MetricSettings):
-    """Whether the event has happened by `horizon_days`, judged also by customers who have not got that far."""
+    """Whether the event has happened by `horizon_days`, judged also by customers who have not got that far.
+
+    In a table of units `column` holds the days from the start to the event, or for how many the unit was watched
+    without it, and `happened_column` says which of the two.
+    """
 
     kind: Literal["time_to_event"] = "time_to_event"
-    event: Name
+    event: Name | None = None
+    column: Name | None = None
+    happened_column: Name | None = None
     horizon_days: Annotated[int, Field(ge=1, le=3_650)]
 
     @property
@@ -334,15 +341,7 @@ def _metric_faults(
     one: Mapping[str, Any], kinds: Mapping[Any, Any], covariates: list[str]
 ) -> Iterable[tuple[str, str]]:
     kind = one.get("kind")
-    if kind in ("mean", "proportion", "ratio", "quantile") and (one.get("event") is None) == (
-        one.get("column") is None
-    ):
-        yield "event", "name the event that is measured, or the column of a table of units; one of them"
-    if kind == "ratio":
-        wanted = "denominator_event" if one.get("event") is not None else "denominator_column"
-        other = "denominator_column" if wanted == "denominator_event" else "denominator_event"
-        if one.get(wanted) is None or one.get(other) is not None:
-            yield wanted, "a ratio needs what it is divided by, from where its numerator comes; nothing else"
+    yield from _source_faults(one)
     if one.get("cap") is not None and one.get("cap_percentile") is not None:
         yield "cap_percentile", "a value is capped once: give cap or cap_percentile"
     if one.get("margin") is not None and one.get("role") != "guardrail":
@@ -358,6 +357,22 @@ def _metric_faults(
     for name in _list(one.get("covariates")):
         if name not in covariates:
             yield "covariates", f'no covariate "{name}" in this experiment. It has: {", ".join(covariates) or "none"}'
+
+
+def _source_faults(one: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """Return what is wrong with the events or columns that a metric reads."""
+    kind = one.get("kind")
+    if kind != "composite" and (one.get("event") is None) == (one.get("column") is None):
+        yield "event", "name the event that is measured, or the column of a table of units; one of them"
+    if kind == "time_to_event" and (one.get("column") is None) != (one.get("happened_column") is None):
+        yield "happened_column", "a column of days and one that says whether the event came belong together; name both"
+    if one.get("column") is not None and one.get("measured") == "count":
+        yield "measured", "a column holds values, no events to count; leave it out"
+    if kind == "ratio":
+        wanted = "denominator_event" if one.get("event") is not None else "denominator_column"
+        other = "denominator_column" if wanted == "denominator_event" else "denominator_event"
+        if one.get(wanted) is None or one.get(other) is not None:
+            yield wanted, "a ratio needs what it is divided by, from where its numerator comes; nothing else"
 
 
 def _time_faults(values: Mapping[str, Any]) -> Iterable[Fault]:

@@ -1,70 +1,38 @@
-"""Analyse an experiment out of a file with one row per unit: no workspace, no set-up."""
+"""Analyse an experiment out of files: one row per unit, or logs of exposures and events; no workspace, no set-up."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC
+from functools import reduce
 from pathlib import Path
 from typing import Any, Final
 
-from engine.config.experiments import ExperimentSettings
+from engine.config.experiments import ExperimentSettings, Quantile, TimeToEvent
 from engine.config.intake import IntakeSettings
-from engine.config.load import validate
-from engine.domain.errors import NotEnoughData, SettingsFault, UnknownName
+from engine.domain.errors import NotEnoughData, SettingsFault
 from engine.intake import event_files, unit_files
 from engine.intake.event_files import EventFile
 from engine.intake.unit_files import UnitRoles, UnitTable
 from engine.lake.engine import DuckDBEngine
-from engine.workflows import session
-from experiments import comparisons, estimates, integrity, result, unit_tables
-from experiments.comparisons import Reading
+from engine.workflows import experiment_logs, session
+from engine.workflows.experiment_question import ASKED, Question, check_arms, draft, of_arms, unit_faults
+from engine.workflows.experiment_register import first_plan
+from experiments import comparisons, estimates, integrity, result, spec, unit_ends, unit_metrics, unit_tables
+from experiments.comparisons import OrderedReading, Reading
 from experiments.decide import Progress
 from experiments.estimates import ArmEstimate
 from experiments.integrity import Check, grouped
-from experiments.looks import ONCE, AnyTime, Looks
-from experiments.spec import fingerprint
+from experiments.looks import ONCE, AnyTime, Looks, of_plan
+from experiments.result import Comparison
+from experiments.unit_metrics import UnitMetric
 from experiments.unit_tables import ARM, Cells, Measure
 
-_MOST_ARMS: Final = 100
 _MOST_GROUPS: Final = 1_000
-
-
-def _silent(_: str) -> None:
-    """Say nothing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """The file, which column plays which role, and what is asked.
-
-    metrics : column and kind, "proportion" or "mean"; `ratios` the columns of numerator and denominator.
-    unit : None where every row is a unit of its own. `cluster` is what was randomised where that is more than a unit.
-    weights : the planned split; None assumes equal parts and says so.
-    one_look : the file is looked at once, at the planned end; otherwise the verdict holds however often it is asked.
-    decrease : metrics of which less is better. guardrails : metrics that must not get worse, with the share of
-        control's value that may be lost, or None where any certain harm counts.
-    """
-
-    path: Path
-    variant: str
-    control: str
-    unit: str | None = None
-    metrics: Sequence[tuple[str, str]] = ()
-    ratios: Sequence[tuple[str, str]] = ()
-    covariates: Sequence[str] = ()
-    segments: Sequence[str] = ()
-    stratum: str | None = None
-    cluster: str | None = None
-    weights: Mapping[str, float] | None = None
-    decrease: Sequence[str] = ()
-    guardrails: Mapping[str, float | None] = field(default_factory=dict)
-    alpha: float = 0.05
-    one_look: bool = False
-    show_withheld: bool = False
-    encoding: str | None = None
-    home: Path = Path("workspace")
-    say: Callable[[str], None] = field(default=_silent, compare=False)
+_STRATUM: Final = "strata"
+"""The column that holds all strata of a unit together, where a plan names several."""
 
 
 def analyze(question: Question) -> dict[str, Any]:
@@ -73,157 +41,132 @@ def analyze(question: Question) -> dict[str, Any]:
     Raises
     ------
     UnreadableSource, UnknownName, SettingsFault, NotEnoughData
-        The file, its columns or its arms cannot be used, or a unit stands in several rows; one sentence says why.
+        The files, their columns, the plan or the arms cannot be used, or a unit stands in several rows; one sentence
+        says why.
     """
+    plan = draft(question)
     workspace = session.workspace_at(question.home)
     with (
         tempfile.TemporaryDirectory(prefix="wayline-units-") as scratch,
         session.engine_aside(question.home, Path(scratch) / "engine") as engine,
     ):
         rules = session.settings(workspace, IntakeSettings, "intake")
+        if question.events is not None:
+            return experiment_logs.answer(question, plan, engine, Path(scratch), rules)
         spool = Path(scratch) / "file"
         spool.mkdir()
         file = event_files.read(question.path, engine, spool, rules, encoding=question.encoding)
-        return _answer(question, file, engine, Path(scratch))
+        return _answer(question, plan, file, engine, Path(scratch))
 
 
-def _answer(question: Question, file: EventFile, engine: DuckDBEngine, spool: Path) -> dict[str, Any]:
-    faults = list(_faults(question))
-    if faults:
-        raise SettingsFault("wayline experiment analyze", faults)
-    units = unit_files.attach(file, _roles(question), engine, spool)
+def _answer(
+    question: Question, plan: ExperimentSettings, file: EventFile, engine: DuckDBEngine, spool: Path
+) -> dict[str, Any]:
+    if faults := list(unit_faults(plan)):
+        raise SettingsFault(question.spec.name if question.spec else ASKED, faults)
+    units = unit_files.attach(file, _roles(question, plan), engine, spool)
     for note in units.notes:
         question.say(note)
-    plan = _plan(question, _arms(question, units, engine, file.name), file.name)
-    exposed = _exposed(question, units, engine)
+    arms = _arms(question, plan, units, engine, file.name)
+    plan = plan if question.spec else of_arms(question, arms)
+    first = first_plan(question, plan)
+    exposed = _exposed(question, plan, units, engine)
     for column in dict.fromkeys([*plan.segments, *plan.strata]):
         _refuse_many_groups(column, exposed.rows[units.of[column]], engine, file.name)
     collected = _collected(plan, units, exposed, engine)
-    cells = collected.cells
     checks = _checks(plan, units, exposed, collected)
-    readings = [
-        Reading(plan=plan, metric=metric, measure=collected.measures[metric.metric], cells=cells)
-        for metric in plan.metrics
+    compared = [
+        one for reading in collected.readings for one in comparisons.comparisons(reading, stratum=_key(plan, units))
     ]
-    stratum = units.of[question.stratum] if question.stratum else None
+    progress, looks = _progress(question, plan, collected.cells, compared)
     found = result.assemble(
         plan.experiment_id,
-        [one for reading in readings for one in comparisons.comparisons(reading, stratum=stratum)],
-        checks,
-        looks=_looks(question, plan, cells),
-        progress=Progress(day=1, complete=question.one_look),
+        compared,
+        [*spec.checks(plan, first, written=question.spec is not None), *checks],
+        looks=looks,
+        progress=progress,
         rules=plan.decision,
         alpha=plan.alpha,
         withhold=not question.show_withheld,
-        spec_hash=fingerprint(plan),
+        spec_hash=spec.fingerprint(plan),
+        changed=() if first is None else spec.changes(plan, first),
     )
     answer = found.to_json() | {"plan": plan.model_dump(mode="json", exclude_none=True)}
-    kinds = {metric.metric: metric.kind for metric in plan.metrics}
+    of = {reading.name: reading for reading in collected.readings}
     for entry in answer["metrics"]:
-        entry["kind"] = kinds[entry["metric"]]
-    if question.segments and (found.withheld is None or question.show_withheld):
-        keys = {column: units.of[column] for column in question.segments}
-        of = {reading.metric.metric: reading for reading in readings}
+        entry["kind"] = of[entry["metric"]].metric.kind
+    if plan.segments and (found.withheld is None or question.show_withheld):
+        keys = {column: units.of[column] for column in plan.segments}
         for entry in answer["metrics"]:
             entry["segments"] = comparisons.by_segment(of[entry["metric"]], keys, entry["variant"])
     return answer
 
 
-def _looks(question: Question, plan: ExperimentSettings, cells: Cells) -> Looks | dict[tuple[str, str], Looks]:
-    """Return the design of this look: a file says nothing of when it was planned to end, so that any time is safe."""
+def _key(plan: ExperimentSettings, units: UnitTable) -> str | None:
+    """Return the column of the stratum of a unit; None without strata."""
+    if len(plan.strata) > 1:
+        return _STRATUM
+    return units.of[plan.strata[0]] if plan.strata else None
+
+
+def _progress(
+    question: Question, plan: ExperimentSettings, cells: Cells, compared: Sequence[Comparison]
+) -> tuple[Progress, Looks | dict[tuple[str, str], Looks]]:
+    """Return how far the experiment is and the design of this look.
+
+    Where no plan says when it ends, any time is safe. A plan with looks needs to know which of them this is.
+    """
     if question.one_look:
-        return ONCE
-    return {
-        (metric.metric, variant): AnyTime(
-            units=cells.count(arm=variant) + cells.count(arm=plan.control), tuned_for=plan.alpha
-        )
+        return Progress(day=1, complete=True), ONCE
+    if plan.looks is None:
+        of_each: dict[tuple[str, str], Looks] = {
+            (one.metric, one.variant): AnyTime(
+                units=cells.count(arm=one.variant) + cells.count(arm=plan.control), tuned_for=plan.alpha
+            )
+            for one in compared
+        }
+        return Progress(day=1, complete=False), of_each
+    now = question.as_of
+    if plan.starts_at is None or now is None:
+        missing = "starts_at in the plan" if plan.starts_at is None else "--as-of, the date of this look"
+        raise SettingsFault(ASKED, [f"the plan is looked at several times; to tell which look this is, give {missing}"])
+    today = now.astimezone(UTC).date()
+    day = max((today - plan.starts_at.astimezone(UTC).date()).days + 1, 1)
+    last = plan.looks.days if plan.ends_at is None else day + (plan.ends_at.astimezone(UTC).date() - today).days
+    progress = Progress(day=day, days_to_go=max(last - day, 0), complete=last <= day)
+    everybody = sum(cells.count(arm=arm) for arm in plan.weights)
+    return progress, of_plan(plan.looks, units=everybody, day=day, ended=progress.complete, alpha=plan.alpha)
+
+
+def _unit(question: Question, plan: ExperimentSettings) -> str | None:
+    """Return the column of the unit; None where every row is one of its own."""
+    return question.unit or (None if plan.unit == "row" else plan.unit)
+
+
+def _roles(question: Question, plan: ExperimentSettings) -> UnitRoles:
+    shares = [name for metric in plan.metrics if metric.kind in ("proportion", "retention") for name in metric.columns]
+    numbers = [
+        name
         for metric in plan.metrics
-        for variant in plan.variants
-    }
-
-
-def _faults(question: Question) -> list[str]:
-    """Return what is wrong with the question itself."""
-    named = [*(column for column, _ in question.metrics), *(f"{one}/{other}" for one, other in question.ratios)]
-    found = []
-    if not named:
-        found.append("no metric: name one with --metric COL:proportion or --metric COL:mean, or with --ratio NUM/DEN")
-    found += [f'metric "{name}" is named twice' for name in dict.fromkeys(named) if named.count(name) > 1]
-    for option, names in (("--decrease", question.decrease), ("--guardrail", question.guardrails)):
-        found += [
-            f'{option} "{name}": no such metric. Metrics are: {", ".join(named)}' for name in names if name not in named
-        ]
-    roles = {"--unit": question.unit, "--variant": question.variant}
-    for option, columns in (("--segment", question.segments), ("--stratum", [question.stratum])):
-        for role, column in roles.items():
-            if column is not None and column in columns:
-                found.append(f'{option} "{column}" is the column of {role}; name one that was known before the start')
-    return found
-
-
-def _roles(question: Question) -> UnitRoles:
-    means = [column for column, kind in question.metrics if kind == "mean"]
-    pairs = [column for pair in question.ratios for column in pair]
-    groups = [*question.segments, *([question.stratum] if question.stratum else [])]
+        if metric.kind in ("mean", "ratio", "quantile", "time_to_event")
+        for name in (metric.columns[:1] if metric.kind == "time_to_event" else metric.columns)
+    ]
+    shares += [str(metric.happened_column) for metric in plan.metrics if isinstance(metric, TimeToEvent)]
     return UnitRoles(
-        unit=question.unit,
-        variant=question.variant,
-        cluster=question.cluster,
-        numbers=tuple(dict.fromkeys([*means, *pairs, *question.covariates])),
-        shares=tuple(column for column, kind in question.metrics if kind == "proportion"),
-        groups=tuple(dict.fromkeys(groups)),
+        unit=_unit(question, plan),
+        variant=question.arm,
+        cluster=plan.randomised_by,
+        numbers=tuple(dict.fromkeys([*numbers, *(str(one.column) for one in plan.covariates)])),
+        shares=tuple(dict.fromkeys(shares)),
+        groups=tuple(dict.fromkeys([*plan.segments, *plan.strata])),
     )
 
 
-def _arms(question: Question, units: UnitTable, engine: DuckDBEngine, name: str) -> list[str]:
+def _arms(question: Question, plan: ExperimentSettings, units: UnitTable, engine: DuckDBEngine, name: str) -> list[str]:
     """Return the arms of the file in order, control first."""
     table = units.table
     found = [str(arm) for arm in engine.arrow(table.select(ARM).distinct()).column(ARM).to_pylist()]
-    column = f'"{question.variant}" of {name}'
-    if len(found) > _MOST_ARMS:
-        raise NotEnoughData(
-            "comparison",
-            f"the column {column} has {grouped(len(found))} different values, too many for arms of one experiment",
-            f"the column of the arm, with at most {_MOST_ARMS}",
-        )
-    if question.control not in found:
-        raise UnknownName("arm", question.control, sorted(found))
-    if len(found) == 1:
-        raise NotEnoughData(
-            "comparison", f'the column {column} has one arm only, "{found[0]}"', "rows of at least one other arm"
-        )
-    return [question.control, *sorted(arm for arm in found if arm != question.control)]
-
-
-def _plan(question: Question, arms: Sequence[str], name: str) -> ExperimentSettings:
-    weights = question.weights or dict.fromkeys(arms, 1.0)
-    metrics: list[dict[str, Any]] = [
-        {"metric": column, "kind": kind, "column": column} for column, kind in question.metrics
-    ]
-    metrics += [
-        {"metric": f"{one}/{other}", "kind": "ratio", "column": one, "denominator_column": other}
-        for one, other in question.ratios
-    ]
-    for one in metrics:
-        if one["metric"] in question.decrease:
-            one["direction"] = "decrease"
-        if one["metric"] in question.guardrails:
-            one |= {"role": "guardrail", "margin": question.guardrails[one["metric"]]}
-    plan: dict[str, Any] = {
-        "experiment_id": name.partition(".")[0] or name,
-        "name_en": name,
-        "weights": weights,
-        "weights_assumed": question.weights is None,
-        "control": question.control,
-        "unit": question.unit or "row",
-        "randomised_by": question.cluster,
-        "metrics": metrics,
-        "strata": (question.stratum,) if question.stratum else (),
-        "segments": question.segments,
-        "covariates": [{"covariate": column, "column": column} for column in question.covariates],
-        "alpha": question.alpha,
-    }
-    return validate(ExperimentSettings, plan, "wayline experiment analyze")
+    return check_arms(found, plan, f'"{question.arm}" of {name}', planned=question.spec is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,9 +178,10 @@ class _Exposed:
     several: int
 
 
-def _exposed(question: Question, units: UnitTable, engine: DuckDBEngine) -> _Exposed:
+def _exposed(question: Question, plan: ExperimentSettings, units: UnitTable, engine: DuckDBEngine) -> _Exposed:
     """Leave out what was randomised into several arms, and refuse units that would count twice."""
-    drawn = question.cluster or question.unit
+    cluster = plan.randomised_by
+    drawn = cluster or _unit(question, plan)
     if drawn is None:
         return _Exposed(rows=units.table, drawn=None, several=0)
     column = units.of[drawn]
@@ -245,7 +189,7 @@ def _exposed(question: Question, units: UnitTable, engine: DuckDBEngine) -> _Exp
     if unit_tables.doubled(engine, rows, column):
         (found,) = engine.arrow(unit_tables.in_several(rows, column)).to_pylist()
         several = int(found["several_arms"])
-        if found["repeated"] and question.cluster is None:
+        if found["repeated"] and cluster is None:
             raise NotEnoughData(
                 "analysis by unit",
                 f'{grouped(int(found["repeated"]))} of {grouped(int(found["units"]))} values of "{drawn}" stand in '
@@ -258,47 +202,99 @@ def _exposed(question: Question, units: UnitTable, engine: DuckDBEngine) -> _Exp
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Collected:
-    """The cells, the measure of each metric, and per arm the rows and how many of them have no value of each metric."""
+    """The cells, the reading of each metric, and per arm the rows and how many of them have no value of each metric."""
 
     cells: Cells
-    measures: Mapping[str, Measure]
+    readings: Sequence[Reading | OrderedReading]
     rows: Mapping[str, int]
     unknown: Mapping[str, Mapping[str, int]]
 
 
 def _collected(plan: ExperimentSettings, units: UnitTable, exposed: _Exposed, engine: DuckDBEngine) -> _Collected:
-    covariates = tuple(units.of[str(one.column)] for one in plan.covariates)
-    measures = [
-        Measure(
-            name=metric.metric,
-            kind=metric.kind,  # type: ignore[arg-type]  # the plan was made of these three kinds
-            columns=tuple(units.of[column] for column in metric.columns),
-            covariates=covariates,
-        )
-        for metric in plan.metrics
-    ]
-    groups = dict.fromkeys([*plan.segments, *plan.strata])
-    keys = list(dict.fromkeys(units.of[column] for column in groups))
+    groups = list(dict.fromkeys(units.of[column] for column in dict.fromkeys([*plan.segments, *plan.strata])))
+    rows = exposed.rows
+    if len(plan.strata) > 1:
+        rows = rows.mutate(**{_STRATUM: _together(rows, [units.of[column] for column in plan.strata])})
+        groups.append(_STRATUM)
+    table, read = unit_metrics.prepared(engine, rows, plan, units.of)
+    plain = [one for one in read if not one.is_ordered]
     if plan.randomised_by is None or exposed.drawn is None:
-        cells = unit_tables.collect(engine, exposed.rows, measures, keys, whole=units.whole)
-        rows = {arm: cells.count(arm=arm) for arm in plan.weights}
+        measures = [one.measure for one in plain]
+        cells = unit_tables.collect(engine, table, measures, groups, whole=units.whole)
+        counts = {arm: cells.count(arm=arm) for arm in plan.weights}
         unknown = {
-            one.name: {arm: count - cells.moments(one, arm=arm).n for arm, count in rows.items()} for one in measures
+            one.name: {arm: count - cells.moments(one.measure, arm=arm).n for arm, count in counts.items()}
+            for one in plain
         }
-        return _Collected(cells=cells, measures={one.name: one for one in measures}, rows=rows, unknown=unknown)
-    for column in groups:
-        _refuse_mixed(
-            plan.randomised_by, column, unit_tables.mixed(exposed.rows, exposed.drawn, units.of[column]), engine
-        )
-    counted = {row[ARM]: row for row in engine.arrow(unit_tables.unknown(exposed.rows, measures)).to_pylist()}
-    arms = [arm for arm in plan.weights if arm in counted]
-    rows = {arm: int(counted[arm]["rows"]) for arm in arms}
-    unknown = {
-        one.name: {arm: int(counted[arm][f"unknown_{place}"]) for arm in arms} for place, one in enumerate(measures)
+    else:
+        cells, measures, counts, unknown = _of_clusters(plan, units, replace(exposed, rows=table), plain, engine)
+    readings: dict[str, Reading | OrderedReading] = {
+        one.name: Reading(plan=plan, metric=one.metric, measure=measure, cells=cells)
+        for one, measure in zip(plain, measures, strict=True)
     }
-    clusters, made = unit_tables.clustered(exposed.rows, exposed.drawn, measures, keys)
-    cells = unit_tables.collect(engine, clusters, made, keys)
-    return _Collected(cells=cells, measures={one.name: one for one in made}, rows=rows, unknown=unknown)
+    for one in read:
+        if one.is_ordered:
+            reading = _ordered(plan, one, table, groups, engine)
+            readings[one.name] = reading
+            unknown[one.name] = {arm: reading.cells.count_unknown(arm=arm) for arm in counts}
+    unknown |= _counted_as_zero(rows, read, counts, engine)
+    return _Collected(cells=cells, readings=[readings[one.name] for one in read], rows=counts, unknown=unknown)
+
+
+def _together(rows: Any, columns: Sequence[str]) -> Any:
+    """Return one text of the values of several columns."""
+    texts = [rows[column].cast("string").fill_null("") for column in columns]
+    return reduce(lambda left, right: left + " \u00b7 " + right, texts)
+
+
+def _ordered(
+    plan: ExperimentSettings, one: UnitMetric, table: Any, groups: Sequence[str], engine: DuckDBEngine
+) -> OrderedReading:
+    metric, columns = one.metric, one.measure.columns
+    if isinstance(metric, TimeToEvent):
+        days = unit_ends.daily_counts(engine, table, *columns, horizon_days=metric.horizon_days, keys=groups)
+        return OrderedReading(plan=plan, metric=metric, cells=days)
+    assert isinstance(metric, Quantile)  # there is no other kind
+    return OrderedReading(plan=plan, metric=metric, cells=unit_ends.distributions(engine, table, columns[0], groups))
+
+
+def _of_clusters(
+    plan: ExperimentSettings, units: UnitTable, exposed: _Exposed, read: Sequence[UnitMetric], engine: DuckDBEngine
+) -> tuple[Cells, list[Measure], dict[str, int], dict[str, dict[str, int]]]:
+    """Return the cells of clusters and the measures read from them, the rows of each arm, and those without a value."""
+    cluster, drawn = str(plan.randomised_by), str(exposed.drawn)
+    groups = dict.fromkeys([*plan.segments, *plan.strata])
+    for column in groups:
+        _refuse_mixed(cluster, column, unit_tables.mixed(exposed.rows, drawn, units.of[column]), engine)
+    measures = [one.measure for one in read]
+    counts, unknown = _unknown(exposed.rows, measures, engine)
+    keys = list(dict.fromkeys(units.of[column] for column in groups))
+    keys += [_STRATUM] if len(plan.strata) > 1 else []
+    clusters, made = unit_tables.clustered(exposed.rows, drawn, measures, keys)
+    counts = {arm: counts[arm] for arm in plan.weights if arm in counts}
+    return unit_tables.collect(engine, clusters, made, keys), made, counts, unknown
+
+
+def _unknown(
+    rows: Any, measures: Sequence[Measure], engine: DuckDBEngine
+) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
+    """Return the rows of each arm, and by measure those of each arm without a value."""
+    found = engine.arrow(unit_tables.unknown(rows, measures)).to_pylist()
+    unknown = {
+        one.name: {str(row[ARM]): int(row[f"unknown_{place}"]) for row in found} for place, one in enumerate(measures)
+    }
+    return {str(row[ARM]): int(row["rows"]) for row in found}, unknown
+
+
+def _counted_as_zero(
+    rows: Any, read: Sequence[UnitMetric], counts: Mapping[str, int], engine: DuckDBEngine
+) -> dict[str, dict[str, int]]:
+    """Return how many units of each arm count as 0 in metrics that take what is not known for 0."""
+    sources = [one.source for one in read if one.source is not None]
+    if not sources:
+        return {}
+    _, unknown = _unknown(rows, sources, engine)
+    return {name: {arm: found.get(arm, 0) for arm in counts} for name, found in unknown.items()}
 
 
 def _refuse_mixed(cluster: str, column: str, mixed: Any, engine: DuckDBEngine) -> None:
@@ -350,13 +346,16 @@ def _checks(plan: ExperimentSettings, units: UnitTable, exposed: _Exposed, colle
 def _before(
     plan: ExperimentSettings, units: UnitTable, collected: _Collected
 ) -> dict[str, dict[str, ArmEstimate | None]]:
-    """Return the mean of each covariate in each arm, over the units that have a value of the first metric."""
-    first = next(iter(collected.measures.values()))
-    arms = {arm: collected.cells.moments(first, arm=arm) for arm in plan.weights}
-    return {
-        one.covariate: {arm: estimates.mean(moments.take(units.of[str(one.column)])) for arm, moments in arms.items()}
-        for one in plan.covariates
-    }
+    """Return the mean of each covariate in each arm, over the units that have a value of a metric adjusted by it."""
+    made = {}
+    for one in plan.covariates:
+        column = units.of[str(one.column)]
+        for reading in collected.readings:
+            if isinstance(reading, Reading) and column in reading.measure.covariates:
+                arms = {arm: reading.sample(arm=arm).take(column) for arm in plan.weights}
+                made[one.covariate] = {arm: estimates.mean(moments) for arm, moments in arms.items()}
+                break
+    return made
 
 
 def _incomplete(units: UnitTable) -> Check:

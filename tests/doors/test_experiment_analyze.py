@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import gzip
-import json
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,46 +11,7 @@ import pytest
 from pytest import approx
 
 from engine.cli.main import main
-
-Ask = Callable[..., dict[str, Any]]
-Refuse = Callable[..., str]
-Write = Callable[..., Path]
-
-COLUMNS = ("--unit", "u", "--variant", "v", "--control", "a")
-
-
-@pytest.fixture
-def ask(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Ask:
-    def asked(*arguments: object, code: int = 0) -> dict[str, Any]:
-        command = ["experiment", "analyze", *map(str, arguments), "--home", str(tmp_path / "home"), "--json"]
-        assert main(command) == code, capsys.readouterr()
-        found: dict[str, Any] = json.loads(capsys.readouterr().out)
-        return found
-
-    return asked
-
-
-@pytest.fixture
-def refusal(ask: Ask) -> Refuse:
-    def refused(*arguments: object, code: int = 1) -> str:
-        return str(ask(*arguments, code=code)["error"]["sentence"])
-
-    return refused
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Write:
-    def written(header: str, rows: Sequence[Sequence[object]]) -> Path:
-        path = tmp_path / "test.csv"
-        path.write_text("\n".join([header, *(",".join(map(str, row)) for row in rows)]) + "\n", encoding="utf-8")
-        return path
-
-    return written
-
-
-def check(found: dict[str, Any], name: str) -> dict[str, Any]:
-    (one,) = [one for one in found["health"] if one["check"] == name]
-    return dict(one)
+from tests.doors.experiment_files import COLUMNS, Ask, Refuse, Write, check
 
 
 def test_answer_has_what_the_documented_json_has(ask: Ask, write: Write) -> None:

@@ -1,19 +1,21 @@
-"""`wayline experiment analyze`: an experiment out of a file with one row per unit."""
+"""`wayline experiment analyze`: an experiment out of a file with one row per unit, or of two logs."""
 
 # ruff: noqa: PLC0415  the engine is imported when a command runs, so that help answers at once
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from engine.cli import faults, numbers, options
-from engine.cli.commands.experiment.past_units import weights_of
+from engine.cli.commands.experiment import measures
+from engine.cli.commands.experiment.past_units import days_of, weights_of
 from engine.cli.output import Output
 from engine.cli.plain import plain
 
-_KINDS: Final = ("proportion", "mean")
+if TYPE_CHECKING:
+    from engine.workflows.experiment_question import EventLog
 
 _RESULTS: Final = (
     "metric",
@@ -38,22 +40,26 @@ _TITLES: Final = {
 File = Annotated[
     Path,
     typer.Argument(
-        metavar="FILE", help="CSV or Parquet (a file or a folder), plain, .gz or .zip; a row for each unit."
+        metavar="FILE",
+        help="CSV or Parquet (a file or a folder), plain, .gz or .zip; a row for each unit, or with --events the log "
+        "of exposures.",
     ),
 ]
 Unit = Annotated[
     str | None,
     typer.Option("--unit", help="Column of the unit, such as the customer; without it every row is a unit of its own."),
 ]
-Variant = Annotated[str, typer.Option("--variant", help="Column of the arm that the unit was in.")]
-Control = Annotated[str, typer.Option("--control", help="The arm that the others are compared with.")]
-Metrics = Annotated[
-    list[str] | None,
-    typer.Option("--metric", help="COL:proportion (0 or 1, true or false) or COL:mean; repeatable."),
+Variant = Annotated[
+    str | None, typer.Option("--variant", help='Column of the arm that the unit was in; with --spec "variant".')
 ]
-Ratios = Annotated[
-    list[str] | None,
-    typer.Option("--ratio", help="NUM/DEN: the sum of one column by the sum of the other; repeatable."),
+Control = Annotated[str | None, typer.Option("--control", help="The arm that the others are compared with.")]
+Spec = Annotated[
+    Path | None,
+    typer.Option("--spec", help="TOML file of the whole plan, as of [[experiments]]; then it says what is asked."),
+]
+FirstLook = Annotated[
+    Path | None,
+    typer.Option("--first-look", help="The JSON answer of the first look; a plan that was changed since is told."),
 ]
 Covariates = Annotated[
     list[str] | None,
@@ -74,15 +80,32 @@ Cluster = Annotated[
 Weights = Annotated[
     str | None, typer.Option("--weights", help="The planned split, such as A=0.5,B=0.5; by default equal parts.")
 ]
-Decrease = Annotated[list[str] | None, typer.Option("--decrease", help="Metric of which less is better; repeatable.")]
-Guardrails = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--guardrail",
-        help="METRIC or METRIC=SHARE: must not get worse, or not by this share of control's value; repeatable.",
-    ),
+Alpha = Annotated[
+    float | None,
+    typer.Option("--alpha", help="Share of false alarms accepted, by default 0.05; intervals cover 1 - alpha."),
 ]
-Alpha = Annotated[float, typer.Option("--alpha", help="Share of false alarms accepted; intervals cover 1 - alpha.")]
+Events = Annotated[
+    Path | None,
+    typer.Option("--events", help="The log of events: unit, event, time and perhaps value; FILE is that of exposures."),
+]
+ExposedAt = Annotated[
+    str | None, typer.Option("--exposed-at", help="Column of the time of an exposure; by default as its name tells.")
+]
+Event = Annotated[str | None, typer.Option("--event", help="Column of the name of an event; by default as it tells.")]
+Time = Annotated[str | None, typer.Option("--time", help="Column of the time of an event; by default as it tells.")]
+Value = Annotated[str | None, typer.Option("--value", help="Column of an event's amount; by default value or amount.")]
+Arrived = Annotated[str | None, typer.Option("--arrived", help="Column of the time at which an event came in.")]
+Zone = Annotated[str | None, typer.Option("--zone", help="Zone of times without an offset; by default UTC.")]
+Window = Annotated[
+    str | None, typer.Option("--window", help="Time after exposure within which events count, such as 30d or 2w.")
+]
+Activation = Annotated[
+    str | None, typer.Option("--activation", help="Event from whose first time after exposure on a unit counts.")
+]
+AsOf = Annotated[
+    str | None,
+    typer.Option("--as-of", help="Look from this date or instant; by default from the latest row of the logs."),
+]
 OneLook = Annotated[
     bool,
     typer.Option("--one-look", help="Judge as for one look at the planned end; else the verdict holds at any time."),
@@ -104,20 +127,37 @@ Lang = Annotated[options.Language, typer.Option("--lang", help="English or Chine
 def analyze(
     *,
     file: File,
-    variant: Variant,
-    control: Control,
+    variant: Variant = None,
+    control: Control = None,
     unit: Unit = None,
-    metric: Metrics = None,
-    ratio: Ratios = None,
+    spec: Spec = None,
+    first_look: FirstLook = None,
+    metric: measures.Metrics = None,
+    ratio: measures.Ratios = None,
+    time_to_event: measures.Times = None,
+    retention: measures.Retentions = None,
+    composite: measures.Composites = None,
+    cap: measures.Caps = None,
+    nulls: measures.Nulls_ = None,
+    decrease: measures.Decrease = None,
+    guardrail: measures.Guardrails = None,
     covariate: Covariates = None,
     segment: Segments = None,
     stratum: Stratum = None,
     cluster: Cluster = None,
     weights: Weights = None,
-    decrease: Decrease = None,
-    guardrail: Guardrails = None,
-    alpha: Alpha = 0.05,
+    alpha: Alpha = None,
     one_look: OneLook = False,
+    events: Events = None,
+    exposed_at: ExposedAt = None,
+    event: Event = None,
+    time: Time = None,
+    value: Value = None,
+    arrived: Arrived = None,
+    zone: Zone = None,
+    window: Window = None,
+    activation: Activation = None,
+    as_of: AsOf = None,
     show_withheld: ShowWithheld = False,
     encoding: Encoding = None,
     report: Report = None,
@@ -126,7 +166,7 @@ def analyze(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Analyse an experiment out of a file: checks first, then each metric; exit with 3 when a check stops it.
+    """Analyse an experiment in a file or in two logs: checks first, then each metric; exit with 3 when a check stops it.
 
     [bold]Examples[/]
 
@@ -136,30 +176,60 @@ def analyze(
       --metric spend:mean --ratio revenue/orders --covariate spend_before --segment region --json
 
       wayline experiment analyze test.csv --variant arm --control old --metric completed:proportion --report test.html
+
+      wayline experiment analyze loans.csv --variant arm --control old --time-to-event days/defaulted:180
+      --metric margin:mean --cap margin=p99 --metric wait:p95
+
+      wayline experiment analyze exposures.csv --events events.csv --variant arm --control old
+      --metric purchase:proportion --window 30d
+
+      wayline experiment analyze test.csv --variant arm --spec plan.toml --json
     """
     from engine.workflows import experiment_analyze as workflow
+    from engine.workflows.experiment_question import Question
 
     if report is not None:
         from engine.workflows import experiment_report
 
         experiment_report.format_of(report)  # a name that cannot be used is told before the file is read
     output = Output(as_json, quiet)
-    question = workflow.Question(
+    log = {
+        "--exposed-at": exposed_at,
+        "--event": event,
+        "--time": time,
+        "--value": value,
+        "--arrived": arrived,
+        "--zone": zone,
+        "--window": window,
+        "--activation": activation,
+    }
+    question = Question(
         path=file,
         unit=unit,
         variant=variant,
         control=control,
-        metrics=[_metric(text) for text in metric or ()],
-        ratios=[_ratio(text) for text in ratio or ()],
+        spec=spec,
+        first_look=first_look,
+        events=_log(events, log),
+        measures=measures.measures_of(
+            metric=metric,
+            ratio=ratio,
+            time_to_event=time_to_event,
+            retention=retention,
+            composite=composite,
+            cap=cap,
+            nulls=nulls,
+            decrease=decrease,
+            guardrail=guardrail,
+        ),
         covariates=tuple(dict.fromkeys(covariate or ())),
         segments=tuple(dict.fromkeys(segment or ())),
         stratum=stratum,
         cluster=cluster,
         weights=None if weights is None else weights_of(weights),
-        decrease=tuple(decrease or ()),
-        guardrails=dict(_guardrail(text) for text in guardrail or ()),
         alpha=alpha,
         one_look=one_look,
+        as_of=options.instant(as_of, "--as-of"),
         show_withheld=show_withheld,
         encoding=encoding,
         home=home,
@@ -174,32 +244,26 @@ def analyze(
         raise typer.Exit(faults.CHECK_FAILED)
 
 
-def _metric(text: str) -> tuple[str, str]:
-    column, _, kind = text.rpartition(":")
-    if not column or kind not in _KINDS:
-        raise typer.BadParameter(f'"{text}" names no metric. Write COL:proportion or COL:mean.', param_hint="--metric")
-    return column, kind
+def _log(path: Path | None, columns: dict[str, str | None]) -> EventLog | None:
+    """Return the log of events; None without one, which then may not have columns either."""
+    from engine.workflows.experiment_question import EventLog
 
-
-def _ratio(text: str) -> tuple[str, str]:
-    above, _, below = text.partition("/")
-    if not above or not below:
-        raise typer.BadParameter(f'"{text}" is no ratio. Write NUM/DEN, two columns.', param_hint="--ratio")
-    return above, below
-
-
-def _guardrail(text: str) -> tuple[str, float | None]:
-    name, sign, margin = text.rpartition("=")
-    if not sign:
-        return text, None
-    return name, _number(margin, text, "--guardrail", "Write METRIC, or METRIC=0.02 for 2 % of control's value.")
-
-
-def _number(part: str, text: str, option: str, how: str) -> float:
-    try:
-        return float(part)
-    except ValueError:
-        raise typer.BadParameter(f'"{text}" cannot be read. {how}', param_hint=option) from None
+    if path is None:
+        for option, value in columns.items():
+            if value is not None:
+                raise typer.BadParameter("it is about a log of events; name that with --events.", param_hint=option)
+        return None
+    return EventLog(
+        path=path,
+        exposed_at=columns["--exposed-at"],
+        event=columns["--event"],
+        time=columns["--time"],
+        value=columns["--value"],
+        arrived=columns["--arrived"],
+        zone=columns["--zone"],
+        window_days=days_of(columns["--window"], "--window") or None,
+        activation=columns["--activation"],
+    )
 
 
 def _show(output: Output, facts: dict[str, Any]) -> None:
@@ -231,7 +295,7 @@ def _show(output: Output, facts: dict[str, Any]) -> None:
 
 
 def _readable(one: dict[str, Any], effect: dict[str, Any]) -> dict[str, Any]:
-    is_share = one["kind"] == "proportion"
+    is_share = one["kind"] in ("proportion", "retention", "time_to_event")
     level = numbers.share if is_share else numbers.number
     change = numbers.points if is_share else numbers.number
     lower, upper = effect["absolute"]["interval"] or (None, None)

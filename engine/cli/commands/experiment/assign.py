@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from engine.cli import numbers, options
+from engine.cli.commands.experiment.past_units import weights_of
 from engine.cli.output import Output
 
 _SHOWN: Final = 20
@@ -82,7 +83,7 @@ def assign(
         units=tuple(unit or ()),
         column=column,
         eligible=eligible,
-        weights=None if weights is None else _weights(weights),
+        weights=None if weights is None else weights_of(weights),
         salt=salt,
         scheme=scheme,
         coverage=coverage,
@@ -112,22 +113,6 @@ def _show(output: Output, facts: dict[str, Any]) -> None:
         output.line(f"{numbers.count(facts['left_out'])} rows have no id, or cannot be read, and are left out.")
     for note in facts["notes"]:
         output.line(note)
-
-
-def _weights(text: str) -> dict[str, float]:
-    made: dict[str, float] = {}
-    for part in text.split(","):
-        arm, _, weight = part.rpartition("=")
-        try:
-            value = float(weight)
-        except ValueError:
-            value = float("nan")
-        if not arm.strip() or arm.strip() in made or not 0 <= value < float("inf"):
-            raise typer.BadParameter(
-                f'"{text}" is no split. Write A=0.5,B=0.5: each arm once, with its part.', param_hint="--weights"
-            )
-        made[arm.strip()] = value
-    return made
 
 
 def add_to(experiment: typer.Typer) -> None:

@@ -64,18 +64,19 @@ class Named:
 
 
 def weights_of(text: str) -> dict[str, float]:
-    """Return the split that an option names, control first."""
+    """Return the split that an option names, in the order in which it names the arms."""
     made: dict[str, float] = {}
     for part in text.split(","):
         arm, _, weight = (piece.strip() for piece in part.rpartition("="))
         try:
-            made[arm] = float(weight)
+            value = float(weight)
         except ValueError:
-            arm = ""
-        if not arm:
+            value = float("nan")
+        if not arm or arm in made or not 0 <= value < float("inf"):
             raise typer.BadParameter(
-                f'"{text}" cannot be read. Write A=0.5,B=0.5: each arm with its part.', param_hint="--weights"
+                f'"{text}" is no split. Write A=0.5,B=0.5: each arm once, with its part.', param_hint="--weights"
             )
+        made[arm] = value
     return made
 
 
