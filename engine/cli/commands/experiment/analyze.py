@@ -166,7 +166,7 @@ def analyze(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Analyse an experiment in a file or in two logs: checks first, then each metric; exit with 3 when a check stops it.
+    """Analyse an experiment in a file or in two logs: checks first, then each metric; exit with 3 when one stops it.
 
     [bold]Examples[/]
 
