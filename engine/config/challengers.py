@@ -52,3 +52,13 @@ class CalibrationSettings(Settings):
     method: Literal["sigmoid", "isotonic", "none"]
     folds: Annotated[int, Field(ge=2)]
     groups: Annotated[int, Field(ge=2)]
+
+
+class ChampionSettings(Settings):
+    """When another model may decide in the scorecard's place: a proposal, which a second person approves.
+
+    `explainable` names the models that the policy takes as explained exactly, customer by customer.
+    """
+
+    explainable: tuple[str, ...]
+    least_gain: Annotated[float, Field(ge=0, le=1)]

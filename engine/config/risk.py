@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from engine.config.challengers import CalibrationSettings, ChallengerSettings
+from engine.config.challengers import CalibrationSettings, ChallengerSettings, ChampionSettings
 from engine.config.credit import CreditSettings, GateSettings, LossSettings, OverrideSettings, StagingSettings
 from engine.config.load import Settings
 from engine.config.risk_oversight import (
@@ -119,3 +119,4 @@ class RiskSettings(Settings):
     calibration: CalibrationSettings
     early_warning: WarningSettings
     reassessment: ReassessmentSettings
+    champion: ChampionSettings

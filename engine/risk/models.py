@@ -7,7 +7,7 @@ is written as JSON under a checksum. The scorecard decides; the others watch it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -17,7 +17,11 @@ from numpy.typing import NDArray
 from engine.domain.errors import UnknownName
 from engine.risk import scorecard as cards
 from engine.risk import sealing
+<<<<<<< HEAD
 from engine.risk.attributes import Attributes
+=======
+from engine.risk.calibrators import Calibrator
+>>>>>>> b4edf09 (feat: the scorecard and its challengers side by side on unseen rows, calibrated, probed and judged by a written rule)
 from engine.risk.challengers import boosting, forest, glass_box
 from engine.risk.challengers.training import Training
 from engine.risk.contributions import Contributions
@@ -106,6 +110,60 @@ class ScorecardModel:
         return cls(card=Scorecard.from_dict(values))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibrated:
+    """A model whose probabilities are set right after it; what its parts add up to is slope and shift alone."""
+
+    model: DefaultModel
+    calibrator: Calibrator
+
+    @property
+    def name(self) -> str:
+        """The kind of model."""
+        return self.model.name
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The columns that scoring reads."""
+        return self.model.inputs
+
+    @property
+    def directions(self) -> Mapping[str, int]:
+        """The direction of every number: a calibrator never falls."""
+        return self.model.directions
+
+    def default_probability(self, columns: Mapping[str, pa.ChunkedArray], rows: int) -> Floats:
+        """Return the calibrated default probability of every row."""
+        return self.calibrator.apply(self.model.default_probability(columns, rows))
+
+    def contributions(self, columns: Mapping[str, pa.ChunkedArray], rows: int) -> Contributions | None:
+        """Return what each characteristic adds; before the steps of an isotonic calibrator, which are no sum."""
+        parts = self.model.contributions(columns, rows)
+        return None if parts is None else parts.scaled(self.calibrator.slope, self.calibrator.shift)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values that JSON keeps exactly."""
+        return {"model": self.model.to_dict(), "calibrator": self.calibrator.to_dict()}
+
+
+def calibrated(model: DefaultModel, calibrator: Calibrator) -> DefaultModel:
+    """Return the model with its probabilities set right.
+
+    For a scorecard and a sigmoid, coefficients and intercept are moved instead: the points say the same as before, and
+    points and probability stay one.
+    """
+    if calibrator.method == "none":
+        return model
+    if calibrator.method == "sigmoid" and isinstance(model, ScorecardModel):
+        return ScorecardModel(card=_moved(model.card, calibrator))
+    return Calibrated(model=model, calibrator=calibrator)
+
+
+def _moved(card: Scorecard, calibrator: Calibrator) -> Scorecard:
+    attributes = tuple(replace(one, coefficient=one.coefficient * calibrator.slope) for one in card.attributes)
+    return replace(card, attributes=attributes, intercept=card.intercept * calibrator.slope + calibrator.shift)
+
+
 def fit_scorecard(training: Training) -> ScorecardModel:
     """Learn the scorecard; raises NotEnoughData with one class only or nothing that tells the classes apart."""
     settings = training.settings
@@ -164,7 +222,10 @@ def read(document: object, source: str) -> DefaultModel:
         The document is no model, or was changed after it was written.
     """
     name, content = sealing.opened(document, source)
-    return _kind(name).read(content)
+    if "calibrator" not in content:
+        return _kind(name).read(content)
+    calibrator = Calibrator.from_dict(content["calibrator"])
+    return Calibrated(model=_kind(name).read(content["model"]), calibrator=calibrator)
 
 
 def _kind(name: str) -> Kind:

@@ -54,6 +54,10 @@ class Training:
         if self.bad.all() or not self.bad.any():
             raise NotEnoughData(what, f"{int(self.bad.sum())} of {self.rows} rows are bad", "both goods and bads")
 
+    def prepare(self) -> None:
+        """Find steps and directions now, so that what follows is the learning of a model alone."""
+        _ = self.codes, self.directions
+
     def part(self, rows: NDArray[np.intp]) -> Training:
         """Return the training with these rows alone."""
         places = pa.array(rows)
