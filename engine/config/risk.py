@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -51,6 +52,16 @@ class BinningSettings(Settings):
     def direction(self, name: str) -> Direction:
         """Return how the bad rate moves as the value of a column rises."""
         return self.columns[name].direction if name in self.columns else "auto"
+
+    def directed(self, ways: Mapping[str, int]) -> BinningSettings:
+        """Return the settings with directions given: 1 rising, -1 falling, 0 leaves a column as it is."""
+        words: dict[int, Direction] = {1: "rising", -1: "falling"}
+        told = {name: words[way] for name, way in ways.items() if way in words}
+        own = {
+            name: self.columns.get(name, ColumnBinning()).model_copy(update={"direction": way})
+            for name, way in told.items()
+        }
+        return self.model_copy(update={"columns": {**self.columns, **own}})
 
 
 class ScalingSettings(Settings):

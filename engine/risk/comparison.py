@@ -190,7 +190,7 @@ def _result(tried: Unseen, earlier: Training, latest: Training | None, held: Boo
             earlier.directions,
             probes=settings.challengers.probes,
             seed=earlier.seed,
-            special=settings.binning.special_values,
+            special={name: settings.binning.specials(name) for name in earlier.directions},
         ),
         unseen=unseen,
     )

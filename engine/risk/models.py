@@ -17,11 +17,8 @@ from numpy.typing import NDArray
 from engine.domain.errors import UnknownName
 from engine.risk import scorecard as cards
 from engine.risk import sealing
-<<<<<<< HEAD
 from engine.risk.attributes import Attributes
-=======
 from engine.risk.calibrators import Calibrator
->>>>>>> b4edf09 (feat: the scorecard and its challengers side by side on unseen rows, calibrated, probed and judged by a written rule)
 from engine.risk.challengers import boosting, forest, glass_box
 from engine.risk.challengers.training import Training
 from engine.risk.contributions import Contributions
@@ -149,8 +146,8 @@ class Calibrated:
 def calibrated(model: DefaultModel, calibrator: Calibrator) -> DefaultModel:
     """Return the model with its probabilities set right.
 
-    For a scorecard and a sigmoid, coefficients and intercept are moved instead: the points say the same as before, and
-    points and probability stay one.
+    For a scorecard and a sigmoid, what its bins add and the intercept are moved instead: points and probability stay
+    one.
     """
     if calibrator.method == "none":
         return model
@@ -160,7 +157,9 @@ def calibrated(model: DefaultModel, calibrator: Calibrator) -> DefaultModel:
 
 
 def _moved(card: Scorecard, calibrator: Calibrator) -> Scorecard:
-    attributes = tuple(replace(one, coefficient=one.coefficient * calibrator.slope) for one in card.attributes)
+    attributes = tuple(
+        replace(one, log_odds=tuple(calibrator.slope * part for part in one.log_odds)) for one in card.attributes
+    )
     return replace(card, attributes=attributes, intercept=card.intercept * calibrator.slope + calibrator.shift)
 
 
@@ -170,7 +169,7 @@ def fit_scorecard(training: Training) -> ScorecardModel:
     card = cards.fit(
         training.columns,
         training.bad,
-        settings.binning,
+        settings.binning.directed(training.monotone),
         settings.scaling,
         training.asked,
         weights=training.weights,

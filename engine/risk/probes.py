@@ -38,7 +38,7 @@ def probe(
     *,
     probes: int,
     seed: int,
-    special: Sequence[float] = (),
+    special: Mapping[str, Sequence[float | str]] | None = None,
 ) -> Probed:
     """Ask a model about pairs of rows that differ in one number, and count the pairs ordered against its direction.
 
@@ -47,7 +47,7 @@ def probe(
     are none where no number has one.
     """
     asked = [name for name, way in directions.items() if way and name in model.inputs and name in columns]
-    values = {name: _ordinary(columns[name], special) for name in asked}
+    values = {name: _ordinary(columns[name], (special or {}).get(name, ())) for name in asked}
     asked = [name for name in asked if len(values[name]) > 1]
     if not asked:
         return Probed(probes=0, against={})
@@ -85,8 +85,9 @@ def _asked(
     return model.default_probability(changed, len(of))
 
 
-def _ordinary(column: pa.ChunkedArray, special: Sequence[float]) -> Floats:
+def _ordinary(column: pa.ChunkedArray, special: Sequence[float | str]) -> Floats:
     """Return the distinct ordinary values of a number."""
     seen = np.unique(as_floats(column))
-    kept: Floats = seen[np.isfinite(seen) & ~np.isin(seen, special)]
+    numbers = [one for one in special if not isinstance(one, str)]
+    kept: Floats = seen[np.isfinite(seen) & ~np.isin(seen, numbers)]
     return kept

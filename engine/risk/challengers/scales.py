@@ -86,27 +86,37 @@ class Scale:
         return cls(bins=Bins.from_dict(values["bins"]), missing_as=values["missing_as"])
 
 
-def fit(columns: Mapping[str, pa.ChunkedArray], bad: Bools, cutting: BinningSettings, most: int) -> tuple[Scale, ...]:
+def fit(
+    columns: Mapping[str, pa.ChunkedArray],
+    bad: Bools,
+    cutting: BinningSettings,
+    most: int,
+    weights: Floats | None = None,
+) -> tuple[Scale, ...]:
     """Return the scale of every characteristic that differs among the rows, in the order of the columns.
 
     Numbers are cut at up to `most` quantiles. Categories are grouped by bad rate as for the scorecard, since
     a category seen three times has no place of its own in an order.
     """
-    scales = (_scale(_bins(name, values, bad, cutting, most), len(bad)) for name, values in columns.items())
+    mass = np.ones(len(bad)) if weights is None else weights
+    found = ((values, binning.fit(name, values, bad, cutting, weights)) for name, values in columns.items())
+    scales = (_scale(_fine(bins, values, bad, mass, cutting=cutting, most=most)) for values, bins in found)
     return tuple(scale for scale in scales if scale is not None)
 
 
-def _bins(name: str, values: pa.ChunkedArray, bad: Bools, cutting: BinningSettings, most: int) -> Bins:
-    found = binning.fit(name, values, bad, cutting)
+def _fine(
+    found: Bins, values: pa.ChunkedArray, bad: Bools, mass: Floats, *, cutting: BinningSettings, most: int
+) -> Bins:
+    """Return the bins of numbers with the steps of a challenger for edges; groups of categories stay as found."""
     if found.kind == "category":
         return found
-    numbers = binning.as_floats(values, name)
+    numbers = binning.as_floats(values, found.name)
     plain = numbers[~(np.isnan(numbers) | np.isin(numbers, found.specials))]
     fine = replace(found, edges=tuple(float(edge) for edge in _edges(plain, most)))
     size = len(fine.edges) + 1 + len(fine.specials) + 1
     fine = replace(fine, evidence=(0.0,) * size)
     codes = fine.codes(values)
-    goods, bads = (np.bincount(codes[rows], minlength=size).astype(np.float64) for rows in (~bad, bad))
+    goods, bads = (np.bincount(codes[rows], mass[rows], minlength=size).astype(np.float64) for rows in (~bad, bad))
     return _weighed(fine, goods, bads, cutting.smoothing_bads)
 
 
@@ -121,25 +131,30 @@ def _weighed(bins: Bins, goods: Floats, bads: Floats, smoothing_bads: float) -> 
     evidence, information = binning.weigh(goods, bads, smoothing_bads)
     return replace(
         bins,
-        goods=tuple(int(count) for count in goods),
-        bads=tuple(int(count) for count in bads),
+        goods=_counts(goods),
+        bads=_counts(bads),
         evidence=tuple(float(weight) for weight in evidence),
         information=tuple(float(part) for part in information),
     )
 
 
-def _scale(bins: Bins, rows: int) -> Scale | None:
+def _counts(counts: Floats) -> tuple[float, ...]:
+    """Return counts, whole where they are: rows may count with weights."""
+    return tuple(int(count) if count.is_integer() else float(count) for count in counts)
+
+
+def _scale(bins: Bins) -> Scale | None:
     counts = np.array(bins.goods) + np.array(bins.bads)
     if (counts > 0).sum() < 2:
         return None
     if counts[-1] > 0:
         return Scale(bins=bins, missing_as=bins.size - 1)
-    return Scale(bins=bins, missing_as=_typical(bins, counts, rows))
+    return Scale(bins=bins, missing_as=_typical(bins, counts))
 
 
-def _typical(bins: Bins, counts: NDArray[np.int64], rows: int) -> int:
+def _typical(bins: Bins, counts: Floats) -> int:
     """Return the step of the median, or for categories and where most are special the most frequent one."""
-    if bins.kind == "number" and counts[: bins.ordinary].sum() * 2 > rows:
+    if bins.kind == "number" and counts[: bins.ordinary].sum() * 2 > counts.sum():
         ordinary = np.cumsum(counts[: bins.ordinary])
         return int(np.searchsorted(ordinary, ordinary[-1] / 2))
     return int(np.argmax(counts))

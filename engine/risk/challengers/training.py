@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +20,7 @@ from engine.risk.challengers.scales import Scale
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+_WAYS: Final = {"auto": directions.FREE, "rising": directions.RISKIER, "falling": directions.SAFER}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +76,8 @@ class Training:
     @cached_property
     def scales(self) -> tuple[Scale, ...]:
         """The scale of every characteristic that differs among the rows."""
-        return scales.fit(self.columns, self.bad, self.settings.binning, self.settings.challengers.cuts)
+        settings = self.settings
+        return scales.fit(self.columns, self.bad, settings.binning, settings.challengers.cuts, self.weights)
 
     @cached_property
     def codes(self) -> tuple[Codes, ...]:
@@ -88,7 +91,7 @@ class Training:
 
     @cached_property
     def directions(self) -> dict[str, int]:
-        """Which way each number counts: learned from these rows, unless given."""
+        """Which way each number counts: learned from these rows, unless given here or in the settings of binning."""
         settings = self.settings.challengers
         learned = directions.learn(
             self.scales,
@@ -99,4 +102,6 @@ class Training:
             seed=self.seed,
             weights=self.weights,
         )
-        return {**learned, **{name: way for name, way in self.monotone.items() if name in learned}}
+        set_ways = {name: _WAYS[self.settings.binning.direction(name)] for name in learned}
+        told = {**{name: way for name, way in set_ways.items() if way}, **self.monotone}
+        return {**learned, **{name: way for name, way in told.items() if name in learned}}
