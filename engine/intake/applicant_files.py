@@ -40,7 +40,7 @@ _FEW_ROWS: Final = 20  # below it a column of different values may be so by chan
 _MOST_CATEGORIES: Final = 1_000
 _ROWS_A_VALUE: Final = 5  # rows that a value of a category has on average at least
 _LONG: Final = 40  # characters on average from which text is prose
-_MOST_LISTED: Final = 20
+_MOST_VALUES: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,10 +132,10 @@ def columns(file: EventFile, engine: DuckDBEngine, *, categories: Sequence[str] 
 
 
 def values(file: EventFile, column: str, engine: DuckDBEngine) -> dict[str, int]:
-    """Return the values of a column as text, the most frequent first, and how many rows have each; at most 20."""
+    """Return the values of a column as text, the most frequent first, and how many rows have each."""
     rows = engine.connection.execute(
         f"SELECT {_text(file, column)} AS v, count(*) AS n FROM ({file.sql}) WHERE v IS NOT NULL "
-        f"GROUP BY v ORDER BY n DESC, v LIMIT {_MOST_LISTED}"
+        f"GROUP BY v ORDER BY n DESC, v LIMIT {_MOST_VALUES}"
     ).fetchall()
     return {str(value): int(count) for value, count in rows}
 

@@ -1,0 +1,119 @@
+"""The card of a default model: one object that says all that somebody who answers for the model must know.
+
+`card_document` writes it down in English or Chinese; the object holds numbers and names, no sentence but those that the
+makers of the model gave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from engine.config.regimes import Regime
+from engine.risk.fairness import Fairness
+from engine.risk.metrics import Estimate
+
+Both = tuple[str, str]
+"""A sentence in English and in Chinese."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Data:
+    """What the model was learned from. `period` is that of the time column; None where the file has none.
+
+    `kinds` counts the characteristics by kind. `left_out` are columns with the reason, `read_as_missing` cells.
+    """
+
+    file: str
+    checksum: str
+    rows: int
+    known: int
+    bads: int
+    target: str
+    bad_values: tuple[str, ...]
+    period: tuple[date, date] | None
+    kinds: Mapping[str, int]
+    left_out: tuple[tuple[str, Both], ...]
+    read_as_missing: tuple[tuple[str, Both], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """How one model did on rows that it had not seen. `violations` are None for a model that promises no direction.
+
+    sample : "folds" (each fold predicted by the model of the others) or "out_of_time" (the latest rows held back).
+    """
+
+    name: str
+    sample: str
+    rows: int
+    bads: int
+    auc: Estimate
+    auc_sd: float | None
+    ks: float
+    brier: float
+    violations: int | None
+    probes: int | None
+    why: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Band:
+    """A range of predicted probabilities: mean predicted, and observed with its interval."""
+
+    label: str
+    rows: int
+    predicted: float
+    observed: Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """How far the score, or a characteristic, has moved from the earlier to the later rows, and what chance allows."""
+
+    name: str
+    index: float
+    limit: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """Who said what about the model, and when."""
+
+    by: str
+    on: date
+    decision: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCard:
+    """All that the card says.
+
+    points : rows of the scorecard, as `Scorecard.rows` gives them; dropped : characteristics without a place and why.
+    meanings : of a characteristic in both languages, where somebody said it.
+    flagged : characteristics that tell too much to be true, with the reason.
+    """
+
+    data: Data
+    champion: str
+    champion_reasons: tuple[Both, ...]
+    cut_off: int
+    scale: Mapping[str, float]
+    points: Sequence[Mapping[str, Any]]
+    dropped: tuple[tuple[str, float, Both], ...]
+    meanings: Mapping[str, Both]
+    flagged: tuple[tuple[str, Both], ...]
+    trials: tuple[Trial, ...]
+    calibration: tuple[Band, ...]
+    tiers: tuple[Band, ...]
+    moved: tuple[Moved, ...]
+    fairness: Fairness | None
+    rejects: Sequence[Mapping[str, Any]]
+    limits: tuple[Both, ...]
+    settings: Mapping[str, Any]
+    regimes: tuple[Regime, ...]
+    approvals: tuple[Approval, ...]
+    version: str

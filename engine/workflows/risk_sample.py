@@ -1,0 +1,297 @@
+"""A plain file of loans as what a default model learns from: characteristics, outcome, order in time, groups."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from engine.config.intake import IntakeSettings
+from engine.domain.errors import NotEnoughData, SettingsFault, UnknownName
+from engine.intake import applicant_files
+from engine.intake.applicant_files import ROW, Columns, Kind, LeftOut, Unread
+from engine.intake.event_files import EventFile
+from engine.lake.engine import DuckDBEngine
+from engine.lake.files import file_digest
+from engine.workflows import session
+
+Bools = NDArray[np.bool_]
+
+_MOST_LISTED: Final = 50
+_MOST_VALUES: Final = 20
+
+
+def silent(_: str) -> None:
+    """Say nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleQuestion:
+    """A file, the column of the outcome and which of its values are bad, and what part the other columns play.
+
+    good : the values that are good; empty: all others. Rows with neither are of unknown outcome, as are empty ones.
+    protected : columns that are never input, and by whose groups the model is looked at.
+    time : a column by which the latest third is held back. excluded : columns left out because someone says so.
+    categories : columns whose values are names even where they look like numbers.
+    """
+
+    path: Path
+    target: str
+    bad: tuple[str, ...]
+    good: tuple[str, ...] = ()
+    protected: tuple[str, ...] = ()
+    time: str | None = None
+    id_column: str | None = None
+    excluded: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    encoding: str | None = None
+    home: Path = Path("workspace")
+    say: Callable[[str], None] = field(default=silent, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RiskSample:
+    """What was read of a file.
+
+    columns : the characteristics of the rows whose outcome is known, in the order of the file, or of time where
+        there is one. bad, groups and times belong to the same rows.
+    unknown : the characteristics of the rows whose outcome is not known.
+    kinds and left_out : what the columns of the file are. `asked_out` were left out because someone said so.
+    values : the values of the target and how many rows have each, the most frequent first.
+    """
+
+    name: str
+    digest: str
+    columns: Mapping[str, pa.ChunkedArray]
+    bad: Bools
+    groups: Mapping[str, pa.ChunkedArray]
+    times: NDArray[np.datetime64] | None
+    unknown: Mapping[str, pa.ChunkedArray]
+    kinds: Mapping[str, Kind]
+    left_out: tuple[LeftOut, ...]
+    asked_out: tuple[str, ...]
+    unread: tuple[Unread, ...]
+    values: Mapping[str, int]
+    rows: int
+    broken: int
+    untimed: int
+    notes: tuple[str, ...]
+
+    @property
+    def bads(self) -> int:
+        """How many rows are bad."""
+        return int(self.bad.sum())
+
+    @property
+    def unknown_rows(self) -> int:
+        """How many rows have no known outcome."""
+        return self.rows - len(self.bad) - self.untimed
+
+
+@contextmanager
+def opened(path: Path, home: Path, encoding: str | None) -> Iterator[tuple[EventFile, DuckDBEngine]]:
+    """Open a file of applicants for as long as it is read.
+
+    Raises
+    ------
+    UnreadableSource
+        It cannot be read; one sentence says why.
+    NotEnoughData
+        It has no row.
+    """
+    workspace = session.workspace_at(home)
+    with (
+        tempfile.TemporaryDirectory(prefix="wayline-risk-") as scratch,
+        session.engine_aside(home, Path(scratch) / "engine") as engine,
+    ):
+        rules = session.settings(workspace, IntakeSettings, "intake")
+        spool = Path(scratch) / "file"
+        spool.mkdir()
+        file = applicant_files.read(path, engine, spool, rules, encoding=encoding)
+        if file.rows - file.broken == 0:
+            raise NotEnoughData("default model", f"{file.name} has no rows", "a file with a row for each loan")
+        yield file, engine
+
+
+def read(question: SampleQuestion) -> RiskSample:
+    """Return what a default model learns from.
+
+    Raises
+    ------
+    UnreadableSource, NotEnoughData, UnknownName, SettingsFault
+        The file, its columns or its outcome cannot be used; one sentence says why.
+    """
+    with opened(question.path, question.home, question.encoding) as (file, engine):
+        _refuse_unknown(question, file)
+        found = applicant_files.columns(file, engine, categories=question.categories)
+        values = applicant_files.values(file, question.target, engine)
+        bad, good = (_outcomes(getattr(question, name), name, question, values) for name in ("bad", "good"))
+        kinds = _characteristics(question, found)
+        texts = [question.target, *question.protected]
+        rows = applicant_files.table(file, kinds, engine, texts, question.time)
+        settled = replace(question, bad=tuple(bad), good=tuple(good))
+        return _sorted_out(settled, file, replace(found, kinds=kinds), values, rows)
+
+
+def _sorted_out(
+    question: SampleQuestion, file: EventFile, found: Columns, values: Mapping[str, int], rows: pa.Table
+) -> RiskSample:
+    kinds = found.kinds
+    untimed = 0
+    if question.time is not None:
+        timed = pc.is_valid(rows[question.time])
+        untimed = rows.num_rows - int(pc.sum(timed).as_py() or 0)
+        if untimed == rows.num_rows:
+            raise _no_time(question.time, file)
+        rows = rows.filter(timed).sort_by([(question.time, "ascending"), (ROW, "ascending")])
+    outcome = rows[question.target]
+    bad = pc.is_in(outcome, pa.array(question.bad, pa.string()))
+    good = pc.is_in(outcome, pa.array(question.good, pa.string())) if question.good else pc.is_valid(outcome)
+    known = pc.or_(bad, good)
+    kept = rows.filter(known)
+    _refuse_one_class(question, int(pc.sum(bad).as_py() or 0), kept.num_rows, file)
+    roles = {question.target, question.id_column, question.time, *question.protected, *question.excluded}
+    times = kept[question.time].to_numpy().astype("datetime64[us]") if question.time is not None else None
+    return RiskSample(
+        name=file.name,
+        digest=_digest(question.path),
+        columns={name: kept[name] for name in kinds},
+        bad=bad.filter(known).to_numpy().astype(bool),
+        groups={name: kept[name] for name in question.protected},
+        times=times,
+        unknown={name: rows.filter(pc.invert(known))[name] for name in kinds},
+        kinds=kinds,
+        left_out=tuple(one for one in found.left_out if one.name not in roles),
+        asked_out=question.excluded,
+        unread=tuple(one for one in found.unread if one.name in kinds),
+        values=values,
+        rows=file.rows - file.broken,
+        broken=file.broken,
+        untimed=untimed,
+        notes=file.notes,
+    )
+
+
+def _digest(path: Path) -> str:
+    """Return the checksum of a file, or of the files of a folder one after the other."""
+    if path.is_file():
+        return file_digest(path)
+    return " ".join(file_digest(part) for part in sorted(path.rglob("*.parquet")))
+
+
+def _refuse_unknown(question: SampleQuestion, file: EventFile) -> None:
+    named: list[tuple[str, str | None]] = [("target", question.target), ("time", question.time)]
+    named += [("id", question.id_column), *(("protected", name) for name in question.protected)]
+    named += [("excluded", name) for name in question.excluded]
+    named += [("category", name) for name in question.categories]
+    for what, column in named:
+        if column is not None and column not in file.columns:
+            raise UnknownName(f"{what} column", column, list(file.columns)[:_MOST_LISTED])
+    faults = []
+    for option, column in (("--time", question.time), ("--id", question.id_column)):
+        if column == question.target:
+            faults.append(f'{option} "{column}" is the target; name another column')
+    if question.target in (*question.protected, *question.excluded):
+        faults.append(f'--target "{question.target}" is also named protected or excluded; it can be one of them only')
+    both = sorted(set(question.bad) & set(question.good))
+    faults += [f'"{value}" is named by --bad and by --good; it can be one of them only' for value in both]
+    if faults:
+        raise SettingsFault("wayline risk fit", faults)
+
+
+def _outcomes(named: Sequence[str], option: str, question: SampleQuestion, values: Mapping[str, int]) -> list[str]:
+    """Return the values of the target that an option names; 1 names a 1.0 of the file too."""
+    of_number = {number: value for value in values if (number := _as_number(value)) is not None}
+    found = []
+    for value in named:
+        if value in values:
+            found.append(value)
+        elif _as_number(value) in of_number:
+            found.append(of_number[_as_number(value)])
+        else:
+            listed = [f"{known} ({count:,})" for known, count in list(values.items())[:_MOST_VALUES]]
+            raise UnknownName(f'{option} value of "{question.target}" in {question.path.name}', value, listed)
+    return found
+
+
+def _as_number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _refuse_one_class(question: SampleQuestion, bads: int, rows: int, file: EventFile) -> None:
+    if bads == rows:
+        raise NotEnoughData(
+            "default model",
+            f'all {rows:,} rows of {file.name} whose outcome is known are bad: "{question.target}" is '
+            f"{' or '.join(question.bad)} in each",
+            "rows of both outcomes",
+        )
+
+
+def _characteristics(question: SampleQuestion, found: Columns) -> dict[str, Kind]:
+    taken = {question.target, question.time, question.id_column, *question.protected, *question.excluded}
+    kinds = {name: kind for name, kind in found.kinds.items() if name not in taken}
+    if not kinds:
+        raise NotEnoughData(
+            "default model",
+            "no column is left that could be a characteristic",
+            "at least one column of numbers or of few different words beside the target",
+        )
+    return kinds
+
+
+def _no_time(column: str, file: EventFile) -> SettingsFault:
+    return SettingsFault(
+        file.name,
+        [f'no value of the time column "{column}" can be read as a date; write dates as 2026-06-30 or 20260630'],
+    )
+
+
+def as_words(sample: RiskSample) -> list[str]:
+    """Return, a sentence each, what was left out of a sample and what was read as missing."""
+    told = list(sample.notes)
+    if sample.broken:
+        told.append(f"{sample.broken:,} lines are no rows and were left out.")
+    if sample.unknown_rows:
+        told.append(f"{sample.unknown_rows:,} rows have no known outcome.")
+    if sample.untimed:
+        told.append(f"{sample.untimed:,} rows have no date that can be read and were left out.")
+    told += [left_out_words(one) for one in sample.left_out]
+    told += [unread_words(one) for one in sample.unread]
+    return told
+
+
+_WHY: Final[Mapping[str, str]] = {
+    "id": "it tells the rows apart, with {values:,} different values",
+    "date": "it holds dates; name it with --time to hold back the latest",
+    "free_text": "it holds free text",
+    "many_values": "it has {values:,} different values, too few rows of each; group them first",
+    "constant": "it is the same in every row",
+    "empty": "it has no value",
+    "nested": "it holds lists or bytes",
+}
+
+
+def left_out_words(one: LeftOut) -> str:
+    """Return why a column was left out, in a sentence."""
+    return f'"{one.name}" is left out: {_WHY[one.why].format(values=one.values)}.'
+
+
+def unread_words(one: Unread) -> str:
+    """Return what was read as missing of a column, in a sentence."""
+    parts: Sequence[tuple[int, Any]] = ((one.no_number, "no numbers"), (one.infinite, "infinite"))
+    counted = " and ".join(
+        f"{count:,} {'value is' if count == 1 else 'values are'} {what}" for count, what in parts if count
+    )
+    return f'"{one.name}": {counted}, read as missing; the first in row {one.first_row:,}.'
