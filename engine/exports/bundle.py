@@ -34,7 +34,7 @@ from engine.exports.manifest import (
     Manifest,
 )
 from engine.exports.rows import COLUMNS, Source
-from engine.lake.files import file_digest, write_synced
+from engine.lake.files import file_digest, replace_folder, write_synced
 
 EVERYBODY: Final = Audience(id="all", name="All customers")
 
@@ -111,7 +111,7 @@ def export_recommendations(
     (building / "add").mkdir(parents=True)
     try:
         manifest = _write(recommendations, building, file_format, origin, settings, customer_ids=customer_ids)
-        _publish(building, destination)
+        replace_folder(building, destination)
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
         raise
@@ -249,16 +249,3 @@ def _manifest(origin: Origin, file_format: FileFormat, delimiter: str, expires: 
 
 def _facts(path: Path, name: str, op: Any, rows: int) -> FileFacts:
     return FileFacts(path=name, op=op, rows=rows, bytes=path.stat().st_size, sha256=file_digest(path))
-
-
-def _publish(building: Path, destination: Path) -> None:
-    if destination.exists():
-        # out of the way first, under a name that nothing reads
-        replaced = destination.with_name(f"_building-replaced-{destination.name}")
-        if replaced.exists():
-            shutil.rmtree(replaced)
-        destination.rename(replaced)
-        building.rename(destination)
-        shutil.rmtree(replaced)
-    else:
-        building.rename(destination)

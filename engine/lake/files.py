@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from pathlib import Path
 
 
@@ -19,3 +20,16 @@ def write_synced(path: Path, content: bytes) -> None:
         handle.write(content)
         handle.flush()
         os.fsync(handle.fileno())
+
+
+def replace_folder(building: Path, destination: Path) -> None:
+    """Give a whole folder its name; an older one of that name goes out of the way first, and is then removed."""
+    if not destination.exists():
+        building.rename(destination)
+        return
+    replaced = destination.with_name(f"_building-replaced-{destination.name}")
+    if replaced.exists():
+        shutil.rmtree(replaced)
+    destination.rename(replaced)
+    building.rename(destination)
+    shutil.rmtree(replaced)

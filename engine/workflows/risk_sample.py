@@ -212,10 +212,11 @@ def _outcomes(named: Sequence[str], option: str, question: SampleQuestion, value
     of_number = {number: value for value in values if (number := _as_number(value)) is not None}
     found = []
     for value in named:
+        number = _as_number(value)
         if value in values:
             found.append(value)
-        elif _as_number(value) in of_number:
-            found.append(of_number[_as_number(value)])
+        elif number is not None and number in of_number:
+            found.append(of_number[number])
         else:
             listed = [f"{known} ({count:,})" for known, count in list(values.items())[:_MOST_VALUES]]
             raise UnknownName(f'{option} value of "{question.target}" in {question.path.name}', value, listed)

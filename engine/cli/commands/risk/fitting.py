@@ -1,0 +1,176 @@
+"""`wayline risk fit`: a scorecard and the models that watch it, out of a file with a row for each loan."""
+
+# ruff: noqa: PLC0415  the engine is imported when a command runs, so that help answers at once
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from engine.cli import numbers, options
+from engine.cli.output import Output
+
+_MODELS: Final = ("model", "auc", "auc_sd", "ks", "brier", "violations", "fit_seconds")
+_DIRECTIONS: Final = {"+": 1, "-": -1}
+
+File = Annotated[
+    Path,
+    typer.Argument(metavar="FILE", help="CSV, Parquet (a file or a folder) or Excel; a row for each loan."),
+]
+Target = Annotated[str, typer.Option("--target", help="Column that tells how the loan went.")]
+Bad = Annotated[list[str], typer.Option("--bad", help="Value of it that is bad; repeatable.")]
+Good = Annotated[
+    list[str] | None, typer.Option("--good", help="Value that is good; repeatable. By default all that are not bad.")
+]
+Protected = Annotated[
+    str | None,
+    typer.Option("--protected", metavar="COL,..", help="Columns that are never input; groups of them are compared."),
+]
+Time = Annotated[
+    str | None, typer.Option("--time", metavar="COL", help="Column of dates; the latest third is held back to try on.")
+]
+Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write the model and its card to this folder.")]
+Special = Annotated[
+    str | None,
+    typer.Option("--special", metavar="VALUE,..", help="Codes such as -9 for no record; each gets a bin of its own."),
+]
+Id = Annotated[str | None, typer.Option("--id", metavar="COL", help="Column that tells the rows apart; never input.")]
+Exclude = Annotated[str | None, typer.Option("--exclude", metavar="COL,..", help="Columns to leave out.")]
+Categories = Annotated[
+    str | None, typer.Option("--category", metavar="COL,..", help="Columns of codes that look like numbers.")
+]
+Monotone = Annotated[
+    list[str] | None,
+    typer.Option("--monotone", metavar="COL=+/-", help="+: higher is riskier, -: higher is safer; repeatable."),
+]
+Bureau = Annotated[
+    str | None, typer.Option("--bureau", metavar="COL,..", help="Columns read from a credit bureau's report.")
+]
+Meanings = Annotated[
+    Path | None,
+    typer.Option(
+        "--meanings", metavar="TOML", help="What columns mean, for reasons and the card: [COL] en = ..., zh = ..."
+    ),
+]
+Rejects = Annotated[
+    str, typer.Option("--reject-inference", help="none, parcelling or fuzzy: what rows of unknown outcome count for.")
+]
+CutOff = Annotated[
+    int | None,
+    typer.Option("--cut-off", metavar="POINTS", help="Below it an applicant is refused; by default where high begins."),
+]
+Encoding = Annotated[
+    str | None,
+    typer.Option("--encoding", help="Encoding of a CSV file, such as gb18030; by default as its bytes tell."),
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Every random draw descends from it.")]
+
+
+def fit(
+    *,
+    file: File,
+    target: Target,
+    bad: Bad,
+    good: Good = None,
+    protected: Protected = None,
+    time: Time = None,
+    out: Out = None,
+    special: Special = None,
+    id_column: Id = None,
+    exclude: Exclude = None,
+    category: Categories = None,
+    monotone: Monotone = None,
+    bureau: Bureau = None,
+    meanings: Meanings = None,
+    reject_inference: Rejects = "none",
+    cut_off: CutOff = None,
+    encoding: Encoding = None,
+    seed: Seed = 42,
+    home: options.Home = options.HOME,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Learn four default models out of a file, try them on rows they have not seen, and say which decides and why.
+
+    [bold]Examples[/]
+
+      wayline risk fit loans.csv --target status --bad default --out model
+
+      wayline risk fit heloc.csv --target RiskPerformance --bad Bad --special=-7,-8,-9 --json
+
+      wayline risk fit loans.parquet --target paid --bad no --protected gender,age --time booked_at
+      --monotone income=- --bureau utilisation,enquiries --out model
+    """
+    from engine.workflows import risk_fit as workflow
+    from engine.workflows.risk_sample import SampleQuestion
+
+    output = Output(as_json, quiet)
+    question = workflow.FitQuestion(
+        sample=SampleQuestion(
+            path=file,
+            target=target,
+            bad=tuple(bad),
+            good=tuple(good or ()),
+            protected=listed(protected),
+            time=time,
+            id_column=id_column,
+            excluded=listed(exclude),
+            categories=listed(category),
+            encoding=encoding,
+            home=home,
+            say=output.say,
+        ),
+        out=out,
+        special=listed(special),
+        monotone=dict(_monotone(text) for text in monotone or ()),
+        bureau=listed(bureau),
+        meanings=meanings,
+        reject_inference=reject_inference,
+        cut_off=cut_off,
+        seed=seed,
+    )
+    found = workflow.fit(question)
+    if out is not None:
+        output.say(f"The model is in {out}; open {out / 'card.html'} to read about it.")
+    output.result(found, lambda facts: _show(output, facts))
+
+
+def listed(text: str | None) -> tuple[str, ...]:
+    """Return the names of a list with commas."""
+    return tuple(dict.fromkeys(part.strip() for part in (text or "").split(",") if part.strip()))
+
+
+def _monotone(text: str) -> tuple[str, int]:
+    column, _, sign = text.rpartition("=")
+    if not column or sign not in _DIRECTIONS:
+        raise typer.BadParameter(
+            f'"{text}" names no direction. Write COL=+ where higher is riskier, COL=- where higher is safer.',
+            param_hint="--monotone",
+        )
+    return column, _DIRECTIONS[sign]
+
+
+def _show(output: Output, facts: dict[str, Any]) -> None:
+    bads = round(facts["rows"] * facts["bad_rate"])
+    output.line(f"{numbers.count(facts['rows'])} rows, {numbers.count(bads)} bad ({numbers.share(facts['bad_rate'])}).")
+    output.line("")
+    output.table([_readable(one) for one in facts["models"]], _MODELS, title="Five folds, seed apart")
+    if facts.get("out_of_time"):
+        output.line("")
+        output.table([_readable(one) for one in facts["out_of_time"]], _MODELS[:5], title="Out of time")
+    output.line("")
+    output.line(f"{facts['champion']} decides. " + " ".join(facts["reasons"]))
+    for sentence in facts["notes"]:
+        output.line(sentence)
+
+
+def _readable(one: dict[str, Any]) -> dict[str, Any]:
+    shown = {name: None if one[name] is None else f"{one[name]:.4f}" for name in ("auc", "auc_sd", "ks", "brier")}
+    violations = {"violations": one["monotonic_violations"]} if "monotonic_violations" in one else {}
+    return {"model": one["name"], **shown, **violations, "fit_seconds": one.get("fit_seconds")}
+
+
+def add_to(risk: typer.Typer) -> None:
+    """Add the command."""
+    risk.command()(fit)

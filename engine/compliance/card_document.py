@@ -1,0 +1,308 @@
+"""A model card as sections in one language, and these as one page of HTML or as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from html import escape
+from typing import Any, Final
+
+from engine.compliance import card_charts
+from engine.compliance import card_words as words
+from engine.compliance.card_words import Language, say
+from engine.compliance.model_card import Band, Both, ModelCard, Trial
+from engine.documents import markdown, page
+from engine.documents.blocks import Badge, Block, Drawing, Items, Section, Table, Warning
+from engine.risk.fairness_words import measure_name
+from engine.risk.file_reasons import bin_text
+
+_MOST_GROUPS: Final = 200
+"""Lines of fairness that are written; the folder has all of them in validation.json."""
+
+
+def html(card: ModelCard, language: Language = "en") -> str:
+    """Return the card as one page without script or request."""
+    reasons = "".join(f"<li>{escape(_in(one, language))}</li>" for one in card.champion_reasons)
+    body = (
+        f'<h1>{escape(_title(card, language))}</h1>\n<div class="banner model">'
+        f"<strong>{escape(_headline(card, language))}</strong><ul>{reasons}</ul></div>\n"
+        f"{''.join(page.section(one) for one in _sections(card, language))}"
+    )
+    return page.whole(title=_title(card, language), body=body, language=language, style=card_charts.STYLE)
+
+
+def text(card: ModelCard, language: Language = "en") -> str:
+    """Return the card as Markdown; names cannot become markup."""
+    parts = [f"# {markdown.escape(_title(card, language))}", f"**{markdown.escape(_headline(card, language))}**"]
+    parts.append(markdown.items(_in(one, language) for one in card.champion_reasons))
+    for section in _sections(card, language):
+        parts += markdown.section(section)
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _title(card: ModelCard, language: Language) -> str:
+    return f"{say('card_of', language)}, {say('learned_from', language, file=card.data.file)}"
+
+
+def _headline(card: ModelCard, language: Language) -> str:
+    tried = next(one for one in card.trials if one.name == card.champion)
+    return say(
+        "headline",
+        language,
+        champion=_model(card.champion, language),
+        auc=words.number(tried.auc.value),
+        bads=words.count(card.data.bads),
+        rows=words.count(card.data.known),
+    )
+
+
+def _sections(card: ModelCard, language: Language) -> list[Section]:
+    titled = (
+        ("purpose", _purpose(language)),
+        ("limits", _limits(card, language)),
+        ("flagged", _flagged(card, language)),
+        ("data", _data(card, language)),
+        ("models", _models(card, language)),
+        ("calibration", _calibration(card, language)),
+        ("tiers", _tiers(card, language)),
+        ("points", _points(card, language)),
+        ("stability", _stability(card, language)),
+        ("fairness", _fairness(card, language)),
+        ("rejects", _rejects(card, language)),
+        ("approvals", _approvals(card, language)),
+        ("regimes", _regimes(card, language)),
+        ("settings", _settings(card, language)),
+    )
+    made = [Section(title=say(name, language), blocks=tuple(blocks)) for name, blocks in titled]
+    return [section for section in made if section.blocks]
+
+
+def _purpose(language: Language) -> Iterator[Block]:
+    yield say("purpose_text", language)
+
+
+def _limits(card: ModelCard, language: Language) -> Iterator[Block]:
+    if card.limits:
+        yield Items(tuple(_in(one, language) for one in card.limits))
+
+
+def _flagged(card: ModelCard, language: Language) -> Iterator[Block]:
+    if card.flagged:
+        yield Warning(say("flagged_text", language))
+        rows = tuple((name, _in(why, language)) for name, why in card.flagged)
+        yield Table(columns=_columns(language, "characteristic", "why"), rows=rows)
+
+
+def _data(card: ModelCard, language: Language) -> Iterator[Block]:
+    data = card.data
+    period = say("no_period", language) if data.period is None else f"{data.period[0]} \u2013 {data.period[1]}"
+    kinds = {"number": 0, "category": 0, **data.kinds}
+    facts = {
+        "file": data.file,
+        "checksum": data.checksum,
+        "rows": words.count(data.rows),
+        "known": words.count(data.known),
+        "bads": words.count(data.bads),
+        "bad_rate": words.share(data.bads / data.known),
+        "bad_definition": f"{data.target} = {', '.join(data.bad_values)}",
+        "period": period,
+        "characteristics": say("of_kinds", language, **kinds),
+    }
+    rows = tuple((say(name, language), value) for name, value in facts.items())
+    yield Table(columns=_columns(language, "fact", "value"), rows=rows)
+    for title, told in (("left_out", data.left_out), ("missing_read", data.read_as_missing)):
+        if told:
+            yield f"{say(title, language)}:"
+            listed = tuple((name, _in(why, language)) for name, why in told)
+            yield Table(columns=_columns(language, "column", "why"), rows=listed)
+
+
+def _models(card: ModelCard, language: Language) -> Iterator[Block]:
+    yield say("champion_is", language, champion=_model(card.champion, language))
+    for sample in ("folds", "out_of_time"):
+        tried = [one for one in card.trials if one.sample == sample]
+        if not tried:
+            continue
+        rows_of, bads_of = words.count(tried[0].rows), words.count(tried[0].bads)
+        yield f"{say(sample, language)}: {rows_of}, {say('bads', language)} {bads_of}."
+        names = ("model", "auc", "auc_sd", "ks", "brier", "violations")
+        rows = tuple(_trial(one, card, language) for one in tried)
+        yield Table(columns=_columns(language, *names), rows=rows, numeric=frozenset({1, 2, 3, 4}))
+        yield from (f"{_model(one.name, language)}: {one.why}" for one in tried if one.why)
+
+
+def _trial(one: Trial, card: ModelCard, language: Language) -> tuple[str | Badge, ...]:
+    name = _model(one.name, language)
+    violations = say("promises_none", language)
+    if one.violations is not None and one.probes:
+        facts = {"violations": words.count(one.violations), "probes": words.count(one.probes)}
+        violations = say("violations_of", language, **facts)
+    return (
+        Badge(text=name, mark="ok") if one.name == card.champion else name,
+        words.with_interval(one.auc),
+        words.number(one.auc_sd),
+        words.number(one.ks),
+        words.number(one.brier, 4),
+        violations if one.sample == "folds" else words.DASH,
+    )
+
+
+def _calibration(card: ModelCard, language: Language) -> Iterator[Block]:
+    if not card.calibration:
+        return
+    off = [band.label for band in card.calibration if card_charts.is_off(band)]
+    listed = ", ".join(off)
+    title = say("calibration_off", language, bands=listed) if off else say("calibration_ok", language)
+    yield Drawing(title=title, svg=card_charts.calibration(card.calibration, language))
+    yield _bands(card.calibration, "band", language)
+
+
+def _tiers(card: ModelCard, language: Language) -> Iterator[Block]:
+    if card.tiers:
+        yield _bands(card.tiers, "tier", language)
+
+
+def _bands(bands: tuple[Band, ...], name: str, language: Language) -> Table:
+    rows = tuple(
+        (
+            say(band.label, language) if words.knows(band.label) else band.label,
+            words.count(band.rows),
+            words.share(band.predicted, 2),
+            words.with_interval(band.observed, as_share=True),
+        )
+        for band in bands
+    )
+    columns = _columns(language, name, "rows", "predicted", "observed")
+    return Table(columns=columns, rows=rows, numeric=frozenset({1, 2, 3}))
+
+
+def _points(card: ModelCard, language: Language) -> Iterator[Block]:
+    yield say("points_text", language, **{name: f"{value:g}" for name, value in card.scale.items()})
+    total = max(1, card.data.known)
+    rows = tuple(
+        (
+            row["characteristic"],
+            _in(card.meanings[row["characteristic"]], language) if row["characteristic"] in card.meanings else "",
+            bin_text(str(row["bin"]), language),
+            words.count(row["points"]).replace("-", "\u2212"),
+            words.number(row["weight_of_evidence"]),
+            words.share((row["goods"] + row["bads"]) / total),
+            words.count(row["goods"]),
+            words.count(row["bads"]),
+            words.share(row["bad_rate"]),
+        )
+        for row in card.points
+    )
+    names = ("characteristic", "meaning", "bin", "point", "evidence", "share", "goods", "bads", "bad_rate")
+    yield Table(columns=_columns(language, *names), rows=rows, numeric=frozenset(range(3, 9)))
+    if card.dropped:
+        yield f"{say('dropped', language)}:"
+        listed = tuple((name, words.number(value), _in(why, language)) for name, value, why in card.dropped)
+        columns = _columns(language, "characteristic", "information", "why")
+        yield Table(columns=columns, rows=listed, numeric=frozenset({1}))
+
+
+def _stability(card: ModelCard, language: Language) -> Iterator[Block]:
+    if not card.moved:
+        yield say("stability_none", language)
+        return
+    yield say("stability_text", language)
+    rows = tuple(
+        (
+            say(one.name, language) if one.name == "score" else one.name,
+            words.number(one.index),
+            words.number(one.limit),
+            Badge(text=say("moved", language), mark="warning")
+            if one.index > one.limit
+            else Badge(text=say("steady", language), mark="ok"),
+        )
+        for one in card.moved
+    )
+    columns = _columns(language, "characteristic", "index", "limit", "verdict")
+    yield Table(columns=columns, rows=rows, numeric=frozenset({1, 2}))
+
+
+def _fairness(card: ModelCard, language: Language) -> Iterator[Block]:
+    if card.fairness is None:
+        yield say("fairness_none", language)
+        return
+    yield say("fairness_text", language, cut_off=card.cut_off)
+    marks = {"below": "warning", "differs": "warning", "pass": "ok", "no_difference_shown": "ok"}
+    rows = tuple(
+        (
+            f"{one.attribute}: {one.group}",
+            measure_name(one.measure)[language == "zh"],
+            words.DASH if one.rows is None else words.count(one.rows),
+            words.number(one.ratio, 2),
+            Badge(text=one.text_zh if language == "zh" else one.text, mark=marks.get(one.verdict, "open")),
+        )
+        for one in card.fairness.figures[:_MOST_GROUPS]
+    )
+    columns = _columns(language, "group", "measure", "rows", "ratio", "verdict")
+    yield Table(columns=columns, rows=rows, numeric=frozenset({2, 3}))
+
+
+def _rejects(card: ModelCard, language: Language) -> Iterator[Block]:
+    if card.rejects:
+        yield say("rejects_text", language)
+        names = tuple(card.rejects[0])
+        rows = tuple(tuple(_plain(row[name]) for name in names) for row in card.rejects)
+        yield Table(columns=tuple(name.replace("_", " ") for name in names), rows=rows)
+
+
+def _approvals(card: ModelCard, language: Language) -> Iterator[Block]:
+    if not card.approvals:
+        yield say("approvals_none", language)
+        return
+    rows = tuple((one.by, str(one.on), one.decision, one.note) for one in card.approvals)
+    yield Table(columns=_columns(language, "by", "on", "decision", "note"), rows=rows)
+
+
+def _regimes(card: ModelCard, language: Language) -> Iterator[Block]:
+    yield say("regimes_text", language)
+    rows = tuple(
+        (
+            f"{one.place}: {one.title_zh if language == 'zh' else one.title_en}",
+            one.citation,
+            say("from", language, day=one.applies_from)
+            + ("" if one.applies_until is None else f" {say('until', language, day=one.applies_until)}"),
+            one.asks_zh if language == "zh" else one.asks_en,
+        )
+        for one in card.regimes
+    )
+    yield Table(columns=(*_columns(language, "rule"), "", *_columns(language, "applies", "asks")), rows=rows)
+
+
+def _settings(card: ModelCard, language: Language) -> Iterator[Block]:
+    rows = tuple(_flat(card.settings))
+    yield Table(columns=_columns(language, "setting", "value"), rows=rows)
+    yield say("made_by", language, version=card.version)
+
+
+def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", _plain(value)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_plain, value)) or words.DASH
+    if value is None:
+        return words.DASH
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _model(name: str, language: Language) -> str:
+    return say(name, language) if words.knows(name) else name
+
+
+def _in(both: Both, language: Language) -> str:
+    return both[language == "zh"]
+
+
+def _columns(language: Language, *names: str) -> tuple[str, ...]:
+    return tuple(say(name, language) for name in names)
