@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from engine.config.risk import RiskSettings
-from engine.risk import models, tiers
+from engine.config.risk import ScalingSettings, TierSettings
+from engine.risk import models
+from engine.risk import tiers as grades
 from engine.risk.characteristics import MISSING_SUFFIX
 from engine.risk.models import DefaultModel, ScorecardModel
 from engine.risk.scorecard import Attributes, Scorecard
@@ -52,6 +53,7 @@ class FileModel:
     models : by name, the champion among them. kinds : "number" or "category" of every column that a model reads.
     seen : of each column of words, the words that it was learned with.
     meanings : what a column means in English and Chinese. bureau : columns read from a credit bureau's report.
+    protected and never_a_reason : columns that are given as a reason to nobody; the former are no input either.
     cut_off : points below which an applicant is refused. learned_from : the file in facts, for whoever asks later.
     """
 
@@ -61,7 +63,10 @@ class FileModel:
     seen: Mapping[str, tuple[str, ...]]
     meanings: Mapping[str, tuple[str, str]]
     bureau: tuple[str, ...]
-    settings: RiskSettings
+    protected: tuple[str, ...]
+    never_a_reason: tuple[str, ...]
+    scaling: ScalingSettings
+    tiers: TierSettings
     cut_off: int
     learned_from: Mapping[str, Any]
 
@@ -104,7 +109,7 @@ class FileModel:
         return Scores(
             points=self._on_scale(log_odds),
             probability=probability,
-            tier=tiers.codes(probability, known, self.settings.tiers),
+            tier=grades.codes(probability, known, self.tiers),
             known=known,
             names=self.decider.inputs if parts is None else parts.names,
             lost=None if parts is None else self._factor * parts.lost(),
@@ -123,7 +128,7 @@ class FileModel:
         return Scores(
             points=scored.points,
             probability=scored.probability,
-            tier=tiers.codes(scored.probability, known, self.settings.tiers),
+            tier=grades.codes(scored.probability, known, self.tiers),
             known=known,
             names=card.names,
             lost=lost,
@@ -150,7 +155,10 @@ class FileModel:
             "seen": {name: list(words) for name, words in self.seen.items()},
             "meanings": {name: list(both) for name, both in self.meanings.items()},
             "bureau": list(self.bureau),
-            "settings": self.settings.model_dump(mode="json"),
+            "protected": list(self.protected),
+            "never_a_reason": list(self.never_a_reason),
+            "scaling": self.scaling.model_dump(mode="json"),
+            "tiers": self.tiers.model_dump(mode="json"),
             "cut_off": self.cut_off,
             "learned_from": dict(self.learned_from),
         }
@@ -165,20 +173,20 @@ class FileModel:
             seen={name: tuple(words) for name, words in values["seen"].items()},
             meanings={name: (both[0], both[1]) for name, both in values["meanings"].items()},
             bureau=tuple(values["bureau"]),
-            settings=RiskSettings.model_validate(values["settings"]),
+            protected=tuple(values["protected"]),
+            never_a_reason=tuple(values["never_a_reason"]),
+            scaling=ScalingSettings.model_validate(values["scaling"]),
+            tiers=TierSettings.model_validate(values["tiers"]),
             cut_off=values["cut_off"],
             learned_from=values["learned_from"],
         )
 
     @property
     def _factor(self) -> float:
-        return float(self.settings.scaling.points_to_double_odds / np.log(2))
+        return float(self.scaling.points_to_double_odds / np.log(2))
 
     def _on_scale(self, log_odds: Floats) -> NDArray[np.int64]:
-        scaling = self.settings.scaling
-        points: NDArray[np.int64] = np.rint(
-            scaling.base_points + self._factor * (log_odds - np.log(scaling.base_odds))
-        ).astype(np.int64)
+        points: NDArray[np.int64] = np.rint(points_of(log_odds, self.scaling)).astype(np.int64)
         return points
 
     def _missing(self, columns: Columns, rows: int) -> NDArray[np.bool_]:
@@ -196,12 +204,17 @@ def lost_points(attribute: Attributes, points: Floats) -> Floats:
     return lost
 
 
-def points_at(probability: float, settings: RiskSettings) -> int:
-    """Return the points of a default probability on the scale of settings: 50:1 at the base points, and so on."""
-    scaling = settings.scaling
-    log_odds = np.log((1 - probability) / probability)
+def points_of(log_odds: Floats, scaling: ScalingSettings) -> Floats:
+    """Return exact points of log-odds of being good: base points at the base odds, and so on."""
     factor = scaling.points_to_double_odds / np.log(2)
-    return int(np.ceil(scaling.base_points + factor * (log_odds - np.log(scaling.base_odds))))
+    points: Floats = scaling.base_points + factor * (log_odds - np.log(scaling.base_odds))
+    return points
+
+
+def probability_at(points: float, scaling: ScalingSettings) -> float:
+    """Return the default probability at points on the scale."""
+    factor = scaling.points_to_double_odds / np.log(2)
+    return float(1 / (1 + scaling.base_odds * np.exp((points - scaling.base_points) / factor)))
 
 
 def principal(scores: Scores, never: Sequence[str], most: int) -> NDArray[np.int64]:

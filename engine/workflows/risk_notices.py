@@ -153,7 +153,7 @@ def write(
         score=UsedScore(points=points, lowest=lowest, highest=highest, made_on=decided),
         change=change,
     )
-    return notices.write(refusal, settings, regimes, protected=model.settings.protected, language=language)
+    return notices.write(refusal, settings, regimes, protected=model.protected, language=language)
 
 
 def days(block: pa.Table, column: str | None, otherwise: date) -> list[date]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -269,30 +269,39 @@ def as_words(sample: RiskSample) -> list[str]:
     if sample.untimed:
         told.append(f"{sample.untimed:,} rows have no date that can be read and were left out.")
     told += [left_out_words(one) for one in sample.left_out]
-    told += [unread_words(one) for one in sample.unread]
+    told += [f'"{one.name}": {unread_words(one)[0]}.' for one in sample.unread]
     return told
 
 
-_WHY: Final[Mapping[str, str]] = {
-    "id": "it tells the rows apart, with {values:,} different values",
-    "date": "it holds dates; name it with --time to hold back the latest",
-    "free_text": "it holds free text",
-    "many_values": "it has {values:,} different values, too few rows of each; group them first",
-    "constant": "it is the same in every row",
-    "empty": "it has no value",
-    "nested": "it holds lists or bytes",
+LEFT_OUT: Final[Mapping[str, tuple[str, str]]] = {
+    "id": ("it tells the rows apart, with {values} different values", "用于区分各行，有{values}个不同值"),
+    "date": ("it holds dates; name it with --time to hold back the latest", "是日期；可用 --time 指定以留出最新数据"),
+    "free_text": ("it holds free text", "是自由文本"),
+    "many_values": (
+        "it has {values} different values, too few rows of each; group them first",
+        "有{values}个不同值，各值行数过少；请先归并",
+    ),
+    "constant": ("it is the same in every row", "各行相同"),
+    "empty": ("it has no value", "没有值"),
+    "nested": ("it holds lists or bytes", "是列表或字节"),
 }
+"""Why a column is left out, in English and Chinese."""
 
 
 def left_out_words(one: LeftOut) -> str:
     """Return why a column was left out, in a sentence."""
-    return f'"{one.name}" is left out: {_WHY[one.why].format(values=one.values)}.'
+    return f'"{one.name}" is left out: {LEFT_OUT[one.why][0].format(values=f"{one.values:,}")}.'
 
 
-def unread_words(one: Unread) -> str:
-    """Return what was read as missing of a column, in a sentence."""
-    parts: Sequence[tuple[int, Any]] = ((one.no_number, "no numbers"), (one.infinite, "infinite"))
-    counted = " and ".join(
-        f"{count:,} {'value is' if count == 1 else 'values are'} {what}" for count, what in parts if count
+def unread_words(one: Unread) -> tuple[str, str]:
+    """Return what of a column was read as missing, in English and Chinese."""
+    parts = ((one.no_number, "no numbers", "非数值"), (one.infinite, "infinite", "无穷值"))
+    counted = [part for part in parts if part[0]]
+    english = " and ".join(
+        f"{count:,} {'value is' if count == 1 else 'values are'} {what}" for count, what, _ in counted
     )
-    return f'"{one.name}": {counted}, read as missing; the first in row {one.first_row:,}.'
+    chinese = "、".join(f"{what}{count:,}个" for count, _, what in counted)
+    return (
+        f"{english}, read as missing; the first in row {one.first_row:,}",
+        f"{chinese}，按缺失读取；首个在第{one.first_row:,}行",
+    )

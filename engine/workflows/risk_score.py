@@ -29,6 +29,7 @@ BLOCK: Final = 65_536
 _MOST_IN_ANSWER: Final = 100_000
 _MOST_LISTED: Final = 50
 _FORMATS: Final = (".csv", ".parquet")
+_PROBABILITY: Final = pa.decimal128(9, 8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +84,14 @@ def open_model(folder: Path) -> tuple[FileModel, str]:
         It was changed after it was written.
     """
     values, checksum = model_folders.read(folder)
-    return FileModel.from_dict(values, folder.name), checksum
+    try:
+        return FileModel.from_dict(values, folder.name), checksum
+    except (KeyError, TypeError, ValueError) as fault:
+        raise UnreadableSource(
+            folder.name,
+            f"its model is written as this version of Wayline does not know ({type(fault).__name__})",
+            "Read it with the Wayline that wrote it, or fit the model again.",
+        ) from None
 
 
 def score(question: ScoreQuestion) -> dict[str, Any]:
@@ -99,7 +107,7 @@ def score(question: ScoreQuestion) -> dict[str, Any]:
         raise SettingsFault("--out", [f'"{question.out.name}": scores are written as .csv or .parquet'])
     cut_off = model.cut_off if question.cut_off is None else question.cut_off
     with risk_sample.opened(question.path, question.home, question.encoding) as (file, engine):
-        _refuse_columns(question, model, file)
+        refuse_columns(model, file, id_column=question.id_column, received=question.received)
         if question.out is None and file.rows > _MOST_IN_ANSWER:
             raise SettingsFault(
                 file.name, [f"{file.rows:,} rows are too many for one answer; name a file for them with --out"]
@@ -122,7 +130,8 @@ def score(question: ScoreQuestion) -> dict[str, Any]:
         return answer
 
 
-def _refuse_columns(question: ScoreQuestion, model: FileModel, file: EventFile) -> None:
+def refuse_columns(model: FileModel, file: EventFile, *, id_column: str | None, received: str | None) -> None:
+    """Raise UnreadableSource where the file lacks a column that the model reads, UnknownName for one that was named."""
     missing = [name for name in model.inputs if name not in file.columns]
     if missing:
         named = ", ".join(f'"{name}"' for name in missing)
@@ -132,7 +141,7 @@ def _refuse_columns(question: ScoreQuestion, model: FileModel, file: EventFile) 
             f"which the model reads. Found: {', '.join(list(file.columns)[:_MOST_LISTED])}",
             "Add what is missing (it may be empty, and then counts as missing), or fit a model without it.",
         )
-    for what, column in (("id", question.id_column), ("received", question.received)):
+    for what, column in (("id", id_column), ("received", received)):
         if column is not None and column not in file.columns:
             raise UnknownName(f"{what} column", column, list(file.columns)[:_MOST_LISTED])
 
@@ -167,7 +176,7 @@ def _scored(  # noqa: PLR0917
 
 def never_a_reason(model: FileModel) -> tuple[str, ...]:
     """Return the characteristics that are given as a reason to nobody."""
-    return (*model.settings.never_a_reason, *model.settings.protected)
+    return (*model.never_a_reason, *model.protected)
 
 
 def _count(tally: _Tally, found: file_model.Scores, refused: Any, missing: Any, unseen: Any) -> None:
@@ -290,6 +299,8 @@ class _Csv:
 
     def write(self, rows: pa.Table) -> None:
         made = csv_dialects.guarded(worded(rows, self._words, self._question.language, self._question.reasons))
+        place = made.column_names.index("default_probability")
+        made = made.set_column(place, "default_probability", made["default_probability"].cast(_PROBABILITY, safe=False))
         if not self._begun:
             self._file.write(csv_dialects.csv_header(made.column_names, csv_dialects.IMPORT))
             self._begun = True

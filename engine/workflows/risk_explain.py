@@ -1,0 +1,163 @@
+"""Explain one row of a plain file: points by characteristic, reasons, the change that would change the outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from engine.domain.errors import NotEnoughData, SettingsFault, UnknownName
+from engine.intake import applicant_files
+from engine.intake.applicant_files import ROW
+from engine.risk import tiers
+from engine.risk.file_model import FileModel, Scores
+from engine.risk.file_reasons import bin_text, meaning
+from engine.risk.models import ScorecardModel
+from engine.workflows import risk_notices, risk_sample, risk_score
+
+_REASONS: Final = 4
+_ROW: Final = "row of the file"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainQuestion:
+    """The file and the one row of it: by number, or by the value of a column."""
+
+    path: Path
+    model: Path
+    row: int | None = None
+    id_column: str | None = None
+    value: str | None = None
+    cut_off: int | None = None
+    creditor: str | None = None
+    received: str | None = None
+    decided_on: date = date(1970, 1, 1)
+    encoding: str | None = None
+    language: Literal["en", "zh"] = "en"
+    home: Path = Path("workspace")
+    say: Callable[[str], None] = field(default=risk_sample.silent, compare=False)
+
+
+def explain(question: ExplainQuestion) -> dict[str, Any]:
+    """Return how the points of one row come about, its reasons, and the notice where it is refused.
+
+    Raises
+    ------
+    UnknownName, NotEnoughData
+        There is no such row, or several, or none of its values is read by the model.
+    UnreadableSource, ModelSpoilt, CheckFailed
+        File or model cannot be used.
+    """
+    model, checksum = risk_score.open_model(question.model)
+    cut_off = model.cut_off if question.cut_off is None else question.cut_off
+    row = _row(question, model)
+    columns = {name: row[name] for name in model.inputs}
+    found = model.score(columns, 1)
+    if not found.known[0]:
+        raise NotEnoughData("score", "no value of this row is read by the model", "a row with at least one of them")
+    reasons = risk_score.reasons_of(model, found, _REASONS, question.language)
+    points = int(found.points[0])
+    refused = points < cut_off
+    answer = {
+        "row": row[ROW][0].as_py(),
+        "points": points,
+        "cut_off": cut_off,
+        "default_probability": float(found.probability[0]),
+        "tier": tiers.TIERS[int(found.tier[0])].value,
+        "outcome": "decline" if refused else "approve",
+        "model": {"champion": model.champion, "sha256": checksum},
+        "characteristics": list(_characteristics(model, found, columns, question.language)),
+        "reasons": reasons if refused else [],
+        "what_costs_most": reasons,
+        "notice": None,
+    }
+    return answer | (_notice(question, model, row, answer) if refused else {})
+
+
+def _row(question: ExplainQuestion, model: FileModel) -> pa.Table:
+    with risk_sample.opened(question.path, question.home, question.encoding) as (file, engine):
+        risk_score.refuse_columns(model, file, id_column=question.id_column, received=question.received)
+        kinds: Any = {name: model.kinds[name] for name in model.inputs}
+        named = (question.id_column, question.received)
+        texts = [name for name in named if name is not None and name not in kinds]
+        wanted = []
+        for block in applicant_files.batches(file, kinds, engine, texts, size=risk_score.BLOCK):
+            wanted.append(block.filter(_is_wanted(question, block)))
+        found = pa.concat_tables(wanted)
+        if found.num_rows == 0:
+            raise _no_row(question, file.rows)
+        if found.num_rows > 1:
+            have = f'{found.num_rows:,} rows have that value of "{question.id_column}"'
+            raise NotEnoughData("explanation of one row", have, "a value that one row has, or --row")
+        return found
+
+
+def _is_wanted(question: ExplainQuestion, block: pa.Table) -> Any:
+    if question.id_column is None:
+        return pc.equal(block[ROW], question.row)
+    return pc.fill_null(pc.equal(block[question.id_column].cast(pa.string()), question.value), False)
+
+
+def _no_row(question: ExplainQuestion, rows: int) -> Exception:
+    if question.id_column is None:
+        return UnknownName(_ROW, str(question.row), [f"1 to {rows:,}"])
+    # ids are customers' data and are not listed
+    return SettingsFault("--value", [f'no row has that value of "{question.id_column}"; check it, or name --row'])
+
+
+def _characteristics(
+    model: FileModel, found: Scores, columns: dict[str, pa.ChunkedArray], language: str
+) -> Iterator[dict[str, Any]]:
+    """Return, for each characteristic, what it was and what it gave; the points add up to the score."""
+    decider = model.decider
+    if not isinstance(decider, ScorecardModel):
+        for place, name in enumerate(found.names):
+            lost = None if found.lost is None else float(found.lost[0, place])
+            yield {"characteristic": name, "value": columns[name][0].as_py(), "lost": lost}
+        return
+    attributes, whole = decider.card.attributes, decider.card.whole_points()
+    assert found.bins is not None
+    for attribute, points, codes in zip(attributes, whole, found.bins, strict=True):
+        name, code = attribute.bins.name, int(codes[0])
+        label = attribute.bins.label(code) if code < attribute.bins.size else "missing"
+        yield {
+            "characteristic": name,
+            "meaning": meaning(model, name)[language == "zh"],
+            "value": columns[name][0].as_py(),
+            "bin": bin_text(label, language),
+            "points": int(points[code]),
+            "best": int(points[: attribute.bins.size].max()),
+            "lost": int(points[: attribute.bins.size].max() - points[code]),
+        }
+
+
+def _notice(question: ExplainQuestion, model: FileModel, row: pa.Table, answer: dict[str, Any]) -> dict[str, Any]:
+    settings, regimes = risk_notices.rules(question.home, question.creditor)
+    if not settings.creditor_name:
+        return {"no_notice": "No notice: name who refuses with --creditor, or creditor_name under [notices]."}
+    received = risk_notices.days(row, question.received, question.decided_on)[0]
+    notice = risk_notices.write(
+        model,
+        reference=question.value or f"row {answer['row']}",
+        points=answer["points"],
+        reasons=answer["reasons"],
+        received=received,
+        decided=question.decided_on,
+        settings=settings,
+        regimes=regimes,
+        language=question.language,
+    )
+    return {
+        "notice": {
+            "text": notice.text(),
+            "due_on": notice.due_on,
+            "late": notice.late,
+            "regimes": list(notice.regimes),
+            "language": notice.language,
+        }
+    }

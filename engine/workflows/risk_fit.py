@@ -1,0 +1,268 @@
+"""Learn default models out of a plain file, try them on rows they have not seen, and write the one that decides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from engine.compliance import card_document
+from engine.config.load import read_toml
+from engine.config.regimes import Regimes
+from engine.config.risk import RiskSettings
+from engine.domain.errors import NotEnoughData, SettingsFault, UnknownName
+from engine.exports import model_folders
+from engine.risk.challengers.training import Training
+from engine.risk.file_model import FileModel
+from engine.risk.models import ScorecardModel
+from engine.workflows import risk_card, risk_sample, session
+from engine.workflows.risk_sample import RiskSample, SampleQuestion
+from engine.workflows.risk_trials import Trials, tried
+
+Floats = NDArray[np.float64]
+_SECTION: Final = "risk"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitQuestion:
+    """What to learn from, and how.
+
+    special : values that are codes; each gets a bin of its own. monotone : 1 where a higher value is riskier, -1 safer.
+    meanings : a TOML file that says what columns mean. cut_off : points; None takes the one that parts goods and bads
+    best.
+    """
+
+    sample: SampleQuestion
+    out: Path | None = None
+    special: tuple[str, ...] = ()
+    monotone: Mapping[str, int] = field(default_factory=dict)
+    bureau: tuple[str, ...] = ()
+    meanings: Path | None = None
+    reject_inference: str = "none"
+    cut_off: int | None = None
+    seed: int = 42
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """A model with all that is told of it."""
+
+    question: FitQuestion
+    sample: RiskSample
+    settings: RiskSettings
+    trials: Trials
+    meanings: Mapping[str, tuple[str, str]]
+
+    @cached_property
+    def model(self) -> FileModel:
+        """The model as a folder holds it."""
+        sample, settings = self.sample, self.settings
+        return FileModel(
+            champion=self.trials.champion,
+            models=self.trials.models,
+            kinds=sample.kinds,
+            seen={name: _words(sample.columns[name]) for name, kind in sample.kinds.items() if kind == "category"},
+            meanings=self.meanings,
+            bureau=self.question.bureau,
+            protected=settings.protected,
+            never_a_reason=settings.never_a_reason,
+            scaling=settings.scaling,
+            tiers=settings.tiers,
+            cut_off=self.cut_off,
+            learned_from={
+                "file": sample.name,
+                "sha256": sample.digest,
+                "target": self.question.sample.target,
+                "bad": list(self.question.sample.bad),
+                "rows": len(sample.bad),
+                "bads": sample.bads,
+                "bad_rate": sample.bads / len(sample.bad),
+            },
+        )
+
+    @property
+    def cut_off(self) -> int:
+        """The points below which an applicant is refused."""
+        named = self.question.cut_off
+        return self.trials.best_cut_off(self.settings.scaling) if named is None else named
+
+
+def fit(question: FitQuestion) -> dict[str, Any]:
+    """Learn, try, write where a folder was named, and return the answer as the command gives it.
+
+    Raises
+    ------
+    UnreadableSource, NotEnoughData, UnknownName, SettingsFault
+        File, columns, outcome or settings cannot be used; one sentence says why.
+    RefusedByPolicy
+        The folder to write to holds something else.
+    """
+    sample = risk_sample.read(question.sample)
+    for sentence in risk_sample.as_words(sample):
+        question.sample.say(sentence)
+    _refuse_unknown(question, sample)
+    settings = _settings(question, sample)
+    meanings = _meanings(question.meanings)
+    training = Training(
+        columns=sample.columns, bad=sample.bad, settings=settings, seed=question.seed, monotone=question.monotone
+    )
+    trials = tried(training, sample.times, settings)
+    fitted = Fitted(question=question, sample=sample, settings=settings, trials=trials, meanings=meanings)
+    answer = _answer(fitted)
+    if question.out is not None:
+        model_folders.write(question.out, files(fitted))
+    return answer
+
+
+def files(fitted: Fitted) -> dict[str, str]:
+    """Return the files of the model folder: model, points, validation, settings, and the card in both languages."""
+    workspace = session.workspace_at(fitted.question.sample.home)
+    rules = session.settings(workspace, Regimes, "regimes").regimes
+    card = risk_card.card(fitted, settings_used(fitted), rules, installed_version("wayline"))
+    return {
+        model_folders.MODEL: model_folders.as_json(fitted.model.to_dict()),
+        "scorecard.csv": _points_csv(fitted),
+        "validation.json": model_folders.as_json(risk_card.validation(card)),
+        "settings.json": model_folders.as_json(settings_used(fitted)),
+        "card.html": card_document.html(card, "en"),
+        "card.md": card_document.text(card, "en"),
+        "card.zh.html": card_document.html(card, "zh"),
+        "card.zh.md": card_document.text(card, "zh"),
+    }
+
+
+def settings_used(fitted: Fitted) -> dict[str, Any]:
+    """Return all that the fit was asked and set, without where its file lay."""
+    asked, settings = fitted.question, fitted.settings
+    return {
+        "target": asked.sample.target,
+        "bad": list(asked.sample.bad),
+        "good": list(asked.sample.good),
+        "protected": list(asked.sample.protected),
+        "time": asked.sample.time,
+        "id": asked.sample.id_column,
+        "exclude": list(asked.sample.excluded),
+        "category": list(asked.sample.categories),
+        "special": list(asked.special),
+        "monotone": dict(asked.monotone),
+        "bureau": list(asked.bureau),
+        "reject_inference": asked.reject_inference,
+        "cut_off": fitted.cut_off,
+        "seed": asked.seed,
+        "wayline": installed_version("wayline"),
+        **{
+            name: getattr(settings, name).model_dump(mode="json")
+            for name in ("binning", "scaling", "tiers", "challengers")
+        },
+        "out_of_time_share": settings.out_of_time_share,
+        "minimum_bads": settings.minimum_bads,
+    }
+
+
+def _answer(fitted: Fitted) -> dict[str, Any]:
+    sample, trials = fitted.sample, fitted.trials
+    return {
+        "rows": len(sample.bad),
+        "bad_rate": sample.bads / len(sample.bad),
+        "models": trials.rows(),
+        "champion": trials.champion,
+        "reasons": [english for english, _ in trials.reasons],
+        "folds": trials.folds,
+        "seed": fitted.question.seed,
+        "out_of_time": trials.out_of_time_rows(),
+        "cut_off": fitted.cut_off,
+        "characteristics": list(trials.models[trials.champion].inputs),
+        "left_out": [{"column": one.name, "why": one.why, "values": one.values} for one in sample.left_out],
+        "flagged": [{"characteristic": name, "why": why[0]} for name, why in trials.flagged],
+        "notes": [*risk_sample.as_words(sample), *trials.notes],
+        "out": None if fitted.question.out is None else str(fitted.question.out),
+    }
+
+
+def _settings(question: FitQuestion, sample: RiskSample) -> RiskSettings:
+    workspace = session.workspace_at(question.sample.home)
+    protected = list(question.sample.protected)
+    shipped = session.settings(workspace, RiskSettings, _SECTION)
+    never = list(dict.fromkeys([*shipped.never_a_reason, *protected]))
+    directions = {1: "rising", -1: "falling"}
+    columns = {name: {"direction": directions[way]} for name, way in question.monotone.items()}
+    codes: list[float | str] = [_code(text) for text in question.special]
+    flags: dict[str, Any] = {"protected": protected, "never_a_reason": never}
+    flags["binning"] = {"special_values": codes, "columns": columns}
+    settings = session.settings(workspace, RiskSettings, _SECTION, flags)
+    if sample.bads < settings.minimum_bads:
+        raise NotEnoughData(
+            "default model",
+            f"{sample.bads:,} of {len(sample.bad):,} rows are bad",
+            f"{settings.minimum_bads} bad rows or more",
+        )
+    return settings
+
+
+def _code(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _refuse_unknown(question: FitQuestion, sample: RiskSample) -> None:
+    known = list(sample.kinds)
+    for option, names in (("--monotone", question.monotone), ("--bureau", question.bureau)):
+        for name in names:
+            if name not in sample.kinds:
+                raise UnknownName(f"characteristic of {option}", name, known[:50])
+    faults = [
+        f'--monotone "{name}": it holds words, which have no order; code it as a number first'
+        for name in question.monotone
+        if sample.kinds[name] != "number"
+    ]
+    if faults:
+        raise SettingsFault("wayline risk fit", faults)
+
+
+def _meanings(path: Path | None) -> dict[str, tuple[str, str]]:
+    """Return what columns mean, out of a TOML file with a table `en`, `zh` for each."""
+    if path is None:
+        return {}
+    faults, found = [], {}
+    for name, told in read_toml(path).items():
+        if not isinstance(told, dict) or not isinstance(told.get("en"), str) or set(told) - {"en", "zh"}:
+            faults.append(f'[{name}]: expected en = "...", and zh = "..." if you like')
+            continue
+        found[name] = (told["en"], str(told.get("zh", told["en"])))
+    if faults:
+        raise SettingsFault(path.name, faults)
+    return found
+
+
+def _words(column: pa.ChunkedArray) -> tuple[str, ...]:
+    return tuple(sorted(value for value in pc.unique(column).to_pylist() if value is not None))
+
+
+def _points_csv(fitted: Fitted) -> str:
+    """Return the points table, whichever model decides: it is what people read."""
+    card = fitted.trials.models["scorecard"]
+    assert isinstance(card, ScorecardModel)
+    rows = card.card.rows()
+    lines = [",".join(rows[0])]
+    for row in rows:
+        lines.append(",".join(_cell(value) for value in row.values()))
+    return "\n".join(lines) + "\n"
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    if text[:1] in ("=", "+", "@") and isinstance(value, str):
+        text = f"'{text}"  # a spreadsheet would run it as a formula
+    return '"' + text.replace('"', '""') + '"' if any(sign in text for sign in ',"\n') else text
