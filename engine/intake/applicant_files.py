@@ -165,7 +165,9 @@ def _select(file: EventFile, kinds: Mapping[str, Kind], texts: Sequence[str], ti
     if time is not None:
         made[time] = _time(file, time)
     listed = "".join(f"{sql} AS {identifier(name)}, " for name, sql in made.items())
-    return f"SELECT {listed}{identifier(file.row)} + 1 AS {identifier(ROW)} FROM ({file.sql})"
+    # the engine keeps no order of rows by itself
+    row = identifier(file.row)
+    return f"SELECT {listed}{row} + 1 AS {identifier(ROW)} FROM ({file.sql}) ORDER BY {row}"
 
 
 def _is_workbook(path: Path) -> bool:

@@ -93,8 +93,8 @@ class FileModel:
             sizes = [one.bins.size for one in self.decider.card.attributes]
             ends = [(points[:size].min(), points[:size].max()) for points, size in zip(whole, sizes, strict=True)]
             return int(sum(low for low, _ in ends)), int(sum(high for _, high in ends))
-        ends = self._on_scale(np.log(np.array([0.001, 999.0])))
-        return int(ends[0]), int(ends[1])
+        low, high = self._on_scale(np.log(np.array([0.001, 999.0]))).tolist()
+        return low, high
 
     def score(self, columns: Columns, rows: int) -> Scores:
         """Return points, probability and tier of every row, and what each characteristic costs it."""
@@ -105,7 +105,7 @@ class FileModel:
         with np.errstate(divide="ignore"):
             log_odds = np.clip(np.log1p(-probability) - np.log(probability), -50.0, 50.0)
         missing = self._missing(columns, rows) if parts is None else parts.missing
-        known = ~missing.all(axis=1)
+        known = np.asarray(~missing.all(axis=1))
         return Scores(
             points=self._on_scale(log_odds),
             probability=probability,
@@ -124,7 +124,7 @@ class FileModel:
         ):
             lost[:, place] = lost_points(attribute, points)[codes]
             missing[:, place] = codes >= attribute.bins.size - 1
-        known = ~missing.all(axis=1)
+        known = np.asarray(~missing.all(axis=1))
         return Scores(
             points=scored.points,
             probability=scored.probability,

@@ -196,7 +196,7 @@ def _settings(question: FitQuestion, sample: RiskSample) -> RiskSettings:
     columns = {name: {"direction": directions[way]} for name, way in question.monotone.items()}
     codes: list[float | str] = [_code(text) for text in question.special]
     flags: dict[str, Any] = {"protected": protected, "never_a_reason": never}
-    flags["binning"] = {"special_values": codes, "columns": columns}
+    flags["binning"] = {"special_values": codes} | ({"columns": columns} if columns else {})
     settings = session.settings(workspace, RiskSettings, _SECTION, flags)
     if sample.bads < settings.minimum_bads:
         raise NotEnoughData(
