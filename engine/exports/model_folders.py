@@ -34,11 +34,7 @@ def write(destination: Path, files: Mapping[str, str]) -> None:
     RefusedByPolicy
         There is something else of that name, which is not ours to remove.
     """
-    if destination.exists() and not _may_replace(destination):
-        raise RefusedByPolicy(
-            f"{destination} holds something else than a model and is not replaced. Name a new folder, or an older "
-            "model."
-        )
+    refuse_taken(destination)
     building = destination.with_name(f"_building-{destination.name}")
     if building.exists():
         shutil.rmtree(building)
@@ -56,6 +52,15 @@ def write(destination: Path, files: Mapping[str, str]) -> None:
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
         raise
+
+
+def refuse_taken(destination: Path) -> None:
+    """Raise RefusedByPolicy where something else than a model has the name that a model is to be written to."""
+    if destination.exists() and not _may_replace(destination):
+        raise RefusedByPolicy(
+            f"{destination} holds something else than a model and is not replaced. Name a new folder, or an older "
+            "model."
+        )
 
 
 def read(folder: Path) -> tuple[dict[str, Any], str]:

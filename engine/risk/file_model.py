@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from engine.config.risk import ScalingSettings, TierSettings
 from engine.risk import models
 from engine.risk import tiers as grades
+from engine.risk.attributes import Attributes
 from engine.risk.characteristics import MISSING_SUFFIX
 from engine.risk.models import DefaultModel, ScorecardModel
-from engine.risk.scorecard import Attributes, Scorecard
+from engine.risk.scorecard import Scorecard
 
 Floats = NDArray[np.float64]
 Columns = Mapping[str, pa.ChunkedArray]

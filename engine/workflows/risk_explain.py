@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.domain.errors import NotEnoughData, SettingsFault, UnknownName
+from engine.domain.errors import NotEnoughData, SettingsFault, UnknownName, WaylineError
 from engine.intake import applicant_files
 from engine.intake.applicant_files import ROW
 from engine.risk import tiers
@@ -138,20 +138,22 @@ def _characteristics(
 
 def _notice(question: ExplainQuestion, model: FileModel, row: pa.Table, answer: dict[str, Any]) -> dict[str, Any]:
     settings, regimes = risk_notices.rules(question.home, question.creditor)
-    if not settings.creditor_name:
-        return {"no_notice": "No notice: name who refuses with --creditor, or creditor_name under [notices]."}
     received = risk_notices.days(row, question.received, question.decided_on)[0]
-    notice = risk_notices.write(
-        model,
-        reference=question.value or f"row {answer['row']}",
-        points=answer["points"],
-        reasons=answer["reasons"],
-        received=received,
-        decided=question.decided_on,
-        settings=settings,
-        regimes=regimes,
-        language=question.language,
-    )
+    try:
+        notice = risk_notices.write(
+            model,
+            reference=question.value or f"row {answer['row']}",
+            points=answer["points"],
+            reasons=answer["reasons"],
+            received=received,
+            decided=question.decided_on,
+            settings=settings,
+            regimes=regimes,
+            language=question.language,
+        )
+    except WaylineError as fault:
+        # the points are explained whether or not a letter can be written
+        return {"no_notice": fault.sentence}
     return {
         "notice": {
             "text": notice.text(),

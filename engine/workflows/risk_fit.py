@@ -105,6 +105,8 @@ def fit(question: FitQuestion) -> dict[str, Any]:
     RefusedByPolicy
         The folder to write to holds something else.
     """
+    if question.out is not None:
+        model_folders.refuse_taken(question.out)  # before an hour's work rather than after it
     sample = risk_sample.read(question.sample)
     for sentence in risk_sample.as_words(sample):
         question.sample.say(sentence)

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from engine.domain.errors import SettingsFault, UnknownName, UnreadableSource
+from engine.domain.errors import MissingInputs, SettingsFault, UnknownName, UnreadableSource
 from engine.exports import csv_dialects, model_folders
 from engine.intake import applicant_files
 from engine.intake.applicant_files import ROW
@@ -131,16 +131,10 @@ def score(question: ScoreQuestion) -> dict[str, Any]:
 
 
 def refuse_columns(model: FileModel, file: EventFile, *, id_column: str | None, received: str | None) -> None:
-    """Raise UnreadableSource where the file lacks a column that the model reads, UnknownName for one that was named."""
+    """Raise MissingInputs where the file lacks a column that the model reads, UnknownName for one that was named."""
     missing = [name for name in model.inputs if name not in file.columns]
     if missing:
-        named = ", ".join(f'"{name}"' for name in missing)
-        raise UnreadableSource(
-            file.name,
-            f"{'column' if len(missing) == 1 else 'columns'} {named} {'is' if len(missing) == 1 else 'are'} missing, "
-            f"which the model reads. Found: {', '.join(list(file.columns)[:_MOST_LISTED])}",
-            "Add what is missing (it may be empty, and then counts as missing), or fit a model without it.",
-        )
+        raise MissingInputs(file.name, missing, list(file.columns)[:_MOST_LISTED])
     for what, column in (("id", id_column), ("received", received)):
         if column is not None and column not in file.columns:
             raise UnknownName(f"{what} column", column, list(file.columns)[:_MOST_LISTED])

@@ -17,7 +17,7 @@ from engine.numerics.ratios import or_none
 from engine.risk import metrics, models
 from engine.risk.challengers.training import Training
 from engine.risk.file_model import points_of
-from engine.risk.models import DefaultModel
+from engine.risk.models import DefaultModel, ScorecardModel
 
 Floats = NDArray[np.float64]
 FOLDS: Final = 5
@@ -95,9 +95,17 @@ def tried(training: Training, times: NDArray[np.datetime64] | None, settings: Ri
         unseen=unseen,
         bad=training.bad,
         later=later,
-        flagged=(),
+        flagged=tuple(_flagged(found[models.SCORECARD])),
         notes=tuple(notes),
     )
+
+
+def _flagged(scorecard: DefaultModel) -> list[tuple[str, Both]]:
+    assert isinstance(scorecard, ScorecardModel)
+    return [
+        (one.name, (one.why, f"单独即可区分结果：AUC {one.auc:.3f}，信息值{one.information_value:.2f}"))
+        for one in scorecard.card.suspects
+    ]
 
 
 def _later(

@@ -82,13 +82,12 @@ def _show(output: Output, facts: dict[str, Any]) -> None:
         output.line("Reasons, the weightiest first:")
         for one in facts["reasons"]:
             output.line(f"- {one['text']}")
-    output.line("")
-    output.line(facts["change"]["text"])
     if facts["notice"]:
         output.line("")
         output.line(facts["notice"]["text"].rstrip())
     elif facts.get("no_notice"):
-        output.line(facts["no_notice"])
+        output.line("")
+        output.line(f"No notice is written. {facts['no_notice']}")
 
 
 def add_to(risk: typer.Typer) -> None:

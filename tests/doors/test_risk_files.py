@@ -1,0 +1,342 @@
+"""`wayline risk` on small files of loans, and on everything that is not one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+import pytest
+from pytest import approx
+
+from engine.cli.main import main
+
+Ask = Callable[..., dict[str, Any]]
+Refuse = Callable[..., str]
+ROWS = 900
+FIT = ("--target", "paid", "--bad", "no", "--id", "ref", "--protected", "gender", "--bureau", "used")
+
+
+def loans(rows: int = ROWS, seed: int = 5) -> pa.Table:
+    """Loans that go bad the more of the limit is used and the lower the income; the gender tells nothing."""
+    draw = np.random.default_rng(seed)
+    used, income = draw.beta(2, 3, rows), draw.gamma(4, 700, rows).round()
+    job = draw.choice(["farmer", "clerk", "none"], rows, p=[0.4, 0.4, 0.2])
+    odds = -3.0 + 4.0 * used - 0.0004 * income + np.where(job == "none", 2.0, 0.0)
+    bad = draw.random(rows) < 1 / (1 + np.exp(-odds))
+    day = np.datetime64("2024-01-01") + np.arange(rows) // 2
+    return pa.table(
+        {
+            "ref": [f"A{place:05d}" for place in range(rows)],
+            "booked": pa.array(day.astype(str)),
+            "used": pa.array(used.round(4), mask=draw.random(rows) < 0.1),
+            "income": income,
+            "job": job,
+            "gender": draw.choice(["f", "m"], rows),
+            "paid": np.where(bad, "no", "yes"),
+        }
+    )
+
+
+def write(path: Path, rows: pa.Table) -> Path:
+    if path.suffix == ".parquet":
+        pq.write_table(rows, path)
+    else:
+        pacsv.write_csv(rows, path)
+    return path
+
+
+@pytest.fixture
+def ask(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Ask:
+    def asked(*arguments: object, code: int = 0) -> dict[str, Any]:
+        command = ["risk", *map(str, arguments), "--home", str(tmp_path / "home"), "--json"]
+        assert main(command) == code, capsys.readouterr()
+        found: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return found
+
+    return asked
+
+
+@pytest.fixture
+def refusal(ask: Ask) -> Refuse:
+    def refused(*arguments: object, code: int = 1) -> str:
+        return str(ask(*arguments, code=code)["error"]["sentence"])
+
+    return refused
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict[str, Any]]:
+    """A file, the model folder learned from it, and what the command said; made once, changed by nobody."""
+    home = tmp_path_factory.mktemp("risk")
+    path = write(home / "loans.csv", loans())
+    from engine.workflows import risk_fit
+    from engine.workflows.risk_sample import SampleQuestion
+
+    sample = SampleQuestion(
+        path=path,
+        target="paid",
+        bad=("no",),
+        id_column="ref",
+        protected=("gender",),
+        time="booked",
+        home=home / "home",
+    )
+    question = risk_fit.FitQuestion(sample=sample, out=home / "model", bureau=("used",))
+    return path, home / "model", risk_fit.fit(question)
+
+
+def test_answer_has_what_the_documented_json_has(fitted: tuple[Path, Path, dict[str, Any]]) -> None:
+    _, _, found = fitted
+    assert {"rows", "bad_rate", "models", "champion", "reasons"} <= set(found)
+    assert [one["name"] for one in found["models"]] == [
+        "scorecard",
+        "glass_box",
+        "monotone_boosting",
+        "random_forest",
+    ]
+    for one in found["models"]:
+        assert {"name", "auc", "auc_sd", "ks", "brier", "fit_seconds", "monotonic_violations"} <= set(one)
+    assert found["champion"] in {one["name"] for one in found["models"]}
+    # without the noise of the outcome the odds that made the file reach 0.75
+    assert found["models"][0]["auc"] > 0.65
+
+
+def test_protected_columns_ids_dates_and_the_target_are_no_input(fitted: tuple[Path, Path, dict[str, Any]]) -> None:
+    _, folder, _ = fitted
+    model = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    assert set(model["kinds"]) == {"used", "income", "job"}
+    assert model["protected"] == ["gender"]
+
+
+def test_folder_is_the_same_to_the_byte_when_made_again(
+    fitted: tuple[Path, Path, dict[str, Any]], ask: Ask, tmp_path: Path
+) -> None:
+    path, folder, _ = fitted
+    shutil.copy(path, tmp_path / "loans.csv")
+    ask("fit", tmp_path / "loans.csv", *FIT, "--time", "booked", "--out", tmp_path / "again")
+    for name in sorted(one.name for one in folder.iterdir()):
+        assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes(), name
+
+
+def test_every_row_is_scored_in_the_order_of_the_file(
+    fitted: tuple[Path, Path, dict[str, Any]], ask: Ask, tmp_path: Path
+) -> None:
+    path, folder, fit = fitted
+    found = ask("score", path, "--model", folder, "--id", "ref")
+    assert [row["id"] for row in found["scores"]] == [f"A{place:05d}" for place in range(ROWS)]
+    assert sum(found["tiers"].values()) == found["rows"] == ROWS
+    for row in found["scores"]:
+        assert row["outcome"] == ("decline" if row["points"] < fit["cut_off"] else "approve")
+        assert not {reason["code"] for reason in row["reasons"]} & {"gender", "ref", "paid"}
+    used = loans()["used"]
+    assert found["missing_values"] == used.null_count
+    # the same rows as a file, in either format
+    for name in ("out.csv", "out.parquet"):
+        written = ask("score", path, "--model", folder, "--id", "ref", "--out", tmp_path / name)
+        assert "scores" not in written
+    rows = pacsv.read_csv(tmp_path / "out.csv").to_pylist()
+    assert [row["points"] for row in rows] == [row["points"] for row in found["scores"]]
+    assert pq.read_table(tmp_path / "out.parquet")["points"].to_pylist() == [row["points"] for row in found["scores"]]
+
+
+def test_parquet_scores_like_the_csv_of_the_same_rows(
+    fitted: tuple[Path, Path, dict[str, Any]], ask: Ask, tmp_path: Path
+) -> None:
+    path, folder, _ = fitted
+    other = write(tmp_path / "loans.parquet", loans())
+    left, right = (ask("score", one, "--model", folder)["scores"] for one in (path, other))
+    assert left == right
+
+
+def test_missing_unseen_and_infinite_values_score_and_are_counted(
+    fitted: tuple[Path, Path, dict[str, Any]], ask: Ask, tmp_path: Path
+) -> None:
+    _, folder, _ = fitted
+    rows = [("", "", ""), ("inf", "2500", "diver"), ("0.2", "2500", "clerk"), ("nan", "x", "clerk")]
+    path = tmp_path / "new.csv"
+    path.write_text("used,income,job\n" + "\n".join(",".join(row) for row in rows) + "\n")
+    found = ask("score", path, "--model", folder)
+    # nothing that the model reads is known of the first: no score rather than one that is made up
+    first = found["scores"][0]
+    assert (first["points"], first["tier"], first["outcome"]) == (None, "unknown", None)
+    assert [row["unseen_values"] for row in found["scores"]] == [0, 1, 0, 0]
+    assert all(row["points"] is not None for row in found["scores"][1:])
+
+
+def test_letters_name_reasons_bureau_and_the_last_day(
+    fitted: tuple[Path, Path, dict[str, Any]], ask: Ask, tmp_path: Path
+) -> None:
+    path, folder, _ = fitted
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "wayline.toml").write_text(
+        '[notices]\ncreditor_name = "Harbour Bank"\nbureau_name = "Clear Bureau"\n', encoding="utf-8"
+    )
+    asked = ("--notice", tmp_path / "letters", "--received", "booked", "--decided", "2025-06-01", "--id", "ref")
+    found = ask("score", path, "--model", folder, *asked)
+    letters = sorted((tmp_path / "letters").iterdir())
+    assert len(letters) == found["refused"] == found["notices"]["written"] > 0
+    refused = next(row for row in found["scores"] if row["outcome"] == "decline")
+    text = (tmp_path / "letters" / f"notice-{refused['row']:08d}.txt").read_text(encoding="utf-8")
+    assert refused["id"] in text
+    assert all(reason["text"] in text for reason in refused["reasons"])
+    assert "Clear Bureau" in text
+    assert "gender" not in text
+
+
+def test_one_applicant_is_explained_by_points_that_add_up(fitted: tuple[Path, Path, dict[str, Any]], ask: Ask) -> None:
+    path, folder, _ = fitted
+    scores = ask("score", path, "--model", folder)["scores"]
+    worst = min(scores, key=lambda row: row["points"])
+    found = ask("explain", path, "--model", folder, "--row", worst["row"], "--creditor", "Harbour Bank")
+    assert found["points"] == worst["points"] == sum(one["points"] for one in found["characteristics"])
+    assert found["default_probability"] == approx(worst["default_probability"], abs=1e-12)
+    assert [one["code"] for one in found["reasons"]] == [one["code"] for one in worst["reasons"]]
+    # a bureau's report was used, and nothing says whose: the points are explained, the letter is not written
+    assert found["notice"] is None
+    assert "bureau_name" in found["no_notice"]
+
+
+def test_row_is_found_by_its_id_or_the_error_does_not_tell_it(
+    fitted: tuple[Path, Path, dict[str, Any]], ask: Ask, refusal: Refuse
+) -> None:
+    path, folder, _ = fitted
+    assert ask("explain", path, "--model", folder, "--id", "ref", "--value", "A00006")["row"] == 7
+    told = refusal("explain", path, "--model", folder, "--id", "ref", "--value", "Z99", code=2)
+    assert "Z99" not in told
+    assert "1 to 900" in refusal("explain", path, "--model", folder, "--row", 901, code=2)
+
+
+def test_changed_file_of_a_model_is_refused(
+    fitted: tuple[Path, Path, dict[str, Any]], refusal: Refuse, tmp_path: Path
+) -> None:
+    path, folder, _ = fitted
+    for name in ("model.json", "card.html", "manifest.json"):
+        copy = tmp_path / name.replace(".", "-")
+        shutil.copytree(folder, copy)
+        (copy / name).write_bytes((copy / name).read_bytes() + b" ")
+        assert f"{name} was changed" in refusal("score", path, "--model", copy, code=3)
+
+
+def resealed(folder: Path, name: str, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change a file of a model so that its sums are right again."""
+    content = json.loads((folder / name).read_text(encoding="utf-8"))
+    change(content)
+    (folder / name).write_text(json.dumps(content), encoding="utf-8")
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    if name != "manifest.json":
+        manifest["sha256"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    (folder / "_SUCCESS").write_text(hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest())
+
+
+def test_model_of_another_version_and_a_forged_one_are_refused(
+    fitted: tuple[Path, Path, dict[str, Any]], refusal: Refuse, tmp_path: Path
+) -> None:
+    path, folder, _ = fitted
+    shutil.copytree(folder, tmp_path / "newer")
+    resealed(tmp_path / "newer", "manifest.json", lambda content: content.update(version=9))
+    assert "version 9" in refusal("score", path, "--model", tmp_path / "newer")
+    shutil.copytree(folder, tmp_path / "forged")
+
+    def lower(content: dict[str, Any]) -> None:
+        content["models"]["scorecard"]["content"]["intercept"] -= 1
+
+    resealed(tmp_path / "forged", "model.json", lower)
+    assert "checksum" in refusal("score", path, "--model", tmp_path / "forged")
+
+
+def test_half_a_model_and_no_model_are_told(
+    fitted: tuple[Path, Path, dict[str, Any]], refusal: Refuse, tmp_path: Path
+) -> None:
+    path, folder, _ = fitted
+    shutil.copytree(folder, tmp_path / "half")
+    (tmp_path / "half" / "_SUCCESS").unlink()
+    assert "half of one" in refusal("score", path, "--model", tmp_path / "half")
+    assert "no such folder" in refusal("score", path, "--model", tmp_path / "none")
+
+
+def test_column_that_is_missing_at_scoring_is_named(
+    fitted: tuple[Path, Path, dict[str, Any]], refusal: Refuse, tmp_path: Path
+) -> None:
+    _, folder, _ = fitted
+    path = write(tmp_path / "new.csv", loans().drop_columns(["used"]))
+    told = refusal("score", path, "--model", folder)
+    assert '"used" is missing' in told
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_folder_of_something_else_is_not_replaced(refusal: Refuse, tmp_path: Path) -> None:
+    path = write(tmp_path / "loans.csv", loans(200))
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "one.jpg").write_bytes(b"1")
+    told = refusal("fit", path, *FIT, "--out", tmp_path / "photos", code=4)
+    assert "something else than a model" in told
+    assert [one.name for one in (tmp_path / "photos").iterdir()] == ["one.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part", "code"),
+    [
+        (("--target", "payed", "--bad", "no"), 'Did you mean "paid"?', 2),
+        (("--target", "paid", "--bad", "default"), "yes (", 2),
+        (("--target", "paid", "--bad", "no", "--bad", "yes"), "all 200 rows", 1),
+        (("--target", "paid", "--bad", "no", "--protected", "sex"), 'Unknown protected column "sex"', 2),
+        (("--target", "paid", "--bad", "no", "--time", "job"), "can be read as a date", 2),
+        (("--target", "paid", "--bad", "no", "--monotone", "job=+"), "holds words", 2),
+        (("--target", "paid", "--bad", "no", "--monotone", "income"), "names no direction", 2),
+        (("--target", "paid", "--bad", "no", "--exclude", "used,income,job,gender"), "no column is left", 1),
+    ],
+)
+def test_question_that_cannot_be_answered_gets_a_sentence(
+    refusal: Refuse, tmp_path: Path, arguments: Sequence[str], part: str, code: int
+) -> None:
+    path = write(tmp_path / "loans.csv", loans(200))
+    assert part in refusal("fit", path, *arguments, code=code)
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        (b"", "0 bytes"),
+        (b"x,paid\n", "has no rows"),
+        (b"x,paid\n1,no\n2,yes\n3,yes\n", "20 bad rows or more"),
+        (b"x,x,paid\n1,2,no\n", "two columns"),
+        (b"x,paid\n\xe9\xe8,no\n" + b"\xff\xfe\xfd,yes\n" * 3, ""),
+        (b"\x00\x01\x02\x03", "zero bytes"),
+    ],
+)
+def test_file_that_is_none_gets_a_sentence(refusal: Refuse, tmp_path: Path, content: bytes, part: str) -> None:
+    (tmp_path / "loans.csv").write_bytes(content)
+    told = refusal("fit", tmp_path / "loans.csv", "--target", "paid", "--bad", "no")
+    assert part in told
+    assert "unforeseen" not in told
+
+
+def test_columns_that_cannot_be_used_are_told_and_a_leak_is_flagged(ask: Ask, tmp_path: Path) -> None:
+    rows = loans(600)
+    bad = np.array([value == "no" for value in rows["paid"].to_pylist()])
+    draw = np.random.default_rng(1)
+    rows = rows.append_column("written_off", pa.array(np.where(bad, draw.uniform(100, 900, 600), 0.0).round(2)))
+    rows = rows.append_column("same", pa.array([7] * 600))
+    rows = rows.append_column("shop", pa.array([f"s{place % 400}" for place in range(600)]))
+    income = [
+        None if place == 3 else float("inf") if place == 5 else value
+        for place, value in enumerate(rows["income"].to_pylist())
+    ]
+    rows = rows.set_column(3, "income", pa.array(income, pa.float64()))
+    found = ask("fit", write(tmp_path / "loans.csv", rows), *FIT)
+    assert {one["column"]: one["why"] for one in found["left_out"]} == {
+        "booked": "date",
+        "same": "constant",
+        "shop": "many_values",
+    }
+    assert [one["characteristic"] for one in found["flagged"]] == ["written_off"]
+    assert any('"income": 1 value is infinite' in note for note in found["notes"])
