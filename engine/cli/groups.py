@@ -15,6 +15,7 @@ _ORDER: Final = (
     *("funnel", "stages", "dropoff", "transitions", "variants", "flow", "step-matrix", "retention", "lifecycle"),
     *("fit", "score"),
     *("stickiness", "churn", "sessions", "channels", "attribution", "conformance", "types", "compare", "prepare"),
+    *("monitor", "watch", "due", "review"),
 )
 
 

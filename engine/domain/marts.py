@@ -7,6 +7,7 @@ are registered by the feature package itself, theme by theme; here stand only th
 from __future__ import annotations
 
 from engine.domain.drop_off_marts import DROP_OFF_MARTS
+from engine.domain.oversight_marts import OVERSIGHT_MARTS
 from engine.domain.risk_marts import RISK_MARTS
 from engine.domain.schema import Column, Kind, Table
 
@@ -339,6 +340,7 @@ MARTS: dict[str, Table] = {
         RISK_SCORECARD,
         RISK_VALIDATION,
         *RISK_MARTS,
+        *OVERSIGHT_MARTS,
         JOURNEY_STAGES,
         JOURNEY_FUNNELS,
         JOURNEY_FINDINGS,

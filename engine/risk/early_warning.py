@@ -124,6 +124,29 @@ def watch_list(
     return _described(spans, spells, moment, settings, reviewed or {})
 
 
+def with_reviews(listed: pa.Table, settings: WarningSettings, reviewed: Mapping[str, datetime]) -> pa.Table:
+    """Return a watch list with its next reviews counted from when people last looked."""
+    severity = pc.index_in(listed["severity"], value_set=pa.array(SEVERITIES)).to_numpy().astype(np.int64)
+    entered = listed["entered_at"].to_numpy().astype("datetime64[us]")
+    review = _next_review(entered, severity, listed["customer_id"].combine_chunks(), settings, reviewed)
+    left = pc.not_equal(listed["status"], "watched").to_numpy()
+    place = listed.column_names.index("next_review_at")
+    return listed.set_column(place, "next_review_at", pa.array(review, mask=left))
+
+
+def watch_texts(listed: pa.Table, settings: WarningSettings) -> pa.Table:
+    """Return a watch list with `text` and `text_zh`: why each customer is or was on it, in a sentence."""
+    known = {trigger.code: trigger for trigger in settings.triggers}
+    coded = listed["triggers"].combine_chunks().dictionary_encode()
+    why = [[known[code] for code in codes.split()] for codes in coded.dictionary.to_pylist()]
+    english = pa.array([_sentence([one.text for one in each]) for each in why], pa.string())
+    chinese = pa.array([f"{'；'.join(one.text_zh for one in each)}。" for each in why], pa.string())
+    columns = {"text": english.take(coded.indices), "text_zh": chinese.take(coded.indices)}
+    for name, column in columns.items():
+        listed = listed.append_column(name, column)
+    return listed
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Spans:
     """Stretches of time in which one trigger held for one customer, sorted by customer; `ids` by customer's code."""
@@ -249,6 +272,11 @@ def _recent(tables: Tables, trigger: Trigger, moment: Any, settings: WarningSett
         return rows
     days = settings.looks_back_days + (trigger.within_days or 0) + (trigger.gap_days or 0)
     return rows.filter(rows[time] > moment - ibis.interval(days=days))
+
+
+def _sentence(parts: Sequence[str]) -> str:
+    said = "; ".join(parts)
+    return f"{said[:1].upper()}{said[1:]}."
 
 
 def _left(tables: Tables, moment: Any) -> Any:

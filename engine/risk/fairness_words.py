@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -28,6 +29,12 @@ _GROUPS: Final = {
     "female": "女", "male": "男", "other": "其他", "single": "单身", "married": "已婚", "divorced": "离异",
     "widowed": "丧偶", "en": "英语", "zh": "中文", "not recorded": "未登记",
 }  # fmt: skip
+
+_BANDS: Final = (
+    (re.compile(r"under (\d+)"), "{}岁以下"),
+    (re.compile(r"(\d+) to (\d+)"), "{}至{}岁"),
+    (re.compile(r"(\d+) and over"), "{}岁及以上"),
+)
 
 
 def measure_name(measure: str) -> tuple[str, str]:
@@ -112,4 +119,12 @@ def _interval(row: Mapping[str, Any], lower: str, upper: str, form: str | None =
 
 
 def _chinese(name: str, words: Mapping[str, str]) -> str:
-    return " × ".join(words.get(part, part) for part in name.split(" × "))
+    return " × ".join(words.get(part) or _band(part) for part in name.split(" × "))
+
+
+def _band(part: str) -> str:
+    """Return an age band in Chinese; whatever is none as it is."""
+    for pattern, chinese in _BANDS:
+        if found := pattern.fullmatch(part):
+            return chinese.format(*found.groups())
+    return part

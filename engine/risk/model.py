@@ -66,10 +66,23 @@ class RiskModel:
         """Return loans of the training table whose outcome is known as scored by this model, to be measured."""
         return _sample(self.scorecard, name, loans)
 
-    def sample_points(self, rows: pa.Table) -> Floats:
-        """Return the points of every row of a table of characteristics, before they are rounded to whole ones."""
+    def points_and_probability(self, rows: pa.Table) -> tuple[Floats, Floats]:
+        """Return the exact points, and the probability of default, of every row of a table of characteristics."""
         scored = self.scorecard.score(_columns(self.scorecard, rows), rows.num_rows)
-        return scored.log_odds * self.scorecard.factor + self.scorecard.offset
+        return scored.log_odds * self.scorecard.factor + self.scorecard.offset, scored.probability
+
+    def tiers(self, snapshots: pa.Table) -> pa.Array:
+        """Return the tier of every row of `table.snapshots` at its own date; unknown as in `score`.
+
+        Where tiers go by the expected loss, everybody is graded with the settings' reference exposure: what was owed
+        then is not kept.
+        """
+        scored = self.scorecard.score(_columns(self.scorecard, snapshots), snapshots.num_rows)
+        at, signal_at = (snapshots[name].to_numpy().astype("datetime64[us]") for name in ("at", "signal_at"))
+        fresh = tiers.is_fresh(signal_at, at, self.settings.signal_max_age_days)
+        known = fresh & (_missing_share(self.scorecard, scored) < 1)
+        place = tiers.codes(scored.probability, known, self.settings.tiers)
+        return pa.array([each.value for each in tiers.TIERS]).take(pa.array(place))
 
     def to_json(self) -> str:
         """Return the model as JSON from which `from_json` makes the very same model."""

@@ -159,7 +159,7 @@ def _watch(
 
 def _scored(model: RiskModel, rows: pa.Table) -> dict[str, pa.ChunkedArray]:
     """Return the score, then the characteristics that make it."""
-    points = model.sample_points(rows)
+    points, _ = model.points_and_probability(rows)
     names = [name for name in model.scorecard.names if name in rows.column_names]
     return {SCORE: pa.chunked_array([pa.array(points)]), **{name: rows[name] for name in names}}
 

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from engine.config.risk_warning import SEVERITIES, ReassessmentSettings
+from engine.domain.words import RiskTier
 from engine.lake.schema import naive_utc
 from engine.risk.tiers import TIERS
 
@@ -23,6 +24,7 @@ DUE: Final = pa.schema(
         ("reassess_at", pa.timestamp("us")), ("cause", pa.string()), ("is_due", pa.bool_()),
     ]
 )  # fmt: skip
+_NEVER: Final = np.datetime64("NaT", "us")
 _DAY: Final = np.timedelta64(86_400_000_000, "us")
 
 
@@ -46,25 +48,25 @@ def due_dates(
     Returns
     -------
     table
-        cause is "tier", "watch_list", "no_signal" (credit is out to a customer of whom nothing is known: due at once)
-        or "nothing_lent" (nobody needs to look, and reassess_at is empty).
+        cause is "tier", "watch_list", "no_signal" (credit is out to a customer without a fresh record: due soon after
+        the last one, at once where there never was one) or "nothing_lent" (no tier, no credit: reassess_at is empty).
     """
     moment = np.datetime64(naive_utc(as_of), "us")
     tier = pc.index_in(risk["risk_tier"], value_set=pa.array([each.value for each in TIERS])).to_numpy()
     days = np.array([settings.low_days, settings.medium_days, settings.high_days, settings.unknown_days])[tier]
     assessed = _latest(_times(risk["signal_at"]), _reviews(risk["customer_id"], reviewed or {}))
-    unknown = np.isnat(assessed)
+    known = risk["risk_tier"].to_numpy() != RiskTier.UNKNOWN.value
     lent = pc.fill_null(risk["exposure_minor"], 0).to_numpy() > 0
-    by_tier = np.where(unknown, np.where(lent, moment, np.datetime64("NaT")), assessed + days * _DAY)
+    by_tier = np.where(known | lent, np.where(np.isnat(assessed), moment, assessed + days * _DAY), _NEVER)
     watched = _watched(risk["customer_id"], watch_list, assessed, settings)
     sooner = ~np.isnat(watched) & (np.isnat(by_tier) | (watched < by_tier))
-    cause = np.select([sooner, ~unknown, lent], ["watch_list", "tier", "no_signal"], "nothing_lent")
+    cause = np.select([sooner, known, lent], ["watch_list", "tier", "no_signal"], "nothing_lent")
     at = np.where(sooner, watched, by_tier)
     return pa.table(
         [
             risk["customer_id"],
             risk["risk_tier"],
-            pa.array(assessed, mask=unknown),
+            pa.array(assessed, mask=np.isnat(assessed)),
             pa.array(at, mask=np.isnat(at)),
             pa.array(cause),
             pa.array(at <= moment),
@@ -82,7 +84,7 @@ def _watched(
     rank = pc.index_in(watch_list["severity"], value_set=pa.array(SEVERITIES)).take(place)
     by_person = pc.fill_null(rank, 0).to_numpy() >= SEVERITIES.index(settings.person_from)
     suffices = ~by_person & (assessed > last_event)
-    return np.where(suffices, np.datetime64("NaT"), review)
+    return np.where(suffices, _NEVER, review)
 
 
 def _reviews(customer_ids: pa.ChunkedArray, reviewed: Mapping[str, datetime]) -> Times:

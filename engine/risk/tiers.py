@@ -10,6 +10,7 @@ from engine.domain.words import RiskTier
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+Times = NDArray[np.datetime64]
 
 TIERS = (RiskTier.LOW, RiskTier.MEDIUM, RiskTier.HIGH, RiskTier.UNKNOWN)
 """The tiers in the order of their codes."""
@@ -21,7 +22,9 @@ def codes(probability: Floats, known: Bools, settings: TierSettings) -> NDArray[
     return np.where(known, tier, TIERS.index(RiskTier.UNKNOWN)).astype(np.int8)
 
 
-def is_fresh(signal_at: NDArray[np.datetime64], as_of: np.datetime64, max_age_days: int) -> Bools:
+def is_fresh(
+    signal_at: NDArray[np.datetime64], as_of: np.datetime64 | NDArray[np.datetime64], max_age_days: int
+) -> Bools:
     """Tell whose record is no older than allowed; no record and a record from the future are not fresh."""
     with np.errstate(invalid="ignore"):
         age = as_of - signal_at

@@ -15,9 +15,11 @@ from engine.risk import gate as gates
 from engine.risk import model, table
 from engine.risk.gate import Say, Watch
 from engine.risk.standing import standing
+from engine.workflows.stages import risk_oversight
 from engine.workflows.stages.context import Context, Stage
+from engine.workflows.stages.risk_oversight import Overseen
 
-MARTS = ("risk", "risk_scorecard", "risk_validation", "risk_gate", "risk_gate_reasons")
+MARTS = ("risk", "risk_scorecard", "risk_validation", "risk_gate", "risk_gate_reasons", *risk_oversight.WRITES)
 MODEL = "risk_model.json"
 
 
@@ -28,18 +30,21 @@ def write(context: Context, facts: dict[str, Any]) -> None:
     scoring = context.engine.arrow(table.scoring(context.tables, context.as_of, settings, context.bank))
     graded = model.ungraded(scoring) if fitted is None else fitted.score(scoring)
     context.builder.write_rows("risk", graded)
-    _answer(context, settings, graded)
     if fitted is not None:
         facts["notes"] = list(fitted.notes)
+    overseen = risk_oversight.oversee(context, settings, fitted, graded, facts)
+    _answer(context, settings, graded, overseen)
+    if fitted is not None:
         context.builder.write_rows("risk_scorecard", fitted.scorecard_table())
         context.builder.write_rows("risk_validation", fitted.validation_table())
         context.builder.write_text(MODEL, fitted.to_json())
 
 
-def _answer(context: Context, settings: RiskSettings, graded: pa.Table) -> None:
+def _answer(context: Context, settings: RiskSettings, graded: pa.Table, overseen: Overseen) -> None:
     """Write what the gate answers for every customer, and the reasons it gave."""
     known = context.engine.arrow(standing(context.tables, context.as_of, settings.staging))
-    block = gates.block_of(graded, known, Watch.of((), graded.num_rows), Say.nothing(graded.num_rows))
+    watch = Watch.of(overseen.cautions, graded.num_rows, overseen.reassess_at)
+    block = gates.block_of(graded, known, watch, Say.nothing(graded.num_rows))
     answers = gates.gate(block, settings.gate, context.as_of, settings.signal_max_age_days)
     context.builder.write_rows("risk_gate", answers.table())
     context.builder.write_rows("risk_gate_reasons", gates.count(answers, settings.gate))

@@ -1,0 +1,207 @@
+"""Watching the model and the portfolio, as part of the stage risk: what it finds makes the gate careful.
+
+Everything is worked out from the tables of the run, the past too: earlier runs are not read, so that a run made again
+comes out the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import ibis
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from engine.config.risk import RiskSettings
+from engine.domain.marts import MARTS
+from engine.domain.words import RiskTier
+from engine.lake.schema import arrow_schema, naive_utc, to_contract
+from engine.numerics.months import months_before
+from engine.risk import early_warning, fairness, migration, monitoring, reassessment, table
+from engine.risk.caution import Caution
+from engine.risk.early_warning import watch_texts
+from engine.risk.fairness import Cases
+from engine.risk.model import RiskModel
+from engine.risk.tiers import is_fresh
+from engine.workflows.stages.context import Context
+
+WRITES: Final = (
+    "risk_stability",
+    "risk_cautions",
+    "risk_moves",
+    "risk_vintages",
+    "risk_watch_list",
+    "risk_reassessment",
+    "risk_fairness",
+)
+_ORDER: Final = (RiskTier.LOW.value, RiskTier.MEDIUM.value, RiskTier.HIGH.value)
+_TIERS: Final = {"customer_id": "string", "risk_tier": "string"}
+_STATES: Final = (*_ORDER, RiskTier.UNKNOWN.value, migration.NEW, migration.LEFT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overseen:
+    """What the gate is told: why to be careful, and by when every customer of the mart risk is assessed again."""
+
+    cautions: tuple[Caution, ...]
+    reassess_at: np.ndarray
+
+
+def oversee(
+    context: Context, settings: RiskSettings, fitted: RiskModel | None, graded: pa.Table, facts: dict[str, Any]
+) -> Overseen:
+    """Write every mart of WRITES that can be made, note why the others cannot, and return what the gate is told."""
+    applicants = _applicants(context, settings)
+    tiers = _monthly_tiers(context, settings, fitted)
+    found = _monitored(context, settings, fitted, applicants, tiers)
+    _write(context, "risk_stability", found.to_rows())
+    _write(context, "risk_cautions", [{"place": at, **row} for at, row in enumerate(found.caution_rows())])
+    _write(context, "risk_moves", _moves(context, settings, graded, tiers))
+    _write(context, "risk_vintages", _vintages(context, settings))
+    events, silent = _events(context, settings, tiers)
+    watched = early_warning.watch_list(events, context.as_of, settings.early_warning)
+    _write_table(context, "risk_watch_list", watch_texts(watched, settings.early_warning))
+    due = reassessment.due_dates(graded, watched, context.as_of, settings.reassessment)
+    _write_table(context, "risk_reassessment", due)
+    _fair(context, settings, fitted, applicants, facts)
+    facts["notes"] = [*facts.get("notes", ()), *found.notes, *(f"caution: {each.text}" for each in found.cautions)]
+    facts["silent_triggers"] = silent
+    at = due["reassess_at"].to_numpy().astype("datetime64[us]")
+    return Overseen(cautions=found.cautions, reassess_at=at)
+
+
+def _applicants(context: Context, settings: RiskSettings) -> pa.Table | None:
+    if "applications" not in context.tables:
+        return None
+    rows: pa.Table = context.engine.arrow(table.applicants(context.tables, context.as_of, settings))
+    return rows
+
+
+def _monthly_tiers(context: Context, settings: RiskSettings, fitted: RiskModel | None) -> pa.Table | None:
+    """Return the characteristics, score and tier of every customer at each month's end; None without a model."""
+    if fitted is None:
+        return None
+    ends = monitoring.month_ends(context.as_of, settings.stability.months)
+    rows: pa.Table = context.engine.arrow(table.snapshots(context.tables, ends, settings))
+    return rows.append_column("risk_tier", fitted.tiers(rows))
+
+
+def _monitored(
+    context: Context,
+    settings: RiskSettings,
+    fitted: RiskModel | None,
+    applicants: pa.Table | None,
+    snapshots: pa.Table | None,
+) -> monitoring.Monitoring:
+    if fitted is not None:
+        return monitoring.monitor(fitted, context.as_of, applicants=applicants, snapshots=snapshots)
+    caution = monitoring.unmodelled(settings, "too few defaults are known.", "已知违约过少。")
+    return monitoring.Monitoring(shifts=(), cautions=(caution,), notes=())
+
+
+def _moves(context: Context, settings: RiskSettings, graded: pa.Table, tiers: pa.Table | None) -> list[dict[str, Any]]:
+    rules = settings.migration
+    found = []
+    if tiers is not None:
+        before = tiers.filter(pc.equal(tiers["at"], _stored(months_before(context.as_of, rules.months))))
+        sides = {"_tiers_before": before, "_tiers_after": graded}
+        for name, rows in sides.items():
+            context.engine.attach(name, rows.select(["customer_id", "risk_tier"]))
+        counted = context.engine.arrow(migration.tier_moves(*(ibis.table(_TIERS, name=name) for name in sides)))
+        found += [{"kind": "tier", **move.to_row()} for move in migration.moves(counted, _STATES, rules)]
+    delays = migration.delays(context.tables, context.as_of)
+    if delays is not None:
+        counted = context.engine.arrow(migration.roll_moves(delays, rules))
+        rolled = migration.moves(counted, migration.buckets(rules), rules)
+        found += [{"kind": "days_past_due", **move.to_row()} for move in rolled]
+    return found
+
+
+def _vintages(context: Context, settings: RiskSettings) -> list[dict[str, Any]]:
+    if "outcomes" not in context.tables:
+        return []
+    counts = migration.vintage_counts(context.tables["outcomes"], context.as_of, settings.migration)
+    cells = migration.vintages(context.engine.arrow(counts), settings.migration)
+    return [cell.to_row() for cell in cells]
+
+
+def _events(context: Context, settings: RiskSettings, tiers: pa.Table | None) -> tuple[pa.Table, dict[str, str]]:
+    """Return every event of every trigger, and why some never fired."""
+    rules = settings.early_warning
+    expression, absent = early_warning.events(context.tables, context.as_of, rules)
+    found = early_warning.EVENTS.empty_table() if expression is None else context.engine.arrow(expression)
+    if tiers is not None:
+        found = pa.concat_tables([found.cast(early_warning.EVENTS), early_warning.tier_events(tiers, rules, _ORDER)])
+    return found, early_warning.silent_triggers(found, rules, absent)
+
+
+def _fair(
+    context: Context,
+    settings: RiskSettings,
+    fitted: RiskModel | None,
+    applicants: pa.Table | None,
+    facts: dict[str, Any],
+) -> None:
+    if fitted is None or applicants is None:
+        why = "there is no table applications" if applicants is None else "there is no model to look at"
+        facts["absent"] = {**facts.get("absent", {}), "risk_fairness": f"Groups cannot be compared: {why}."}
+        return
+    cases = _cases(context, settings, fitted, applicants)
+    found = fairness.assess(cases, settings.fairness, settings.credit.cut_offs.decline_from)
+    _write(context, "risk_fairness", found.to_rows())
+    facts["notes"] = [*facts.get("notes", ()), *(f"fairness: {note}" for note in found.notes)]
+
+
+def _cases(context: Context, settings: RiskSettings, fitted: RiskModel, applicants: pa.Table) -> Cases:
+    """Return all applications for credit as cases; the price is the list rate of the product, where it was approved."""
+    recorded = {
+        name.removeprefix(table.RECORDED): applicants[name].to_numpy()
+        for name in applicants.column_names
+        if name.startswith(table.RECORDED)
+    }
+    ages = applicants["age_years"].to_numpy().astype(float) if "age_years" in applicants.column_names else None
+    bands = {} if ages is None else {"age_band": fairness.age_bands(ages, settings.fairness)}
+    groups = {**recorded, **bands}
+    points, probability = fitted.points_and_probability(applicants)
+    asked_at, signal_at = (applicants[name].to_numpy().astype("datetime64[us]") for name in ("applied_at", "signal_at"))
+    # the engine's own rule: without a fresh record there is no tier, whatever the rest would say
+    scored = is_fresh(signal_at, asked_at, settings.signal_max_age_days)
+    decision = applicants["decision"].to_numpy()
+    approved = np.select([decision == "approved", decision == "declined"], [1.0, 0.0], np.nan)
+    rates = np.where(approved == 1, _list_rates(context, applicants), np.nan)
+    return Cases(
+        groups={name: groups[name] for name in settings.fairness.attributes if name in groups},
+        probability=np.where(scored, probability, np.nan),
+        score=np.where(scored, points, np.nan),
+        approved=approved,
+        rate=rates if np.isfinite(rates).any() else None,
+        bad=applicants["bad"].cast(pa.float64()).to_numpy(),
+    )
+
+
+def _list_rates(context: Context, applicants: pa.Table) -> np.ndarray:
+    if "products" not in context.tables:
+        return np.full(applicants.num_rows, np.nan)
+    rates = context.engine.arrow(context.tables["products"].select("product_id", "annual_rate"))
+    place = pc.index_in(applicants["product_id"], value_set=rates["product_id"].combine_chunks())
+    found: np.ndarray = rates["annual_rate"].take(place).to_numpy().astype(float)
+    return found
+
+
+def _stored(moment: Any) -> pa.Scalar:
+    return pa.scalar(naive_utc(moment), pa.timestamp("us"))
+
+
+def _write(context: Context, mart: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write plain rows as a mart; aware instants become naive UTC as they lie on disk."""
+    stored = [
+        {name: naive_utc(value) if hasattr(value, "tzinfo") else value for name, value in row.items()} for row in rows
+    ]
+    _write_table(context, mart, pa.Table.from_pylist(stored, arrow_schema(MARTS[mart])))
+
+
+def _write_table(context: Context, mart: str, rows: pa.Table) -> None:
+    context.builder.write_rows(mart, to_contract(MARTS[mart], rows))
