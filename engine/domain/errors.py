@@ -9,7 +9,6 @@
     │   ├── UnreadableSource    cut, not UTF-8, a bomb, a line too long, not the format it claims
     │   ├── UnusableColumn      not of the kind that a model reads
     │   └── MissingInputs       a table lacks columns that a model was learned with
-    ├── ModelRefused            a model file was changed, cut short, or is of another kind
     ├── LooksAhead              a model would learn from what was not known yet
     ├── WorkspaceMissing        nothing has been initialised or loaded here
     ├── WorkspaceBusy           another run holds the workspace
@@ -126,14 +125,6 @@ class MissingInputs(ContractBroken):
             f"Found: {', '.join(self.found) or 'none'}. Bring what is missing, under that name; a value that is "
             f"unknown for some rows may be empty in those."
         )
-
-
-class ModelRefused(WaylineError):
-    """A model file is not what was written: changed by hand, cut short, or of another kind."""
-
-    def __init__(self, source: str, problem: str) -> None:
-        self.source, self.problem = source, problem
-        super().__init__(f"{source}: {problem}. It is not used. Take the file from where it was written, or fit again.")
 
 
 class LooksAhead(WaylineError):

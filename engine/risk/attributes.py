@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from engine.risk.binning import Bins, Codes
+from engine.risk.binning import Bins, Codes, Read
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -46,13 +46,20 @@ class Attributes:
 
     def codes(self, columns: Mapping[str, pa.ChunkedArray], rows: int) -> Codes:
         """Return the place of every row among the weights; a column that is not there is missing."""
+        return self.read(columns, rows).codes
+
+    def read(self, columns: Mapping[str, pa.ChunkedArray], rows: int) -> Read:
+        """Return the place of every row, and how many of those asked had no ordinary value."""
         if self.bins.name in columns:
-            codes = self.bins.codes(columns[self.bins.name])
+            read = self.bins.read(columns[self.bins.name])
         else:
-            codes = np.full(rows, self.bins.size - 1, dtype=np.uint16)
-        if self.asked is not None:
-            codes[~was_asked(columns, self.asked, rows)] = self.not_asked
-        return codes
+            read = Read(codes=np.full(rows, self.bins.size - 1, dtype=np.uint16), missing=rows)
+        if self.asked is None:
+            return read
+        silent = ~was_asked(columns, self.asked, rows)
+        missing = read.missing - int(np.count_nonzero(read.codes[silent] == self.bins.size - 1))
+        read.codes[silent] = self.not_asked
+        return replace(read, missing=max(missing, 0))
 
     def code(self, values: Mapping[str, object]) -> int:
         """Return the place of one customer, the same as `codes` of a table that holds it."""

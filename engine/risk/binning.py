@@ -39,6 +39,16 @@ RARE: Final = "\0rare"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """The bin of every value of a column, and how many values were missing, of no named category, or infinite."""
+
+    codes: Codes
+    missing: int = 0
+    unknown: int = 0
+    infinite: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bins:
     """The bins of one characteristic and what was seen in them.
 
@@ -93,7 +103,7 @@ class Bins:
     @property
     def place(self) -> dict[str, int]:
         """The bin of every category that has one named."""
-        named = {value: at for at, group in enumerate(self.groups) for value in group}
+        named = {value: at for at, group in enumerate(self.groups) for value in group if value != RARE}
         return named | {str(special): self.ordinary + at for at, special in enumerate(self.specials)}
 
     def codes(self, values: Column) -> Codes:
@@ -104,9 +114,23 @@ class Bins:
         UnusableColumn
             The column is of another kind than the one that the bins were learned from.
         """
+        return self.read(values).codes
+
+    def read(self, values: Column) -> Read:
+        """Return the bin of every value, and how many were no ordinary ones; raises as `codes` does."""
         if self.kind == "number":
-            return number_codes(as_floats(values, self.name), self.edges, self._codes_of_numbers)
-        return _category_codes(self.name, values, self.place, self.unknown, self.size - 1)
+            floats = as_floats(values, self.name)
+            codes = number_codes(floats, self.edges, self._codes_of_numbers)
+            return Read(codes=codes, missing=_rows_in(codes, self.size - 1), infinite=int(np.isinf(floats).sum()))
+        words, rows = _encoded(self.name, values)
+        place = self.place
+        named = [None if word is None else place.get(word) for word in words] + [None]
+        codes = np.array([self.unknown if code is None else code for code in named], dtype=np.uint16)
+        codes[[at for at, word in enumerate((*words, None)) if word is None]] = self.size - 1
+        counts = np.bincount(rows, minlength=len(named))
+        is_unknown = [word is not None and code is None for word, code in zip((*words, None), named, strict=True)]
+        is_missing = [word is None for word in (*words, None)]
+        return Read(codes=codes[rows], missing=int(counts[is_missing].sum()), unknown=int(counts[is_unknown].sum()))
 
     def code(self, value: object) -> int:
         """Return the bin of one value; the same as `codes` of a column that holds it."""
@@ -273,8 +297,8 @@ def _fit_category(name: str, values: Column, bad: Bools, settings: BinningSettin
         goods=(), bads=(), evidence=(), information=(),
     )  # fmt: skip
     missing = blank.ordinary + len(specials)
-    place = blank.place
-    lookup = [missing if word is None else place.get(word, place.get(RARE, missing)) for word in (*words, None)]
+    place, unknown = blank.place, next((at for at, group in enumerate(groups) if RARE in group), missing)
+    lookup = [missing if word is None else place.get(word, unknown) for word in (*words, None)]
     return _weighed(blank, np.array(lookup, dtype=np.uint16)[codes], bad, settings, weights)
 
 
@@ -333,11 +357,8 @@ def _encoded(name: str, values: Column) -> tuple[list[str], NDArray[Any]]:
     return words, whole.indices.fill_null(len(words)).to_numpy(zero_copy_only=False)
 
 
-def _category_codes(name: str, values: Column, place: Mapping[str, int], unknown: int, missing: int) -> Codes:
-    words, rows = _encoded(name, values)
-    lookup = [missing if word is None else place.get(word, unknown) for word in words]
-    codes: Codes = np.array([*lookup, missing], dtype=np.uint16)[rows]
-    return codes
+def _rows_in(codes: Codes, code: int) -> int:
+    return int(np.count_nonzero(codes == code))
 
 
 def _range(edges: tuple[float, ...], code: int) -> str:

@@ -10,6 +10,8 @@ from engine.domain.schema import Kind
 Source = Literal["customer", "bureau", "application"]
 MISSING_SUFFIX: Final = "_missing"
 """What a reason code ends with when the value is missing rather than bad."""
+SPECIAL_SUFFIX: Final = "_special"
+"""What it ends with when the value is a code, such as "no record", rather than a quantity."""
 
 BUREAU_RECORD: Final = "bureau_record"
 APPLICATION: Final = "application"

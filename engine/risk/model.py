@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -22,8 +22,9 @@ from engine.risk import scorecard as cards
 from engine.risk import tiers, validation
 from engine.risk.attributes import Attributes
 from engine.risk.binning import Codes
-from engine.risk.characteristics import APPLICATION, ASKED, BUREAU_RECORD, BY_NAME, MISSING_SUFFIX
-from engine.risk.scorecard import Scorecard, Scored
+from engine.risk.characteristics import APPLICATION, ASKED, BUREAU_RECORD, BY_NAME
+from engine.risk.scorecard import Scorecard
+from engine.risk.scorer import Scorer
 from engine.risk.table import KNOWN
 from engine.risk.validation import Measure, Sample
 
@@ -58,6 +59,10 @@ class RiskModel:
         rows = [measure.to_row() for measure in self.measures]
         return to_contract(RISK_VALIDATION, pa.Table.from_pylist(rows, arrow_schema(RISK_VALIDATION)))
 
+    def scorer(self) -> Scorer:
+        """Return the scorecard made ready to score, with as many reasons as the mart holds, none of them protected."""
+        return Scorer(self.scorecard, (*self.settings.never_a_reason, *self.settings.protected), REASONS)
+
     def score(self, scoring: pa.Table, as_of: datetime | None = None) -> pa.Table:
         """Return the RISK mart; see `score`."""
         return score(self, scoring, as_of)
@@ -80,7 +85,7 @@ class RiskModel:
         scored = self.scorecard.score(_columns(self.scorecard, snapshots), snapshots.num_rows)
         at, signal_at = (snapshots[name].to_numpy().astype("datetime64[us]") for name in ("at", "signal_at"))
         fresh = tiers.is_fresh(signal_at, at, self.settings.signal_max_age_days)
-        known = fresh & (_missing_share(self.scorecard, scored) < 1)
+        known = fresh & (_missing_share(self.scorecard, scored.codes) < 1)
         place = tiers.codes(scored.probability, known, self.settings.tiers)
         return pa.array([each.value for each in tiers.TIERS]).take(pa.array(place))
 
@@ -155,7 +160,8 @@ def score(model: RiskModel, scoring: pa.Table, as_of: datetime | None = None) ->
     old at `as_of` (by default that of the model) or where no characteristic of the scorecard has a value.
     """
     moment = np.datetime64(naive_utc(as_of or model.as_of), "us")
-    blocks = [_grade(model, scoring.slice(start, BLOCK), moment) for start in range(0, max(1, scoring.num_rows), BLOCK)]
+    starts, scorer = range(0, max(1, scoring.num_rows), BLOCK), model.scorer()
+    blocks = [_grade(model, scorer, scoring.slice(start, BLOCK), moment) for start in starts]
     return to_contract(RISK, pa.concat_tables(blocks))
 
 
@@ -170,20 +176,20 @@ def ungraded(scoring: pa.Table) -> pa.Table:
     return to_contract(RISK, pa.table({**empty, **known}))
 
 
-def grade_one(model: RiskModel, values: Mapping[str, object]) -> dict[str, Any]:
-    """Return score, probability, tier and reasons of one customer, as `score` gives for a fresh record."""
-    points, probability = model.scorecard.score_one(values)
-    codes = [attribute.code(values) for attribute in model.scorecard.attributes]
-    own = zip(model.scorecard.attributes, codes, strict=True)
+def grade_one(model: RiskModel, values: Mapping[str, object], scorer: Scorer | None = None) -> dict[str, Any]:
+    """Return score, probability, tier and reasons of one customer, as `score` gives for a fresh record.
+
+    Whoever grades one after the other makes the scorer once (`model.scorer()`) and hands it in.
+    """
+    answer = (scorer or model.scorer()).one(values)
+    own = zip(model.scorecard.attributes, answer.codes, strict=True)
     known = any(_is_own(one) and code < one.bins.size - 1 for one, code in own)
-    tier = tiers.codes(np.array([probability]), np.array([known]), model.settings.tiers)[0]
-    words = _reason_words(model)
-    told = (words[place[0]] for place in _worst(model, tuple(np.array([code], dtype=np.uint16) for code in codes)))
+    tier = tiers.codes(np.array([answer.default_probability]), np.array([known]), model.settings.tiers)[0]
     return {
-        "score": points if known else None,
-        "default_probability": probability if known else None,
+        "score": answer.points if known else None,
+        "default_probability": answer.default_probability if known else None,
         "risk_tier": tiers.TIERS[tier].value,
-        "reasons": [word for word in told if word is not None] if known else [],
+        "reasons": list(answer.reasons) if known else [],
     }
 
 
@@ -208,15 +214,14 @@ def _sample(card: Scorecard, name: str, loans: pa.Table) -> Sample:
     return Sample(name=name, log_odds=scored.log_odds, probability=scored.probability, bad=_bad(loans))
 
 
-def _grade(model: RiskModel, block: pa.Table, moment: np.datetime64) -> pa.Table:
-    scored = model.scorecard.score(_columns(model.scorecard, block), block.num_rows)
-    missing = _missing_share(model.scorecard, scored)
+def _grade(model: RiskModel, scorer: Scorer, block: pa.Table, moment: np.datetime64) -> pa.Table:
+    scored = scorer.block(_columns(model.scorecard, block), block.num_rows)
+    missing = _missing_share(model.scorecard, scored.codes)
     signal_at = block["signal_at"].cast(pa.timestamp("us")).to_numpy().astype("datetime64[us]")
     known = tiers.is_fresh(signal_at, moment, model.settings.signal_max_age_days) & (missing < 1)
     probability = np.where(known, scored.probability, np.nan)
     losses = block["default_loss_minor"].cast(pa.float64()).to_numpy()
     tier = tiers.codes(scored.probability, known, model.settings.tiers)
-    reasons = _reasons(model, scored, known)
     return pa.table(
         {
             "customer_id": block["customer_id"],
@@ -225,67 +230,26 @@ def _grade(model: RiskModel, block: pa.Table, moment: np.datetime64) -> pa.Table
             "risk_tier": pa.array([each.value for each in tiers.TIERS]).take(pa.array(tier)),
             "exposure_minor": block["exposure_minor"],
             "expected_loss_minor": pa.array(tiers.expected_loss(probability, losses), mask=~known).cast(pa.int64()),
-            **{f"reason_{rank + 1}": column for rank, column in enumerate(reasons)},
+            **{f"reason_{rank + 1}": column for rank, column in enumerate(scored.reason_columns(known))},
             "signal_at": block["signal_at"],
             "signal_missing_share": pa.array(missing),
         }
     ).cast(pa.schema(zip(*_types(), strict=True)))
 
 
-def _missing_share(card: Scorecard, scored: Scored) -> Floats:
+def _missing_share(card: Scorecard, codes: Sequence[Codes]) -> Floats:
     """Return the share of the customer's own characteristics without a value; 1 where the scorecard has none."""
-    own = [(one, codes) for one, codes in zip(card.attributes, scored.codes, strict=True) if _is_own(one)]
+    own = [(one, code) for one, code in zip(card.attributes, codes, strict=True) if _is_own(one)]
     if not own:
-        return np.ones(len(scored.points))
+        return np.ones(len(codes[0]))
     # missing is the last bin, and beyond it nothing was asked
-    missing = sum((codes >= one.bins.size - 1).astype(np.int64) for one, codes in own)
+    missing = sum((code >= one.bins.size - 1).astype(np.int64) for one, code in own)
     return np.asarray(missing / len(own))
 
 
 def _is_own(attribute: Attributes) -> bool:
     """Whether a customer has the characteristic without applying for anything; that there is a record is not one."""
     return attribute.asked != APPLICATION and attribute.bins.name != BUREAU_RECORD
-
-
-def _reasons(model: RiskModel, scored: Scored, known: NDArray[np.bool_]) -> list[pa.Array]:
-    """Return the names of what costs each customer most points, the worst first; empty where nothing does."""
-    words = pa.array(_reason_words(model), pa.string())
-    nothing = len(words) - 1
-    return [words.take(pa.array(np.where(known, place, nothing))) for place in _worst(model, scored.codes)]
-
-
-def _worst(model: RiskModel, codes: tuple[Codes, ...]) -> list[NDArray[np.intp]]:
-    """Return, rank by rank, the place among the reason words of the attribute that costs most points."""
-    lost, place, start = [], [], 0
-    for attribute, points, code in zip(model.scorecard.attributes, model.scorecard.points(), codes, strict=True):
-        if attribute.bins.name not in model.settings.never_a_reason:
-            lost.append(_lost(attribute, points)[code])
-            place.append(start + (code >= attribute.bins.size - 1))
-        start += 2
-    nothing = start
-    if not lost:
-        return [np.full(len(codes[0]), nothing)] * REASONS
-    table, places, ranks = np.column_stack(lost), np.column_stack(place), []
-    every = np.arange(len(table))
-    for _ in range(REASONS):
-        worst = table.argmax(axis=1)
-        ranks.append(np.where(table[every, worst] > 0, places[every, worst], nothing))
-        table[every, worst] = -np.inf
-    return ranks
-
-
-def _lost(attribute: Attributes, points: Floats) -> Floats:
-    """Return what each bin costs against the best that anybody was in; what was not asked costs nothing."""
-    seen = np.flatnonzero(np.array(attribute.bins.goods) + np.array(attribute.bins.bads) > 0)
-    lost: Floats = points[seen].max() - points
-    lost[attribute.not_asked] = 0.0
-    return lost
-
-
-def _reason_words(model: RiskModel) -> list[str | None]:
-    """Return the reason codes: each characteristic, then the same for a missing value; last, no reason."""
-    names = (name for name in model.scorecard.names)
-    return [word for name in names for word in (name, name + MISSING_SUFFIX)] + [None]
 
 
 def _columns(card: Scorecard, rows: pa.Table) -> dict[str, pa.ChunkedArray]:

@@ -6,6 +6,7 @@ from the same tables by the same additions in the same order, and agree to the l
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from math import log
@@ -18,16 +19,15 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from engine.config.risk import BinningSettings, ScalingSettings
-from engine.domain.errors import ContractBroken, MissingInputs, ModelRefused, NotEnoughData
-from engine.numerics.sealed import seal, unseal
-from engine.risk import binning, regression
+from engine.domain.errors import ContractBroken, MissingInputs, ModelSpoilt, NotEnoughData
+from engine.risk import binning, regression, sealing
 from engine.risk.attributes import Attributes, was_asked
 from engine.risk.binning import MISSING_INDEX, Bins, Codes
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
-KIND: Final = "wayline scorecard 1"
-"""What a scorecard's JSON says it is; the number moves when its shape does."""
+NAME: Final = "scorecard"
+"""What this kind of model is called."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,8 +158,8 @@ class Scorecard:
         )
 
     def to_json(self) -> str:
-        """Return the scorecard as JSON with a checksum; the same scorecard gives the same text."""
-        return seal(KIND, self.to_dict())
+        """Return the scorecard as JSON under a checksum; the same scorecard gives the same text."""
+        return json.dumps(sealing.sealed(NAME, self.to_dict()), indent=1, ensure_ascii=False, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str, source: str = "the scorecard") -> Scorecard:
@@ -167,14 +167,16 @@ class Scorecard:
 
         Raises
         ------
-        ModelRefused
+        ModelSpoilt
             The text was changed, cut short, or holds something else.
         """
-        values = unseal(KIND, text, source)
         try:
+            name, values = sealing.opened(json.loads(text), source)
+            if name != NAME:
+                raise ModelSpoilt(source, f"it holds a model called {name}, not a scorecard")
             return cls.from_dict(values)
-        except (KeyError, TypeError, ValueError) as fault:
-            raise ModelRefused(source, "the file is not shaped like a scorecard of this version") from fault
+        except (ValueError, KeyError, TypeError, RecursionError) as fault:
+            raise ModelSpoilt(source, "it is cut short, or not shaped like a scorecard") from fault
 
     def require(self, columns: Iterable[str], source: str) -> None:
         """Check that a table brings every column that scoring reads; a value may be empty, a column may not be absent.

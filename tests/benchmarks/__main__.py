@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from engine.lake.workspace import Workspace
-from tests.benchmarks import features, journeys, whole_run
+from tests.benchmarks import features, journeys, risk, whole_run
 
 
 def main() -> None:
@@ -25,6 +25,7 @@ def main() -> None:
     arguments.add_argument("--customers", type=int, nargs="+", default=[20_000], help="sizes of the simulated bank")
     arguments.add_argument("--folder", type=Path, help="where the banks are made and kept; default: made and removed")
     arguments.add_argument("--events", type=int, default=1_000_000, help="events of the funnel's own log")
+    arguments.add_argument("--loans", type=int, default=1_000_000, help="loans that the scorecard is learned from")
     chosen = arguments.parse_args()
     with tempfile.TemporaryDirectory(prefix="wayline-bench-") as scratch:
         folder = chosen.folder or Path(scratch)
@@ -36,6 +37,7 @@ def main() -> None:
                 features.run(Workspace(bank / "workspace").home / "curated"),
             )
         show(f"{chosen.events:,} events: funnels", journeys.run(chosen.events))
+        show(f"{chosen.loans:,} loans: a scorecard", risk.run(chosen.loans))
 
 
 def show(title: str, rows: Sequence[Any]) -> None:

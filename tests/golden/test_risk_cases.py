@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from math import log
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from engine.config.load import load
 from engine.config.risk import RiskSettings
-from engine.risk import binning, metrics, tiers
+from engine.risk import binning, metrics, scorecard, tiers
+from engine.risk.attributes import Attributes
 from engine.risk.binning import Bins
-from engine.risk.scorecard import Attributes, Scorecard, default_probability
+from engine.risk.scorecard import Scorecard, default_probability
+from engine.risk.scorer import Audit, Scorer
 
 SETTINGS = load(RiskSettings, "risk")
 
@@ -121,6 +125,88 @@ def test_delong_interval_of_the_ten_scored_rows() -> None:
     area = metrics.auc(SCORES, BAD)
     assert area.lower == pytest.approx(0.875 - 1.959964 * 0.116865, abs=1e-5)
     assert area.upper == 1.0
+
+
+def test_reasons_are_the_points_lost_against_the_best_and_a_missing_value_has_its_own_word() -> None:
+    # factor 28.853901. debt .5, -.5, missing -.3 loses 0, 28.85, 23.08; age .4, -.4 loses 0, 23.08; jobs 0, 20.20
+    card = _scorecard(debt=((0.5, -0.5), -0.3), age=((0.4, -0.4), 0.0), jobs=((0.1, -0.6), 0.0))
+    scorer = Scorer(card)
+    assert scorer.one({"debt": 1, "age": 1, "jobs": 1}).reasons == ("debt", "age", "jobs")
+    assert scorer.one({"debt": None, "age": 0, "jobs": 1}).reasons == ("debt_missing", "jobs")
+    assert scorer.one({"debt": 0, "age": 0, "jobs": 0}).reasons == ()
+    assert Scorer(card, most=1).one({"debt": 1, "age": 1, "jobs": 1}).reasons == ("debt",)
+    # age is never a reason, however much it costs
+    assert Scorer(card, never=("age",)).one({"debt": 0, "age": 1, "jobs": 1}).reasons == ("jobs",)
+
+
+def test_whoever_is_below_the_stated_points_has_a_reason() -> None:
+    card = _scorecard(debt=((0.5, -0.5), -0.3), age=((0.4, -0.4), 0.0), jobs=((0.1, -0.6), 0.0))
+    scorer = Scorer(card, never=("age",))
+    # the worst without a reason: best debt and job, worst age
+    worst = scorer.one({"debt": 0, "age": 1, "jobs": 0})
+    assert worst.reasons == ()
+    assert scorer.reasons.unexplained == worst.points
+    everybody = [{"debt": d, "age": a, "jobs": j} for d in (0, 1, None) for a in (0, 1) for j in (0, 1)]
+    assert all(scorer.one(who).reasons for who in everybody if scorer.one(who).points < scorer.reasons.unexplained)
+
+
+def test_contributions_of_all_characteristics_are_the_score() -> None:
+    card = _scorecard(debt=((0.5, -0.5), -0.3), age=((0.4, -0.4), 0.0), jobs=((0.1, -0.6), 0.0))
+    scorer = Scorer(card)
+    answer = scorer.one({"debt": 1, "age": 0, "jobs": 1})
+    # 1.0 - .5 + .4 - .6 = .3 log-odds; 487.122876 + 28.853901 x .3 = 495.779046
+    assert sum(scorer.contributions(answer).values()) == pytest.approx(495.779046, abs=1e-6)
+    assert sum(scorer.contributions(answer).values()) == pytest.approx(card.offset + card.factor * 0.3, abs=1e-9)
+
+
+def test_what_is_missing_unseen_or_infinite_scores_and_is_told() -> None:
+    draw = np.random.default_rng(3)
+    debt, work = draw.random(2_000), draw.choice(["farm", "shop"], 2_000)
+    bad = draw.random(2_000) < 0.1 + 0.4 * debt + 0.2 * (work == "farm")
+    columns = {"debt": pa.chunked_array([debt]), "work": pa.chunked_array([work])}
+    scorer = Scorer(scorecard.fit(columns, bad, SETTINGS.binning, SETTINGS.scaling))
+    odd = {
+        "debt": pa.chunked_array([pa.array([np.nan, None, np.inf, -np.inf, 0.5], pa.float64(), from_pandas=False)]),
+        "work": pa.chunked_array([["farm", None, "mine", "shop", "shop"]]),
+    }
+    block = scorer.block(odd, 5)
+    assert np.isfinite(block.log_odds).all()
+    assert block.audit == Audit(rows=5, missing={"debt": 2, "work": 1}, unknown={"work": 1}, infinite={"debt": 2})
+    # an infinite debt is a high one
+    assert block.log_odds[2] < block.log_odds[3]
+    answer = scorer.one({"debt": float("nan"), "work": "mine"})
+    assert (answer.missing, answer.unknown) == (("debt",), ("work",))
+
+
+def test_the_same_customer_scorecard_and_settings_give_the_same_bytes() -> None:
+    draw = np.random.default_rng(3)
+    debt = draw.random(2_000)
+    bad = draw.random(2_000) < 0.1 + 0.4 * debt
+    columns = {"debt": pa.chunked_array([debt])}
+    cards = [scorecard.fit(columns, bad, SETTINGS.binning, SETTINGS.scaling).to_json() for _ in range(2)]
+    assert cards[0] == cards[1]
+    replays = [json.dumps(Scorer(Scorecard.from_json(card)).one({"debt": 0.7}).to_dict()) for card in cards]
+    assert replays[0] == replays[1]
+
+
+def _scorecard(**characteristics: tuple[tuple[float, float], float]) -> Scorecard:
+    """Two bins each, up to 0 and above, and the missing: what each adds to the log-odds."""
+    attributes = tuple(
+        Attributes(
+            bins=Bins(
+                name=name,
+                kind="number",
+                edges=(0.0,),
+                goods=(9, 9, 9),
+                bads=(1, 1, 1),
+                evidence=(*adds, missing),
+                information=(0.0, 0.0, 0.0),
+            ),
+            log_odds=(*adds, missing),
+        )
+        for name, (adds, missing) in characteristics.items()
+    )
+    return Scorecard(attributes=attributes, intercept=1.0, scaling=SETTINGS.scaling)
 
 
 def _scorecard_of_one(evidence: tuple[float, float], intercept: float) -> Scorecard:

@@ -17,6 +17,7 @@ from engine.domain.errors import NotEnoughData
 from engine.risk import binning, metrics, scorecard
 from engine.risk.binning import Bins
 from engine.risk.scorecard import Scorecard
+from engine.risk.scorer import Scorer
 
 SETTINGS = load(RiskSettings, "risk")
 CUTTING = SETTINGS.binning.model_copy(update={"special_values": (-9.0,)})
@@ -85,12 +86,44 @@ def test_a_scorecard_scores_one_as_it_scores_a_block_and_survives_json(rows: lis
         card = scorecard.fit(table, bad, CUTTING, SETTINGS.scaling, asked={"number": "word"})
     except NotEnoughData:
         return
-    assert Scorecard.from_dict(json.loads(json.dumps(card.to_dict()))) == card
-    block = card.score(table, len(rows))
+    assert Scorecard.from_json(card.to_json()) == card
+    scorer = Scorer(card)
+    block, plain = scorer.block(table, len(rows)), card.score(table, len(rows))
+    assert block.log_odds.tobytes() == plain.log_odds.tobytes()
+    reasons = [column.to_pylist() for column in block.reason_columns()]
     for at, (number, word, _) in enumerate(rows):
-        points, probability = card.score_one({"number": number, "word": word})
-        assert points == block.points[at]
-        assert probability == block.probability[at]
+        answer = scorer.one({"number": number, "word": word})
+        assert answer.points == block.points[at] == plain.points[at]
+        assert answer.log_odds == block.log_odds[at]
+        assert answer.default_probability == block.probability[at] == plain.probability[at]
+        assert list(answer.reasons) == [rank[at] for rank in reasons if rank[at] is not None]
+        assert sum(scorer.contributions(answer).values()) == pytest.approx(
+            card.offset + card.factor * answer.log_odds, abs=1e-9
+        )
+        if answer.points < scorer.reasons.unexplained:
+            assert answer.reasons
+
+
+@given(columns)
+@settings(deadline=None, max_examples=30)
+def test_reasons_are_the_attributes_that_lose_most_dearest_first(rows: list) -> None:
+    table, bad = _unpacked(rows)
+    try:
+        card = scorecard.fit(table, bad, CUTTING, SETTINGS.scaling)
+    except NotEnoughData:
+        return
+    scorer = Scorer(card, most=2)
+    for number, word, _ in rows[:20]:
+        answer = scorer.one({"number": number, "word": word})
+        lost = {}
+        for one, points, code in zip(card.attributes, card.points(), answer.codes, strict=True):
+            seen = [
+                at for at, (good, bads) in enumerate(zip(one.bins.goods, one.bins.bads, strict=True)) if good + bads
+            ]
+            lost[one.bins.name] = max(points[seen]) - points[code]
+        costly = sorted((name for name in lost if lost[name] > 0), key=lambda name: -lost[name])
+        told = [reason.removesuffix("_missing").removesuffix("_special") for reason in answer.reasons]
+        assert [lost[name] for name in told] == [lost[name] for name in costly]
 
 
 @given(columns)

@@ -11,7 +11,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from engine.config.risk import ColumnBinning
-from engine.domain.errors import ContractBroken, MissingInputs, ModelRefused, NotEnoughData, UnusableColumn
+from engine.domain.errors import ContractBroken, MissingInputs, ModelSpoilt, NotEnoughData, UnusableColumn
 from engine.risk import binning, regression, scorecard
 from engine.risk.scorecard import Scorecard
 from tests.engine.risk.lending import SETTINGS
@@ -197,12 +197,12 @@ def test_a_file_that_was_changed_by_hand_is_refused() -> None:
     text = scorecard.fit(columns, bad, CUTTING, SCALING).to_json()
     assert Scorecard.from_json(text).to_json() == text
     values = json.loads(text)
-    values["values"]["attributes"][0]["log_odds"][0] += 1e-9
-    with pytest.raises(ModelRefused, match=r"card\.json: the file was changed after it was written"):
+    values["content"]["attributes"][0]["log_odds"][0] += 1e-9
+    with pytest.raises(ModelSpoilt, match=r"card\.json.*checksum differs"):
         Scorecard.from_json(json.dumps(values), "card.json")
-    with pytest.raises(ModelRefused, match="not whole JSON"):
+    with pytest.raises(ModelSpoilt, match="cut short"):
         Scorecard.from_json(text[:-30])
-    with pytest.raises(ModelRefused, match="expected wayline scorecard"):
+    with pytest.raises(ModelSpoilt, match="not a model written by Wayline"):
         Scorecard.from_json("[]")
 
 
