@@ -14,15 +14,13 @@ from numpy.typing import NDArray
 
 from engine.compliance.model_card import Band, Both, Data, ModelCard, Moved
 from engine.config.regimes import Regime
-from engine.domain.words import RiskTier
 from engine.numerics.ratios import or_none
 from engine.risk import fairness, metrics
+from engine.risk.calibrators import Line, log_odds
 from engine.risk.fairness import Cases, Fairness
 from engine.risk.file_model import points_of, probability_at
-from engine.risk.metrics import Estimate, observed_rate
-from engine.risk.models import ScorecardModel
+from engine.risk.metrics import Estimate
 from engine.workflows.risk_sample import LEFT_OUT, unread_words
-from engine.workflows.risk_trials import log_odds
 
 if TYPE_CHECKING:
     from engine.workflows.risk_fit import Fitted
@@ -36,9 +34,8 @@ _EXCLUDED: Final[Both] = ("left out by --exclude", "通过 --exclude 指定不�
 
 def card(fitted: Fitted, settings: Mapping[str, Any], regimes: tuple[Regime, ...], version: str) -> ModelCard:
     """Return the card of a fit; `settings` are those that it names."""
-    trials, sample = fitted.trials, fitted.sample
-    scorecard = trials.models["scorecard"]
-    assert isinstance(scorecard, ScorecardModel)
+    trials = fitted.trials
+    champion = trials.compared.champion
     return ModelCard(
         data=_data(fitted),
         champion=trials.champion,
@@ -49,13 +46,13 @@ def card(fitted: Fitted, settings: Mapping[str, Any], regimes: tuple[Regime, ...
             "odds": fitted.settings.scaling.base_odds,
             "double": fitted.settings.scaling.points_to_double_odds,
         },
-        points=scorecard.card.rows(),
-        dropped=tuple((one.name, one.information_value, (one.why, one.why)) for one in scorecard.card.dropped),
+        points=trials.scorecard.rows(),
+        dropped=tuple((one.name, one.information_value, (one.why, one.why)) for one in trials.scorecard.dropped),
         meanings=fitted.meanings,
         flagged=trials.flagged,
-        trials=trials.trials,
-        calibration=tuple(_bands(trials.unseen[trials.champion], sample.bad)),
-        tiers=tuple(_tiers(fitted)),
+        trials=trials.trials(),
+        calibration=tuple(map(_band, champion.folds.reliability)),
+        tiers=tuple(map(_band, champion.folds.by_tier)),
         moved=tuple(_moved(fitted)),
         fairness=_fairness(fitted),
         rejects=(),
@@ -114,48 +111,20 @@ def _left_out(why: str, values: int) -> Both:
     return english.format(values=f"{values:,}"), chinese.format(values=f"{values:,}")
 
 
-def _bands(probability: Floats, bad: NDArray[np.bool_]) -> list[Band]:
-    """Return tenths of equal size ordered by risk; rows of one probability stay together."""
-    place = (metrics.midranks(probability) - 0.5) * _BANDS / len(bad)
-    group = np.minimum(place, _BANDS - 1).astype(np.int64)
-    return [
-        Band(
-            label=str(number + 1),
-            rows=int((group == number).sum()),
-            predicted=float(probability[group == number].mean()),
-            observed=observed_rate(bad[group == number]),
-        )
-        for number in np.unique(group).tolist()
-    ]
-
-
-def _tiers(fitted: Fitted) -> list[Band]:
-    trials, settings = fitted.trials, fitted.settings.tiers
-    probability = trials.unseen[trials.champion]
-    code = (probability >= settings.medium_from).astype(np.int64) + (probability >= settings.high_from)
-    names = (RiskTier.LOW, RiskTier.MEDIUM, RiskTier.HIGH)
-    return [
-        Band(
-            label=name.value,
-            rows=int((code == place).sum()),
-            predicted=float(probability[code == place].mean()) if (code == place).any() else float("nan"),
-            observed=observed_rate(trials.bad[code == place]),
-        )
-        for place, name in enumerate(names)
-    ]
+def _band(line: Line) -> Band:
+    label = str(int(line.group)) if line.group.isdigit() else line.group
+    return Band(label=label, rows=line.rows, predicted=line.level.predicted, observed=line.level.observed)
 
 
 def _moved(fitted: Fitted) -> list[Moved]:
     """Return how far score and characteristics of the scorecard moved from the earlier rows to the later."""
-    trials, later = fitted.trials, fitted.trials.later
+    scorecard, later = fitted.trials.scorecard, fitted.trials.compared.later
     if not later.any():
         return []
-    scorecard = trials.models["scorecard"]
-    assert isinstance(scorecard, ScorecardModel)
-    points = scorecard.card.score(fitted.sample.columns, len(later)).points
+    points = scorecard.score(fitted.sample.columns, len(later)).points
     edges = np.unique(np.quantile(points[~later], np.arange(1, _BANDS) / _BANDS, method="inverted_cdf"))
     found = [_index("score", np.searchsorted(edges, points, side="left"), later)]
-    for attribute in scorecard.card.attributes:
+    for attribute in scorecard.attributes:
         codes = attribute.codes(fitted.sample.columns, len(later))
         found.append(_index(attribute.bins.name, codes.astype(np.int64), later))
     return found
@@ -176,7 +145,7 @@ def _fairness(fitted: Fitted) -> Fairness | None:
     sample, trials = fitted.sample, fitted.trials
     if not sample.groups:
         return None
-    probability = trials.unseen[trials.champion]
+    probability = trials.unseen
     settings = fitted.settings.fairness
     groups = {name: _labels(name, column, fitted) for name, column in sample.groups.items()}
     scaling = fitted.settings.scaling
@@ -232,8 +201,7 @@ def _limits(fitted: Fitted) -> list[Both]:
         ),
     ]
     if sample.bads < _FEW_BADS:
-        area = next(one.auc for one in fitted.trials.trials if one.name == fitted.trials.champion)
-        found.append(_small(sample.bads, len(sample.bad), area))
+        found.append(_small(sample.bads, len(sample.bad), fitted.trials.compared.champion.folds.auc))
     if sample.times is None:
         found.append(
             (

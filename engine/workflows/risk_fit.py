@@ -22,7 +22,6 @@ from engine.domain.errors import NotEnoughData, SettingsFault, UnknownName
 from engine.exports import model_folders
 from engine.risk.challengers.training import Training
 from engine.risk.file_model import FileModel
-from engine.risk.models import ScorecardModel
 from engine.workflows import risk_card, risk_sample, session
 from engine.workflows.risk_sample import RiskSample, SampleQuestion
 from engine.workflows.risk_trials import Trials, tried
@@ -116,7 +115,7 @@ def fit(question: FitQuestion) -> dict[str, Any]:
     training = Training(
         columns=sample.columns, bad=sample.bad, settings=settings, seed=question.seed, monotone=question.monotone
     )
-    trials = tried(training, sample.times, settings)
+    trials = tried(training, sample.times)
     fitted = Fitted(question=question, sample=sample, settings=settings, trials=trials, meanings=meanings)
     answer = _answer(fitted)
     if question.out is not None:
@@ -177,7 +176,7 @@ def _answer(fitted: Fitted) -> dict[str, Any]:
         "models": trials.rows(),
         "champion": trials.champion,
         "reasons": [english for english, _ in trials.reasons],
-        "folds": trials.folds,
+        "folds": len(np.unique(trials.compared.fold[trials.compared.fold >= 0])),
         "seed": fitted.question.seed,
         "out_of_time": trials.out_of_time_rows(),
         "cut_off": fitted.cut_off,
@@ -252,9 +251,7 @@ def _words(column: pa.ChunkedArray) -> tuple[str, ...]:
 
 def _points_csv(fitted: Fitted) -> str:
     """Return the points table, whichever model decides: it is what people read."""
-    card = fitted.trials.models["scorecard"]
-    assert isinstance(card, ScorecardModel)
-    rows = card.card.rows()
+    rows = fitted.trials.scorecard.rows()
     lines = [",".join(rows[0])]
     for row in rows:
         lines.append(",".join(_cell(value) for value in row.values()))

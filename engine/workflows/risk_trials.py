@@ -1,186 +1,165 @@
-"""How default models do on rows that they have not seen: five folds, and the latest rows where there is a time."""
+"""The comparison of default models on a plain file, as the answer and the card tell it."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedKFold
 
 from engine.compliance.model_card import Both, Trial
 from engine.config.risk import RiskSettings, ScalingSettings
 from engine.numerics.ratios import or_none
-from engine.risk import metrics, models
+from engine.risk import comparison, models
+from engine.risk.calibrators import log_odds
 from engine.risk.challengers.training import Training
+from engine.risk.comparison import Comparison, Measures, Result
 from engine.risk.file_model import points_of
-from engine.risk.models import DefaultModel, ScorecardModel
+from engine.risk.models import DefaultModel
+from engine.risk.scorecard import Scorecard
 
 Floats = NDArray[np.float64]
-FOLDS: Final = 5
+Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Trials:
-    """Models learned from the earlier rows (all, without a time), and how they did on what they had not seen.
+    """Models learned from the earlier rows (all, without a time), how they did on what they had not seen, and more.
 
-    unseen : by model, the default probability of every row given by a model that had not seen it: that of the other
-        folds, or, for the latest rows, that of all earlier ones. `later` marks the latest rows.
+    `flagged` are characteristics that tell too much to be true; `notes` say what could not be tried.
     """
 
-    models: Mapping[str, DefaultModel]
-    champion: str
-    reasons: tuple[Both, ...]
-    trials: tuple[Trial, ...]
-    fit_seconds: Mapping[str, float]
-    unseen: Mapping[str, Floats]
-    bad: NDArray[np.bool_]
-    later: NDArray[np.bool_]
+    compared: Comparison
+    scorecard: Scorecard
     flagged: tuple[tuple[str, Both], ...]
     notes: tuple[str, ...]
-    folds: int = FOLDS
+
+    @property
+    def champion(self) -> str:
+        """The model that decides."""
+        return self.compared.verdict.champion
+
+    @property
+    def reasons(self) -> tuple[Both, ...]:
+        """Why it decides and the others do not."""
+        return tuple((said.text, said.text_zh) for said in self.compared.verdict.reasons)
+
+    @property
+    def models(self) -> dict[str, DefaultModel]:
+        """The models by name."""
+        return {one.name: one.model for one in self.compared.results}
+
+    @property
+    def unseen(self) -> Floats:
+        """The default probability of every row by a champion that had not seen it."""
+        return self.compared.champion.unseen
+
+    def trials(self) -> tuple[Trial, ...]:
+        """Return how every model did, in folds and then out of time."""
+        results = self.compared.results
+        later = [_trial(one, one.out_of_time, "out_of_time") for one in results if one.out_of_time is not None]
+        return (*(_trial(one, one.folds, "folds") for one in results), *later)
 
     def rows(self) -> list[dict[str, Any]]:
         """Return a row for each model, as the answer has them."""
-        return [_row(one, self.fit_seconds[one.name]) for one in self.trials if one.sample == "folds"]
+        return [
+            _row(one.name, one.folds) | {"fit_seconds": round(one.fit_seconds, 3), **_probed(one)}
+            for one in self.compared.results
+        ]
 
     def out_of_time_rows(self) -> list[dict[str, Any]] | None:
         """Return the same on the latest rows; None where none were held back."""
-        found = [_row(one, None) for one in self.trials if one.sample == "out_of_time"]
+        found = [_row(one.name, one.out_of_time) for one in self.compared.results if one.out_of_time is not None]
         return found or None
 
     def best_cut_off(self, scaling: ScalingSettings) -> int:
         """Return the points that part goods and bads best (KS), among rows that the champion had not seen."""
-        points = np.rint(points_of(log_odds(self.unseen[self.champion]), scaling)).astype(np.int64)
+        points = np.rint(points_of(log_odds(self.unseen), scaling)).astype(np.int64)
+        bad = self.compared.bad
         values, group = np.unique(points, return_inverse=True)
-        bads = np.bincount(group, weights=self.bad) / self.bad.sum()
-        goods = np.bincount(group, weights=~self.bad) / (~self.bad).sum()
+        bads = np.bincount(group, weights=bad) / bad.sum()
+        goods = np.bincount(group, weights=~bad) / (~bad).sum()
         # refused are those below: the cut-off is the next value above where the gap is widest
         widest = int(np.argmax(np.cumsum(bads) - np.cumsum(goods)))
         return int(values[min(widest + 1, len(values) - 1)])
 
 
-def tried(training: Training, times: NDArray[np.datetime64] | None, settings: RiskSettings) -> Trials:
+def tried(training: Training, times: NDArray[np.datetime64] | None) -> Trials:
     """Learn every model and try it.
 
     Parameters
     ----------
     training : all rows of known outcome, in the order of `times` where there are any.
-    times : the instant of every row; rows of one instant stay together.
+    times : the instant of every row; rows of one instant stay together. None holds nothing back.
     """
-    later, notes = _later(training, times, settings)
-    earlier = training.part(np.flatnonzero(~later)) if later.any() else training
-    found, unseen, seconds, trials = {}, {}, {}, []
-    for name in models.KINDS:
-        began = time.process_time()
-        found[name] = models.fit(name, earlier)
-        seconds[name] = round(time.process_time() - began, 3)
-        probability = np.empty(training.rows)
-        parts = np.empty(earlier.rows, dtype=np.int64)
-        probability[~later], parts = _out_of_fold(name, earlier)
-        if later.any():
-            latest = training.part(np.flatnonzero(later))
-            probability[later] = found[name].default_probability(latest.columns, latest.rows)
-        unseen[name] = probability
-        trials += _trials(name, training.bad, probability, later, parts)
-    return Trials(
-        models=found,
-        champion=models.SCORECARD,
-        reasons=(),
-        trials=tuple(trials),
-        fit_seconds=seconds,
-        unseen=unseen,
-        bad=training.bad,
-        later=later,
-        flagged=tuple(_flagged(found[models.SCORECARD])),
-        notes=tuple(notes),
-    )
-
-
-def _flagged(scorecard: DefaultModel) -> list[tuple[str, Both]]:
-    assert isinstance(scorecard, ScorecardModel)
-    return [
+    later, notes = _later(training, times, training.settings)
+    earlier = training if later is None else training.part(np.flatnonzero(~later))
+    suspects = models.fit_scorecard(earlier).card.suspects
+    compared = comparison.compare(training, later, {one.name: one.why for one in suspects})
+    found = scorecard_of(compared.of(models.SCORECARD).model)
+    assert found is not None  # it is learned as one
+    flagged = [
         (one.name, (one.why, f"单独即可区分结果：AUC {one.auc:.3f}，信息值{one.information_value:.2f}"))
-        for one in scorecard.card.suspects
+        for one in suspects
     ]
+    return Trials(compared=compared, scorecard=found, flagged=tuple(flagged), notes=tuple(notes))
+
+
+def scorecard_of(model: DefaultModel) -> Scorecard | None:
+    """Return the scorecard that a model is, calibrated or not; None where it is another model."""
+    inner = model.model if isinstance(model, models.Calibrated) else model
+    return inner.card if isinstance(inner, models.ScorecardModel) else None
 
 
 def _later(
     training: Training, times: NDArray[np.datetime64] | None, settings: RiskSettings
-) -> tuple[NDArray[np.bool_], list[str]]:
-    """Mark the latest rows; none where too few of the earlier are bad to learn from."""
-    nobody = np.zeros(training.rows, dtype=bool)
+) -> tuple[Bools | None, list[str]]:
+    """Mark the latest rows; None where too few of the earlier are bad to learn from, or none of the later."""
     if times is None:
-        return nobody, []
+        return None, []
     boundary = times[min(int(training.rows * (1 - settings.out_of_time_share)), training.rows - 1)]
     later = times >= boundary
-    bads, late_bads = int(training.bad[~later].sum()), int(training.bad[later].sum())
-    if bads < settings.minimum_bads or (~training.bad[~later]).sum() < settings.minimum_bads or not late_bads:
-        why = f"Nothing is held back: {bads:,} of the earlier rows are bad and {late_bads:,} of the later."
-        return nobody, [why]
+    bads, late = int(training.bad[~later].sum()), int(training.bad[later].sum())
+    if min(bads, int((~training.bad[~later]).sum())) < settings.minimum_bads or not late or training.bad[later].all():
+        return None, [f"Nothing is held back: {bads:,} of the earlier rows are bad, and {late:,} of the later."]
     return later, []
 
 
-def _out_of_fold(name: str, training: Training) -> tuple[Floats, NDArray[np.int64]]:
-    """Return the probability of every row by the model of the other folds, and the fold of every row."""
-    probability, fold = np.empty(training.rows), np.empty(training.rows, dtype=np.int64)
-    cut = StratifiedKFold(FOLDS, shuffle=True, random_state=training.seed)
-    for place, (others, own) in enumerate(cut.split(np.zeros(training.rows), training.bad)):
-        model = models.fit(name, training.part(others))
-        part = training.part(own)
-        probability[own] = model.default_probability(part.columns, part.rows)
-        fold[own] = place
-    return probability, fold
-
-
-def _trials(
-    name: str, bad: NDArray[np.bool_], probability: Floats, later: NDArray[np.bool_], fold: NDArray[np.int64]
-) -> list[Trial]:
-    own, known = probability[~later], bad[~later]
-    areas = [metrics.auc(own[fold == place], known[fold == place]).value for place in range(FOLDS)]
-    made = [_trial(name, "folds", own, known, float(np.std(areas, ddof=1)))]
-    if later.any():
-        made.append(_trial(name, "out_of_time", probability[later], bad[later], None))
-    return made
-
-
-def _trial(name: str, sample: str, probability: Floats, bad: NDArray[np.bool_], spread: float | None) -> Trial:
+def _trial(one: Result, found: Measures, sample: str) -> Trial:
+    directed = any(one.model.directions.values())
     return Trial(
-        name=name,
+        name=one.name,
         sample=sample,
-        rows=len(bad),
-        bads=int(bad.sum()),
-        auc=metrics.auc(probability, bad),
-        auc_sd=spread,
-        ks=metrics.ks(probability, bad),
-        brier=metrics.brier(probability, bad),
-        violations=None,
-        probes=None,
-        why=None,
+        rows=found.rows,
+        bads=found.bads,
+        auc=found.auc,
+        auc_sd=or_none(found.auc_sd),
+        ks=found.ks,
+        brier=found.brier,
+        violations=one.probed.violations if directed else None,
+        probes=one.probed.probes if directed else None,
+        why=found.note,
     )
 
 
-def log_odds(probability: Floats) -> Floats:
-    """Return the log-odds of being good, kept finite."""
-    with np.errstate(divide="ignore"):
-        found: Floats = np.clip(np.log1p(-probability) - np.log(probability), -50.0, 50.0)
-    return found
-
-
-def _row(one: Trial, seconds: float | None) -> dict[str, Any]:
+def _row(name: str, found: Measures) -> dict[str, Any]:
     row = {
-        "name": one.name,
-        "auc": or_none(one.auc.value),
-        "auc_sd": one.auc_sd,
-        "ks": or_none(one.ks),
-        "brier": or_none(one.brier),
-        "fit_seconds": seconds,
-        "monotonic_violations": one.violations,
-        "auc_interval": [or_none(one.auc.lower), or_none(one.auc.upper)],
-        "rows": one.rows,
-        "bads": one.bads,
+        "name": name,
+        "auc": or_none(found.auc.value),
+        "auc_sd": or_none(found.auc_sd),
+        "ks": or_none(found.ks),
+        "brier": or_none(found.brier),
+        "auc_interval": [or_none(found.auc.lower), or_none(found.auc.upper)],
+        "gini": or_none(found.gini.value),
+        "lift_10": or_none(found.lift),
+        "calibration_error": or_none(found.calibration_error),
+        "calibration_slope": or_none(found.tested.slope.value),
+        "rows": found.rows,
+        "bads": found.bads,
     }
-    return row | ({"why": one.why} if one.why else {})
+    return row | ({"why": found.note} if found.note else {})
+
+
+def _probed(one: Result) -> dict[str, Any]:
+    return {"monotonic_violations": one.monotonic_violations, "monotonic_probes": one.probed.probes}
