@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from engine.compliance.model_card import Both, Trial
 from engine.config.risk import RiskSettings, ScalingSettings
+from engine.domain.errors import NotEnoughData
 from engine.numerics.ratios import or_none
 from engine.risk import comparison, models
 from engine.risk.calibrators import log_odds
@@ -95,15 +96,22 @@ def tried(training: Training, times: NDArray[np.datetime64] | None) -> Trials:
     """
     later, notes = _later(training, times, training.settings)
     earlier = training if later is None else training.part(np.flatnonzero(~later))
-    suspects = models.fit_scorecard(earlier).card.suspects
+    try:
+        suspects = models.fit_scorecard(earlier).card.suspects
+    except NotEnoughData as fault:
+        if later is None:
+            raise
+        found = tried(training, None)
+        why = f"Nothing is held back, since the earlier rows alone teach no scorecard: {fault.have}."
+        return replace(found, notes=(why, *found.notes))
     compared = comparison.compare(training, later, {one.name: one.why for one in suspects})
-    found = scorecard_of(compared.of(models.SCORECARD).model)
-    assert found is not None  # it is learned as one
+    card = scorecard_of(compared.of(models.SCORECARD).model)
+    assert card is not None  # it is learned as one
     flagged = [
         (one.name, (one.why, f"单独即可区分结果：AUC {one.auc:.3f}，信息值{one.information_value:.2f}"))
         for one in suspects
     ]
-    return Trials(compared=compared, scorecard=found, flagged=tuple(flagged), notes=tuple(notes))
+    return Trials(compared=compared, scorecard=card, flagged=tuple(flagged), notes=tuple(notes))
 
 
 def scorecard_of(model: DefaultModel) -> Scorecard | None:
