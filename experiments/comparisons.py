@@ -53,9 +53,9 @@ class Reading:
         """Compare two samples without covariates."""
         return compared(self.measure.kind, variant, control, self.plan.alpha)
 
-    def joint(self, stratum: str | None) -> JointEstimates | None:
+    def joint(self, arms: Mapping[str, Moments], stratum: str | None) -> JointEstimates | None:
         """Return the adjusted estimates of all arms; None where nothing is there to adjust by."""
-        return _joint(self, {arm: self.sample(arm=arm) for arm in self.plan.weights}, stratum)
+        return _joint(self, arms, stratum)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -92,7 +92,7 @@ class OrderedReading:
             return quantiles.compare(variant, control, self.metric.quantile, alpha=self.plan.alpha)
         return time_to_event.compare(variant, control, self.metric.horizon_days, alpha=self.plan.alpha)
 
-    def joint(self, stratum: str | None) -> None:
+    def joint(self, arms: Mapping[str, Any], stratum: str | None) -> None:
         """Return None: there is no adjusted estimate."""
 
 
@@ -103,7 +103,7 @@ def comparisons(reading: Reading | OrderedReading, *, stratum: str | None = None
     """
     plan, metric = reading.plan, reading.metric
     arms = {arm: reading.sample(arm=arm) for arm in plan.weights}
-    joint, is_twin = reading.joint(stratum), reading.name != metric.metric
+    joint, is_twin = reading.joint(arms, stratum), reading.name != metric.metric
     made = []
     for variant in plan.variants:
         both = (variant, plan.control)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from math import isfinite
 from typing import Any, Final, Literal
 
 import ibis
@@ -75,7 +76,7 @@ class Cells:
     def moments(self, measure: Measure, **wanted: Any) -> Moments:
         """Return the moments of the cells with these values together."""
         chosen = [self.measures[measure.name][place] for place in self.where(**wanted)]
-        return reduce(Moments.__add__, chosen, Moments.none(measure.names))
+        return reduce(Moments.__add__, chosen) if chosen else Moments.none(measure.names)
 
     def values(self, key: str) -> list[Any]:
         """Return the values of a key in order, what is not known last."""
@@ -100,6 +101,7 @@ def collect(
     units : Ibis table attached to the engine, one row per unit, with the column "arm", the keys and what the measures
         read, as numbers or booleans. A value that is null or no finite number is not known: the unit is not in that
         measure. An unknown covariate counts as the pilot mean, the same for every arm.
+    keys : of text, they are grouped quickest where they are stored as codes, as Parquet does and DuckDB's ENUM.
     whole : columns that hold whole numbers only; their sums are exact, whatever the order of the rows.
     """
     by = (ARM, *keys)
@@ -200,14 +202,22 @@ def _pilot(
     asked = [column for column in columns if column not in shares]
     if not asked:
         return dict.fromkeys(columns, 0.0)
-    first = units.limit(_PILOT_ROWS)
-    means = engine.arrow(
-        first.aggregate(**{f"m{place}": cleaned(first, name).mean() for place, name in enumerate(asked)})
-    )
-    found = {name: means.column(f"m{place}")[0].as_py() or 0.0 for place, name in enumerate(asked)}
+    found = _means(engine, units, asked, careful=False)
+    broken = [name for name, mean in found.items() if not isfinite(mean)]
+    found |= _means(engine, units, broken, careful=True)
     return dict.fromkeys(columns, 0.0) | {
         name: float(round(mean)) if name in whole else mean for name, mean in found.items()
     }
+
+
+def _means(engine: Engine, units: Any, columns: Sequence[str], *, careful: bool) -> dict[str, float]:
+    """Return the mean of the first values of each column, 0 where nothing is known."""
+    if not columns:
+        return {}
+    first = units.limit(_PILOT_ROWS)
+    values = [cleaned(first, name) if careful else first[name].cast("float64") for name in columns]
+    means = engine.arrow(first.aggregate(**{f"m{place}": value.mean() for place, value in enumerate(values)}))
+    return {name: means.column(f"m{place}")[0].as_py() or 0.0 for place, name in enumerate(columns)}
 
 
 def _sums(
