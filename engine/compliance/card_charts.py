@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from html import escape
-from math import isfinite
+from math import floor, isfinite, log10
 from typing import Final
 
 from engine.compliance import card_words as words
@@ -33,7 +33,7 @@ _TICKS: Final = 5
 
 def calibration(bands: Sequence[Band], language: Language) -> str:
     """Return predicted against observed default rates with 95 % intervals; on the dashed line they are equal."""
-    most = max(_ends(bands), default=1.0) * 1.05 or 1.0
+    most = _round_up(max(_ends(bands), default=1.0))
     title = say("calibration", language)
     told = "; ".join(
         f"{band.label}: {words.share(band.predicted)} / {words.share(band.observed.value)}" for band in bands
@@ -43,6 +43,13 @@ def calibration(bands: Sequence[Band], language: Language) -> str:
         f'<title id="calt">{escape(title)}</title><desc id="cald">{escape(told)}</desc>'
         f"{''.join(_frame(most, language))}{''.join(_band(band, most) for band in bands)}</svg>"
     )
+
+
+def _round_up(most: float) -> float:
+    """Return the end of the axis: five steps of 1, 2, 4 or 5 times a power of ten."""
+    step = max(most, 1e-6) / _TICKS
+    power = 10.0 ** floor(log10(step))
+    return _TICKS * power * next(nice for nice in (1, 2, 4, 5, 10) if nice * power >= step)
 
 
 def _ends(bands: Sequence[Band]) -> Iterator[float]:

@@ -12,11 +12,15 @@ from engine.compliance.card_words import Language, say
 from engine.compliance.model_card import Band, Both, ModelCard, Trial
 from engine.documents import markdown, page
 from engine.documents.blocks import Badge, Block, Drawing, Items, Section, Table, Warning
+from engine.risk.fairness_figures import Figure
 from engine.risk.fairness_words import measure_name
 from engine.risk.file_reasons import bin_text
 
 _MOST_GROUPS: Final = 200
 """Lines of fairness that are written; the folder has all of them in validation.json."""
+
+
+_MARKS: Final = {"below": "warning", "differs": "warning", "pass": "ok", "no_difference_shown": "ok"}
 
 
 def html(card: ModelCard, language: Language = "en") -> str:
@@ -111,7 +115,7 @@ def _data(card: ModelCard, language: Language) -> Iterator[Block]:
     yield Table(columns=_columns(language, "fact", "value"), rows=rows)
     for title, told in (("left_out", data.left_out), ("missing_read", data.read_as_missing)):
         if told:
-            yield f"{say(title, language)}:"
+            yield say("colon", language, text=say(title, language))
             listed = tuple((name, _in(why, language)) for name, why in told)
             yield Table(columns=_columns(language, "column", "why"), rows=listed)
 
@@ -122,12 +126,13 @@ def _models(card: ModelCard, language: Language) -> Iterator[Block]:
         tried = [one for one in card.trials if one.sample == sample]
         if not tried:
             continue
-        rows_of, bads_of = words.count(tried[0].rows), words.count(tried[0].bads)
-        yield f"{say(sample, language)}: {rows_of}, {say('bads', language)} {bads_of}."
+        facts = {"rows": words.count(tried[0].rows), "bads": words.count(tried[0].bads)}
+        yield say("tried_on", language, text=say(sample, language), **facts)
         names = ("model", "auc", "auc_sd", "ks", "brier", "violations")
         rows = tuple(_trial(one, card, language) for one in tried)
-        yield Table(columns=_columns(language, *names), rows=rows, numeric=frozenset({1, 2, 3, 4}))
-        yield from (f"{_model(one.name, language)}: {one.why}" for one in tried if one.why)
+        yield Table(columns=_columns(language, *names), rows=rows, numeric=frozenset({1, 2, 3, 4, 5}))
+        if any(one.why for one in tried):
+            yield Warning(say("small", language, **facts))
 
 
 def _trial(one: Trial, card: ModelCard, language: Language) -> tuple[str | Badge, ...]:
@@ -177,28 +182,40 @@ def _bands(bands: tuple[Band, ...], name: str, language: Language) -> Table:
 
 def _points(card: ModelCard, language: Language) -> Iterator[Block]:
     yield say("points_text", language, **{name: f"{value:g}" for name, value in card.scale.items()})
+    shown = [row for row in card.points if row["goods"] + row["bads"]]
     total = max(1, card.data.known)
-    rows = tuple(
-        (
-            row["characteristic"],
-            _in(card.meanings[row["characteristic"]], language) if row["characteristic"] in card.meanings else "",
-            bin_text(str(row["bin"]), language),
-            words.count(row["points"]).replace("-", "\u2212"),
-            words.number(row["weight_of_evidence"]),
-            words.share((row["goods"] + row["bads"]) / total),
-            words.count(row["goods"]),
-            words.count(row["bads"]),
-            words.share(row["bad_rate"]),
-        )
-        for row in card.points
-    )
-    names = ("characteristic", "meaning", "bin", "point", "evidence", "share", "goods", "bads", "bad_rate")
-    yield Table(columns=_columns(language, *names), rows=rows, numeric=frozenset(range(3, 9)))
+    rows, before = [], ""
+    for row in shown:
+        name = row["characteristic"]
+        own = card.meanings.get(name, ("", ""))
+        # the name stands once, before the first of its bins
+        named = ("", "") if name == before else (name, _in(own, language))
+        before = name
+        rows.append((*(named if card.meanings else named[:1]), *_bin(row, total, language)))
+    names = ("characteristic", *(("meaning",) if card.meanings else ()))
+    first = len(names) + 1
+    columns = (*names, "bin", "point", "evidence", "share", "goods", "bads", "bad_rate")
+    numeric = frozenset(range(first, first + 6))
+    yield Table(columns=_columns(language, *columns), rows=tuple(rows), numeric=numeric)
+    if len(shown) < len(card.points):
+        yield say("nobody_in", language)
     if card.dropped:
-        yield f"{say('dropped', language)}:"
+        yield say("colon", language, text=say("dropped", language))
         listed = tuple((name, words.number(value), _in(why, language)) for name, value, why in card.dropped)
         columns = _columns(language, "characteristic", "information", "why")
         yield Table(columns=columns, rows=listed, numeric=frozenset({1}))
+
+
+def _bin(row: Mapping[str, Any], total: int, language: Language) -> tuple[str, ...]:
+    return (
+        bin_text(str(row["bin"]), language),
+        words.count(row["points"]).replace("-", "\u2212"),
+        words.number(row["weight_of_evidence"]),
+        words.share((row["goods"] + row["bads"]) / total),
+        words.count(round(row["goods"])),
+        words.count(round(row["bads"])),
+        words.share(row["bad_rate"]),
+    )
 
 
 def _stability(card: ModelCard, language: Language) -> Iterator[Block]:
@@ -226,19 +243,32 @@ def _fairness(card: ModelCard, language: Language) -> Iterator[Block]:
         yield say("fairness_none", language)
         return
     yield say("fairness_text", language, cut_off=card.cut_off)
-    marks = {"below": "warning", "differs": "warning", "pass": "ok", "no_difference_shown": "ok"}
-    rows = tuple(
-        (
-            f"{one.attribute}: {one.group}",
-            measure_name(one.measure)[language == "zh"],
-            words.DASH if one.rows is None else words.count(one.rows),
-            words.number(one.ratio, 2),
-            Badge(text=one.text_zh if language == "zh" else one.text, mark=marks.get(one.verdict, "open")),
-        )
-        for one in card.fairness.figures[:_MOST_GROUPS]
+    rows = tuple(_figure(one, language) for one in card.fairness.figures[:_MOST_GROUPS])
+    columns = _columns(language, "group", "measure", "rows", "of_group", "ratio", "verdict")
+    yield Table(columns=columns, rows=rows, numeric=frozenset({2, 3, 4}))
+
+
+def _figure(one: Figure, language: Language) -> tuple[str | Badge, ...]:
+    write = _points_of if one.measure == "mean_score" else words.number if one.measure == "auc" else words.share
+    reach = "" if one.lower is None or one.upper is None else f" [{write(one.lower)},{page.HARD}{write(one.upper)}]"
+    against = words.DASH
+    if one.ratio is not None:
+        against = words.number(one.ratio, 2)
+    elif one.difference is not None:
+        against = ("+" if one.difference > 0 else "") + write(one.difference)
+    told = say(one.verdict, language)
+    return (
+        f"{one.attribute}: {one.group}",
+        measure_name(one.measure)[language == "zh"],
+        words.DASH if one.rows is None else words.count(one.rows),
+        write(one.value) + reach,
+        against,
+        Badge(text=told, mark=_MARKS.get(one.verdict, "open")) if told else "",
     )
-    columns = _columns(language, "group", "measure", "rows", "ratio", "verdict")
-    yield Table(columns=columns, rows=rows, numeric=frozenset({2, 3}))
+
+
+def _points_of(value: float | None) -> str:
+    return words.number(value, 1)
 
 
 def _rejects(card: ModelCard, language: Language) -> Iterator[Block]:

@@ -20,8 +20,8 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
         "由{champion}决策：AUC {auc}，{rows}笔中{bads}笔违约",
     ),
     "scorecard": ("Scorecard", "评分卡"),
-    "glass_box": ("Glass box", "透明可加模型"),
-    "monotone_boosting": ("Monotone boosting", "单调提升树"),
+    "glass_box": ("Glass box", "可解释加性模型"),
+    "monotone_boosting": ("Monotone boosting", "单调梯度提升"),
     "random_forest": ("Random forest", "随机森林"),
     "purpose": ("What it is for", "用途"),
     "purpose_text": (
@@ -83,8 +83,8 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "information": ("information value", "信息值"),
     "calibration": ("Is the probability true?", "概率是否准确"),
     "calibration_off": (
-        "Predicted and observed differ beyond chance in {bands}.",
-        "预测与实际之差在以下区间超出偶然：{bands}。",
+        "Predicted and observed differ beyond chance in these tenths by risk: {bands}.",
+        "预测与实际之差在以下风险十分位超出偶然：{bands}。",
     ),
     "calibration_ok": (
         "In every tenth, what was observed allows what was predicted.",
@@ -125,8 +125,27 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "group": ("group", "组别"),
     "measure": ("measure", "指标"),
     "of_group": ("value [95 %]", "数值 [95%]"),
-    "ratio": ("ratio", "比率"),
+    "ratio": ("ratio or difference", "比率或差值"),
     "verdict": ("reading", "解读"),
+    "pass": ("not below four fifths", "不低于五分之四"),
+    "below": ("below four fifths", "低于五分之四"),
+    "differs": ("differs beyond chance", "差异超出偶然"),
+    "no_difference_shown": ("no difference shown", "未显示差异"),
+    "reference": ("compared with", "比较基准"),
+    "insufficient": ("too few to judge", "样本不足"),
+    "not_assessable": ("not assessable", "无法评估"),
+    "suppressed": ("too few to show", "人数过少不展示"),
+    "described": ("", ""),
+    "small": (
+        "Small sample: {bads} of {rows} rows went bad. Read the intervals, not the last digits.",
+        "样本较小：{rows}行中仅{bads}行违约。请看区间，勿看末位数字。",
+    ),
+    "nobody_in": (
+        "Bins that no row fell in are left out; scorecard.csv has them.",
+        "无样本的分箱未列出，见scorecard.csv。",
+    ),
+    "colon": ("{text}:", "{text}："),
+    "tried_on": ("{text}: {rows} rows, {bads} bad.", "{text}：{rows}行，其中违约{bads}行。"),
     "rejects": ("Reject inference", "拒绝推断"),
     "rejects_text": (
         "The model with and without rows of unknown outcome. Nothing can be measured on them: figures are those of "

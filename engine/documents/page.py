@@ -39,14 +39,14 @@ h2{font-size:1.2rem;margin:2.2rem 0 .5rem}
 border-radius:.3rem}
 .banner strong{font-size:1.7rem;line-height:1.25;display:block;overflow-wrap:anywhere}
 .banner ul{margin:.5rem 0 0;padding-left:1.2rem}li{overflow-wrap:anywhere}
-.warning{border:2px solid var(--worse);border-radius:.3rem;padding:.6rem .9rem;font-weight:600}
+p.warning{border:2px solid var(--worse);border-radius:.3rem;padding:.6rem .9rem;font-weight:600}
 .wide{overflow-x:auto;margin:.6rem 0}
 table{border-collapse:collapse;width:100%;font-size:.84rem;font-variant-numeric:tabular-nums}
-th,td{text-align:left;vertical-align:top;padding:.3rem .45rem .3rem 0;border-bottom:1px solid var(--rule)}
+th,td{text-align:left;vertical-align:top;padding:.3rem .7rem .3rem 0;border-bottom:1px solid var(--rule)}
 th{color:var(--quiet);font-weight:600}td{overflow-wrap:break-word;max-width:32rem}
 :lang(zh) td{word-break:keep-all}
 .b{font-weight:600}.b.better{color:var(--better)}.b.worse{color:var(--worse)}
-.b.ok{color:var(--better)}.b.stop{color:var(--worse)}.b.open,.b.withheld{color:var(--open)}
+.b.ok{color:var(--better)}.b.stop,.b.warning{color:var(--worse)}.b.open,.b.withheld{color:var(--open)}
 figure{margin:1rem 0}figcaption{font-weight:600;margin-bottom:.5rem;overflow-wrap:anywhere}
 .legend{color:var(--quiet);font-size:.84rem;margin:.3rem 0}.legend span{margin-right:1.2rem;display:inline-block}
 @media print{body{max-width:none;padding:0;font-size:10pt}.wide{overflow:visible}

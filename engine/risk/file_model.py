@@ -18,7 +18,7 @@ from engine.config.risk import ScalingSettings, TierSettings
 from engine.risk import models
 from engine.risk import tiers as grades
 from engine.risk.attributes import Attributes
-from engine.risk.characteristics import MISSING_SUFFIX
+from engine.risk.calibrators import log_odds
 from engine.risk.models import DefaultModel, ScorecardModel
 from engine.risk.scorecard import Scorecard
 
@@ -103,12 +103,10 @@ class FileModel:
             return self._of_card(self.decider.card, columns, rows)
         parts = self.decider.contributions(columns, rows)
         probability = self.decider.default_probability(columns, rows)
-        with np.errstate(divide="ignore"):
-            log_odds = np.clip(np.log1p(-probability) - np.log(probability), -50.0, 50.0)
         missing = self._missing(columns, rows) if parts is None else parts.missing
         known = np.asarray(~missing.all(axis=1))
         return Scores(
-            points=self._on_scale(log_odds),
+            points=self._on_scale(log_odds(probability)),
             probability=probability,
             tier=grades.codes(probability, known, self.tiers),
             known=known,
@@ -186,8 +184,8 @@ class FileModel:
     def _factor(self) -> float:
         return float(self.scaling.points_to_double_odds / np.log(2))
 
-    def _on_scale(self, log_odds: Floats) -> NDArray[np.int64]:
-        points: NDArray[np.int64] = np.rint(points_of(log_odds, self.scaling)).astype(np.int64)
+    def _on_scale(self, own: Floats) -> NDArray[np.int64]:
+        points: NDArray[np.int64] = np.rint(points_of(own, self.scaling)).astype(np.int64)
         return points
 
     def _missing(self, columns: Columns, rows: int) -> NDArray[np.bool_]:
@@ -205,10 +203,10 @@ def lost_points(attribute: Attributes, points: Floats) -> Floats:
     return lost
 
 
-def points_of(log_odds: Floats, scaling: ScalingSettings) -> Floats:
+def points_of(own: Floats, scaling: ScalingSettings) -> Floats:
     """Return exact points of log-odds of being good: base points at the base odds, and so on."""
     factor = scaling.points_to_double_odds / np.log(2)
-    points: Floats = scaling.base_points + factor * (log_odds - np.log(scaling.base_odds))
+    points: Floats = scaling.base_points + factor * (own - np.log(scaling.base_odds))
     return points
 
 
@@ -234,8 +232,3 @@ def principal(scores: Scores, never: Sequence[str], most: int) -> NDArray[np.int
         found[:, rank] = np.where(lost[every, worst] > 0, allowed[worst], NO_REASON)
         lost[every, worst] = -np.inf
     return found
-
-
-def reason_code(name: str, *, missing: bool) -> str:
-    """Return the code of a reason: the characteristic, and whether it is its lack that counts."""
-    return name + MISSING_SUFFIX if missing else name

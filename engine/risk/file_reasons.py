@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from engine.risk.characteristics import BY_NAME, MISSING_SUFFIX
+from engine.risk.characteristics import BY_NAME, MISSING_SUFFIX, SPECIAL_SUFFIX
 from engine.risk.file_model import NO_REASON, FileModel, Scores
 from engine.risk.models import ScorecardModel
 
@@ -83,13 +83,16 @@ def words(model: FileModel) -> Reasons:
     for name, labels in _labels(model):
         starts.append(len(codes))
         english, chinese = meaning(model, name)
-        for label in labels:
-            lacking = label == "missing"
+        for suffix, label in labels:
             names.append(name)
-            codes.append(name + MISSING_SUFFIX if lacking else name)
-            texts_en.append(f"no record of: {english}" if lacking else f"{english}: {label}" if label else english)
+            codes.append(name + suffix)
             told = bin_text(label, "zh")
-            texts_zh.append(f"缺少记录：{chinese}" if lacking else f"{chinese}：{told}" if label else chinese)
+            if suffix == MISSING_SUFFIX:
+                texts_en.append(f"no record of: {english}")
+                texts_zh.append(f"缺少记录：{chinese}")
+            else:
+                texts_en.append(f"{english}: {label}" if label else english)
+                texts_zh.append(f"{chinese}：{told}" if label else chinese)
     return Reasons(
         names=(*names, ""),
         codes=(*codes, None),
@@ -99,11 +102,17 @@ def words(model: FileModel) -> Reasons:
     )
 
 
-def _labels(model: FileModel) -> Sequence[tuple[str, list[str]]]:
-    if isinstance(model.decider, ScorecardModel):
-        bins = [one.bins for one in model.decider.card.attributes]
-        return [(one.name, [one.label(code) for code in range(one.size)] + ["missing"]) for one in bins]
-    return [(name, ["", "missing"]) for name in model.decider.inputs]
+def _labels(model: FileModel) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return, for each characteristic, the suffix of the code and the range of each reason."""
+    if not isinstance(model.decider, ScorecardModel):
+        return [(name, [("", ""), (MISSING_SUFFIX, "")]) for name in model.decider.inputs]
+    found = []
+    for bins in (one.bins for one in model.decider.card.attributes):
+        ordinary = [("", bins.label(code)) for code in range(bins.ordinary)]
+        special = [(SPECIAL_SUFFIX, bins.label(code)) for code in range(bins.ordinary, bins.size - 1)]
+        # last, where nothing was asked
+        found.append((bins.name, [*ordinary, *special, (MISSING_SUFFIX, ""), (MISSING_SUFFIX, "")]))
+    return found
 
 
 def places(scores: Scores, ranked: NDArray[np.int64], starts: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from engine.config.regimes import NoticeRule, NoticeSettings, Regime
 from engine.domain.errors import NotEnoughData, RefusedByPolicy, SettingsFault
-from engine.risk.characteristics import MISSING_SUFFIX
+from engine.risk.characteristics import MISSING_SUFFIX, SPECIAL_SUFFIX
 from engine.risk.notice_words import TEXTS, day
 
 Language = Literal["en", "zh"]
@@ -167,7 +167,7 @@ def _refuse_unfit(
             "notice of adverse action", "the decision has no reason", "at least one specific principal reason"
         )
     for one in refusal.reasons:
-        if one.code.removesuffix(MISSING_SUFFIX) in protected:
+        if one.code.removesuffix(MISSING_SUFFIX).removesuffix(SPECIAL_SUFFIX) in protected:
             raise RefusedByPolicy(
                 f'"{one.code}" is a protected attribute and can be no reason of a refusal. '
                 "Take it out of the model, or name it under [risk] never_a_reason."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -47,7 +48,7 @@ def card(fitted: Fitted, settings: Mapping[str, Any], regimes: tuple[Regime, ...
             "double": fitted.settings.scaling.points_to_double_odds,
         },
         points=trials.scorecard.rows(),
-        dropped=tuple((one.name, one.information_value, (one.why, one.why)) for one in trials.scorecard.dropped),
+        dropped=tuple((one.name, one.information_value, _dropped(one.why)) for one in trials.scorecard.dropped),
         meanings=fitted.meanings,
         flagged=trials.flagged,
         trials=trials.trials(),
@@ -62,6 +63,19 @@ def card(fitted: Fitted, settings: Mapping[str, Any], regimes: tuple[Regime, ...
         approvals=(),
         version=version,
     )
+
+
+_DROPPED_ZH: Final = (
+    (re.compile(r"^the same for everybody$"), "各行相同"),
+    (re.compile(r"^information value below ([\d.e-]+), which noise.*$"), r"信息值低于\1，样本如此之少时噪声也可达到"),
+    (re.compile(r"^information value below ([\d.e-]+)(;.*)?$"), r"信息值低于\1"),
+    (re.compile(r"^what it tells, others tell better.*$"), "其信息已由其他特征更好地体现"),
+)
+
+
+def _dropped(why: str) -> Both:
+    chinese = next((pattern.sub(zh, why) for pattern, zh in _DROPPED_ZH if pattern.match(why)), why)
+    return why, chinese
 
 
 def validation(made: ModelCard) -> dict[str, Any]:

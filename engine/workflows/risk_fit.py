@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -28,6 +29,11 @@ from engine.workflows.risk_trials import Trials, tried
 
 Floats = NDArray[np.float64]
 _SECTION: Final = "risk"
+_SENSITIVE: Final = re.compile(
+    r"(^|.*[_ .-])(sex|gender|race|ethnicity|religion|marital.*|marriage|nationality|disability|language)",
+    re.IGNORECASE,
+)
+"""Names of columns that credit law protects in many places; age is not among them, since it often may be an input."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +113,7 @@ def fit(question: FitQuestion) -> dict[str, Any]:
     if question.out is not None:
         model_folders.refuse_taken(question.out)  # before an hour's work rather than after it
     sample = risk_sample.read(question.sample)
-    for sentence in risk_sample.as_words(sample):
+    for sentence in told(sample):
         question.sample.say(sentence)
     _refuse_unknown(question, sample)
     settings = _settings(question, sample)
@@ -183,9 +189,21 @@ def _answer(fitted: Fitted) -> dict[str, Any]:
         "characteristics": list(trials.models[trials.champion].inputs),
         "left_out": [{"column": one.name, "why": one.why, "values": one.values} for one in sample.left_out],
         "flagged": [{"characteristic": name, "why": why[0]} for name, why in trials.flagged],
-        "notes": [*risk_sample.as_words(sample), *trials.notes],
+        "notes": [*told(sample), *trials.notes],
         "out": None if fitted.question.out is None else str(fitted.question.out),
     }
+
+
+def told(sample: RiskSample) -> list[str]:
+    """Return what was left out or read as missing, and which inputs are protected in many places."""
+    sensitive = [f'"{name}"' for name in sample.kinds if _SENSITIVE.fullmatch(name)]
+    found = risk_sample.as_words(sample)
+    if sensitive:
+        are = "is an input, and is" if len(sensitive) == 1 else "are inputs, and are"
+        found.append(
+            f"{', '.join(sensitive)} {are} protected by law in many places: name such columns with --protected."
+        )
+    return found
 
 
 def _settings(question: FitQuestion, sample: RiskSample) -> RiskSettings:

@@ -340,3 +340,35 @@ def test_columns_that_cannot_be_used_are_told_and_a_leak_is_flagged(ask: Ask, tm
     }
     assert [one["characteristic"] for one in found["flagged"]] == ["written_off"]
     assert any('"income": 1 value is infinite' in note for note in found["notes"])
+
+
+def test_card_is_one_small_page_without_script_in_two_languages(fitted: tuple[Path, Path, dict[str, Any]]) -> None:
+    _, folder, _ = fitted
+    for name, language in (("card.html", "en"), ("card.zh.html", "zh")):
+        page = (folder / name).read_text(encoding="utf-8")
+        assert len(page.encode()) < 1_000_000
+        assert f'<html lang="{language}">' in page
+        assert "<script" not in page
+        assert "http" not in page.replace("http-equiv", "")
+    english, chinese = ((folder / name).read_text(encoding="utf-8") for name in ("card.md", "card.zh.md"))
+    for part in ("must not be used", "Fairness by group", "gender: f", "Stability", "SR 26-2"):
+        assert part in english
+    for part in ("不得用于", "分组公平性", "稳定性", "评分卡"):
+        assert part in chinese
+
+
+def test_name_of_a_column_cannot_become_markup(ask: Ask, tmp_path: Path) -> None:
+    rows = loans(500).rename_columns(["ref", "booked", "<b>used</b>", "income", "job", "gender", "paid"])
+    ask("fit", write(tmp_path / "loans.csv", rows), *FIT[:-2], "--out", tmp_path / "model")
+    page = (tmp_path / "model" / "card.html").read_text(encoding="utf-8")
+    assert "<b>used" not in page
+    assert "&lt;b&gt;used" in page
+
+
+def test_input_that_law_protects_in_many_places_is_pointed_out(tmp_path: Path) -> None:
+    from engine.workflows import risk_fit, risk_sample
+
+    path = write(tmp_path / "loans.csv", loans(200))
+    question = risk_sample.SampleQuestion(path=path, target="paid", bad=("no",), home=tmp_path / "home")
+    told = risk_fit.told(risk_sample.read(question))
+    assert any('"gender" is an input, and is protected by law' in sentence for sentence in told)

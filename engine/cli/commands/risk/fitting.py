@@ -155,14 +155,19 @@ def _show(output: Output, facts: dict[str, Any]) -> None:
     bads = round(facts["rows"] * facts["bad_rate"])
     output.line(f"{numbers.count(facts['rows'])} rows, {numbers.count(bads)} bad ({numbers.share(facts['bad_rate'])}).")
     output.line("")
-    output.table([_readable(one) for one in facts["models"]], _MODELS, title="Five folds, seed apart")
+    output.table(
+        [_readable(one) for one in facts["models"]], _MODELS, title="On rows that the model had not seen: five folds"
+    )
     if facts.get("out_of_time"):
         output.line("")
-        output.table([_readable(one) for one in facts["out_of_time"]], _MODELS[:5], title="Out of time")
+        output.table(
+            [_readable(one) for one in facts["out_of_time"]], _MODELS[:5], title="On the latest rows, held back"
+        )
     output.line("")
-    output.line(f"{facts['champion']} decides. " + " ".join(facts["reasons"]))
-    for sentence in facts["notes"]:
+    for sentence in facts["reasons"]:
         output.line(sentence)
+    for one in facts["flagged"]:
+        output.line(one["why"])
 
 
 def _readable(one: dict[str, Any]) -> dict[str, Any]:
