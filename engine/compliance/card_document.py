@@ -71,7 +71,6 @@ def _sections(card: ModelCard, language: Language) -> list[Section]:
         ("points", _points(card, language)),
         ("stability", _stability(card, language)),
         ("fairness", _fairness(card, language)),
-        ("rejects", _rejects(card, language)),
         ("approvals", _approvals(card, language)),
         ("regimes", _regimes(card, language)),
         ("settings", _settings(card, language)),
@@ -182,6 +181,8 @@ def _bands(bands: tuple[Band, ...], name: str, language: Language) -> Table:
 
 def _points(card: ModelCard, language: Language) -> Iterator[Block]:
     yield say("points_text", language, **{name: f"{value:g}" for name, value in card.scale.items()})
+    if card.champion != "scorecard":
+        yield say("points_watching", language, champion=_model(card.champion, language))
     shown = [row for row in card.points if row["goods"] + row["bads"]]
     total = max(1, card.data.known)
     rows, before = [], ""
@@ -269,14 +270,6 @@ def _figure(one: Figure, language: Language) -> tuple[str | Badge, ...]:
 
 def _points_of(value: float | None) -> str:
     return words.number(value, 1)
-
-
-def _rejects(card: ModelCard, language: Language) -> Iterator[Block]:
-    if card.rejects:
-        yield say("rejects_text", language)
-        names = tuple(card.rejects[0])
-        rows = tuple(tuple(_plain(row[name]) for name in names) for row in card.rejects)
-        yield Table(columns=tuple(name.replace("_", " ") for name in names), rows=rows)
 
 
 def _approvals(card: ModelCard, language: Language) -> Iterator[Block]:

@@ -72,6 +72,10 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
         "and {double} points more double the odds. More points mean less risk.",
         "评分为每个特征对应一行分值之和：好坏比{odds}:1时为{base}分，每增加{double}分好坏比翻倍。分数越高风险越低。",
     ),
+    "points_watching": (
+        "These are the points of the scorecard, which watches; {champion} decides on the same scale.",
+        "以下为仅作监测的评分卡的分值；{champion}以同一尺度决策。",
+    ),
     "characteristic": ("characteristic", "特征"),
     "meaning": ("meaning", "含义"),
     "bin": ("bin", "分箱"),
@@ -146,13 +150,6 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     ),
     "colon": ("{text}:", "{text}："),
     "tried_on": ("{text}: {rows} rows, {bads} bad.", "{text}：{rows}行，其中违约{bads}行。"),
-    "rejects": ("Reject inference", "拒绝推断"),
-    "rejects_text": (
-        "The model with and without rows of unknown outcome. Nothing can be measured on them: figures are those of "
-        "rows of known outcome.",
-        "使用与不使用结果未知数据的模型对比。结果未知的数据无法检验：以下均为结果已知数据上的指标。",
-    ),
-    "method": ("method", "方法"),
     "approvals": ("Approvals", "审批"),
     "approvals_none": (
         "None. A model is a proposal until somebody who answers for it approves it.",

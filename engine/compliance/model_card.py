@@ -111,7 +111,6 @@ class ModelCard:
     tiers: tuple[Band, ...]
     moved: tuple[Moved, ...]
     fairness: Fairness | None
-    rejects: Sequence[Mapping[str, Any]]
     limits: tuple[Both, ...]
     settings: Mapping[str, Any]
     regimes: tuple[Regime, ...]

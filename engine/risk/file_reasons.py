@@ -15,7 +15,12 @@ from engine.risk.characteristics import BY_NAME, MISSING_SUFFIX, SPECIAL_SUFFIX
 from engine.risk.file_model import NO_REASON, FileModel, Scores
 from engine.risk.models import ScorecardModel
 
+_SIDES: Final = {1: "too high", -1: "too low"}
+"""What costs points where a higher value is riskier, or safer, and no bin names the range."""
+
 _BINS_ZH: Final = (
+    (re.compile(r"^too high$"), "过高"),
+    (re.compile(r"^too low$"), "过低"),
     (re.compile(r"^missing$"), "缺失"),
     (re.compile(r"^any$"), "任意"),
     (re.compile(r"^up to (.+)$"), r"不高于\1"),
@@ -105,7 +110,10 @@ def words(model: FileModel) -> Reasons:
 def _labels(model: FileModel) -> list[tuple[str, list[tuple[str, str]]]]:
     """Return, for each characteristic, the suffix of the code and the range of each reason."""
     if not isinstance(model.decider, ScorecardModel):
-        return [(name, [("", ""), (MISSING_SUFFIX, "")]) for name in model.decider.inputs]
+        ways = model.decider.directions
+        return [
+            (name, [("", _SIDES.get(ways.get(name, 0), "")), (MISSING_SUFFIX, "")]) for name in model.decider.inputs
+        ]
     found = []
     for bins in (one.bins for one in model.decider.card.attributes):
         ordinary = [("", bins.label(code)) for code in range(bins.ordinary)]

@@ -56,7 +56,6 @@ def card(fitted: Fitted, settings: Mapping[str, Any], regimes: tuple[Regime, ...
         tiers=tuple(map(_band, champion.folds.by_tier)),
         moved=tuple(_moved(fitted)),
         fairness=_fairness(fitted),
-        rejects=(),
         limits=tuple(_limits(fitted)),
         settings=settings,
         regimes=regimes,

@@ -117,7 +117,7 @@ def _characteristics(
     decider = model.decider
     if not isinstance(decider, ScorecardModel):
         for place, name in enumerate(found.names):
-            lost = None if found.lost is None else float(found.lost[0, place])
+            lost = None if found.lost is None else round(float(found.lost[0, place]), 1)
             yield {"characteristic": name, "value": columns[name][0].as_py(), "lost": lost}
         return
     attributes, whole = decider.card.attributes, decider.card.whole_points()

@@ -51,7 +51,6 @@ class FitQuestion:
     monotone: Mapping[str, int] = field(default_factory=dict)
     bureau: tuple[str, ...] = ()
     meanings: Path | None = None
-    reject_inference: str = "none"
     cut_off: int | None = None
     seed: int = 42
 
@@ -161,7 +160,6 @@ def settings_used(fitted: Fitted) -> dict[str, Any]:
         "special": list(asked.special),
         "monotone": dict(asked.monotone),
         "bureau": list(asked.bureau),
-        "reject_inference": asked.reject_inference,
         "cut_off": fitted.cut_off,
         "seed": asked.seed,
         "wayline": installed_version("wayline"),

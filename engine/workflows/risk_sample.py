@@ -63,7 +63,6 @@ class RiskSample:
 
     columns : the characteristics of the rows whose outcome is known, in the order of the file, or of time where
         there is one. bad, groups and times belong to the same rows.
-    unknown : the characteristics of the rows whose outcome is not known.
     kinds and left_out : what the columns of the file are. `asked_out` were left out because someone said so.
     values : the values of the target and how many rows have each, the most frequent first.
     """
@@ -74,7 +73,6 @@ class RiskSample:
     bad: Bools
     groups: Mapping[str, pa.ChunkedArray]
     times: NDArray[np.datetime64] | None
-    unknown: Mapping[str, pa.ChunkedArray]
     kinds: Mapping[str, Kind]
     left_out: tuple[LeftOut, ...]
     asked_out: tuple[str, ...]
@@ -167,7 +165,6 @@ def _sorted_out(
         bad=bad.filter(known).to_numpy().astype(bool),
         groups={name: kept[name] for name in question.protected},
         times=times,
-        unknown={name: rows.filter(pc.invert(known))[name] for name in kinds},
         kinds=kinds,
         left_out=tuple(one for one in found.left_out if one.name not in roles),
         asked_out=question.excluded,
@@ -265,7 +262,7 @@ def as_words(sample: RiskSample) -> list[str]:
     if sample.broken:
         told.append(f"{sample.broken:,} lines are no rows and were left out.")
     if sample.unknown_rows:
-        told.append(f"{sample.unknown_rows:,} rows have no known outcome.")
+        told.append(f"{sample.unknown_rows:,} rows have no known outcome and teach nothing.")
     if sample.untimed:
         told.append(f"{sample.untimed:,} rows have no date that can be read and were left out.")
     told += [left_out_words(one) for one in sample.left_out]

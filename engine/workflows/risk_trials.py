@@ -98,13 +98,13 @@ def tried(training: Training, times: NDArray[np.datetime64] | None) -> Trials:
     earlier = training if later is None else training.part(np.flatnonzero(~later))
     try:
         suspects = models.fit_scorecard(earlier).card.suspects
+        compared = comparison.compare(training, later, {one.name: one.why for one in suspects})
     except NotEnoughData as fault:
         if later is None:
             raise
         found = tried(training, None)
         why = f"Nothing is held back, since the earlier rows alone teach no scorecard: {fault.have}."
         return replace(found, notes=(why, *found.notes))
-    compared = comparison.compare(training, later, {one.name: one.why for one in suspects})
     card = scorecard_of(compared.of(models.SCORECARD).model)
     assert card is not None  # it is learned as one
     flagged = [

@@ -11,7 +11,7 @@ import typer
 from engine.cli import numbers, options
 from engine.cli.output import Output
 
-_MODELS: Final = ("model", "auc", "auc_sd", "ks", "brier", "violations", "fit_seconds")
+_MODELS: Final = ("model", "auc", "auc_sd", "ks", "brier", "violations")
 _DIRECTIONS: Final = {"+": 1, "-": -1}
 
 File = Annotated[
@@ -53,12 +53,13 @@ Meanings = Annotated[
         "--meanings", metavar="TOML", help="What columns mean, for reasons and the card: [COL] en = ..., zh = ..."
     ),
 ]
-Rejects = Annotated[
-    str, typer.Option("--reject-inference", help="none, parcelling or fuzzy: what rows of unknown outcome count for.")
-]
 CutOff = Annotated[
     int | None,
-    typer.Option("--cut-off", metavar="POINTS", help="Below it an applicant is refused; by default where high begins."),
+    typer.Option(
+        "--cut-off",
+        metavar="POINTS",
+        help="Below it an applicant is refused; by default where goods and bads part.",
+    ),
 ]
 Encoding = Annotated[
     str | None,
@@ -83,7 +84,6 @@ def fit(
     monotone: Monotone = None,
     bureau: Bureau = None,
     meanings: Meanings = None,
-    reject_inference: Rejects = "none",
     cut_off: CutOff = None,
     encoding: Encoding = None,
     seed: Seed = 42,
@@ -126,7 +126,6 @@ def fit(
         monotone=dict(_monotone(text) for text in monotone or ()),
         bureau=listed(bureau),
         meanings=meanings,
-        reject_inference=reject_inference,
         cut_off=cut_off,
         seed=seed,
     )
@@ -173,7 +172,7 @@ def _show(output: Output, facts: dict[str, Any]) -> None:
 def _readable(one: dict[str, Any]) -> dict[str, Any]:
     shown = {name: None if one[name] is None else f"{one[name]:.4f}" for name in ("auc", "auc_sd", "ks", "brier")}
     violations = {"violations": one["monotonic_violations"]} if "monotonic_violations" in one else {}
-    return {"model": one["name"], **shown, **violations, "fit_seconds": one.get("fit_seconds")}
+    return {"model": one["name"], **shown, **violations}
 
 
 def add_to(risk: typer.Typer) -> None:
