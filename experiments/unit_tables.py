@@ -1,7 +1,8 @@
 """A table with one row per unit becomes moments in one pass of the backend, by arm and whatever else is asked for.
 
-Sums are about a pilot mean, so that they do not cancel. A cell that is no number counts nowhere and is told: the pass
-that assumes none is the fast one, and only measures that turn out to have some are read once more.
+Sums are about a pilot mean of all arms, so that they do not cancel: digits are lost only where the spread within a cell
+is less than a ten-thousandth of its distance from that mean. A cell that is no number counts nowhere and is told: the
+pass that assumes none is the fast one, and only measures that turn out to have some are read once more.
 """
 
 from __future__ import annotations
