@@ -95,6 +95,10 @@ def test_holm_hochberg_and_benjamini_hochberg_of_statsmodels() -> None:
     assert adjusted("sidak", *raw) == pytest.approx([1 - (1 - p) ** 4 for p in raw])
 
 
+def test_bonferroni_of_spotify() -> None:
+    assert adjusted("bonferroni", 0.0655997, 0.9)[0] == pytest.approx(0.1311994, abs=1e-7)
+
+
 def test_hochberg_leaves_out_what_could_not_be_told() -> None:
     assert p_values.hochberg([0.04, np.nan, 0.03]) == pytest.approx([0.04, np.nan, 0.04], nan_ok=True)
 

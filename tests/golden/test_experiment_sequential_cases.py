@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from experiments import sequential
+from experiments import looks, sequential
 
 OBRIEN_FLEMING = {
     2: [2.9626, 1.9686],
@@ -68,6 +68,19 @@ def test_normal_mixture_bounds_of_confseq() -> None:
     assert sequential.mixture_bound(100, 0.05, precision) == pytest.approx(30.35209, abs=5e-6)
     one_sided = sequential.mixture_precision(100, 0.05, sides=1)
     assert sequential.mixture_bound(100, 0.05, one_sided, sides=1) == pytest.approx(27.66071, abs=5e-6)
+
+
+def test_log_mixture_of_confseq() -> None:
+    """At a sum of 10: -.6510052. It is log 20 at the bound and falls with the square of the sum."""
+    precision = sequential.mixture_precision(100, 0.05)
+    bound = sequential.mixture_bound(100, 0.05, precision)
+    assert np.log(20) + (10**2 - bound**2) / (2 * (100 + precision)) == pytest.approx(-0.6510052, abs=5e-7)
+
+
+def test_always_valid_critical_value_moves_with_the_units() -> None:
+    """Statsig's documents make the mixture as wide as the noise, so that it stays at 3.58 whatever is known."""
+    criticals = [looks.AnyTime(units=units, tightest_at=1_000).critical(0.05) for units in (10, 1_000, 100_000)]
+    assert criticals[1] < min(criticals[0], criticals[2]) - 0.3
 
 
 def test_information_that_does_not_rise_is_refused() -> None:
