@@ -9,9 +9,11 @@ from typer.core import TyperGroup
 
 _ORDER: Final = (
     # the command itself, from nothing to the screen
-    *("demo", "init", "doctor", "simulate", "data", "run", "export", "experiment", "journey", "risk", "explain", "app"),
+    *("demo", "init", "doctor", "simulate", "data", "run", "export", "experiment", "journey", "risk"),
+    *("recommend", "explain", "app"),
     # within its groups: what changes nothing comes first
     *("list", "check", "load", "report", "dictionary", "show", "recommendations", "verify"),
+    *("models", "rules", "evaluate", "uplift"),
     *("funnel", "stages", "dropoff", "transitions", "variants", "flow", "step-matrix", "retention", "lifecycle"),
     *("fit", "score"),
     *("stickiness", "churn", "sessions", "channels", "attribution", "conformance", "types", "compare", "prepare"),

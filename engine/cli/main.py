@@ -11,10 +11,24 @@ from typing import Annotated
 import typer
 
 from engine.cli import faults
-from engine.cli.commands import app, data, demo, doctor, experiment, explain, export, init, journey, risk, run, simulate
+from engine.cli.commands import (
+    app,
+    data,
+    demo,
+    doctor,
+    experiment,
+    explain,
+    export,
+    init,
+    journey,
+    recommend,
+    risk,
+    run,
+    simulate,
+)
 from engine.cli.groups import InOrder, show_help
 
-COMMANDS = (demo, init, doctor, simulate, data, run, export, experiment, journey, risk, explain, app)
+COMMANDS = (demo, init, doctor, simulate, data, run, export, experiment, journey, risk, recommend, explain, app)
 
 wayline = typer.Typer(
     name="wayline",

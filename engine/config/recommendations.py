@@ -51,6 +51,10 @@ class Training(Settings):
     sample: Positive
     negatives: Positive
     ridge: Annotated[float, Field(gt=0)]
+    softmax_ridges: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
+    boosted_trees: Annotated[int, Field(ge=1, le=500)]
+    boosted_learning_rate: Annotated[float, Field(gt=0, le=1)]
+    hidden_rows: Positive
     min_positives: Positive
     min_buyers: Positive
     calibration_share: Annotated[float, Field(gt=0, lt=1)]
@@ -68,6 +72,8 @@ class CandidateSettings(Settings):
     als_regularization: Annotated[float, Field(gt=0)]
     als_alpha: Annotated[float, Field(gt=0)]
     als_iterations: Positive
+    knn_k1: Annotated[float, Field(ge=0)]
+    knn_b: Share
     rules_sample: Positive
     rules_min_support: Annotated[float, Field(gt=0, le=1)]
     rules_min_confidence: Share

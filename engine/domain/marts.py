@@ -210,6 +210,12 @@ PRODUCT_RULES = Table(
         _c("support", S, "of all customers, hold both", "支持度"),
         _c("confidence", S, "of those who hold the first, hold the second", "置信度"),
         _c("lift", N, "confidence over the share of all who hold the second", "提升度"),
+        _c(
+            "zhang",
+            N,
+            "Zhang's measure of association, -1 to 1; 0 is no relation, empty where one of them all hold",
+            "张氏关联度（-1到1）",
+        ),
     ),
 )
 RECOMMENDATION_MODELS = Table(
@@ -218,8 +224,19 @@ RECOMMENDATION_MODELS = Table(
     one_row_is_zh="一个候选模型",
     key=("model",),
     columns=(
-        _c("model", T, "popularity, segment_popularity, pair_rules, ease, als, logistic", "模型", required=True),
-        _c("map_at_7", S, "mean average precision at 7 on the later window", "MAP@7"),
+        _c(
+            "model",
+            T,
+            "popularity, segment_popularity, pair_rules, ease, als, item_knn, softmax, logistic, boosted_trees",
+            "模型",
+            required=True,
+        ),
+        _c("map_at_7", S, "mean average precision at 7 on the later window, out of min(7, number opened)", "MAP@7"),
+        _c("map_lower", S, "lower end of its 95 % interval", "MAP@7下限"),
+        _c("map_upper", S, "upper end of its 95 % interval", "MAP@7上限"),
+        _c("gain_lower", N, "lower end of the 95 % interval of its gain over popularity", "较热门度增益下限"),
+        _c("gain_upper", N, "upper end of that interval", "较热门度增益上限"),
+        _c("recall_at_7", S, "of what was opened, among the first 7", "前7召回率"),
         _c("hit_rate_at_3", S, "customers whose new product was among the first 3", "前3命中率"),
         _c("coverage", S, "products that the first 3 of anybody name", "覆盖率"),
         _c("calibration_error", S, "expected calibration error; empty for models that give no probability", "校准误差"),

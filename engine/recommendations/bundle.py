@@ -12,15 +12,17 @@ from typing import Any, Final
 import numpy as np
 
 from engine.config.recommendations import RecommendationSettings
-from engine.recommendations.als import Als
+from engine.recommendations.boosted import BoostedTrees
 from engine.recommendations.calibration import Calibration
 from engine.recommendations.candidates import Ease, GroupPopularity, PairRules, Popularity
 from engine.recommendations.explain import Phrases
 from engine.recommendations.frame import Catalogue
+from engine.recommendations.implicit_models import Als, ItemKnn
 from engine.recommendations.propensity import Logistic, Scaling
 from engine.recommendations.race import Fitted
+from engine.recommendations.softmax import Softmax
 
-SCHEMA: Final = "1"
+SCHEMA: Final = "2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +72,10 @@ _CLASSES: Final = {
         PairRules,
         Ease,
         Als,
+        ItemKnn,
+        Softmax,
         Logistic,
+        BoostedTrees,
         Scaling,
     )
 }

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.recommendations.frame import Flags, Floats, View
-from engine.recommendations.linear import weighted_sums
+from engine.recommendations.linear import exact_sums, exact_weights
 
 # small enough to order only what the model itself leaves equal, such as customers who hold nothing yet
 _TIE_BREAK = 1e-6
@@ -131,7 +131,7 @@ class Ease:
 
     def scores(self, view: View) -> Floats:
         """Return the weights of the holdings summed; who holds nothing gets the order of popularity."""
-        return weighted_sums(view.owned.astype(np.float64), self.weights) + _TIE_BREAK * self.popularity
+        return exact_sums(view.owned.astype(np.float64), self.weights) + _TIE_BREAK * self.popularity
 
     def terms(self, view: View) -> Terms | None:
         """Return the weight that each holding adds."""
@@ -179,6 +179,14 @@ def pairs_held(owned: Flags) -> Floats:
     return counts.astype(np.float64)
 
 
+def pair_rules(owned: Flags, product_ids: tuple[str, ...]) -> PairRules:
+    """Return the rule of every pair of products, however rare: of those who hold the first, who hold the second."""
+    counts = pairs_held(owned)
+    confidence = counts / np.maximum(np.diag(counts), 1.0)[:, None]
+    np.fill_diagonal(confidence, 0.0)
+    return PairRules(product_ids=product_ids, confidence=confidence, popularity=popularity_of_holdings(owned).rates)
+
+
 def ease(owned: Flags, product_ids: tuple[str, ...], ridge: float) -> Ease:
     """Fit EASE on the holdings: one inverse of a P x P matrix.
 
@@ -190,7 +198,11 @@ def ease(owned: Flags, product_ids: tuple[str, ...], ridge: float) -> Ease:
     inverse = np.linalg.inv(gram + ridge * np.eye(len(gram)))
     weights = -inverse / np.diag(inverse)
     np.fill_diagonal(weights, 0.0)
-    return Ease(product_ids=product_ids, weights=weights, popularity=popularity_of_holdings(owned).rates)
+    return Ease(
+        product_ids=product_ids,
+        weights=exact_weights(weights, largest_term=1.0),
+        popularity=popularity_of_holdings(owned).rates,
+    )
 
 
 def _rates(counted: Flags, among: Flags) -> Floats:

@@ -19,21 +19,57 @@ from engine.recommendations.inputs import Inputs, check_window, sample_customers
 class Panel:
     """Customers at the start of a window (`view`) and what they opened in it; all arrays are (n, P).
 
-    `eligible` marks what a customer could be sold then (see `could_open`).
+    `eligible` marks what a customer could be sold then (see `could_open`). Where products were hidden instead
+    (`certain`) every row has exactly one label, a customer may have several rows (`customer` says whose each is, with
+    `weights` that add up to one for each) and `held` (customers, P) is what they hold in truth, in full.
     """
 
     view: View
     labels: Flags
     eligible: Flags
+    certain: bool = False
+    customer: Integers | None = None
+    weights: Floats | None = None
+    held: Flags | None = None
 
     @property
     def buyers(self) -> int:
         """How many customers opened anything in the window."""
         return int(self.labels.any(axis=1).sum())
 
+    @property
+    def holdings(self) -> Flags:
+        """What each customer holds, a row each: what models that need no openings learn from."""
+        return self.view.owned if self.held is None else self.held
+
+    @property
+    def row_weights(self) -> Floats:
+        """How much each row counts."""
+        return np.ones(self.view.size) if self.weights is None else self.weights
+
     def rows(self, index: Integers) -> Panel:
-        """Return some of the customers."""
-        return Panel(view=self.view.rows(index), labels=self.labels[index], eligible=self.eligible[index])
+        """Return some of the rows, with the holdings of the customers they are of."""
+        customer, held = None, None
+        if self.customer is not None and self.held is not None:
+            whose, customer = np.unique(self.customer[index], return_inverse=True)
+            held = self.held[whose]
+        return Panel(
+            view=self.view.rows(index),
+            labels=self.labels[index],
+            eligible=self.eligible[index],
+            certain=self.certain,
+            customer=customer,
+            weights=None if self.weights is None else self.weights[index],
+            held=held,
+        )
+
+    def split(self, share: float, seed: int) -> tuple[Panel, Panel]:
+        """Return about 1 - share and share of the customers, drawn by the seed; all rows of one on the same side."""
+        of_row = np.arange(self.view.size) if self.customer is None else self.customer
+        customers = int(of_row.max(initial=-1)) + 1
+        drawn = np.zeros(customers, dtype=bool)
+        drawn[np.random.default_rng([seed, 93]).permutation(customers)[: round(customers * share)]] = True
+        return self.rows(np.flatnonzero(~drawn[of_row])), self.rows(np.flatnonzero(drawn[of_row]))
 
 
 def build(
@@ -66,6 +102,42 @@ def build(
     eligible = could_open(view.owned, start.ages[at_start[both]], catalogue)
     opened = end.opened if end.opened is not None else np.zeros_like(end.owned)
     return Panel(view=view, labels=opened[at_end[both]] & eligible, eligible=eligible)
+
+
+def leave_one_out(view: View, most_rows: int, seed: int) -> Panel:
+    """Hide each product once from each customer who holds at least two: what is left should tell what was hidden.
+
+    A row is a customer without one of the products; a customer of m products has m rows that count 1 / m each. Of
+    customers with more than `most_rows` rows together a seeded sample is kept.
+    """
+    held = view.owned.sum(axis=1)
+    several = np.flatnonzero(held >= 2)
+    several = several[np.random.default_rng([seed, 94]).permutation(len(several))]
+    kept = np.sort(several[: int(np.searchsorted(held[several].cumsum(), most_rows, side="right"))])
+    customer, product = np.nonzero(view.owned[kept])
+    return _hidden(view.rows(kept), customer, product)
+
+
+def hide_one(view: View, seed: int) -> Panel:
+    """Hide one product, drawn by the seed, from each customer who holds at least two; customers with fewer drop out."""
+    kept = np.flatnonzero(view.owned.sum(axis=1) >= 2)
+    drawn = np.random.default_rng([seed, 95]).random((len(kept), view.owned.shape[1]))
+    return _hidden(view.rows(kept), np.arange(len(kept)), np.where(view.owned[kept], drawn, -1.0).argmax(axis=1))
+
+
+def _hidden(view: View, customer: Integers, product: Integers) -> Panel:
+    labels = np.zeros((len(customer), view.owned.shape[1]), dtype=bool)
+    labels[np.arange(len(customer)), product] = True
+    seen = view.owned[customer] & ~labels
+    return Panel(
+        view=View(owned=seen, x=view.x[customer], group=view.group[customer]),
+        labels=labels,
+        eligible=~seen,
+        certain=True,
+        customer=customer,
+        weights=1.0 / np.bincount(customer, minlength=view.size)[customer],
+        held=view.owned,
+    )
 
 
 def could_open(owned: Flags, age: Floats, catalogue: Catalogue) -> Flags:

@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from engine.config.recommendations import Training
 from engine.recommendations.candidates import Terms, group_popularity, holding_names, rows_of_group
 from engine.recommendations.frame import Flags, Floats, Integers, View
-from engine.recommendations.linear import weighted_sums
+from engine.recommendations.linear import TERM_STEP, exact_sums, exact_weights, on_grid
 from engine.recommendations.panel import Panel
 
 # beyond this a feature is money or a count with a long tail, and its logarithm is what behaves
@@ -30,11 +30,15 @@ _LEAST_RATE = 1e-6
 _UNPENALISED = 100.0
 # standard deviations; one extreme customer must not decide by one feature
 _CLIP = 6.0
+LARGEST_TERM = max(_CLIP, _HOLDING)
+"""No term of a scaled customer is larger."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scaling:
     """How raw features become comparable: logarithm where flagged, centred, scaled, clipped; unknown becomes the mean.
+
+    Terms lie on the grid of `linear.TERM_STEP`, so that sums of them are exact.
 
     `flag_missing` names the places of the features whose absence is told apart by a term of its own.
     """
@@ -63,7 +67,7 @@ class Scaling:
         if self.take_log[place]:
             filled = signed_log(filled)
         centred = np.clip((filled - self.mean[place]) / self.scale[place], -_CLIP, _CLIP)
-        return np.where(known, centred, 0.0)
+        return np.where(known, on_grid(centred, TERM_STEP), 0.0)
 
 
 def signed_log(values: Floats) -> Floats:
@@ -113,8 +117,8 @@ class Logistic:
         return self.scaling.features + ("",) * len(self.scaling.flag_missing) + holding_names(self.product_ids)
 
     def scores(self, view: View) -> Floats:
-        """Return the log-odds, shape (n, P)."""
-        return weighted_sums(self.scaling.apply(view), self.weights) + rows_of_group(self.levels, view.group)
+        """Return the probability of opening, shape (n, P)."""
+        return chance(exact_sums(self.scaling.apply(view), self.weights) + rows_of_group(self.levels, view.group))
 
     def terms(self, view: View) -> Terms | None:
         """Return exactly what the log-odds add to the level of the group."""
@@ -140,7 +144,13 @@ def fit(panel: Panel, features: tuple[str, ...], product_ids: tuple[str, ...], r
                     terms[rows], level, panel.labels[rows, product], rules.ridge
                 )
                 levels[:, product] = slope * levels[:, product] + intercept + correction
-    return Logistic(product_ids=product_ids, scaling=learned, weights=weights, levels=levels, plain=plain)
+    return Logistic(
+        product_ids=product_ids,
+        scaling=learned,
+        weights=exact_weights(weights, LARGEST_TERM),
+        levels=levels,
+        plain=plain,
+    )
 
 
 def _sampled(could: Integers, opened: Flags, rules: Training, random: np.random.Generator) -> tuple[Integers, float]:
@@ -161,6 +171,12 @@ def _fit_one(terms: Floats, level: Floats, opened: Flags, ridge: float) -> tuple
     model.fit(np.column_stack([terms, level * _UNPENALISED]), opened)
     weights = model.coef_[0]
     return weights[:-1], float(weights[-1] * _UNPENALISED), float(model.intercept_[0])
+
+
+def chance(log_odds: Floats) -> Floats:
+    """Return the probability that belongs to log-odds."""
+    share: Floats = 1.0 / (1.0 + np.exp(-log_odds))
+    return share
 
 
 def _log_odds(rates: Floats) -> Floats:

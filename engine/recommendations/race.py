@@ -1,13 +1,14 @@
 """The race: every ranker learns on an earlier window and is judged on a later one; the best one ranks.
 
-A challenger that does not beat plain popularity is never used. Without an earlier window those that learn from
-holdings alone are still judged, the logistic model is not.
+A challenger is used only where it beats plain popularity beyond chance, customer by customer. Without an earlier
+window those that learn from holdings alone are still judged, the models that learn from openings are not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -16,13 +17,44 @@ from engine.config.recommendations import RecommendationSettings
 from engine.domain.errors import NotEnoughData
 from engine.domain.marts import RECOMMENDATION_MODELS
 from engine.lake.schema import to_contract
-from engine.recommendations import als, calibration, candidates, metrics, propensity, rules
+from engine.numerics.intervals import UNDEFINED, Interval
+from engine.recommendations import (
+    boosted,
+    calibration,
+    candidates,
+    implicit_models,
+    metrics,
+    propensity,
+    rules,
+    softmax,
+)
 from engine.recommendations.calibration import Calibration
 from engine.recommendations.candidates import Ranker
+from engine.recommendations.frame import Floats
 from engine.recommendations.panel import Panel
 
-ORDER = ("popularity", "segment_popularity", "pair_rules", "ease", "als", "logistic")
-"""From the simplest to the most demanding; of equally good ones the simplest wins."""
+ORDER: Final = (
+    "popularity",
+    "segment_popularity",
+    "pair_rules",
+    "ease",
+    "als",
+    "item_knn",
+    "softmax",
+    "logistic",
+    "boosted_trees",
+)
+"""From the simplest to the most demanding; of equally good ones the simplest wins. The challenger comes last."""
+
+CHALLENGERS: Final = ("boosted_trees",)
+"""Used only where they beat the best of the others beyond chance."""
+
+K: Final = 7
+"""Products looked at for the mean average precision of a run."""
+
+_NEEDS_OPENINGS: Final = ("segment_popularity", "softmax", "logistic", "boosted_trees")
+# learned from openings themselves, so that they are calibrated on customers they did not learn from
+_FITS_OPENINGS: Final = ("softmax", "logistic", "boosted_trees")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +86,43 @@ class Race:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """How one ranker did on the later window; NaN where there is no answer, with the reason in the note."""
+    """How one ranker did on customers it did not learn from; NaN where there is no answer, with the reason in the note.
 
-    map_at_7: float = float("nan")
+    `precision` and `recall` have a value for each customer who opened something.
+    """
+
+    precision: Floats
+    recall: Floats
     hit_rate_at_3: float = float("nan")
     coverage: float = float("nan")
     calibration_error: float = float("nan")
+    calibration_interval: Interval = UNDEFINED
     note: str = ""
+
+    @property
+    def map_at_k(self) -> float:
+        """The mean average precision; NaN where the ranker was not run."""
+        return float(self.precision.mean()) if len(self.precision) else float("nan")
+
+    @property
+    def recall_at_k(self) -> float:
+        """The mean recall; NaN where the ranker was not run."""
+        return float(self.recall.mean()) if len(self.recall) else float("nan")
+
+    @property
+    def interval(self) -> Interval:
+        """The 95 % interval of the mean average precision."""
+        return metrics.interval_of_mean(self.precision)
+
+    @property
+    def recall_interval(self) -> Interval:
+        """The 95 % interval of the mean recall."""
+        return metrics.interval_of_mean(self.recall)
+
+
+def not_run(why: str) -> Result:
+    """Return the result of a ranker that was not run."""
+    return Result(precision=np.zeros(0), recall=np.zeros(0), note=f"not run: {why}")
 
 
 def run(latest: Panel, earlier: Panel | None, trainer: Trainer) -> Race:
@@ -78,8 +140,8 @@ def run(latest: Panel, earlier: Panel | None, trainer: Trainer) -> Race:
         )
     notes: list[str] = []
     results = _judge_all(latest, earlier, trainer, notes)
-    chosen = _choose(results)
-    winner = fit(chosen, latest, trainer)
+    chosen = choose(results)
+    winner = fit(chosen, latest, trainer, final=True)
     notes += _plain_products(winner.ranker)
     return Race(winner=winner, models=_table(results, chosen, latest.buyers), notes=tuple(notes))
 
@@ -87,9 +149,9 @@ def run(latest: Panel, earlier: Panel | None, trainer: Trainer) -> Race:
 def _judge_all(latest: Panel, earlier: Panel | None, trainer: Trainer, notes: list[str]) -> dict[str, Result]:
     needed = trainer.settings.training.min_buyers
     if latest.buyers < needed:
-        why = f"not run: {latest.buyers} customers with a new product, {needed} are needed"
-        notes.append(f"The race of models was {why}; popularity ranks.")
-        return {kind: Result(note=why) for kind in ORDER}
+        why = f"{latest.buyers} customers with a new product, {needed} are needed"
+        notes.append(f"Only {latest.buyers} customers opened a product, {needed} are needed: plain popularity ranks.")
+        return {kind: not_run(why) for kind in ORDER}
     if earlier is not None and earlier.buyers < needed:
         earlier = None
     if earlier is None:
@@ -100,104 +162,144 @@ def _judge_all(latest: Panel, earlier: Panel | None, trainer: Trainer, notes: li
 def _judge(kind: str, latest: Panel, earlier: Panel | None, trainer: Trainer) -> Result:
     if earlier is None:
         if kind in _NEEDS_OPENINGS:
-            return Result(note="not run: it needs openings of an earlier window")
-        return _measure(from_holdings(kind, latest, trainer), None, latest, "learned from holdings alone")
+            return not_run("it needs openings of an earlier window")
+        return measure(from_holdings(kind, latest, trainer), None, latest, K, note="learned from holdings alone")
     fitted = fit(kind, earlier, trainer)
-    return _measure(fitted.ranker, fitted.calibration, latest, "")
+    return measure(fitted.ranker, fitted.calibration, latest, K)
 
 
-_NEEDS_OPENINGS = ("segment_popularity", "logistic")
-
-
-def _measure(ranker: Ranker, curve: Calibration | None, panel: Panel, note: str) -> Result:
+def measure(
+    ranker: Ranker, curve: Calibration | None, panel: Panel, k: int, *, note: str = "", seed: int | None = None
+) -> Result:
+    """Judge a ranker on a panel; with a seed the calibration error gets its interval too."""
     scores = ranker.scores(panel.view)
     ranked = metrics.ranks(scores, panel.eligible)
     buyers = panel.labels.any(axis=1)
-    precision = metrics.average_precision(ranked[buyers], panel.labels[buyers], 7)
-    error = float("nan")
+    error, interval = float("nan"), UNDEFINED
     if curve is not None:
-        error = calibration.expected_error(curve.probabilities(scores), panel.labels, panel.eligible)
+        chance = curve.probabilities(scores)
+        error = calibration.expected_error(chance, panel.labels, panel.eligible)
+        if seed is not None:
+            interval = calibration.error_interval(chance, panel.labels, panel.eligible, seed)
     return Result(
-        map_at_7=float(precision.mean()),
+        precision=metrics.average_precision(ranked[buyers], panel.labels[buyers], k),
+        recall=metrics.recall(ranked[buyers], panel.labels[buyers], k),
         hit_rate_at_3=metrics.hit_rate(ranked, panel.labels, 3),
         coverage=metrics.coverage(ranked, panel.eligible, 3),
         calibration_error=error,
+        calibration_interval=interval,
         note=note,
     )
 
 
-def _choose(results: Mapping[str, Result]) -> str:
+def choose(results: Mapping[str, Result]) -> str:
+    """Return the best of those that beat popularity beyond chance; popularity where none does.
+
+    The challenger gives no reasons and is dear to score, so it has to beat the best of the others beyond chance too.
+    """
     best = "popularity"
     for kind in ORDER[1:]:
-        score = results[kind].map_at_7
-        if not np.isnan(score) and score > results[best].map_at_7:
+        rivals = ("popularity", best) if kind in CHALLENGERS else ("popularity",)
+        beats = all(advantage(results, kind, rival).lower > 0 for rival in rivals)
+        if beats and results[kind].map_at_k > results[best].map_at_k:
             best = kind
     return best
 
 
-def fit(kind: str, panel: Panel, trainer: Trainer) -> Fitted:
-    """Fit one ranker on a panel and calibrate it on customers that it did not learn the openings of."""
+def advantage(results: Mapping[str, Result], kind: str, rival: str = "popularity") -> Interval:
+    """Return the 95 % interval of the mean gain in average precision over a rival; undefined where not run."""
+    own, other = results[kind].precision, results[rival].precision
+    return UNDEFINED if len(own) != len(other) else metrics.interval_of_difference(own - other)
+
+
+def fit(kind: str, panel: Panel, trainer: Trainer, *, final: bool = False) -> Fitted:
+    """Fit one ranker on a panel and calibrate it on customers that it did not learn the openings of.
+
+    final : the ranker is to be used, so that it learns again from all customers of the panel in the end.
+    """
     rules_of = trainer.settings.training
     learn, check = panel, panel
-    if kind == "logistic":
-        learn, check = _split(panel, rules_of.calibration_share, trainer.seed)
-    ranker = _FITS[kind](learn, trainer)
+    if kind in _FITS_OPENINGS or panel.certain:
+        learn, check = panel.split(rules_of.calibration_share, trainer.seed)
+    ranker = _FITS[kind](learn, check, trainer)
     curve = calibration.fit(
         ranker.scores(check.view),
         check.labels,
         check.eligible,
         rules_of.positives_per_bin,
-        comparable=kind == "logistic",
+        comparable=kind in _FITS_OPENINGS,
+        weights=check.weights,
     )
+    if final and learn is not panel and kind != "softmax":  # which has learned from all already
+        ranker = _FITS[kind](panel, panel, trainer)
     return Fitted(ranker=ranker, calibration=curve)
 
 
-def _split(panel: Panel, share: float, seed: int) -> tuple[Panel, Panel]:
-    order = np.random.default_rng([seed, 93]).permutation(panel.view.size)
-    kept = round(panel.view.size * share)
-    return panel.rows(np.sort(order[kept:])), panel.rows(np.sort(order[:kept]))
+def _popularity(learn: Panel, _: Panel, __: Trainer) -> Ranker:
+    if learn.certain:
+        return candidates.popularity_of_holdings(learn.holdings)
+    return candidates.popularity(learn.labels, learn.eligible)
 
 
-def _popularity(panel: Panel, _: Trainer) -> Ranker:
-    return candidates.popularity(panel.labels, panel.eligible)
-
-
-def _groups(panel: Panel, trainer: Trainer) -> Ranker:
+def _groups(learn: Panel, _: Panel, trainer: Trainer) -> Ranker:
     prior = trainer.settings.training.group_prior
-    return candidates.group_popularity(panel.view.group, panel.labels, panel.eligible, prior)
+    return candidates.group_popularity(learn.view.group, learn.labels, learn.eligible, prior)
 
 
-def _rules(panel: Panel, trainer: Trainer) -> Ranker:
-    return rules.fit(panel.view.owned, trainer.product_ids, trainer.settings.candidates, trainer.seed)
+def _rules(learn: Panel, _: Panel, trainer: Trainer) -> Ranker:
+    return rules.fit(learn.holdings, trainer.product_ids, trainer.settings.candidates, trainer.seed)
 
 
-def _ease(panel: Panel, trainer: Trainer) -> Ranker:
-    return candidates.ease(panel.view.owned, trainer.product_ids, trainer.settings.candidates.ease_ridge)
+def _ease(learn: Panel, _: Panel, trainer: Trainer) -> Ranker:
+    return candidates.ease(learn.holdings, trainer.product_ids, trainer.settings.candidates.ease_ridge)
 
 
-def _als(panel: Panel, trainer: Trainer) -> Ranker:
-    return als.fit(panel.view.owned, trainer.settings.candidates, trainer.seed)
+def _als(learn: Panel, _: Panel, trainer: Trainer) -> Ranker:
+    return implicit_models.fit_als(learn.holdings, trainer.settings.candidates, trainer.seed)
 
 
-def _logistic(panel: Panel, trainer: Trainer) -> Ranker:
-    return propensity.fit(panel, trainer.features, trainer.product_ids, trainer.settings.training, trainer.seed)
+def _item_knn(learn: Panel, _: Panel, trainer: Trainer) -> Ranker:
+    return implicit_models.fit_item_knn(learn.holdings, trainer.product_ids, trainer.settings.candidates)
 
 
-_FITS: Mapping[str, Callable[[Panel, Trainer], Ranker]] = {
+def _softmax(learn: Panel, check: Panel, trainer: Trainer) -> Ranker:
+    training = trainer.settings.training
+    return softmax.fit(learn, check, trainer.features, trainer.product_ids, rules=training, seed=trainer.seed)
+
+
+def _logistic(learn: Panel, _: Panel, trainer: Trainer) -> Ranker:
+    return propensity.fit(learn, trainer.features, trainer.product_ids, trainer.settings.training, trainer.seed)
+
+
+def _boosted_trees(learn: Panel, _: Panel, trainer: Trainer) -> Ranker:
+    settings = trainer.settings
+    return boosted.fit(
+        learn,
+        candidates.ease(learn.holdings, trainer.product_ids, settings.candidates.ease_ridge),
+        candidates.pair_rules(learn.holdings, trainer.product_ids),
+        settings.training,
+        trainer.seed,
+    )
+
+
+_FITS: Mapping[str, Callable[[Panel, Panel, Trainer], Ranker]] = {
     "popularity": _popularity,
     "segment_popularity": _groups,
     "pair_rules": _rules,
     "ease": _ease,
     "als": _als,
+    "item_knn": _item_knn,
+    "softmax": _softmax,
     "logistic": _logistic,
+    "boosted_trees": _boosted_trees,
 }
 
 
 def from_holdings(kind: str, panel: Panel, trainer: Trainer) -> Ranker:
     """Fit one ranker on what customers hold at the start of the panel, without a look at what they opened."""
     if kind == "popularity":
-        return candidates.popularity_of_holdings(panel.view.owned)
-    return _FITS[kind](panel, trainer)
+        return candidates.popularity_of_holdings(panel.holdings)
+    return _FITS[kind](panel, panel, trainer)
 
 
 def _plain_products(ranker: Ranker) -> list[str]:
@@ -208,20 +310,26 @@ def _plain_products(ranker: Ranker) -> list[str]:
 
 
 def _table(results: Mapping[str, Result], chosen: str, buyers: int) -> pa.Table:
-    rows = [
-        {
-            "model": kind,
-            "map_at_7": _known(result.map_at_7),
-            "hit_rate_at_3": _known(result.hit_rate_at_3),
-            "coverage": _known(result.coverage),
-            "calibration_error": _known(result.calibration_error),
-            "customers": buyers,
-            "chosen": kind == chosen,
-            "note": result.note or None,
-        }
-        for kind, result in sorted(results.items())
-    ]
+    rows = [_row(results, kind, chosen) | {"customers": buyers} for kind in sorted(results)]
     return to_contract(RECOMMENDATION_MODELS, pa.Table.from_pylist(rows))
+
+
+def _row(results: Mapping[str, Result], kind: str, chosen: str) -> dict[str, object]:
+    result, gain = results[kind], advantage(results, kind)
+    return {
+        "model": kind,
+        "map_at_7": _known(result.map_at_k),
+        "map_lower": _known(result.interval.lower),
+        "map_upper": _known(result.interval.upper),
+        "gain_lower": _known(gain.lower) if kind != "popularity" else None,
+        "gain_upper": _known(gain.upper) if kind != "popularity" else None,
+        "recall_at_7": _known(result.recall_at_k),
+        "hit_rate_at_3": _known(result.hit_rate_at_3),
+        "coverage": _known(result.coverage),
+        "calibration_error": _known(result.calibration_error),
+        "chosen": kind == chosen,
+        "note": result.note or None,
+    }
 
 
 def _known(value: float) -> float | None:

@@ -27,6 +27,8 @@ def find(owned: Flags, product_ids: tuple[str, ...], settings: CandidateSettings
     has = np.array([place[first] for first, _ in pairs])
     takes = np.array([place[second] for _, second in pairs])
     both, first, second = counts[has, takes], counts[has, has], counts[takes, takes]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        zhang = _zhang(both / len(owned), first / len(owned), second / len(owned))
     rows = {
         "has_product_id": [product_ids[index] for index in has],
         "takes_product_id": [product_ids[index] for index in takes],
@@ -34,8 +36,23 @@ def find(owned: Flags, product_ids: tuple[str, ...], settings: CandidateSettings
         "support": both / len(owned),
         "confidence": both / first,
         "lift": (both / first) / (second / len(owned)),
+        "zhang": pa.array(zhang, mask=np.isnan(zhang)),
     }
     return to_contract(PRODUCT_RULES, pa.table(rows))
+
+
+def _zhang(both: Floats, first: Floats, second: Floats) -> Floats:
+    """Return Zhang's measure of shares of all customers: 1 never without each other, 0 unrelated, -1 never together.
+
+    NaN where both products are held by everybody, so that there is nothing to compare with.
+
+    References
+    ----------
+    Yan, Zhang and Zhang (2009), Confidence metrics for association rule mining.
+    """
+    confidence, without = both / first, (second - both) / (1 - first)
+    higher: Floats = np.maximum(confidence, np.where(np.isnan(without), confidence, without))
+    return np.where(np.isnan(without), np.nan, (confidence - without) / higher)
 
 
 def fit(owned: Flags, product_ids: tuple[str, ...], settings: CandidateSettings, seed: int) -> PairRules:

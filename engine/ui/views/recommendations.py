@@ -153,6 +153,9 @@ def race(rows: pd.DataFrame, w: Words) -> pd.DataFrame:
             w.t("recommendations.model"): [w.label("model", model) for model in rows["model"]],
             w.t("recommendations.used"): [w.t("word.yes") if chosen is True else "" for chosen in rows["chosen"]],
             w.t("recommendations.map"): [w.number(value, 4) for value in rows["map_at_7"]],
+            w.t("recommendations.map_interval"): _spans(rows["map_lower"], rows["map_upper"], w),
+            w.t("recommendations.gain"): _spans(rows["gain_lower"], rows["gain_upper"], w),
+            w.t("recommendations.recall"): [w.share(value) for value in rows["recall_at_7"]],
             w.t("recommendations.hit_rate"): [w.share(value) for value in rows["hit_rate_at_3"]],
             w.t("recommendations.coverage"): [w.share(value) for value in rows["coverage"]],
             w.t("recommendations.calibration"): [w.share(value, 2) for value in rows["calibration_error"]],
@@ -162,6 +165,13 @@ def race(rows: pd.DataFrame, w: Words) -> pd.DataFrame:
     )
 
 
+def _spans(lower: pd.Series, upper: pd.Series, w: Words) -> list[str]:
+    return [
+        w.number(None) if pd.isna(low) else f"{w.number(low, 3)} – {w.number(high, 3)}"
+        for low, high in zip(lower, upper, strict=True)
+    ]
+
+
 def rules(rows: pd.DataFrame, w: Words) -> pd.DataFrame:
     """Return the pair rules as a table."""
     return pd.DataFrame(
@@ -169,8 +179,10 @@ def rules(rows: pd.DataFrame, w: Words) -> pd.DataFrame:
             w.t("recommendations.has"): [w.name("product", product) for product in rows["has_product_id"]],
             w.t("recommendations.takes"): [w.name("product", product) for product in rows["takes_product_id"]],
             w.t("word.customers"): rows["customers"],
+            w.t("recommendations.support"): [w.share(value) for value in rows["support"]],
             w.t("recommendations.confidence"): [w.share(value) for value in rows["confidence"]],
             w.t("recommendations.lift"): [w.number(value, 2) for value in rows["lift"]],
+            w.t("recommendations.zhang"): [w.number(value, 2) for value in rows["zhang"]],
         }
     )
 

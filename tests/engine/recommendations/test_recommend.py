@@ -12,6 +12,7 @@ from engine.recommendations.bundle import Bundle
 from engine.recommendations.decide import contact_channels, decide, rank_offers, tracks
 from engine.recommendations.gates import GATES
 from engine.recommendations.inputs import Inputs
+from engine.recommendations.race import ORDER
 from engine.recommendations.recommend import Prepared, recommend, replay
 from tests.engine.recommendations import builders
 
@@ -36,11 +37,12 @@ def _prepare(seed: int = 1, customers: int = 6000) -> Prepared:
 prepared = cache(_prepare)
 
 
-def test_logistic_wins_where_openings_follow_from_what_customers_have() -> None:
+def test_softmax_wins_where_openings_follow_from_what_customers_have() -> None:
     models = {row["model"]: row for row in prepared().models.to_pylist()}
-    assert models["logistic"]["chosen"]
-    assert models["logistic"]["map_at_7"] > models["popularity"]["map_at_7"]
+    assert models["softmax"]["chosen"]
+    assert models["softmax"]["gain_lower"] > 0
     assert sum(row["chosen"] for row in models.values()) == 1
+    assert set(models) == set(ORDER)
 
 
 def test_offers_and_decisions_come_in_the_order_of_their_keys_over_all_blocks() -> None:
