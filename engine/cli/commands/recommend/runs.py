@@ -37,7 +37,7 @@ def models(
 ) -> None:
     """Show how each model did on the latest window of a run, and which one ranks.
 
-    [bold]Example[/]
+    [bold]Examples[/]
 
       wayline recommend models --json
     """
@@ -58,7 +58,7 @@ def rules(
 ) -> None:
     """Show who has one product and also takes another: support, confidence, lift and Zhang's measure.
 
-    [bold]Example[/]
+    [bold]Examples[/]
 
       wayline recommend rules --has current_account --limit 10
     """
