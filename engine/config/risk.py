@@ -14,6 +14,7 @@ from engine.config.risk_oversight import (
     CautionSettings,
     FairnessSettings,
     MigrationSettings,
+    RejectSettings,
     StabilitySettings,
 )
 from engine.config.risk_warning import ReassessmentSettings, WarningSettings
@@ -126,6 +127,7 @@ class RiskSettings(Settings):
     gate: GateSettings
     stability: StabilitySettings
     migration: MigrationSettings
+    reject_inference: RejectSettings
     challengers: ChallengerSettings
     calibration: CalibrationSettings
     early_warning: WarningSettings

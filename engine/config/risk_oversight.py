@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -83,3 +83,11 @@ class MigrationSettings(Settings):
         if edges != sorted(set(edges)) or not edges or edges[0] < 1:
             raise ValueError(f"days_past_due = {edges} must rise from 1 or more")
         return self
+
+
+class RejectSettings(Settings):
+    """How the refused are guessed at, beside a scorecard that is always made without them."""
+
+    methods: tuple[Literal["fuzzy", "parcelling"], ...]
+    bad_odds_factor: Annotated[float, Field(gt=0)]
+    bands: Annotated[int, Field(ge=2)]

@@ -165,6 +165,20 @@ RISK_FAIRNESS = Table(
     ),
 )
 
+RISK_REJECT_INFERENCE = Table(
+    name="risk_reject_inference",
+    one_row_is="one measure of the scorecard without and with the refused guessed at",
+    one_row_is_zh="评分卡在不推断与拒绝推断下的一项指标",
+    key=("method", "measure"),
+    columns=(
+        _c("method", T, "fuzzy or parcelling", "推断方法", required=True),
+        _c("measure", T, "what is measured", "指标", required=True),
+        _c("without", N, "value of the scorecard that decides, made of the accepted alone", "不推断的值"),
+        _c("inferred", N, "value with the refused guessed at", "推断后的值"),
+        *_TEXT,
+    ),
+)
+
 OVERSIGHT_MARTS = (
     RISK_STABILITY,
     RISK_CAUTIONS,
@@ -173,4 +187,5 @@ OVERSIGHT_MARTS = (
     RISK_WATCH_LIST,
     RISK_REASSESSMENT,
     RISK_FAIRNESS,
+    RISK_REJECT_INFERENCE,
 )

@@ -202,11 +202,17 @@ def _known(training: pa.Table) -> tuple[pa.Table, dict[str, int]]:
     return ordered, dict(sorted(left_out.items()))
 
 
-def _learn(loans: pa.Table, settings: RiskSettings) -> Scorecard:
+def inputs(loans: pa.Table, settings: RiskSettings) -> tuple[pa.Table, dict[str, str]]:
+    """Return the columns that a scorecard may learn from, and in which of them it stands whether there was anything."""
     allowed = [name for name in BY_NAME if name in loans.column_names and name not in settings.protected]
     asked = {name: ASKED[BY_NAME[name].source] for name in allowed if BY_NAME[name].source in ASKED}
-    columns = {name: loans[name] for name in (*allowed, APPLICATION) if name in loans.column_names}
-    return cards.fit(columns, _bad(loans), settings.binning, settings.scaling, asked)
+    return loans.select([name for name in (*allowed, APPLICATION) if name in loans.column_names]), asked
+
+
+def _learn(loans: pa.Table, settings: RiskSettings) -> Scorecard:
+    columns, asked = inputs(loans, settings)
+    named = {name: columns[name] for name in columns.column_names}
+    return cards.fit(named, _bad(loans), settings.binning, settings.scaling, asked)
 
 
 def _sample(card: Scorecard, name: str, loans: pa.Table) -> Sample:

@@ -16,15 +16,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.config.risk import RiskSettings
+from engine.domain.errors import NotEnoughData
 from engine.domain.marts import MARTS
 from engine.domain.words import RiskTier
 from engine.lake.schema import arrow_schema, naive_utc, to_contract
 from engine.numerics.months import months_before
-from engine.risk import early_warning, fairness, migration, monitoring, reassessment, table
+from engine.risk import early_warning, fairness, migration, model, monitoring, reassessment, table
 from engine.risk.caution import Caution
 from engine.risk.early_warning import watch_texts
 from engine.risk.fairness import Cases
 from engine.risk.model import RiskModel
+from engine.risk.rejects import Applicants, infer
 from engine.risk.tiers import is_fresh
 from engine.workflows.stages.context import Context
 
@@ -36,6 +38,7 @@ WRITES: Final = (
     "risk_watch_list",
     "risk_reassessment",
     "risk_fairness",
+    "risk_reject_inference",
 )
 _ORDER: Final = (RiskTier.LOW.value, RiskTier.MEDIUM.value, RiskTier.HIGH.value)
 _TIERS: Final = {"customer_id": "string", "risk_tier": "string"}
@@ -67,6 +70,7 @@ def oversee(
     due = reassessment.due_dates(graded, watched, context.as_of, settings.reassessment)
     _write_table(context, "risk_reassessment", due)
     _fair(context, settings, fitted, applicants, facts)
+    _rejects(context, settings, fitted, applicants, facts)
     facts["notes"] = [*facts.get("notes", ()), *found.notes, *(f"caution: {each.text}" for each in found.cautions)]
     facts["silent_triggers"] = silent
     at = due["reassess_at"].to_numpy().astype("datetime64[us]")
@@ -153,6 +157,35 @@ def _fair(
     found = fairness.assess(cases, settings.fairness, settings.credit.cut_offs.decline_from)
     _write(context, "risk_fairness", found.to_rows())
     facts["notes"] = [*facts.get("notes", ()), *(f"fairness: {note}" for note in found.notes)]
+
+
+def _rejects(
+    context: Context,
+    settings: RiskSettings,
+    fitted: RiskModel | None,
+    applicants: pa.Table | None,
+    facts: dict[str, Any],
+) -> None:
+    """Write what the scorecard would be with the refused guessed at; it decides nothing."""
+    if fitted is None or applicants is None:
+        why = "there is no table applications" if applicants is None else "there is no model to compare with"
+        facts["absent"] = {**facts.get("absent", {}), "risk_reject_inference": f"No reject inference: {why}."}
+        return
+    accepted = applicants.filter(pc.equal(applicants["outcome_state"], table.KNOWN))
+    people = Applicants(
+        accepted=model.inputs(accepted, settings)[0],
+        bad=accepted["bad"].to_numpy().astype(bool),
+        rejected=model.inputs(applicants.filter(pc.equal(applicants["decision"], "declined")), settings)[0],
+        asked=model.inputs(accepted, settings)[1],
+    )
+    cut_off = settings.credit.cut_offs.decline_from
+    try:
+        found = [infer(people, each, settings, cut_off, context.seed) for each in settings.reject_inference.methods]
+    except NotEnoughData as fault:
+        facts["absent"] = {**facts.get("absent", {}), "risk_reject_inference": fault.sentence}
+        return
+    _write(context, "risk_reject_inference", [row for each in found for row in each.to_rows()])
+    facts["notes"] = [*facts.get("notes", ()), *sorted({f"rejects: {each.caution}" for each in found})]
 
 
 def _cases(context: Context, settings: RiskSettings, fitted: RiskModel, applicants: pa.Table) -> Cases:
