@@ -1,6 +1,23 @@
-"""The operational database: runs, exports, experiments, audiences, audit."""
+"""The operational database: runs, exports, experiments, audiences, overrides, audit."""
 
 from engine.store.facade import Store
-from engine.store.records import AudienceRecord, AuditRecord, ExperimentRecord, ExportRecord, RunRecord
+from engine.store.overrides import NewOverride
+from engine.store.records import (
+    AudienceRecord,
+    AuditRecord,
+    ExperimentRecord,
+    ExportRecord,
+    OverrideRecord,
+    RunRecord,
+)
 
-__all__ = ["AudienceRecord", "AuditRecord", "ExperimentRecord", "ExportRecord", "RunRecord", "Store"]
+__all__ = [
+    "AudienceRecord",
+    "AuditRecord",
+    "ExperimentRecord",
+    "ExportRecord",
+    "NewOverride",
+    "OverrideRecord",
+    "RunRecord",
+    "Store",
+]

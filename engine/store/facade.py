@@ -15,10 +15,10 @@ from sqlmodel import Session, col, select
 
 from engine.domain.errors import UnknownName
 from engine.numerics.chain import Break, Head, Link, canonical, walk
-from engine.store import trail, versions
+from engine.store import overrides, trail, versions
 from engine.store.connection import open_engine, shown, told, writing
 from engine.store.migrate import upgrade
-from engine.store.records import AudienceRecord, AuditRecord, ExperimentRecord, ExportRecord, RunRecord
+from engine.store.records import AudienceRecord, AuditRecord, ExperimentRecord, ExportRecord, OverrideRecord, RunRecord
 from engine.store.tables import AudienceRow, ExperimentRow, ExportRow, RunRow
 
 
@@ -193,6 +193,32 @@ class Store:
         if is_new:
             self._note(session, action, name, {"version": row.version, "hash": row.content_hash})
         return row
+
+    # Overrides of lending decisions
+
+    def add_override(self, wanted: overrides.NewOverride) -> OverrideRecord:
+        """Enter an override of the actor's; see `overrides.add`."""
+        with self._write() as session:
+            return self._noted(session, "override.added", overrides.add(session, wanted, self.actor, _now()))
+
+    def agree_to_override(self, override_id: int) -> OverrideRecord:
+        """Enter the actor as the second person; raises UnknownName or RefusedByPolicy, see `overrides.agree`."""
+        with self._write() as session:
+            return self._noted(session, "override.agreed", overrides.agree(session, override_id, self.actor, _now()))
+
+    def revoke_override(self, override_id: int) -> OverrideRecord:
+        """Take an override back; raises UnknownName or RefusedByPolicy, see `overrides.revoke`."""
+        with self._write() as session:
+            return self._noted(session, "override.revoked", overrides.revoke(session, override_id, self.actor, _now()))
+
+    def overrides(self, customer_id: str | None = None) -> list[OverrideRecord]:
+        """Return all overrides ever made, of one customer or of all, the oldest first."""
+        with self._read() as session:
+            return overrides.listed(session, customer_id)
+
+    def _noted(self, session: Session, action: str, one: OverrideRecord) -> OverrideRecord:
+        self._note(session, action, f"override/{one.override_id}", overrides.audited(one))
+        return one
 
     # Audit
 

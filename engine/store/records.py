@@ -63,6 +63,28 @@ class AudienceRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OverrideRecord:
+    """A person's departure from a lending decision; `family` None is every family, `second` who agreed to it.
+
+    The note is free text of the bank's own people: it is shown to them and stands in no run, log or audit entry.
+    """
+
+    override_id: int
+    customer_id: str
+    family: str | None
+    kind: str
+    limit_minor: int | None
+    owner: str
+    note: str
+    made_at: datetime
+    expires_at: datetime
+    second: str | None
+    agreed_at: datetime | None
+    revoked_by: str | None
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRecord:
     """One thing somebody did: who, what, to what, when, and its place in the chain."""
 

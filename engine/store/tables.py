@@ -24,6 +24,7 @@ NAMING: Final = {
     "pk": "pk_%(table_name)s",
 }
 RUN_STATUSES: Final = ("running", "done", "failed")
+OVERRIDE_KINDS: Final = ("approve", "decline", "limit", "hold")
 # only a plain INTEGER key is SQLite's row number; it holds 64 bits there all the same
 LONG: Final = BigInteger().with_variant(Integer(), "sqlite")
 
@@ -89,6 +90,30 @@ class AudienceRow(Version, table=True):
 
     __tablename__ = "audiences"
     __table_args__ = (UniqueConstraint("name", "version"),)
+
+
+class OverrideRow(Stored, table=True):
+    """One row is one person's departure from a lending decision, who agreed to it, and whether it was taken back."""
+
+    __tablename__ = "risk_overrides"
+    __table_args__ = (
+        CheckConstraint(f"kind IN {OVERRIDE_KINDS!r}", name="kind"),
+        CheckConstraint("second IS NULL OR second <> owner", name="two_persons"),
+    )
+
+    override_id: int | None = Field(default=None, primary_key=True)
+    customer_id: str = Field(index=True)
+    family: str | None = Field(default=None)
+    kind: str
+    limit_minor: int | None = Field(default=None, sa_type=LONG)
+    owner: str
+    note: str = Field(sa_type=Text)
+    made_at: datetime = Field(sa_type=UtcDateTime)
+    expires_at: datetime = Field(sa_type=UtcDateTime)
+    second: str | None = Field(default=None)
+    agreed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    revoked_by: str | None = Field(default=None)
+    revoked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class AuditRow(Stored, table=True):
