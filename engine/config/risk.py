@@ -18,6 +18,7 @@ from engine.config.risk_oversight import (
     StabilitySettings,
 )
 from engine.config.risk_warning import ReassessmentSettings, WarningSettings
+from engine.config.treatments import TreatmentSettings
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -125,6 +126,7 @@ class RiskSettings(Settings):
     credit: CreditSettings
     overrides: OverrideSettings
     gate: GateSettings
+    treatments: TreatmentSettings
     stability: StabilitySettings
     migration: MigrationSettings
     reject_inference: RejectSettings

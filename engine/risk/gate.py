@@ -22,7 +22,7 @@ from engine.domain.risk_marts import RISK_GATE, RISK_GATE_REASONS
 from engine.domain.words import PRODUCT_FAMILIES, RiskTier
 from engine.lake.schema import arrow_schema, naive_utc, to_contract
 from engine.risk.caution import Caution, effects
-from engine.risk.columns import Flags, Floats, Instants, Integers, aligned, flags, instants, never, numbers, plain
+from engine.risk.columns import Flags, Floats, Instants, Integers, flags, instants, never, numbers, plain
 from engine.risk.standing import WARNINGS
 from engine.risk.tiers import TIERS, is_fresh
 
@@ -51,6 +51,14 @@ class Watch:
             medium_as_high=np.full(customers, CautionEffect.MEDIUM_AS_HIGH in told),
             needs_person=np.full(customers, person),
             reassess_at=never(customers) if reassess_at is None else reassess_at,
+        )
+
+    def rows(self, part: slice) -> Watch:
+        """Return what is said of a stretch of the customers."""
+        return Watch(
+            medium_as_high=self.medium_as_high[part],
+            needs_person=self.needs_person[part],
+            reassess_at=self.reassess_at[part],
         )
 
 
@@ -113,13 +121,21 @@ class Say:
         none = np.zeros(customers, dtype=np.int64)
         return cls(declined_families=none, hold=none.astype(bool), until=never(customers))
 
+    @classmethod
+    def joined(cls, parts: Sequence[Say]) -> Say:
+        """Return what was said of several blocks of customers, one after the other."""
+        return cls(
+            declined_families=np.concatenate([part.declined_families for part in parts]),
+            hold=np.concatenate([part.hold for part in parts]),
+            until=np.concatenate([part.until for part in parts]),
+        )
 
-def block_of(risk: pa.Table, standing: pa.Table, watch: Watch, say: Say) -> GateBlock:
-    """Return the customers of the mart risk, in its order, with their standing (see `standing.standing`) beside them.
 
-    `watch` and `say` are in that order already. Whoever has no row of standing has no valid identity check.
+def block_of(risk: pa.Table, found: pa.Table, watch: Watch, say: Say) -> GateBlock:
+    """Return the customers of the mart risk with their standing (see `standing.standing`) beside them.
+
+    All are in that order already. Whoever has no row of standing has no valid identity check.
     """
-    found = aligned(standing, risk["customer_id"])
     days_past_due = numbers(found["days_past_due"])
     words = pa.array([str(tier) for tier in TIERS])
     tier = pc.fill_null(pc.index_in(plain(risk["risk_tier"]), value_set=words), TIERS.index(RiskTier.UNKNOWN))
@@ -198,7 +214,7 @@ def gate(block: GateBlock, settings: GateSettings, as_of: datetime, max_age_days
     too_risky = _too_risky(block.tier, settings)
     own = {
         "risk_tier": too_risky,
-        "credit_declined": block.declined_families,
+        "credit_declined": block.declined_families & ~too_risky,
         "caution": _too_risky(_cautious(block), settings) & ~too_risky,
     }
     found = _found(block, settings, fresh=fresh, own=own, now=now)

@@ -227,7 +227,7 @@ def _grade(model: RiskModel, scorer: Scorer, block: pa.Table, moment: np.datetim
     known = tiers.is_fresh(signal_at, moment, model.settings.signal_max_age_days) & (missing < 1)
     probability = np.where(known, scored.probability, np.nan)
     losses = block["default_loss_minor"].cast(pa.float64()).to_numpy()
-    tier = tiers.codes(scored.probability, known, model.settings.tiers)
+    tier = tiers.codes(scored.probability, known, model.settings.tiers, losses)
     return pa.table(
         {
             "customer_id": block["customer_id"],

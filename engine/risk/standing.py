@@ -20,7 +20,7 @@ Tables = Mapping[str, Any]
 WARNINGS: Final = ("in_collections", "vulnerable", "hardship", "fraud_block")
 
 
-def standing(tables: Tables, as_of: datetime, settings: StagingSettings) -> Any:
+def standing(tables: Tables, as_of: datetime, settings: StagingSettings, contact_window_days: int) -> Any:
     """Return one row per customer joined by the instant.
 
     Columns: customer_id; kyc_ok (null when nothing is known) and kyc_expires_at, the end of the last day on which the
@@ -41,6 +41,11 @@ def standing(tables: Tables, as_of: datetime, settings: StagingSettings) -> Any:
         rows.pipe(_with, _complaints(tables, moment), {"has_complaint": ibis.literal(False)})
         .pipe(_with, _bureau(tables, moment, settings), {"delay_elsewhere_days": _null(), "debts_minor": _null()})
         .pipe(_with, _defaults(tables, moment, settings), {"has_defaulted": ibis.literal(False)})
+        .pipe(
+            _with,
+            _contacts(tables, moment, contact_window_days),
+            {"contacts": ibis.literal(0, "int64"), "last_contact_at": ibis.null("timestamp(6)")},
+        )
         .pipe(_with, _own_records(tables, moment), {"days_past_due": _null(), **dict.fromkeys(WARNINGS, _no())})
     )
 
@@ -85,6 +90,14 @@ def _defaults(tables: Tables, moment: Any, settings: StagingSettings) -> Any:
     since = moment - ibis.interval(months=settings.default_memory_months)
     lately = tables["outcomes"].filter(lambda row: (row.defaulted_at <= moment) & (row.defaulted_at > since))
     return lately.group_by("customer_id").agg(has_defaulted=lately.count() > 0)
+
+
+def _contacts(tables: Tables, moment: Any, window_days: int) -> Any:
+    if "offers_feedback" not in tables:
+        return None
+    sent = tables["offers_feedback"].filter(lambda row: (row.event == "sent") & (row.occurred_at <= moment))
+    recent = (sent.occurred_at > moment - ibis.interval(days=window_days)).cast("int64")
+    return sent.group_by("customer_id").agg(contacts=recent.sum().cast("int64"), last_contact_at=sent.occurred_at.max())
 
 
 def _own_records(tables: Tables, moment: Any) -> Any:

@@ -20,9 +20,9 @@ from engine.config.bank import BankSettings
 from engine.config.risk import RiskSettings
 from engine.domain.curated import BUREAU
 from engine.domain.errors import NotEnoughData
-from engine.domain.money import minor_digits
 from engine.domain.schema import Kind
 from engine.lake.schema import instant, naive_utc
+from engine.risk import exposures
 from engine.risk.characteristics import BUREAU_RECORD, CHARACTERISTICS, Characteristic
 
 Tables = Mapping[str, Any]
@@ -139,22 +139,13 @@ def snapshots(tables: Tables, dates: Sequence[datetime], settings: RiskSettings)
 def exposure(tables: Tables, as_of: datetime, settings: RiskSettings, bank: BankSettings) -> Any:
     """Return, per customer with credit, what is owed or could be drawn and what a default would lose of it.
 
-    In minor units of the base currency. A revolving line counts with its limit, as a defaulter draws it first; a loan
-    whose balance was taken after `as_of` counts with the amount lent.
+    In minor units of the base currency; see `exposures.lines`.
     """
     if "holdings" not in tables or "products" not in tables:
         zero = ibis.literal(0, type="int64")
         none = tables["customers"].filter(ibis.literal(False))
         return none.select("customer_id", exposure_minor=zero, default_loss_minor=zero)
-    credit = _open_credit(tables, as_of)
-    drawn = ibis.greatest(credit.owed, credit.limit_minor.fill_null(0)).cast("float64") * _rate(credit.currency, bank)
-    credit = credit.mutate(exposure_minor=drawn.round().cast("int64"))
-    lost = credit.exposure_minor.cast("float64") * credit.lgd.fill_null(settings.default_lgd)
-    credit = credit.mutate(default_loss_minor=lost.round().cast("int64"))
-    return credit.group_by("customer_id").agg(
-        exposure_minor=_sum(credit.exposure_minor),
-        default_loss_minor=_sum(credit.default_loss_minor),
-    )
+    return exposures.per_customer(tables, as_of, settings, bank)
 
 
 def allowed(settings: RiskSettings) -> tuple[Characteristic, ...]:
@@ -255,33 +246,6 @@ def _characteristics(wide: Any, settings: RiskSettings) -> dict[str, Any]:
         one.name: (made[one.name] if one.name in made else wide[one.name]).cast(types[one.kind])
         for one in allowed(settings)
     }
-
-
-def _open_credit(tables: Tables, as_of: datetime) -> Any:
-    """Return the open credit holdings with what is owed on each, in its own currency."""
-    moment, holdings = instant(as_of), tables["holdings"]
-    opened = holdings.opened_at <= moment
-    still = holdings.closed_at.isnull() | (holdings.closed_at > moment)
-    taken = holdings.balance_at.isnull() | (holdings.balance_at <= moment)
-    balance = taken.ifelse(holdings.balance_minor, _null("int64"))
-    # the greatest of null and 0 would be 0: an unknown balance must not read as nothing owed
-    owed = balance.isnull().ifelse(holdings.opening_minor.abs().fill_null(0), ibis.greatest(-balance, 0))
-    open_now = holdings.mutate(owed=owed).filter(opened & still)
-    products = tables["products"]
-    lending = products.filter(products.is_credit).select(of_product="product_id", lgd="lgd")
-    return open_now.inner_join(lending, open_now.product_id == lending.of_product)
-
-
-def _rate(currency: Any, bank: BankSettings) -> Any:
-    """Return how many minor units of the base currency one minor unit of the row's currency is worth."""
-    base = minor_digits(bank.base_currency)
-    rates = [(code, rate * 10.0 ** (base - minor_digits(code))) for code, rate in sorted(bank.rates.items())]
-    return currency.cases(*rates, else_=_null("float64"))
-
-
-def _sum(minor: Any) -> Any:
-    # DuckDB widens a sum of integers to 128 bits; Ibis takes it for int64 and would leave out a direct cast back
-    return minor.sum().cast("decimal(38, 0)").cast("int64")
 
 
 def _null(kind: str) -> Any:

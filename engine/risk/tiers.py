@@ -16,9 +16,18 @@ TIERS = (RiskTier.LOW, RiskTier.MEDIUM, RiskTier.HIGH, RiskTier.UNKNOWN)
 """The tiers in the order of their codes."""
 
 
-def codes(probability: Floats, known: Bools, settings: TierSettings) -> NDArray[np.int8]:
-    """Return the tier of every customer as a place in `TIERS`; unknown where there is no signal."""
-    tier = (probability >= settings.medium_from).astype(np.int8) + (probability >= settings.high_from)
+def codes(probability: Floats, known: Bools, settings: TierSettings, loss: Floats | None = None) -> NDArray[np.int8]:
+    """Return the tier of every customer as a place in `TIERS`; unknown where there is no signal.
+
+    The settings say whether the default probability is cut, or what it makes of `loss`: what a default of each customer
+    loses, in minor units. Who has little or no credit is graded with the settings' reference exposure, as if all of it
+    were lost, so that owing nothing makes nobody safe.
+    """
+    measure, medium_from, high_from = probability, settings.medium_from, settings.high_from
+    if settings.by == "expected_loss":
+        at_stake = np.maximum(0.0 if loss is None else loss, settings.reference_exposure_minor)
+        measure, medium_from, high_from = probability * at_stake, settings.medium_from_minor, settings.high_from_minor
+    tier = (measure >= medium_from).astype(np.int8) + (measure >= high_from)
     return np.where(known, tier, TIERS.index(RiskTier.UNKNOWN)).astype(np.int8)
 
 

@@ -19,7 +19,7 @@ from engine.domain.errors import WaylineError
 from engine.lake.runs import Run, RunBuilder, folder_digest, open_run, peak_memory_mb, run_id_of
 from engine.lake.workspace import Workspace
 from engine.store.facade import Store
-from engine.workflows import session
+from engine.workflows import risk_overrides, session
 from engine.workflows.stages import experiments, features, journeys, recommendations, risk, segments
 from engine.workflows.stages.context import Context, Stage
 
@@ -94,7 +94,8 @@ def run(
         bank = session.settings(workspace, BankSettings, "bank")
         moment = as_of or session.end_of_extract(report)
         chosen_seed = bank.seed if seed is None else seed
-        facts = _facts(workspace, moment, chosen_seed)
+        persons = risk_overrides.in_force(workspace, moment)
+        facts = _facts(workspace, moment, chosen_seed) | risk_overrides.facts(persons)
         run_id = run_id_of(moment, facts)
         if not again and (done := _completed(workspace, run_id)):
             return _summary(workspace, done, reused=True)
@@ -106,6 +107,7 @@ def run(
             bank=bank,
             as_of=moment,
             seed=chosen_seed,
+            overrides=persons,
         )
         return _summary(workspace, _registered(context, progress), reused=False)
 

@@ -223,7 +223,7 @@ def test_what_monitoring_found_reaches_every_customer_of_the_model() -> None:
         "text": "",
         "text_zh": "",
     }
-    drift = Caution(**told, effects=SETTINGS.caution.drift)
+    drift = Caution(**told, effects=SETTINGS.caution.score)
     assert Watch.of([drift], 2).medium_as_high.tolist() == [True, True]
     assert Watch.of([drift], 2).needs_person.tolist() == [True, True]
     assert not Watch.of([], 2).medium_as_high.any()

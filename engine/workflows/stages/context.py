@@ -19,6 +19,7 @@ from engine.lake.engine import DuckDBEngine
 from engine.lake.runs import RunBuilder
 from engine.lake.schema import ibis_schema
 from engine.lake.workspace import Workspace
+from engine.risk.overrides import Override
 from engine.workflows import session
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -26,7 +27,10 @@ Model = TypeVar("Model", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """A run in the making: its inputs, its date, its seed, and where its tables go."""
+    """A run in the making: its inputs, its date, its seed, and where its tables go.
+
+    `overrides` are the departures of persons from lending decisions that nobody took back.
+    """
 
     workspace: Workspace
     engine: DuckDBEngine
@@ -35,6 +39,7 @@ class Context:
     bank: BankSettings
     as_of: datetime
     seed: int
+    overrides: tuple[Override, ...] = ()
 
     def settings(self, model: type[Model], section: str) -> Model:
         """Return a section's settings in this workspace."""

@@ -54,6 +54,14 @@ def find(workspace: Workspace, run: Run, customer_id: str) -> Customer | None:
     )
 
 
+def exists(workspace: Workspace, customer_id: str) -> bool:
+    """Tell whether the bank has a customer of that very id."""
+    if not workspace.curated("customers").is_dir():
+        return False
+    text = "SELECT customer_id FROM customers WHERE customer_id = ?"
+    return len(reading.sql({"customers": workspace.curated("customers")}, text, (customer_id,))) > 0
+
+
 def some(run: Run, limit: int = 5) -> tuple[str, ...]:
     """Return a few ids to begin with: customers who were made an offer, else any."""
     mart = "recommendations" if run.has("recommendations") else "segments"

@@ -19,7 +19,7 @@ def _standing(delay_from_bureau: bool = True, **tables: list[dict[str, Any]]) ->
     customer = {"customer_id": "C1", "joined_at": _at("2020-01-01")}
     settings = lending.SETTINGS.staging.model_copy(update={"delay_from_bureau": delay_from_bureau})
     rows = {"customers": [customer], **tables}
-    found = lending.run(rows, lambda given: standing(given, lending.AS_OF, settings)).to_pylist()
+    found = lending.run(rows, lambda given: standing(given, lending.AS_OF, settings, 7)).to_pylist()
     assert len(found) == 1
     return dict(found[0])
 
@@ -78,6 +78,15 @@ def test_a_default_counts_for_as_long_as_it_is_remembered_and_not_before_it_happ
         True,
         False,
     ]
+
+
+def test_contacts_within_the_window_are_counted_and_the_last_one_is_dated() -> None:
+    sent = [
+        {"feedback_id": day, "customer_id": "C1", "channel": "email", "event": "sent", "occurred_at": _at(day)}
+        for day in ("2026-05-01", "2026-06-25", "2026-06-29", "2026-07-02")
+    ]
+    found = _standing(offers_feedback=[*sent, sent[2] | {"feedback_id": "x", "event": "opened"}])
+    assert (found["contacts"], found["last_contact_at"]) == (2, datetime(2026, 6, 29))
 
 
 def test_nothing_is_assumed_of_what_no_table_tells() -> None:

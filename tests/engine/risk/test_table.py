@@ -175,7 +175,8 @@ def _held(product: str, at: int = 1, **values: Any) -> dict[str, Any]:
     ("holding", "exposed", "lost"),
     [
         (_held("loan", balance_minor=-100_000), 100_000, 50_000),
-        (_held("card", balance_minor=-100_000, limit_minor=400_000), 400_000, 180_000),  # .45 where none is stated
+        # .75 of the undrawn 300,000 is drawn before a default; .45 is lost where the product states nothing
+        (_held("card", balance_minor=-100_000, limit_minor=400_000), 400_000, 146_250),
         (_held("loan", balance_minor=-100_000, currency="USD"), 715_000, 357_500),  # 7.15
         (_held("loan", balance_minor=20_000), 0, 0),
         (_held("loan", balance_minor=-1, balance_at=datetime(2026, 2, 1), opening_minor=700), 700, 350),
@@ -194,4 +195,5 @@ def test_exposure_is_what_is_owed_or_could_be_drawn_in_base_currency(
 def test_exposures_of_one_customer_add_up() -> None:
     holdings = [_held("loan", 1, balance_minor=-100_000), _held("card", 2, limit_minor=200_000)]
     row = _scoring(holdings=holdings, products=[LOAN, CARD])[0]
-    assert (row["exposure_minor"], row["default_loss_minor"]) == (300_000, 50_000 + 90_000)
+    # .5 x 100,000, and .45 x .75 x 200,000 of the undrawn line
+    assert (row["exposure_minor"], row["default_loss_minor"]) == (300_000, 50_000 + 67_500)
