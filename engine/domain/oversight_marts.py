@@ -78,8 +78,8 @@ RISK_MOVES = Table(
         _c("count", COUNT, "customers, or reports, that made the move", "数量"),
         _c("of", COUNT, "all that were in the state before", "原状态总数"),
         _c("share", S, "count / of", "占比"),
-        _c("lower", S, "lower end of the 95 % interval", "95% 下限"),
-        _c("upper", S, "upper end of the 95 % interval", "95% 上限"),
+        _c("lower", N, "lower end of the 95 % interval", "95% 下限"),
+        _c("upper", N, "upper end of the 95 % interval", "95% 上限"),
         _c("small", B, "true where too few were in the state before", "样本是否过少"),
     ),
 )
@@ -94,8 +94,8 @@ RISK_VINTAGES = Table(
         _c("loans", COUNT, "loans of the cohort", "贷款数"),
         _c("defaults", COUNT, "of them defaulted by then; empty while any is younger", "违约数"),
         _c("share", S, "defaults / loans; empty while any is younger", "违约率"),
-        _c("lower", S, "lower end of the 95 % interval", "95% 下限"),
-        _c("upper", S, "upper end of the 95 % interval", "95% 上限"),
+        _c("lower", N, "lower end of the 95 % interval", "95% 下限"),
+        _c("upper", N, "upper end of the 95 % interval", "95% 上限"),
     ),
 )
 RISK_WATCH_LIST = Table(
