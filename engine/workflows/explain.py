@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
+from engine.domain.credit_reasons import reasons as credit_reasons
 from engine.domain.curated import CUSTOMERS
 from engine.domain.errors import WaylineError
+from engine.domain.risk_gate import reasons as gate_reasons
 from engine.domain.schema import Table
 from engine.lake.runs import Run, open_run
 from engine.workflows import session
@@ -58,6 +60,7 @@ def customer(home: Path, customer_id: str, run_id: str | None = None) -> dict[st
         "profile": _profile(run, customer_id, found.record),
         "segment": found.segment,
         "risk": found.risk,
+        **_risk_answers(run, customer_id),
         "journeys": _rows(found.stages),
         "products": products(run, customer_id),
         "missing": {
@@ -88,6 +91,28 @@ def _product(row: dict[str, Any], offer: dict[str, Any] | None, gates: list[dict
     ]
     decision = "refused" if refusals else "offered" if row["rank"] else "allowed"
     return {**row, "decision": decision, **(offer or {}), "refusals": refusals}
+
+
+def _risk_answers(run: Run, customer_id: str) -> dict[str, Any]:
+    """Return what risk allows (with the sentence of every reason), decided, expects to lose, does, and who departed."""
+    where = {"customer_id": customer_id}
+    marts = ("risk_gate", "credit_decisions", "risk_losses", "risk_treatments", "risk_overrides")
+    rows = {mart: run.read(mart, where=where).to_pylist() if run.has(mart) else [] for mart in marts}
+    for row in rows["risk_gate"]:
+        told = gate_reasons(row["reason_mask"])
+        row["reasons"] = [{"code": one.code, "text_en": one.text_en, "text_zh": one.text_zh} for one in told]
+    for row in rows["credit_decisions"]:
+        why = credit_reasons(row["reason_mask"])
+        row["reasons"] = [
+            {"code": one.code, "kind": one.kind, "text_en": one.text_en, "text_zh": one.text_zh} for one in why
+        ]
+    return {
+        "gate": next(iter(rows["risk_gate"]), None),
+        "credit": rows["credit_decisions"],
+        "losses": next(iter(rows["risk_losses"]), None),
+        "treatment": next(iter(rows["risk_treatments"]), None),
+        "overrides": rows["risk_overrides"],
+    }
 
 
 def _profile(run: Run, customer_id: str, record: Any) -> dict[str, Any]:

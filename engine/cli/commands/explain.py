@@ -13,6 +13,8 @@ from engine.cli.output import Output
 _JOURNEYS: Final = ("journey", "stage", "step", "next_step", "status", "stage_since")
 _PRODUCTS: Final = ("product_id", "decision", "rank", "propensity", "expected_value_minor", "channel", "why")
 
+_CREDIT: Final = ("family", "outcome", "annual_rate", "limit_minor", "instalment_minor", "override_id", "why")
+
 
 def explain(
     *,
@@ -49,6 +51,7 @@ def _show(output: Output, facts: dict[str, Any], language: str) -> None:
         if part:
             output.facts({numbers.heading(n): numbers.cell(n, v) for n, v in part.items()}, title=title.capitalize())
             output.line("")
+    _show_risk(output, facts, language)
     if facts["journeys"]:
         output.table(facts["journeys"], _JOURNEYS, title="Journeys")
         output.line("")
@@ -56,6 +59,20 @@ def _show(output: Output, facts: dict[str, Any], language: str) -> None:
     output.table(rows, _PRODUCTS, title="Products")
     for stage, reason in facts.get("missing", {}).items():
         output.line(f"{stage}: not worked out in this run. {reason}")
+
+
+def _show_risk(output: Output, facts: dict[str, Any], language: str) -> None:
+    """What risk allows, decided and does, each with its reasons in a sentence."""
+    told = f"text_{language}"
+    if facts["gate"]:
+        why = " ".join(reason[told] for reason in facts["gate"]["reasons"])
+        output.line(f"Risk gate: {facts['gate']['outcome']}. {why}")
+    if facts["treatment"]:
+        output.line(f"Treatment: {facts['treatment']['treatment']}. {facts['treatment'][f'reason_{language}']}")
+    rows = [{**row, "why": " ".join(reason[told] for reason in row["reasons"])} for row in facts["credit"]]
+    if rows:
+        output.table(rows, _CREDIT, title="Credit")
+        output.line("")
 
 
 def _why(row: dict[str, Any], language: str) -> str:
