@@ -6,73 +6,38 @@ The raw rows are reduced to sums in the backend; everything after that is arithm
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import pyarrow as pa
-
 from engine.config.experiments import ExperimentSettings, MetricSettings, Quantile, TimeToEvent
-from engine.domain.marts import EXPERIMENT_HEALTH, EXPERIMENT_RESULTS
-from engine.lake.engine import Engine
-from engine.lake.schema import arrow_schema, to_contract
-from experiments import adjustment, effects, integrity, looks, metrics, quantiles, result, strata, time_to_event
+from experiments import (
+    adjustment,
+    effects,
+    epochs,
+    estimates,
+    health_zh,
+    integrity,
+    looks,
+    metrics,
+    quantiles,
+    result,
+    strata,
+    time_to_event,
+)
 from experiments.adjustment import JointEstimates
-from experiments.collection import Collected, collect
+from experiments.bayes import Prior
+from experiments.collection import Collected
 from experiments.decide import Progress
 from experiments.effects import Effect
+from experiments.estimates import ArmEstimate
 from experiments.integrity import Check
 from experiments.looks import AnyTime, Looks
 from experiments.metrics import DENOMINATOR, NUMERATOR, VALUE
 from experiments.moments import Moments
 from experiments.result import Comparison, ExperimentResult, MetricResult
+from experiments.sample_ratio import Epoch
 from experiments.spec import changes, fingerprint
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExperimentTables:
-    """The marts `experiment_results` and `experiment_health`, sorted by key."""
-
-    results: pa.Table
-    health: pa.Table
-
-
-def run(
-    engine: Engine,
-    exposures: Any,
-    events: Any,
-    experiments: Sequence[ExperimentSettings],
-    as_of: datetime,
-    *,
-    attributes: Any = None,
-    registered: Mapping[str, Mapping[str, Any]] | None = None,
-    withhold: bool = True,
-) -> ExperimentTables:
-    """Compare every variant of every experiment with its control.
-
-    Parameters
-    ----------
-    exposures, events : Ibis tables with the columns named in `experiments.units`, attached to the engine.
-    attributes : Ibis table with customer_id and the columns that experiments name as strata, segments or clusters.
-    registered : the plan of each experiment at its first look, where there was one: a plan that has changed is told.
-    withhold : with True, an experiment that fails a check shows counts of customers and the reason, no numbers.
-        With False the numbers are shown all the same; the failed check stays in the health table.
-
-    The differences, intervals and p-values are those of one look at one comparison. The verdict holds at this look,
-    however many there are, and among all comparisons of the experiment.
-    """
-    results: list[dict[str, Any]] = []
-    health: list[dict[str, Any]] = []
-    for experiment in experiments:
-        collected = collect(engine, exposures, events, experiment, as_of, attributes=attributes)
-        first = (registered or {}).get(experiment.experiment_id)
-        judged = judge(experiment, collected, as_of, registered=first, withhold=withhold)
-        health += [{"experiment_id": experiment.experiment_id, **asdict(check)} for check in judged.health]
-        results += rows(experiment, judged, withheld=judged.withheld if withhold else None)
-    return ExperimentTables(
-        results=to_contract(EXPERIMENT_RESULTS, pa.Table.from_pylist(results, arrow_schema(EXPERIMENT_RESULTS))),
-        health=to_contract(EXPERIMENT_HEALTH, pa.Table.from_pylist(health, arrow_schema(EXPERIMENT_HEALTH))),
-    )
 
 
 def judge(
@@ -81,16 +46,18 @@ def judge(
     as_of: datetime,
     *,
     registered: Mapping[str, Any] | None = None,
+    priors: Mapping[str, Prior] | None = None,
     withhold: bool = True,
 ) -> ExperimentResult:
     """Return checks, comparisons, verdicts and the decision of one experiment.
 
-    registered : its plan at the first look, where there was one.
+    registered : its plan at the first look, where there was one. priors : of the difference, by metric, from past
+    experiments; flat for the others.
     """
     checks = list(_checks(experiment, collected, as_of, registered))
     compared = [
         _comparison(experiment, name, metric, variant, collected)
-        for name, metric in _names(experiment)
+        for name, metric in named_metrics(experiment)
         for variant in experiment.variants
     ]
     day, to_go, complete = _progress(experiment, collected, as_of)
@@ -102,6 +69,8 @@ def judge(
         progress=Progress(day=day, days_to_go=to_go, complete=complete),
         rules=experiment.decision,
         alpha=experiment.alpha,
+        guardrail_alpha=experiment.guardrail_alpha,
+        priors=priors,
         withhold=withhold,
         spec_hash=fingerprint(experiment),
         changed=() if registered is None else changes(experiment, registered),
@@ -110,8 +79,11 @@ def judge(
 
 def rows(experiment: ExperimentSettings, judged: ExperimentResult, withheld: str | None = None) -> list[dict[str, Any]]:
     """Return a row of the results mart for each metric, twin and variant; without numbers where `withheld` says why."""
-    kinds = {name: metric.kind for name, metric in _names(experiment)}
-    return [_row(experiment.experiment_id, kinds[one.comparison.metric], one, withheld) for one in judged.metrics]
+    kinds = {name: metric.kind for name, metric in named_metrics(experiment)}
+    spec = {"spec_hash": judged.spec_hash}
+    return [
+        _row(experiment.experiment_id, kinds[one.comparison.metric], one, withheld) | spec for one in judged.metrics
+    ]
 
 
 def _checks(
@@ -119,29 +91,76 @@ def _checks(
 ) -> Iterator[Check]:
     exposed = collected.exposed
     yield _plan(experiment, first)
-    yield integrity.sample_ratio(experiment, exposed.customers)
-    yield from integrity.over_time(exposed.daily, experiment.weights, as_of.astimezone(UTC).date())
+    yield from _split(experiment, collected, as_of)
     single = sum(exposed.customers.values())
     everybody = single + exposed.several + sum(exposed.unplanned.values())
     yield integrity.several_variants(exposed.several, everybody)
     yield integrity.unknown_variants(exposed.unplanned)
     yield integrity.incomplete_exposures(exposed.incomplete)
     if exposed.outside:
-        yield Check(
-            check="outside_period",
-            status="warning",
-            detail=f"{integrity.grouped(exposed.outside)} exposures are before the start or after the end of the "
-            "experiment and do not count.",
-        )
+        yield integrity.outside_period(exposed.outside)
     if experiment.activation_event is not None:
-        yield _activation(experiment, exposed.customers, collected.active)
-    for segment in experiment.segments:
-        yield integrity.sample_ratio_by_dimension(
-            segment, _counts_by(experiment, collected, segment), experiment.weights
-        )
+        missing = {name: count - collected.active[name] for name, count in exposed.customers.items()}
+        yield integrity.inactive(experiment.activation_event, missing, exposed.customers)
+    if experiment.covariates:
+        yield integrity.balance(_before(experiment, collected), experiment.control)
     for metric in experiment.metrics:
         if not isinstance(metric, TimeToEvent):
             yield from _left_out(experiment, metric, collected)
+    yield from collected.arrivals
+
+
+def _split(experiment: ExperimentSettings, collected: Collected, as_of: datetime) -> Iterator[Check]:
+    """Check the split: as a whole, or by the epochs of a planned ramp; by day; and by every dimension named."""
+    exposed, today = collected.exposed, as_of.astimezone(UTC).date()
+    dimensions = dict.fromkeys((*experiment.segments, *experiment.fairness.attributes))
+    if not collected.ramp:
+        yield integrity.sample_ratio(experiment, exposed.customers)
+    else:
+        yield integrity.sample_ratio_by_epoch(collected.ramp)
+    yield from integrity.over_time(exposed.daily, experiment.weights, today, collected.ramp)
+    for name in dimensions:
+        if not collected.ramp:
+            groups = _counts_by(experiment, collected, name)
+            yield integrity.sample_ratio_by_dimension(name, groups, experiment.weights)
+            continue
+        plans: dict[str, Mapping[str, float]] = {}
+        counts: dict[str, dict[str, int]] = {}
+        for span, weights in collected.ramp:
+            if weights is not None:
+                found = _counts_by(experiment, collected.epochs.get(span.name, collected), name)
+                counts |= {f"{value}, {span.name}": one for value, one in found.items()}
+                plans |= {f"{value}, {span.name}": weights for value in found}
+        yield integrity.sample_ratio_by_dimension(name, counts, experiment.weights, plans=plans)
+    if len(collected.spans) > 1:
+        lost = [span for span in collected.spans if not _fair(experiment, collected, span)]
+        yield integrity.unjudged_spans(sum(sum(span.counts.values()) for span in lost), lost)
+
+
+def _fair(experiment: ExperimentSettings, collected: Collected, span: Epoch) -> bool:
+    """Whether a span can say something of some variant against control."""
+    of_control = span.counts.get(experiment.control, 0)
+    most = max((span.counts.get(name, 0) for name in experiment.variants), default=0)
+    return span.name in collected.epochs and min(of_control, most) >= epochs.FEWEST
+
+
+def _before(experiment: ExperimentSettings, collected: Collected) -> dict[str, dict[str, ArmEstimate | None]]:
+    """Return the mean of each covariate in each arm, of a changed split in its largest epoch."""
+    part = collected
+    if collected.epochs:
+        largest = max((span for span in collected.spans if span.name in collected.epochs), key=_customers)
+        part = collected.epochs[largest.name]
+    means: dict[str, dict[str, ArmEstimate | None]] = {}
+    for reading in metrics.readings(experiment):
+        for one in (part.name for part in reading.parts if part.name not in (VALUE, NUMERATOR, DENOMINATOR)):
+            if one not in means:
+                samples = {arm: part.sums.sample(reading.name, variant=arm).moments for arm in experiment.weights}
+                means[one] = {arm: estimates.mean(found.take(one)) for arm, found in samples.items()}
+    return means
+
+
+def _customers(span: Epoch) -> int:
+    return sum(span.counts.values())
 
 
 def _left_out(experiment: ExperimentSettings, metric: MetricSettings, collected: Collected) -> Iterator[Check]:
@@ -174,30 +193,15 @@ def _counts_by(experiment: ExperimentSettings, collected: Collected, segment: st
 
 def _plan(experiment: ExperimentSettings, first: Mapping[str, Any] | None) -> Check:
     found = f"SHA-256 of the plan: {fingerprint(experiment)}"
-    changed = changes(experiment, first) if first is not None else ()
-    if not changed:
-        return Check(check="plan", status="ok", detail=found)
-    named = ", ".join(changed)
-    return Check(check="plan", status="warning", detail=f"{found}. It was changed after the first look, in: {named}.")
+    named = ", ".join(changes(experiment, first)) if first is not None else ""
+    zh = health_zh.plan(fingerprint(experiment), named)
+    if not named:
+        return Check(check="plan", status="ok", detail=found, detail_zh=zh)
+    told = f"{found}. It was changed after the first look, in: {named}."
+    return Check(check="plan", status="warning", detail=told, detail_zh=zh)
 
 
-def _activation(experiment: ExperimentSettings, customers: Mapping[str, int], active: Mapping[str, int]) -> Check:
-    """Report who never came as far as the activation event; `stop` when that depends on the variant."""
-    missing = {name: customers[name] - active[name] for name in customers}
-    checked = integrity.unknown_values("activation", missing, customers, "drop")
-    away = f"{integrity.grouped(sum(missing.values()))} of {integrity.grouped(sum(customers.values()))} customers"
-    found = f'{away} had no "{experiment.activation_event}" after their exposure and are left out'
-    if checked.status == "stop":
-        found += ", not equally often in every variant, so that who is left cannot be compared. Results are withheld"
-    return Check(
-        check="activation",
-        status="stop" if checked.status == "stop" else "ok",
-        p_value=checked.p_value,
-        detail=f"{found}.",
-    )
-
-
-def _names(experiment: ExperimentSettings) -> list[tuple[str, MetricSettings]]:
+def named_metrics(experiment: ExperimentSettings) -> list[tuple[str, MetricSettings]]:
     """Return every metric by the name it is shown under, each twin without a cap behind its metric."""
     twins = {one.name: one.metric for one in metrics.readings(experiment)}
     return [
@@ -211,6 +215,80 @@ def _names(experiment: ExperimentSettings) -> list[tuple[str, MetricSettings]]:
 def _comparison(
     experiment: ExperimentSettings, name: str, metric: MetricSettings, variant: str, collected: Collected
 ) -> Comparison:
+    found = compared(experiment, name, metric, variant, collected)
+    is_twin = name != metric.metric
+    return Comparison(
+        metric=name,
+        role="secondary" if is_twin else metric.role,
+        direction=metric.direction,
+        variant=variant,
+        control=experiment.control,
+        units=found.units,
+        values=found.values,
+        plain=found.plain,
+        adjusted=found.adjusted,
+        margin=None if is_twin else metric.margin,
+        margin_relative=metric.margin_is == "relative",
+        planned_effect=None if is_twin else metric.planned_effect,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """One metric of one variant against control: customers and values by arm, control first; the effect, adjusted."""
+
+    units: Mapping[str, int]
+    values: Mapping[str, float | None]
+    plain: Effect
+    adjusted: Effect | None
+
+
+def compared(
+    experiment: ExperimentSettings,
+    name: str,
+    metric: MetricSettings,
+    variant: str,
+    collected: Collected,
+    *,
+    adjusting: bool = True,
+) -> Compared:
+    """Compare a variant with control; where the split changed, within its epochs, never over them.
+
+    adjusting : with False the effect is not adjusted by covariates and strata as well.
+    """
+    if not collected.epochs:
+        return _compared(experiment, name, metric, variant, collected, adjusting=adjusting)
+    parts = {
+        epoch: _compared(experiment, name, metric, variant, part, adjusting=adjusting)
+        for epoch, part in collected.epochs.items()
+    }
+    plain = epochs.put_together({epoch: one.plain for epoch, one in parts.items()}, experiment.alpha)
+    adjusted = None
+    if any(one.adjusted is not None for one in parts.values()):
+        sharper = {epoch: _sharper(one) for epoch, one in parts.items()}
+        adjusted = epochs.put_together(sharper, experiment.alpha)
+    arms = {experiment.control: plain.control, variant: plain.variant}
+    return Compared(
+        units={arm: 0 if one is None else one.n for arm, one in arms.items()},
+        values={arm: None if one is None else one.value for arm, one in arms.items()},
+        plain=plain,
+        adjusted=adjusted,
+    )
+
+
+def _sharper(one: Compared) -> Effect:
+    return one.plain if one.adjusted is None or one.adjusted.p_value is None else one.adjusted
+
+
+def _compared(
+    experiment: ExperimentSettings,
+    name: str,
+    metric: MetricSettings,
+    variant: str,
+    collected: Collected,
+    *,
+    adjusting: bool,
+) -> Compared:
     both = (experiment.control, variant)
     adjusted = None
     if isinstance(metric, TimeToEvent):
@@ -228,24 +306,11 @@ def _comparison(
         values = {arm: quantiles.quantile(one, metric.quantile) for arm, one in spread.items()}
     else:
         arms = {arm: collected.sums.sample(name, variant=arm).moments for arm in both}
-        plain = _effect(metric.kind, arms[variant], arms[experiment.control], experiment.alpha)
-        adjusted = _adjusted(experiment, name, variant, collected)
+        plain = effect_of(metric.kind, arms[variant], arms[experiment.control], experiment.alpha)
+        adjusted = _adjusted(experiment, name, variant, collected) if adjusting else None
         counts = {arm: one.n for arm, one in arms.items()}
-        values = {arm: _value(one) for arm, one in arms.items()}
-    is_twin = name != metric.metric
-    return Comparison(
-        metric=name,
-        role="secondary" if is_twin else metric.role,
-        direction=metric.direction,
-        variant=variant,
-        control=experiment.control,
-        units=counts,
-        values=values,
-        plain=plain,
-        adjusted=adjusted,
-        margin=None if is_twin else metric.margin,
-        margin_relative=metric.margin_is == "relative",
-    )
+        values = {arm: value_of(one) for arm, one in arms.items()}
+    return Compared(units=counts, values=values, plain=plain, adjusted=adjusted)
 
 
 def _progress(experiment: ExperimentSettings, collected: Collected, as_of: datetime) -> tuple[int, int | None, bool]:
@@ -325,14 +390,16 @@ def _row(experiment_id: str, kind: str, one: MetricResult, withheld: str | None)
     }
 
 
-def _effect(kind: str, variant: Moments, control: Moments, alpha: float) -> Effect:
+def effect_of(kind: str, variant: Moments, control: Moments, alpha: float) -> Effect:
+    """Compare two arms by the test of the kind of metric, without covariates."""
     if NUMERATOR in variant.columns:
         return effects.ratios(variant, control, alpha=alpha)
     test = effects.proportions if kind in ("proportion", "retention") else effects.means
     return test(variant.take(VALUE), control.take(VALUE), alpha=alpha)
 
 
-def _value(one: Moments) -> float | None:
+def value_of(one: Moments) -> float | None:
+    """Return the mean, the share or the ratio of one arm; None where there is none."""
     if not one.n or NUMERATOR not in one.columns:
         return one.mean
     above, below = (float(value) for value in one.take(NUMERATOR, DENOMINATOR).means)

@@ -256,7 +256,7 @@ def decide(
     stopped = [check for check in health if check.status == "stop"]
     if stopped:
         reasons = tuple(
-            Sentence(en=check.detail, zh=f"检查“{check.check}”未通过，结果暂不展示，请先查明原因。")
+            Sentence(en=check.detail, zh=check.detail_zh or f"检查“{check.check}”未通过，结果暂不展示，请先查明原因。")
             for check in stopped
         )
         return Decision(action="review", reasons=reasons)
@@ -287,12 +287,7 @@ def override(decision: Decision, action: Action, *, owner: str, note: str) -> De
     RefusedByPolicy
         Nobody is named, or no note says why.
     """
-    if not owner.strip() or not note.strip():
-        lacking = "an owner" if not owner.strip() else "a note"
-        raise RefusedByPolicy(
-            f"A decision other than {decision.action} needs an owner and a note that says why; {lacking} is missing. "
-            "Give both, or keep the decision of the rules."
-        )
+    needs_owner_and_note(decision.action, owner=owner, note=note)
     person = Override(owner=owner.strip(), note=note.strip(), instead_of=decision.action)
     said = Sentence(
         en=f"{person.owner} decided otherwise than the rules ({decision.action}): {person.note}",
@@ -303,6 +298,16 @@ def override(decision: Decision, action: Action, *, owner: str, note: str) -> De
     return replace(
         decision, action=action, variant=variant, days=days, reasons=(said, *decision.reasons), override=person
     )
+
+
+def needs_owner_and_note(by_rules: str, *, owner: str, note: str) -> None:
+    """Raise RefusedByPolicy unless somebody is named and a note says why the rules are not followed."""
+    if not owner.strip() or not note.strip():
+        lacking = "an owner" if not owner.strip() else "a note"
+        raise RefusedByPolicy(
+            f"A decision other than {by_rules} needs an owner and a note that says why; {lacking} is missing. "
+            "Give both, or keep the decision of the rules."
+        )
 
 
 def days_to_go(

@@ -11,7 +11,7 @@ from typing import Final, Literal
 import numpy as np
 
 from engine.config.experiments import ExperimentSettings, Nulls
-from experiments import effects
+from experiments import effects, health_zh
 from experiments import sample_ratio as sample_ratios
 from experiments.estimates import ArmEstimate
 from experiments.sample_ratio import ALARM, FEWEST, SEQUENTIAL_ALARM, Epoch, GroupRatio
@@ -40,13 +40,14 @@ Ramp = Sequence[tuple[Epoch, Mapping[str, float] | None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One check: what was found, in a sentence, and whether results may be shown."""
+    """One check: what was found, in a sentence of either language, and whether results may be shown."""
 
     check: str
     status: Status
     detail: str
     p_value: float | None = None
     statistic: float | None = None
+    detail_zh: str = ""
 
 
 def sample_ratio(experiment: ExperimentSettings, observed: Mapping[str, int], *, looks: bool = True) -> Check:
@@ -56,14 +57,16 @@ def sample_ratio(experiment: ExperimentSettings, observed: Mapping[str, int], *,
     """
     single = sample_ratios.once(observed, experiment.weights)
     found = sample_ratios.sequential_test(observed, experiment.weights) if looks else single
+    assumed_zh = "（假定，没有书面记录）" if experiment.weights_assumed else ""
     assumed = " (assumed, nobody wrote it down)" if experiment.weights_assumed else ""
     if found is None or single is None:
         return Check(
             check="sample_ratio",
             status="stop",
             detail=f'Nobody has been exposed to "{experiment.experiment_id}" by this date. Results are withheld.',
+            detail_zh=health_zh.nobody(experiment.experiment_id),
         )
-    planned = _split(experiment.weights) + assumed
+    planned, planned_zh = (_split(experiment.weights) + said for said in (assumed, assumed_zh))
     counts = ":".join(grouped(observed.get(name, 0)) for name in experiment.weights)
     statistic = None if found.statistic == inf else found.statistic
     often = ", however often it is looked at" if looks else ""
@@ -75,11 +78,14 @@ def sample_ratio(experiment: ExperimentSettings, observed: Mapping[str, int], *,
             statistic=statistic,
             detail=f"Planned {planned}, observed {counts} "
             f"(chi-square {found.statistic:.1f}, {shown(found.p_value)}{often}).",
+            detail_zh=health_zh.ratio(
+                planned_zh, counts, f"卡方 {found.statistic:.1f}，{shown(found.p_value)}", often=looks
+            ),
         )
-    size = (
-        "customers in a variant of weight 0"
+    size, size_zh = (
+        ("customers in a variant of weight 0", "权重为 0 的组出现客户")
         if statistic is None
-        else f"chi-square {statistic:.1f}, {shown(single.p_value)}"
+        else (f"chi-square {statistic:.1f}, {shown(single.p_value)}", f"卡方 {statistic:.1f}，{shown(single.p_value)}")
     )
     return Check(
         check="sample_ratio",
@@ -88,6 +94,7 @@ def sample_ratio(experiment: ExperimentSettings, observed: Mapping[str, int], *,
         statistic=statistic,
         detail=f'Sample ratio mismatch in "{experiment.experiment_id}": planned {planned}, observed {counts} ({size}). '
         "Results are withheld. Check assignment and exposure logging before anything else.",
+        detail_zh=health_zh.mismatch(experiment.experiment_id, planned_zh, counts, size_zh),
     )
 
 
@@ -125,11 +132,18 @@ def sample_ratio_by_day(
 
 
 def sample_ratio_by_dimension(
-    dimension: str, groups: Mapping[str, Mapping[str, int]], weights: Mapping[str, float]
+    dimension: str,
+    groups: Mapping[str, Mapping[str, int]],
+    weights: Mapping[str, float],
+    *,
+    plans: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Check:
-    """Check the split within each value of a dimension known at exposure, at every look, corrected for their number."""
-    found = sample_ratios.by_group(groups, weights, looks=True)
-    return _by_group(f"sample_ratio_by.{dimension}", dimension, found, weights, alarm=SEQUENTIAL_ALARM)
+    """Check the split within each value of a dimension known at exposure, at every look, corrected for their number.
+
+    plans : weights of groups that were planned otherwise: of a value within an epoch of a ramp.
+    """
+    found = sample_ratios.by_group(groups, weights, looks=True, plans=plans)
+    return _by_group(f"sample_ratio_by.{dimension}", dimension, found, weights, alarm=SEQUENTIAL_ALARM, plans=plans)
 
 
 def sample_ratio_by_epoch(ramp: Ramp) -> Check:
@@ -146,15 +160,20 @@ def allocation(epochs: Sequence[Epoch]) -> Check:
     Pooled arms of a changed split differ in when their customers came (Simpson's paradox).
     """
     if len(epochs) < 2:
-        return Check(check="allocation", status="ok", detail="The split did not change on the way.")
-    spans = "; ".join(
-        f"{epoch.first.isoformat()} to {epoch.last.isoformat()} {_split(epoch.counts)}" for epoch in epochs
-    )
+        return Check(
+            check="allocation",
+            status="ok",
+            detail="The split did not change on the way.",
+            detail_zh=health_zh.same_split(),
+        )
+    seen = [(epoch.first.isoformat(), epoch.last.isoformat(), _split(epoch.counts)) for epoch in epochs]
+    spans = "; ".join(f"{first} to {last} {split}" for first, last, split in seen)
     return Check(
         check="allocation",
         status="warning",
         detail=f"The split changed on the way: {spans}. "
         "Arms differ in when their customers came: only effects within these spans are fair.",
+        detail_zh=health_zh.changed_split("；".join(f"{first} 至 {last} {split}" for first, last, split in seen)),
     )
 
 
@@ -173,7 +192,8 @@ def balance(covariates: Mapping[str, Mapping[str, ArmEstimate | None]], control:
             if effect.p_value is not None:
                 found[name, variant] = effect.p_value
     if not found:
-        return Check(check="balance", status="ok", detail="There is no covariate of before exposure to compare.")
+        nothing = "There is no covariate of before exposure to compare."
+        return Check(check="balance", status="ok", detail=nothing, detail_zh=health_zh.no_covariate())
     (worst, variant), least = min(found.items(), key=lambda one: one[1])
     p_value = min(1.0, least * len(found))
     of = f"{len(found)} comparisons of covariates with control"
@@ -183,6 +203,7 @@ def balance(covariates: Mapping[str, Mapping[str, ArmEstimate | None]], control:
             status="ok" if p_value >= DOUBT else "warning",
             p_value=p_value,
             detail=f'Of {of} the largest difference is "{worst}" in "{variant}" ({shown(p_value)}, corrected).',
+            detail_zh=health_zh.balance(len(found), worst, variant, shown(p_value)),
         )
     return Check(
         check="balance",
@@ -190,6 +211,7 @@ def balance(covariates: Mapping[str, Mapping[str, ArmEstimate | None]], control:
         p_value=p_value,
         detail=f'"{worst}" differed between "{variant}" and "{control}" before anyone was exposed ({shown(p_value)}, '
         f"corrected for {of}). Results are withheld. Check how customers were assigned.",
+        detail_zh=health_zh.imbalance(len(found), worst, variant, control, shown(p_value)),
     )
 
 
@@ -203,6 +225,7 @@ def several_variants(several: int, units: int) -> Check:
         check="several_variants",
         status="stop" if share > MOST_SEVERAL else "warning" if share > MANY_SEVERAL else "ok",
         detail=found,
+        detail_zh=health_zh.several(grouped(several), grouped(units), stopped=share > MOST_SEVERAL),
     )
 
 
@@ -215,6 +238,7 @@ def unknown_variants(unknown: Mapping[str, int]) -> Check:
         check="unknown_variants",
         status="warning" if customers else "ok",
         detail=found if customers else "Every variant seen is in the plan.",
+        detail_zh=health_zh.unplanned(grouped(customers), named) if customers else health_zh.all_planned(),
     )
 
 
@@ -224,6 +248,48 @@ def incomplete_exposures(exposures: int) -> Check:
         check="incomplete_exposures",
         status="warning" if exposures else "ok",
         detail=f"{grouped(exposures)} exposures name no customer or no variant and are left out.",
+        detail_zh=health_zh.incomplete(grouped(exposures)),
+    )
+
+
+def outside_period(exposures: int) -> Check:
+    """Report exposures before the start or after the end of the experiment; they count nowhere."""
+    return Check(
+        check="outside_period",
+        status="warning" if exposures else "ok",
+        detail=f"{grouped(exposures)} exposures are before the start or after the end of the experiment and do not "
+        "count.",
+        detail_zh=health_zh.outside(grouped(exposures)),
+    )
+
+
+def inactive(event: str, missing: Mapping[str, int], units: Mapping[str, int]) -> Check:
+    """Check who never came as far as the activation event; `stop` when that depends on the variant.
+
+    missing : customers of each arm without the event at or after their exposure; they are in no result.
+    """
+    return _alike(
+        "activation",
+        f'had no "{event}" after their exposure and are left out',
+        missing,
+        units,
+        what_zh=health_zh.inactive(event),
+        warns=False,
+    )
+
+
+def unjudged_spans(customers: int, spans: Sequence[Epoch]) -> Check:
+    """Report customers whose first exposure lies where no fair comparison can be made; they are in no effect.
+
+    spans : days within which a split changed, or in which an arm has hardly anybody.
+    """
+    days = ", ".join(span.name for span in spans)
+    return Check(
+        check="unjudged_spans",
+        status="warning" if customers else "ok",
+        detail=f"{grouped(customers)} customers were first exposed where no fair comparison can be made, and are in no "
+        f"effect: {days}.",
+        detail_zh=health_zh.unjudged(grouped(customers), days),
     )
 
 
@@ -235,7 +301,14 @@ def left_out(metric: str, immature: int, unknown: int, units: int, windowed: boo
         found = f"No window: all {grouped(units)} customers count with everything until this date"
     if unknown:
         found += f"; {grouped(unknown)} are left out because an event of theirs carries no usable number"
-    return Check(check=f"left_out.{metric}", status="warning" if immature or unknown else "ok", detail=f"{found}.")
+    return Check(
+        check=f"left_out.{metric}",
+        status="warning" if immature or unknown else "ok",
+        detail=f"{found}.",
+        detail_zh=health_zh.left_out(
+            grouped(immature), grouped(unknown) if unknown else None, grouped(units), windowed=windowed
+        ),
+    )
 
 
 def unknown_values(metric: str, unknown: Mapping[str, int], units: Mapping[str, int], nulls: Nulls) -> Check:
@@ -245,7 +318,12 @@ def unknown_values(metric: str, unknown: Mapping[str, int], units: Mapping[str, 
     """
     done = {"drop": "are left out", "zero": "count as 0", "error": "may not be there"}[nulls]
     return _alike(
-        f"unknown_values.{metric}", f"have no known value and {done}", unknown, units, any_stops=nulls == "error"
+        f"unknown_values.{metric}",
+        f"have no known value and {done}",
+        unknown,
+        units,
+        what_zh=health_zh.unknown_values(nulls),
+        any_stops=nulls == "error",
     )
 
 
@@ -255,7 +333,13 @@ def exposure_race(metric: str, early: Mapping[str, int], units: Mapping[str, int
     early : customers per arm with the metric's event shortly before their first exposure. When that differs between
         arms the exposure is logged too late in one of them, and what it loses is its effect.
     """
-    return _alike(f"exposure_race.{metric}", f'had the event of "{metric}" shortly before exposure', early, units)
+    return _alike(
+        f"exposure_race.{metric}",
+        f'had the event of "{metric}" shortly before exposure',
+        early,
+        units,
+        what_zh=health_zh.early_event(metric),
+    )
 
 
 def late_events(late: int, events: int, days: float) -> Check:
@@ -266,6 +350,7 @@ def late_events(late: int, events: int, days: float) -> Check:
         check="late_events",
         status="warning" if many else "ok",
         detail=f"{found}; the last {days:g} days are not complete." if many else f"{found}.",
+        detail_zh=health_zh.late(grouped(late), grouped(events), days, many=many),
     )
 
 
@@ -275,6 +360,7 @@ def duplicates(table: str, repeated: int, rows: int) -> Check:
         check=f"duplicates.{table}",
         status="warning" if rows and repeated / rows > MANY_LATE else "ok",
         detail=f"{grouped(repeated)} of {grouped(rows)} rows of {table} repeat another.",
+        detail_zh=health_zh.duplicates(table, grouped(repeated), grouped(rows)),
     )
 
 
@@ -286,15 +372,18 @@ def weekdays(first: date, last: date) -> Check:
     days = (last - first).days + 1
     spare = days % 7
     if days >= 7 and not spare:
-        return Check(
-            check="weekdays", status="ok", detail=f"{days} days: every day of the week was seen equally often."
-        )
-    more = ", ".join(WEEK[(first.weekday() + step) % 7] for step in range(spare))
+        whole = f"{days} days: every day of the week was seen equally often."
+        return Check(check="weekdays", status="ok", detail=whole, detail_zh=health_zh.whole_weeks(days))
+    names = [(first.weekday() + step) % 7 for step in range(spare)]
+    more = ", ".join(WEEK[name] for name in names)
     seen = f"only {more}" if days < 7 else f"{more} once more than the others"
     until = (last + timedelta(days=7 - spare)).isoformat()
     status: Status = "warning" if -(-days // 7) / days > UNEVEN / 7 else "ok"
     return Check(
-        check="weekdays", status=status, detail=f"{days} days saw {seen}. Whole weeks are complete on {until}."
+        check="weekdays",
+        status=status,
+        detail=f"{days} days saw {seen}. Whole weeks are complete on {until}.",
+        detail_zh=health_zh.part_of_week(days, names, until),
     )
 
 
@@ -304,24 +393,46 @@ def withheld(checks: Sequence[Check]) -> str | None:
 
 
 def _alike(
-    check: str, what: str, found: Mapping[str, int], units: Mapping[str, int], *, any_stops: bool = False
+    check: str,
+    what: str,
+    found: Mapping[str, int],
+    units: Mapping[str, int],
+    *,
+    what_zh: str,
+    any_stops: bool = False,
+    warns: bool = True,
 ) -> Check:
     """Check that the share of customers of whom something is true does not differ between the arms."""
     some, everybody = sum(found.values()), sum(units.values())
     by_arm = ", ".join(f'"{name}" {grouped(found.get(name, 0))} of {grouped(count)}' for name, count in units.items())
+    by_arm_zh = "，".join(f"“{name}” {grouped(found.get(name, 0))}/{grouped(count)}" for name, count in units.items())
     detail = f"{grouped(some)} of {grouped(everybody)} customers {what}"
+    sizes = grouped(some), grouped(everybody), what_zh
     p_value = _homogeneity(found, units)
     if any_stops and some:
-        return Check(check=check, status="stop", p_value=p_value, detail=f"{detail}. Results are withheld.")
+        return Check(
+            check=check,
+            status="stop",
+            p_value=p_value,
+            detail=f"{detail}. Results are withheld.",
+            detail_zh=health_zh.alike(*sizes, stopped=True),
+        )
     if p_value is not None and p_value < ALARM:
         return Check(
             check=check,
             status="stop",
             p_value=p_value,
             detail=f"{detail}, not equally often in every variant: {by_arm} ({shown(p_value)}). Results are withheld.",
+            detail_zh=health_zh.unlike(*sizes, by_arm_zh, shown(p_value)),
         )
-    many = everybody > 0 and some / everybody > MANY_LATE
-    return Check(check=check, status="warning" if many else "ok", p_value=p_value, detail=f"{detail}.")
+    many = warns and everybody > 0 and some / everybody > MANY_LATE
+    return Check(
+        check=check,
+        status="warning" if many else "ok",
+        p_value=p_value,
+        detail=f"{detail}.",
+        detail_zh=health_zh.alike(*sizes),
+    )
 
 
 def _homogeneity(found: Mapping[str, int], units: Mapping[str, int]) -> float | None:
@@ -347,7 +458,8 @@ def _by_group(
     plans: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Check:
     if not found:
-        return Check(check=check, status="ok", detail=f"There is no {kind} with customers to compare.")
+        nothing = f"There is no {kind} with customers to compare."
+        return Check(check=check, status="ok", detail=nothing, detail_zh=health_zh.no_group(kind))
     worst = min(found, key=lambda one: one.adjusted_p_value)
     p_value = worst.adjusted_p_value
     off = sum(one.adjusted_p_value < alarm for one in found)
@@ -357,6 +469,7 @@ def _by_group(
             status="ok",
             p_value=p_value,
             detail=f"The split is the planned one in each {kind}, {len(found)} in all ({shown(p_value)}, corrected).",
+            detail_zh=health_zh.each_split(kind, len(found), shown(p_value)),
         )
     planned = (plans or {}).get(worst.group, weights)
     counts = ":".join(grouped(worst.counts.get(name, 0)) for name in planned)
@@ -367,6 +480,13 @@ def _by_group(
         detail=f"The split is not the planned one for {off} of {len(found)} values of {kind}, "
         f'most of all "{worst.group}": planned {_split(planned)}, observed {counts} ({shown(p_value)}, corrected). '
         "Results are withheld.",
+        detail_zh=health_zh.some_split(
+            kind,
+            off,
+            len(found),
+            worst.group,
+            {"planned": _split(planned), "counts": counts, "p_value": shown(p_value)},
+        ),
     )
 
 

@@ -77,6 +77,8 @@ def readings(experiment: ExperimentSettings) -> tuple[Reading, ...]:
 def values(exposed: Any, events: Any, experiment: ExperimentSettings, as_of: datetime) -> Any:
     """Return one row per customer of a planned variant: variant, exposed_on, attributes, each metric's value.
 
+    `exposed_on` is the day of the first exposure, also where a customer counts from a later activation on.
+
     Parameters
     ----------
     exposed : customers in one planned variant, with the attributes that the experiment names.
@@ -106,11 +108,12 @@ def values(exposed: Any, events: Any, experiment: ExperimentSettings, as_of: dat
         columns |= _before(happened, covariate, index)
     measured = happened.group_by("customer_id").aggregate(**columns)
     rows = exposed.left_join(measured, "customer_id")
-    attributes = [name for name in exposed.columns if name not in ("customer_id", "several", "exposed_at")]
+    seen = "seen_at" if "seen_at" in exposed.columns else "exposed_at"
+    attributes = [name for name in exposed.columns if name not in ("customer_id", "several", "exposed_at", "seen_at")]
     plain = rows.select(
         *attributes,
         "exposed_at",
-        exposed_on=rows.exposed_at.date(),
+        exposed_on=rows[seen].date(),
         **{name: rows[name] if name.startswith("seconds_") else rows[name].fill_null(0) for name in columns},
         **{f"matured_{index}": _matured(rows, metric, as_of) for index, metric in enumerate(experiment.metrics)},
     )
@@ -134,7 +137,7 @@ def by_cluster(rows: Any, experiment: ExperimentSettings) -> Any:
             columns[reading.unknown] = rows[reading.unknown].sum(where=rows[reading.matured]).fill_null(0).cast("int64")
     for index in range(len(experiment.covariates)):
         columns[f"covariate_{index}"] = rows[f"covariate_{index}"].sum().cast("int64")
-    keys = dict.fromkeys((*experiment.strata, *experiment.segments))
+    keys = dict.fromkeys((*experiment.strata, *experiment.segments, *experiment.fairness.attributes))
     return rows.group_by([str(experiment.randomised_by), "variant"]).aggregate(
         **columns, exposed_on=rows.exposed_on.min(), **{name: rows[name].min() for name in keys}
     )
@@ -189,7 +192,7 @@ def _measures(happened: Any, metric: MetricSettings, index: int) -> dict[str, An
     if isinstance(metric, Composite):
         return {}
     names = metric.events
-    counts = _in_window(happened, metric) & (happened.event_name == names[0])
+    counts = in_window(happened, metric) & (happened.event_name == names[0])
     if metric.kind in ("proportion", "retention"):
         return {f"value_{index}": counts.cast("int64").max()}
     if metric.kind == "time_to_event":
@@ -198,7 +201,7 @@ def _measures(happened: Any, metric: MetricSettings, index: int) -> dict[str, An
     columns, unknown = _amount(happened, counts, metric.measured)  # type: ignore[attr-defined]
     made = {f"value_{index}": columns}
     if isinstance(metric, Ratio):
-        below = _in_window(happened, metric) & (happened.event_name == names[1])
+        below = in_window(happened, metric) & (happened.event_name == names[1])
         made[f"under_{index}"], other = _amount(happened, below, metric.denominator_measured)
         unknown = other if unknown is None else unknown if other is None else unknown + other
     return made if unknown is None else made | {f"unknown_{index}": unknown}
@@ -208,10 +211,15 @@ def _amount(happened: Any, counts: Any, measured: str) -> tuple[Any, Any]:
     """Return the sum of the events' values in millionths and how many have none, or how many events there are."""
     if measured == "count":
         return counts.cast("int64").sum().cast("int64"), None
-    usable = (happened.value.abs() < _LARGEST).fill_null(False)
+    usable = is_usable(happened.value)
     amount = ibis.ifelse(counts & usable, happened.value, 0.0)
     total = (amount * SCALE).round().cast("int64").sum().cast("int64")
     return total, (counts & ~usable).cast("int64").sum()
+
+
+def is_usable(value: Any) -> Any:
+    """Return whether an event's value is a number that can be added up: neither missing nor beyond any amount."""
+    return (value.abs() < _LARGEST).fill_null(False)
 
 
 def _before(happened: Any, covariate: CovariateSettings, index: int) -> dict[str, Any]:
@@ -221,7 +229,8 @@ def _before(happened: Any, covariate: CovariateSettings, index: int) -> dict[str
     return {f"covariate_{index}": total}
 
 
-def _in_window(happened: Any, metric: MetricSettings) -> Any:
+def in_window(happened: Any, metric: MetricSettings) -> Any:
+    """Return whether each event lies in the metric's window after exposure; whose event it is does not matter."""
     opens = happened.exposed_at
     if metric.opens_seconds:
         opens = opens + ibis.interval(seconds=metric.opens_seconds)

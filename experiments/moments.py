@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +19,8 @@ from experiments.metrics import Reading
 
 Floats = NDArray[np.float64]
 Exact = int | float | Fraction
+
+_SUMMED: Final = ("n_", "total_", "product_", "immature_", "unknown_")
 
 VALUE = "value"
 """The name of the column of a metric that has only one."""
@@ -195,6 +197,26 @@ class Sums:
         if self._readings != other._readings:
             raise ValueError("sums of different metrics do not add up")
         return Sums([one for _, one in self._readings.values()], (*self.rows, *other.rows))
+
+    def where(self, **cells: Any) -> Sums:
+        """Return the sums of the cells that have these values."""
+        kept = [row for row in self.rows if all(row[key] == value for key, value in cells.items())]
+        return Sums([one for _, one in self._readings.values()], kept)
+
+    def until(self, key: str, last: Any) -> Sums:
+        """Return the sums of the cells whose key is `last` or before it."""
+        return Sums([one for _, one in self._readings.values()], [row for row in self.rows if row[key] <= last])
+
+    def by(self, *keys: str) -> Sums:
+        """Return the same sums in cells of these keys only."""
+        cells: dict[tuple[Any, ...], dict[str, Any]] = {}
+        for row in self.rows:
+            place = tuple(row[key] for key in keys)
+            cell = cells.setdefault(place, dict(zip(keys, place, strict=True)))
+            for name, value in row.items():
+                if name == "units" or name.startswith(_SUMMED):
+                    cell[name] = cell.get(name, 0) + int(value or 0)
+        return Sums([one for _, one in self._readings.values()], list(cells.values()))
 
     def sample(self, name: str, **cells: Any) -> Sample:
         """Return the sample of a metric, or of its twin, in all cells that have these values."""

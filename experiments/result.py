@@ -115,11 +115,22 @@ class ExperimentResult:
             "alpha": self.alpha,
             "looks": self.design,
             "health": [
-                {"check": one.check, "status": one.status, "p_value": _number(one.p_value), "detail": one.detail}
+                {
+                    "check": one.check,
+                    "status": one.status,
+                    "p_value": number(one.p_value),
+                    "detail": one.detail,
+                    **({"detail_zh": one.detail_zh} if one.detail_zh else {}),
+                }
                 for one in self.health
             ],
             "metrics": [_metric_json(one) for one in self.metrics],
             "decision": _decision_json(self.decision),
+            "progress": {
+                "day": self.progress.day,
+                "days_to_go": self.progress.days_to_go,
+                "complete": self.progress.complete,
+            },
         }
 
 
@@ -281,7 +292,7 @@ def _metric_json(one: MetricResult) -> dict[str, Any]:
         "variant": asked.variant,
         "control": asked.control,
         "n": dict(asked.units),
-        "value": {name: _number(value) for name, value in asked.values.items()},
+        "value": {name: number(value) for name, value in asked.values.items()},
         **effect_json(asked.plain),
         "adjusted": None if asked.adjusted is None else effect_json(asked.adjusted),
         "now": effect_json(one.judged),
@@ -301,14 +312,14 @@ def _metric_json(one: MetricResult) -> dict[str, Any]:
 def effect_json(effect: Effect) -> dict[str, Any]:
     """Return an effect as plain mappings: absolute and relative, each with its interval and p-value, or why not."""
     absolute: dict[str, Any] = {
-        "difference": _number(effect.difference),
+        "difference": number(effect.difference),
         "interval": _interval(effect.lower, effect.upper),
-        "p_value": _number(effect.p_value),
+        "p_value": number(effect.p_value),
     }
     relative: dict[str, Any] = {
-        "lift": _number(effect.relative_difference),
+        "lift": number(effect.relative_difference),
         "interval": _interval(effect.relative_lower, effect.relative_upper),
-        "p_value": _number(effect.p_value) if effect.relative_difference is not None else None,
+        "p_value": number(effect.p_value) if effect.relative_difference is not None else None,
     }
     if effect.reason is not None:
         absolute["why"] = relative["why"] = effect.reason
@@ -326,8 +337,8 @@ def _one_sided_json(test: OneSided | None, why: str) -> dict[str, Any]:
         "side": test.side,
         "margin": test.margin,
         "relative": test.relative,
-        "bound": _number(test.bound),
-        "p_value": _number(test.p_value),
+        "bound": number(test.bound),
+        "p_value": number(test.p_value),
     }
     return made if test.reason is None else made | {"why": test.reason}
 
@@ -339,7 +350,7 @@ def _posterior_json(found: Posterior) -> dict[str, Any]:
         "chance_to_win": found.chance_to_win,
         "loss_if_shipped": found.loss_if_shipped,
         "loss_if_kept": found.loss_if_kept,
-        "prior": {"mean": found.prior.mean, "sd": _number(found.prior.sd), "source": found.prior.source},
+        "prior": {"mean": found.prior.mean, "sd": number(found.prior.sd), "source": found.prior.source},
     }
 
 
@@ -374,9 +385,10 @@ def _texts(sentences: Sequence[Sentence], language: Literal["en", "zh"]) -> list
 
 
 def _interval(lower: float | None, upper: float | None) -> list[float] | None:
-    ends = _number(lower), _number(upper)
+    ends = number(lower), number(upper)
     return None if ends[0] is None or ends[1] is None else [ends[0], ends[1]]
 
 
-def _number(value: float | None) -> float | None:
+def number(value: float | None) -> float | None:
+    """Return a number as JSON can hold it: None where it is not finite."""
     return None if value is None or not isfinite(value) else float(value)

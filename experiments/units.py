@@ -58,17 +58,19 @@ def single(units: Any, experiment: ExperimentSettings) -> Any:
 def activated(units: Any, events: Any, experiment: ExperimentSettings, as_of: datetime) -> Any:
     """Return the customers that came as far as the activation event, counting from the first of it after exposure.
 
-    Without an activation event everybody counts from exposure.
+    Without an activation event everybody counts from exposure. `seen_at` is the first exposure in either case: which
+    split a customer was drawn by depends on it, and not on when the customer came as far as the event.
     """
     if experiment.activation_event is None:
-        return units
+        return units.mutate(seen_at=units.exposed_at)
     events = events.filter(
         events.event_name == experiment.activation_event, events.occurred_at <= instant(as_of)
     ).select("customer_id", "occurred_at")
     after = units.join(events, "customer_id")
     after = after.filter(after.occurred_at >= after.exposed_at)
-    first = after.group_by("customer_id", "variant", "several").aggregate(exposed_at=after.occurred_at.min())
-    return first.select("customer_id", "variant", "exposed_at", "several")
+    others = [name for name in units.columns if name != "exposed_at"]
+    first = after.group_by(*others).aggregate(exposed_at=after.occurred_at.min(), seen_at=after.exposed_at.min())
+    return first.select(*others, "exposed_at", "seen_at")
 
 
 def with_attributes(units: Any, attributes: Any, names: Sequence[str]) -> Any:

@@ -20,6 +20,9 @@ Measured = Literal["value", "count"]
 
 _DAY_SECONDS: Final = 86_400
 
+AGE_GROUP: Final = "age_group"
+"""An attribute of customers that a run makes of their date of birth: by ten years of age, at the date of the run."""
+
 
 class MetricSettings(Settings):
     """What every metric says, whatever its kind.
@@ -28,7 +31,8 @@ class MetricSettings(Settings):
     ("drop"), counted as 0 ("zero"), or a reason to show nothing ("error"); how many there are is told in any case.
     A guardrail may have a `margin`: the harm that is still accepted, as a share of control's value
     (`margin_is = "relative"`) or in the metric's own unit ("absolute"). `covariates` names those of the experiment
-    that the metric is adjusted by; all of them where it names none.
+    that the metric is adjusted by; all of them where it names none. `planned_effect` is the smallest difference that
+    matters, in the metric's unit: a goal that can no longer reach it is over.
     """
 
     metric: Name
@@ -39,6 +43,7 @@ class MetricSettings(Settings):
     margin: Annotated[float, Field(gt=0)] | None = None
     margin_is: Literal["absolute", "relative"] = "relative"
     covariates: tuple[Name, ...] | None = None
+    planned_effect: Annotated[float, Field(gt=0)] | None = None
 
     @property
     def events(self) -> tuple[str, ...]:
@@ -204,6 +209,18 @@ class DecisionSettings(Settings):
     no_effect: Literal["roll_back", "review"] = "review"
 
 
+class FairnessSettings(Settings):
+    """Protected attributes within whose groups every goal and guardrail is looked at, and what counts as harm there.
+
+    `margin` is the smallest worsening that matters in a group, as a share of control's value there; a guardrail keeps
+    its own. A group with fewer than `smallest` customers in an arm is never shown.
+    """
+
+    attributes: tuple[Name, ...] = ()
+    margin: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    smallest: Annotated[int, Field(ge=5)] = 20
+
+
 class ExperimentSettings(Settings):
     """One experiment. `weights` is the planned split, in any unit: 1 and 1 is the same as 0.5 and 0.5.
 
@@ -212,6 +229,8 @@ class ExperimentSettings(Settings):
     counts from the first such event at or after exposure, and not at all without one. Exposures before `starts_at`
     or from `ends_at` on do not count. `unit` is what is counted; `randomised_by` is what was drawn, where that is
     more than one unit, such as a household. `strata` and `segments` are attributes of the unit known before exposure.
+    `guardrail_alpha` is the one-sided budget of error of the guardrails, apart from that of the goals; `alpha` where
+    none is given.
     """
 
     experiment_id: Name
@@ -231,7 +250,9 @@ class ExperimentSettings(Settings):
     segments: tuple[Name, ...] = ()
     covariates: tuple[CovariateSettings, ...] = ()
     looks: LookSettings | None = None
+    fairness: FairnessSettings = FairnessSettings()
     decision: DecisionSettings = DecisionSettings()
+    guardrail_alpha: Annotated[float, Field(gt=0, lt=0.5)] | None = None
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
 
     @model_validator(mode="wrap")
@@ -280,12 +301,13 @@ def _run_faults(one: ExperimentSettings) -> Iterable[Fault]:
         for number, entry in enumerate(entries):
             if entry.columns if isinstance(entry, MetricSettings) else entry.column:
                 yield (part, number, "column"), "a run reads events; name the event, or analyse the file of units"
-    known = [column.name for column in CUSTOMERS if not column.personal]
+    known = [*(column.name for column in CUSTOMERS if not column.personal), AGE_GROUP]
     named: list[tuple[tuple[str | int, ...], str]] = [
         ((part, number), name)
         for part, names in (("strata", one.strata), ("segments", one.segments))
         for number, name in enumerate(names)
     ]
+    named += [(("fairness", "attributes", number), name) for number, name in enumerate(one.fairness.attributes)]
     if one.randomised_by is not None:
         named.append((("randomised_by",), one.randomised_by))
     for where, name in named:

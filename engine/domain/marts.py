@@ -7,6 +7,7 @@ are registered by the feature package itself, theme by theme; here stand only th
 from __future__ import annotations
 
 from engine.domain.drop_off_marts import DROP_OFF_MARTS
+from engine.domain.experiment_marts import EXPERIMENT_MARTS
 from engine.domain.oversight_marts import OVERSIGHT_MARTS
 from engine.domain.risk_marts import RISK_MARTS
 from engine.domain.schema import Column, Kind, Table
@@ -298,55 +299,6 @@ GATES = Table(
         _c("customers", I, "customers with at least one product refused by it", "涉及客户数"),
     ),
 )
-EXPERIMENT_RESULTS = Table(
-    name="experiment_results",
-    one_row_is="one metric of one variant against control",
-    one_row_is_zh="一项实验结果",
-    key=("experiment_id", "metric", "variant"),
-    columns=(
-        _c("experiment_id", T, "the experiment", "实验", required=True),
-        _c("metric", T, "the metric", "指标", required=True),
-        _c("role", T, "goal, secondary or guardrail", "角色"),
-        _c("metric_kind", T, "mean, proportion, ratio, retention or composite", "指标类型"),
-        _c("variant", T, "the variant", "分组", required=True),
-        _c("control", T, "what it is compared with", "对照组"),
-        _c("variant_units", I, "customers in the variant", "实验组人数"),
-        _c("control_units", I, "customers in control", "对照组人数"),
-        _c("variant_mean", N, "mean or rate; empty when withheld", "实验组均值"),
-        _c("control_mean", N, "mean or rate; empty when withheld", "对照组均值"),
-        _c("difference", N, "variant - control; empty when withheld", "差值"),
-        _c("lower", N, "lower end of its 95 % interval", "95% 下限"),
-        _c("upper", N, "upper end of its 95 % interval", "95% 上限"),
-        _c("p_value", S, "two-sided", "p 值"),
-        _c("relative_difference", N, "difference / control; empty when control is 0", "相对差"),
-        _c("relative_lower", N, "lower end of its 95 % interval (Fieller)", "相对下限"),
-        _c("relative_upper", N, "upper end of its 95 % interval (Fieller)", "相对上限"),
-        _c("adjusted_difference", N, "difference, adjusted by what was known before", "调整后差值"),
-        _c("adjusted_lower", N, "lower end of its 95 % interval", "调整后下限"),
-        _c("adjusted_upper", N, "upper end of its 95 % interval", "调整后上限"),
-        _c("adjusted_p_value", S, "two-sided, of the adjusted difference", "调整后 p 值"),
-        _c("judged_lower", N, "lower end of what the verdict rests on: at this look, of all comparisons", "判定下限"),
-        _c("judged_upper", N, "its upper end", "判定上限"),
-        _c("judged_p_value", S, "two-sided, valid at this look, corrected for the comparisons", "判定 p 值"),
-        _c("verdict", T, "better, worse, no_difference_shown or withheld", "结论"),
-        _c("withheld_reason", T, "why numbers are withheld", "隐藏原因"),
-    ),
-)
-EXPERIMENT_HEALTH = Table(
-    name="experiment_health",
-    one_row_is="one check of one experiment",
-    one_row_is_zh="实验的一项检查",
-    key=("experiment_id", "check"),
-    columns=(
-        _c("experiment_id", T, "the experiment", "实验", required=True),
-        _c("check", T, "sample_ratio, several_variants, ...", "检查", required=True),
-        _c("status", T, "ok, warning or stop", "状态"),
-        _c("p_value", S, "where the check is a test", "p 值"),
-        _c("statistic", N, "where the check is a test", "统计量"),
-        _c("detail", T, "what was found, in a sentence", "说明"),
-    ),
-)
-
 MARTS: dict[str, Table] = {
     mart.name: mart
     for mart in (
@@ -367,7 +319,6 @@ MARTS: dict[str, Table] = {
         RECOMMENDATIONS,
         DECISIONS,
         GATES,
-        EXPERIMENT_RESULTS,
-        EXPERIMENT_HEALTH,
+        *EXPERIMENT_MARTS,
     )
 }

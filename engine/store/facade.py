@@ -18,8 +18,16 @@ from engine.numerics.chain import Break, Head, Link, canonical, walk
 from engine.store import overrides, trail, versions
 from engine.store.connection import open_engine, shown, told, writing
 from engine.store.migrate import upgrade
-from engine.store.records import AudienceRecord, AuditRecord, ExperimentRecord, ExportRecord, OverrideRecord, RunRecord
-from engine.store.tables import AudienceRow, ExperimentRow, ExportRow, RunRow
+from engine.store.records import (
+    AudienceRecord,
+    AuditRecord,
+    ExperimentDecisionRecord,
+    ExperimentRecord,
+    ExportRecord,
+    OverrideRecord,
+    RunRecord,
+)
+from engine.store.tables import AudienceRow, ExperimentDecisionRow, ExperimentRow, ExportRow, RunRow
 
 
 class Store:
@@ -176,6 +184,23 @@ class Store:
         with self._read() as session:
             return [_experiment(row) for row in versions.first(session, ExperimentRow)]
 
+    def decide_experiment(self, experiment_id: str, decision: Mapping[str, Any]) -> ExperimentDecisionRecord:
+        """Keep what a person decided on an experiment, and note it in the audit log; the same again changes nothing.
+
+        decision : run_id, action, instead_of, owner, note and spec_hash.
+        """
+        with self._write() as session:
+            row, is_new = versions.save(session, ExperimentDecisionRow, experiment_id, decision, self.actor)
+            if is_new:
+                details = {name: decision[name] for name in ("run_id", "action", "instead_of", "owner", "note")}
+                self._note(session, "experiment.decided", experiment_id, {"version": row.version, **details})
+            return _decided(row)
+
+    def experiment_decisions(self, experiment_id: str) -> list[ExperimentDecisionRecord]:
+        """Return what persons decided on an experiment, the newest first."""
+        with self._read() as session:
+            return [_decided(row) for row in versions.every(session, ExperimentDecisionRow, experiment_id)][::-1]
+
     def save_audience(self, name: str, definition: Mapping[str, Any]) -> AudienceRecord:
         """Keep an audience's definition under a name; a changed one becomes its next version."""
         with self._write() as session:
@@ -305,6 +330,16 @@ def _experiment(row: ExperimentRow) -> ExperimentRecord:
         spec_hash=row.content_hash,
         registered_by=row.saved_by,
         registered_at=row.saved_at,
+    )
+
+
+def _decided(row: ExperimentDecisionRow) -> ExperimentDecisionRecord:
+    return ExperimentDecisionRecord(
+        experiment_id=row.name,
+        version=row.version,
+        decided_by=row.saved_by,
+        decided_at=row.saved_at,
+        **json.loads(row.content),
     )
 
 

@@ -51,6 +51,22 @@ class ExperimentRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentDecisionRecord:
+    """What a person decided on an experiment, looking at one run: in place of `instead_of`, the action of the rules."""
+
+    experiment_id: str
+    version: int
+    run_id: str
+    action: str
+    instead_of: str
+    owner: str
+    note: str
+    spec_hash: str | None
+    decided_by: str
+    decided_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AudienceRecord:
     """An audience's definition; a changed definition is a new version."""
 

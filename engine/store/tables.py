@@ -85,6 +85,13 @@ class ExperimentRow(Version, table=True):
     __table_args__ = (UniqueConstraint("name", "version"),)
 
 
+class ExperimentDecisionRow(Version, table=True):
+    """One row is one decision that a person took on an experiment; triggers refuse to change it."""
+
+    __tablename__ = "experiment_decisions"
+    __table_args__ = (UniqueConstraint("name", "version"),)
+
+
 class AudienceRow(Version, table=True):
     """One row is one version of an audience's definition."""
 

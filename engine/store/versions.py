@@ -10,9 +10,9 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from engine.numerics.chain import canonical, digest
-from engine.store.tables import AudienceRow, ExperimentRow
+from engine.store.tables import AudienceRow, ExperimentDecisionRow, ExperimentRow
 
-Row = TypeVar("Row", ExperimentRow, AudienceRow)
+Row = TypeVar("Row", ExperimentRow, ExperimentDecisionRow, AudienceRow)
 
 
 def save(session: Session, table: type[Row], name: str, content: Mapping[str, Any], actor: str) -> tuple[Row, bool]:
@@ -34,6 +34,11 @@ def save(session: Session, table: type[Row], name: str, content: Mapping[str, An
     session.add(row)
     session.flush()
     return row, True
+
+
+def every(session: Session, table: type[Row], name: str) -> list[Row]:
+    """Return all versions of a name, the oldest first."""
+    return list(session.exec(select(table).where(col(table.name) == name).order_by(col(table.version))))
 
 
 def latest(session: Session, table: type[Row]) -> list[Row]:

@@ -1,84 +1,99 @@
-"""Read the experiments of a run; numbers that a failed check withholds are computed only when asked for."""
+"""Read the experiments of a run, and keep what persons decide on them."""
 
 from __future__ import annotations
 
+import getpass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, get_args
 
-from engine.config.experiments import Experiments
-from engine.domain.errors import UnknownName
-from engine.lake.runs import Run, open_run
-from engine.workflows import session
-from experiments import analysis
+from engine.domain.errors import RefusedByPolicy, UnknownName
+from engine.lake.runs import open_run
+from engine.store.facade import Store
+from engine.workflows import experiment_report, session
+from experiments.decide import Action, needs_owner_and_note
+
+ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
+
+_SEVERITY: Final = ("ok", "warning", "stop")
 
 
 def listing(home: Path, run_id: str | None = None) -> list[dict[str, Any]]:
-    """Return one row per experiment: its worst check and the verdict on each goal."""
-    run = open_run(session.workspace_at(home), run_id)
+    """Return one row per experiment: its worst check, the verdict on each goal, the decision, and what was changed."""
+    workspace = session.workspace_at(home)
+    run = open_run(workspace, run_id)
     results = run.read("experiment_results").to_pylist()
     health = run.read("experiment_health").to_pylist()
-    return [_overview(name, results, health) for name in dict.fromkeys(row["experiment_id"] for row in health)]
+    with Store(session.database_url(workspace)) as store:
+        return [
+            _overview(row, results, health, experiment_report.of_person(store, row["experiment_id"], run.run_id))
+            for row in run.read("experiment_decisions").to_pylist()
+        ]
 
 
-def report(home: Path, experiment_id: str, show_withheld: bool = False, run_id: str | None = None) -> dict[str, Any]:
-    """Return the checks and results of one experiment.
+def _overview(
+    decided: dict[str, Any], results: list[dict[str, Any]], health: list[dict[str, Any]], person: dict[str, Any] | None
+) -> dict[str, Any]:
+    name = decided["experiment_id"]
+    statuses = [row["status"] for row in health if row["experiment_id"] == name]
+    goals = [row for row in results if row["experiment_id"] == name and row["role"] == "goal"]
+    action = decided["headline"] if person is None else _told(person)
+    return {
+        "experiment_id": name,
+        "health": max(statuses, key=_SEVERITY.index),
+        "goals": "; ".join(f"{row['metric']} ({row['variant']}): {row['verdict'].replace('_', ' ')}" for row in goals),
+        "decision": action,
+        "plan": f"changed after the first look: {decided['changed']}" if decided["changed"] else "as registered",
+    }
 
-    With `show_withheld` the numbers of an experiment that failed a check are computed and shown all the same; its
-    failed check stays in the answer.
+
+def _told(person: dict[str, Any]) -> str:
+    return f"{person['action'].replace('_', ' ').capitalize()}, decided by {person['owner']}"
+
+
+def decide(
+    home: Path, experiment_id: str, action: str, *, owner: str, note: str, run_id: str | None = None
+) -> dict[str, Any]:
+    """Keep a person's decision on an experiment beside that of the rules, in the store and in the audit log.
+
+    owner : who answers for it. note : why; it is read by whoever reviews the experiment later.
 
     Raises
     ------
-    RunMissing, MartMissing
+    RunMissing, MartMissing, StoreUnavailable
     UnknownName
-        The run has no experiment of that id.
+        The run has no such experiment, or there is no such action.
+    RefusedByPolicy
+        Nobody is named, no note says why, or the rules decided the same already.
     """
-    run = open_run(session.workspace_at(home), run_id)
-    health = run.read("experiment_health").to_pylist()
-    known = list(dict.fromkeys(row["experiment_id"] for row in health))
-    if experiment_id not in known:
-        raise UnknownName("experiment", experiment_id, known)
-    results = _anyway(home, run, experiment_id) if show_withheld else run.read("experiment_results").to_pylist()
+    if action not in ACTIONS:
+        raise UnknownName("action", action, ACTIONS)
+    facts = experiment_report.of_run(home, experiment_id, run_id=run_id)
+    by_rules = experiment_report.action_of_rules(facts)
+    needs_owner_and_note(by_rules, owner=owner, note=note)
+    if action == by_rules:
+        raise RefusedByPolicy(
+            f'The rules decided "{by_rules.replace("_", " ")}" themselves; there is nothing to decide otherwise. '
+            "Keep the decision of the rules, or name another action."
+        )
+    workspace = session.workspace_at(home)
+    with Store(session.database_url(workspace), actor=getpass.getuser()) as store:
+        kept = store.decide_experiment(
+            experiment_id,
+            {
+                "run_id": facts["run_id"],
+                "action": action,
+                "instead_of": by_rules,
+                "owner": owner.strip(),
+                "note": note.strip(),
+                "spec_hash": facts["spec_hash"],
+            },
+        )
     return {
         "experiment_id": experiment_id,
-        "run_id": run.run_id,
-        "as_of": run.as_of,
-        "health": [row for row in health if row["experiment_id"] == experiment_id],
-        "results": [row for row in results if row["experiment_id"] == experiment_id],
+        "run_id": kept.run_id,
+        "action": kept.action,
+        "instead_of": kept.instead_of,
+        "owner": kept.owner,
+        "note": kept.note,
+        "decided_at": kept.decided_at,
     }
-
-
-def _overview(name: str, results: list[dict[str, Any]], health: list[dict[str, Any]]) -> dict[str, Any]:
-    severity = ("ok", "warning", "stop")
-    statuses = [row["status"] for row in health if row["experiment_id"] == name]
-    own = [row for row in results if row["experiment_id"] == name]
-    return {
-        "experiment_id": name,
-        "health": max(statuses, key=severity.index),
-        "goals": "; ".join(
-            f"{row['metric']} ({row['variant']}): {row['verdict'].replace('_', ' ')}"
-            for row in own
-            if row["role"] == "goal"
-        ),
-    }
-
-
-def _anyway(home: Path, run: Run, experiment_id: str) -> list[dict[str, Any]]:
-    workspace = session.workspace_at(home)
-    chosen = [
-        one
-        for one in session.settings(workspace, Experiments, "experiments").experiments
-        if one.experiment_id == experiment_id
-    ]
-    with session.duckdb(workspace) as engine:
-        tables = workspace.attach(engine)
-        found = analysis.run(
-            engine,
-            tables["exposures"],
-            tables["events"],
-            chosen,
-            run.as_of,
-            attributes=tables.get("customers"),
-            withhold=False,
-        )
-    rows: list[dict[str, Any]] = found.results.to_pylist()
-    return rows

@@ -6,25 +6,18 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
-import pyarrow as pa
-
-from engine.config.experiments import Experiments, ExperimentSettings
+from engine.config.experiments import Experiments
 from engine.domain.errors import CheckFailed, SettingsFault, UnknownName
-from engine.domain.marts import EXPERIMENT_HEALTH, EXPERIMENT_RESULTS
-from engine.domain.schema import Table
 from engine.lake.runs import Run, open_run
-from engine.lake.schema import arrow_schema, to_contract
 from engine.lake.workspace import Workspace
 from engine.store.facade import Store
-from engine.workflows import session
-from experiments import analysis, report, report_markdown, report_page
-from experiments.collection import collect
+from engine.workflows import experiment_sources, session
+from experiments import portfolio, report, report_markdown, report_page, report_words
 from experiments.report_words import Language
-from experiments.result import ExperimentResult
 
 Format = Literal["json", "md", "html"]
 
@@ -32,80 +25,104 @@ FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 
 
 def of_run(home: Path, experiment_id: str, *, show_withheld: bool = False, run_id: str | None = None) -> dict[str, Any]:
-    """Return the result of an experiment as of a run, as JSON writes it, with the plan and the run.
+    """Return the whole result of an experiment as a run keeps it, with what a person decided on it since.
 
-    Decisions, posteriors and intervals at this look are not kept in the run's tables. They are computed again from the
-    same data, and only reported when checks and effects come out as the run has them.
+    show_withheld : with True the numbers that a failed check withholds are computed again from the same data; a run
+        does not keep them.
 
     Raises
     ------
     RunMissing, MartMissing
     UnknownName
-        The run, or the settings, have no experiment of that id.
+        The run has no experiment of that id.
     CheckFailed
-        Data or plan have changed since the run.
+        Withheld numbers are asked for, and data or plan have changed since the run.
     """
     workspace = session.workspace_at(home)
     run = open_run(workspace, run_id)
-    known = list(dict.fromkeys(row["experiment_id"] for row in run.read("experiment_health").to_pylist()))
-    planned = {one.experiment_id: one for one in session.settings(workspace, Experiments, "experiments").experiments}
-    if experiment_id not in known or experiment_id not in planned:
-        raise UnknownName("experiment", experiment_id, [name for name in known if name in planned])
-    experiment = planned[experiment_id]
-    withheld, shown = _judged(workspace, experiment, run)
-    if not _as_in(run, experiment, withheld):
-        raise CheckFailed(
-            f'The numbers of "{experiment_id}" do not come out as run {run.run_id} has them: its data, its plan or the '
-            "version of the programme changed since. Make a new run with `wayline run`, and report that."
-        )
-    kinds = {metric.metric: metric.kind for metric in experiment.metrics}
-    facts = (shown if show_withheld else withheld).to_json()
-    for one in facts["metrics"]:
-        one["kind"] = kinds.get(one["metric"], "mean")  # what the plan does not name is a mean without its cap
-    return facts | {
-        "plan": experiment.model_dump(mode="json", exclude_none=True),
-        "run_id": run.run_id,
-        "as_of": run.as_of.isoformat(),
+    kept = {row["experiment_id"]: row["result"] for row in run.read("experiment_decisions").to_pylist()}
+    if experiment_id not in kept:
+        raise UnknownName("experiment", experiment_id, list(kept))
+    facts: dict[str, Any] = json.loads(kept[experiment_id])
+    if show_withheld and any(check["status"] == "stop" for check in facts["health"]):
+        facts = _anyway(workspace, run, facts)
+    with Store(session.database_url(workspace)) as store:
+        person = of_person(store, experiment_id, run.run_id)
+    if person is not None:
+        facts["decision"] = _overridden(facts["decision"], person)
+    return facts | {"run_id": run.run_id}
+
+
+def of_person(store: Store, experiment_id: str, run_id: str) -> dict[str, Any] | None:
+    """Return the newest decision of a person on an experiment in this run; None where the rules' decision stands."""
+    for one in store.experiment_decisions(experiment_id):
+        if one.run_id == run_id:
+            return asdict(one) | {"decided_at": one.decided_at.isoformat()}
+    return None
+
+
+def action_of_rules(facts: Mapping[str, Any]) -> str:
+    """Return what the rules decided, also where a person decided otherwise since."""
+    taken = facts["decision"]["override"]
+    return str(facts["decision"]["action"] if taken is None else taken["instead_of"])
+
+
+def _overridden(decision: Mapping[str, Any], person: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the decision of a person in place of that of the rules, whose reasons stay."""
+    action, before = str(person["action"]), str(person["instead_of"])
+    said = Decided(action=action, before=before, owner=str(person["owner"]), note=str(person["note"]))
+    shipped = decision["variant"] if action == "ship" else None
+    return {
+        **decision,
+        "action": action,
+        "variant": shipped,
+        "days": decision["days"] if action == "continue" else None,
+        "headline": report_words.say(action, "en"),
+        "headline_zh": report_words.say(action, "zh"),
+        "reasons": [said.sentence("en"), *decision["reasons"]],
+        "reasons_zh": [said.sentence("zh"), *decision["reasons_zh"]],
+        "override": {name: person[name] for name in ("owner", "note", "instead_of", "decided_at")},
     }
 
 
-def _judged(
-    workspace: Workspace, experiment: ExperimentSettings, run: Run
-) -> tuple[ExperimentResult, ExperimentResult]:
-    """Return the result as a run keeps it, and with the numbers that a failed check withholds."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """What a person decided in place of the rules."""
+
+    action: str
+    before: str
+    owner: str
+    note: str
+
+    def sentence(self, language: Language) -> str:
+        """Return it as a reason of the decision."""
+        before = report_words.say(self.before, language)
+        if language == "en":
+            return f"{self.owner} decided otherwise than the rules ({before.lower()}): {self.note}"
+        return f"{self.owner} 未采用规则的结论（{before}）：{self.note}"
+
+
+def _anyway(workspace: Workspace, run: Run, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the result with the numbers that a failed check withholds, where its checks come out as in the run."""
+    name = str(facts["experiment"])
+    planned = session.settings(workspace, Experiments, "experiments").experiments
     with Store(session.database_url(workspace)) as store:
-        first = {one.experiment_id: one.spec for one in store.first_experiments()}.get(experiment.experiment_id)
+        first = {one.experiment_id: one.spec for one in store.first_experiments()}
     with session.duckdb(workspace) as engine:
-        tables = workspace.attach(engine)
-        collected = collect(
-            engine,
-            tables["exposures"],
-            tables["events"],
-            experiment,
-            run.as_of,
-            attributes=tables.get("customers"),
+        found = portfolio.answers(
+            experiment_sources.sources(engine, workspace.attach(engine), run.as_of),
+            [one for one in planned if one.experiment_id == name],
+            registered=first,
+            ramps=experiment_sources.ramps(workspace, planned),
+            withhold=False,
         )
-    withheld, shown = (
-        analysis.judge(experiment, collected, run.as_of, registered=first, withhold=withhold)
-        for withhold in (True, False)
-    )
-    return withheld, shown
-
-
-def _as_in(run: Run, experiment: ExperimentSettings, found: ExperimentResult) -> bool:
-    """Whether the checks and the effects are those of the run, to the last digit."""
-    name = experiment.experiment_id
-    rows = analysis.rows(experiment, found, withheld=found.withheld)
-    health = [{"experiment_id": name, **asdict(check)} for check in found.health]
-    return all(
-        [row for row in run.read(table.name).to_pylist() if row["experiment_id"] == name] == _contracted(table, made)
-        for table, made in ((EXPERIMENT_RESULTS, rows), (EXPERIMENT_HEALTH, health))
-    )
-
-
-def _contracted(table: Table, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    made: list[dict[str, Any]] = to_contract(table, pa.Table.from_pylist(rows, arrow_schema(table))).to_pylist()
-    return made
+    shown = next((dict(one.facts) for one in found), None)
+    if shown is None or (shown["spec_hash"], shown["health"]) != (facts["spec_hash"], facts["health"]):
+        raise CheckFailed(
+            f'The numbers of "{name}" do not come out as run {run.run_id} has them: its data, its plan or the version '
+            "of the programme changed since. Make a new run with `wayline run`, and report that."
+        )
+    return shown
 
 
 def format_of(path: Path) -> Format:

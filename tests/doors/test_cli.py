@@ -30,7 +30,7 @@ COMMANDS = {
     "data": ["check", "load", "report", "dictionary"],
     "run": [],
     "export": ["recommendations", "verify"],
-    "experiment": ["list", "report", "plan", "simulate"],
+    "experiment": ["list", "report", "decide", "plan", "simulate"],
     "journey": [
         *("list", "show", "funnel", "stages", "dropoff", "transitions", "variants", "flow", "step-matrix", "retention"),
         *("lifecycle", "stickiness", "churn", "sessions", "channels", "attribution", "conformance", "types", "compare"),
@@ -437,10 +437,10 @@ def test_an_experiment_whose_split_is_broken_exits_with_3_and_withholds(wayline:
     wayline("run", "--home", split_home)
     withheld = wayline("experiment", "report", "card_onboarding", "--home", split_home, "--json")
     assert withheld.code == 3
-    assert withheld.json["results"][0]["difference"] is None
+    assert withheld.json["metrics"][0]["absolute"]["difference"] is None
     shown = wayline("experiment", "report", "card_onboarding", "--home", split_home, "--show-withheld", "--json")
     assert shown.code == 3
-    assert shown.json["results"][0]["difference"] is not None
+    assert shown.json["metrics"][0]["absolute"]["difference"] is not None
     assert "withheld" in wayline("experiment", "report", "card_onboarding", "--home", split_home).out
 
 

@@ -14,6 +14,8 @@ import duckdb
 import pytest
 
 from engine.cli.main import main
+from engine.lake.runs import open_run
+from engine.lake.workspace import Workspace
 from tests.doors.test_browser import CHROMIUM
 from tests.experiments.test_report import Page
 
@@ -137,22 +139,31 @@ def bank(demo_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-def test_report_of_a_run_says_what_the_run_says(wayline: Any, bank: Path, tmp_path: Path) -> None:
+def test_report_of_a_run_says_what_the_run_s_tables_say(wayline: Any, bank: Path, tmp_path: Path) -> None:
     told = json.loads(wayline("experiment", "report", "card_onboarding", "--home", bank, "--json").out)
+    run = open_run(Workspace(bank))
+    rows = run.read("experiment_results", where={"experiment_id": "card_onboarding"}).to_pylist()
+    assert told["run_id"] == run.run_id
+    for one, row in zip(told["metrics"], sorted(rows, key=lambda row: row["metric"]), strict=True):
+        assert (one["metric"], one["verdict"], one["n"]["control"]) == (
+            row["metric"],
+            row["verdict"],
+            row["control_units"],
+        )
+        assert one["absolute"]["difference"] == row["difference"] and told["spec_hash"] == row["spec_hash"]
     out = tmp_path / "r.html"
-    answer = wayline("experiment", "report", "card_onboarding", "--home", bank, "--out", out)
+    assert wayline("experiment", "report", "card_onboarding", "--home", bank, "--out", out).code == 0
     page = Page(out.read_text(encoding="utf-8"))
-    assert answer.code == 0
-    assert set(page.rows) == {(row["metric"], row["variant"]) for row in told["results"]}
-    for row in told["results"]:
-        if row["role"] != "guardrail":
-            assert page.rows[row["metric"], row["variant"]][-1].endswith(row["verdict"].replace("_", " "))
-    assert told["run_id"] in page.text
-    again = wayline("experiment", "report", "card_onboarding", "--home", bank, "--format", "json")
-    facts = json.loads(again.out)
-    assert {one["metric"]: one["verdict"] for one in facts["metrics"]} == {
-        row["metric"]: row["verdict"] for row in told["results"]
-    }
+    assert set(page.rows) == {(row["metric"], row["variant"]) for row in rows}
+    assert run.run_id in page.text
+
+
+def test_both_ways_to_ask_for_json_give_the_same(wayline: Any, bank: Path, tmp_path: Path) -> None:
+    asked = "experiment", "report", "card_onboarding", "--home", bank
+    out = tmp_path / "r.json"
+    assert wayline(*asked, "--out", out).code == 0
+    told = {wayline(*asked, "--json").out, wayline(*asked, "--format", "json").out, out.read_text(encoding="utf-8")}
+    assert len(told) == 1
 
 
 def test_run_s_failed_check_withholds_in_the_report_too(wayline: Any, bank: Path) -> None:
@@ -164,22 +175,37 @@ def test_run_s_failed_check_withholds_in_the_report_too(wayline: Any, bank: Path
     assert shown.code == 3 and "do not decide on them" in shown.out
 
 
-def test_plan_changed_since_the_run_is_refused(wayline: Any, bank: Path, tmp_path: Path) -> None:
-    home = tmp_path / "changed"
+def changed(bank: Path, home: Path) -> Path:
+    """Copy a bank, and change the plan of an experiment after its run."""
     shutil.copytree(bank, home)
-    (home / "wayline.toml").write_text(
-        """
+    plans = [
+        f"""
         [[experiments.experiments]]
-        experiment_id = "card_onboarding"
-        name_en = "Card onboarding checklist"
-        control = "control"
-        weights = { control = 0.5, checklist = 0.5 }
-        metrics = [{ metric = "activation", kind = "proportion", event = "card_activated", window_days = 7 }]
-        """,
-        encoding="utf-8",
-    )
-    answer = wayline("experiment", "report", "card_onboarding", "--home", home, "--format", "md")
-    assert answer.code == 3 and "wayline run" in answer.err
+        experiment_id = "{name}"
+        name_en = "{name}"
+        control = "{control}"
+        weights = {{ {control} = 0.5, {variant} = 0.5 }}
+        metrics = [{{ metric = "activation", kind = "proportion", event = "card_activated", window_days = 7 }}]
+        """
+        for name, control, variant in (
+            ("card_onboarding", "control", "checklist"),
+            ("loan_reminder", "none", "reminder"),
+        )
+    ]
+    (home / "wayline.toml").write_text("".join(plans), encoding="utf-8")
+    return home
+
+
+def test_run_is_reported_as_it_was_also_after_its_plan_changed(wayline: Any, bank: Path, tmp_path: Path) -> None:
+    home = changed(bank, tmp_path / "changed")
+    asked = "experiment", "report", "card_onboarding", "--json", "--home"
+    assert wayline(*asked, home).out == wayline(*asked, bank).out
+
+
+def test_withheld_numbers_of_a_changed_plan_are_refused(wayline: Any, bank: Path, tmp_path: Path) -> None:
+    home = changed(bank, tmp_path / "changed")
+    answer = wayline("experiment", "report", "loan_reminder", "--home", home, "--show-withheld")
+    assert answer.code == 3 and "wayline run" in answer.err and not answer.out
 
 
 # a browser

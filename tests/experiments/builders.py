@@ -12,7 +12,8 @@ from engine.config.experiments import ExperimentSettings
 from engine.domain.curated import EVENTS, EXPOSURES
 from engine.lake.engine import DuckDBEngine
 from engine.lake.schema import arrow_schema, unbound
-from experiments import analysis
+from experiments import portfolio
+from experiments.collection import Sources
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = START + timedelta(days=100)
@@ -68,21 +69,20 @@ def analyse(
     *plans: ExperimentSettings,
     as_of: datetime = LATER,
     withhold: bool = True,
-) -> analysis.ExperimentTables:
+) -> portfolio.ExperimentTables:
     with DuckDBEngine(threads=1) as engine:
         engine.attach("exposures", exposures if isinstance(exposures, pa.Table) else exposures_table(exposures))
         engine.attach("events", events if isinstance(events, pa.Table) else events_table(events))
-        return analysis.run(
-            engine, unbound(EXPOSURES), unbound(EVENTS), plans or [experiment()], as_of, withhold=withhold
-        )
+        sources = Sources(engine=engine, exposures=unbound(EXPOSURES), events=unbound(EVENTS), as_of=as_of)
+        return portfolio.run(sources, plans or [experiment()], withhold=withhold)
 
 
-def result(tables: analysis.ExperimentTables, metric: str, variant: str = "b") -> dict[str, Any]:
+def result(tables: portfolio.ExperimentTables, metric: str, variant: str = "b") -> dict[str, Any]:
     (row,) = [row for row in tables.results.to_pylist() if (row["metric"], row["variant"]) == (metric, variant)]
     return dict(row)
 
 
-def check(tables: analysis.ExperimentTables, name: str) -> dict[str, Any]:
+def check(tables: portfolio.ExperimentTables, name: str) -> dict[str, Any]:
     (row,) = [row for row in tables.health.to_pylist() if row["check"] == name]
     return dict(row)
 

@@ -7,7 +7,7 @@ import pytest
 from engine.config.experiments import Experiments
 from engine.config.load import load
 from engine.domain.errors import SettingsFault
-from engine.domain.marts import EXPERIMENT_HEALTH, EXPERIMENT_RESULTS
+from engine.domain.experiment_marts import EXPERIMENT_HEALTH, EXPERIMENT_RESULTS
 from engine.lake.schema import arrow_schema
 from experiments.spec import fingerprint
 from tests.experiments.builders import analyse, check, day, experiment, many, result

@@ -12,8 +12,9 @@ import pytest
 from engine.domain.curated import EVENTS, EXPOSURES
 from engine.lake.engine import DuckDBEngine
 from engine.lake.schema import unbound
-from experiments import analysis
-from experiments.analysis import ExperimentTables
+from experiments import portfolio
+from experiments.collection import Sources
+from experiments.portfolio import ExperimentTables
 from tests.experiments.builders import (
     LATER,
     Event,
@@ -42,9 +43,10 @@ def with_customers(
         engine.attach("events", events_table(events))
         engine.attach("customers", pa.table(columns))
         customers = ibis.table(dict.fromkeys(columns, "string"), name="customers")
-        return analysis.run(
-            engine, unbound(EXPOSURES), unbound(EVENTS), [plan], LATER, attributes=customers, withhold=False
+        sources = Sources(
+            engine=engine, exposures=unbound(EXPOSURES), events=unbound(EVENTS), as_of=LATER, attributes=customers
         )
+        return portfolio.run(sources, [plan], withhold=False)
 
 
 def test_mean_of_counts_counts_events_and_needs_no_value() -> None:
@@ -214,10 +216,10 @@ def test_segments_are_checked_for_the_planned_split() -> None:
 def test_time_to_an_event_uses_customers_who_have_not_got_that_far() -> None:
     plan = one({"kind": "time_to_event", "event": "default", "horizon_days": 60, "direction": "decrease"})
     # a: 40 customers watched for 100 days, 20 of them until day 30 only; 12 default on day 10
-    exposures = [*many("a", 40), *[(f"y{place}", "a", 70) for place in range(20)], *many("b", 60)]
+    exposures = many("a", 40) + many("b", 40)
+    exposures += [(f"{arm}{place}", arm, 70) for arm in "ab" for place in range(40, 60)]
     events = [(f"a{place}", "default", 10, None) for place in range(12)]
     events += [(f"b{place}", "default", 10, None) for place in range(12)]
-    # day 70 saw customers of a only, which no split explains
     row = result(analyse(exposures, events, plan, withhold=False), "m")
     # all 60 of a are watched on day 10: 12 of 60, although 20 have not been watched for 60 days
     assert (row["control_units"], row["control_mean"]) == (60, pytest.approx(12 / 60))
@@ -241,9 +243,8 @@ def test_plan_changed_after_the_first_look_is_told_with_what_changed() -> None:
 
         def plan_check(plan: Any) -> dict[str, Any]:
             registered = {"x": first.model_dump(mode="json")}
-            return check(
-                analysis.run(engine, unbound(EXPOSURES), unbound(EVENTS), [plan], LATER, registered=registered), "plan"
-            )
+            sources = Sources(engine=engine, exposures=unbound(EXPOSURES), events=unbound(EVENTS), as_of=LATER)
+            return check(portfolio.run(sources, [plan], registered=registered), "plan")
 
         assert plan_check(first)["status"] == "ok"
         assert plan_check(later)["status"] == "warning"

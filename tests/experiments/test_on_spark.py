@@ -8,7 +8,8 @@ import pytest
 from engine.domain.curated import EVENTS, EXPOSURES
 from engine.lake.engine import DuckDBEngine, Engine
 from engine.lake.schema import unbound
-from experiments import analysis
+from experiments import portfolio
+from experiments.collection import Sources
 from tests.experiments.builders import day, events_table, experiment, exposures_table, many
 
 pytestmark = pytest.mark.spark
@@ -25,10 +26,11 @@ def test_experiment_marts_are_the_same_on_spark(spark: Engine) -> None:
     ]
     events += [("b1", "buy", 1.0, None), ("b2", "buy", 1.0, float("nan")), ("b3", "buy", 1.0, float("inf"))]
 
-    def marts(engine: Engine) -> analysis.ExperimentTables:
+    def marts(engine: Engine) -> portfolio.ExperimentTables:
         engine.attach("exposures", exposures_table(exposures))
         engine.attach("events", events_table(events))
-        return analysis.run(engine, unbound(EXPOSURES), unbound(EVENTS), [experiment()], day(35))
+        sources = Sources(engine=engine, exposures=unbound(EXPOSURES), events=unbound(EVENTS), as_of=day(35))
+        return portfolio.run(sources, [experiment()])
 
     with DuckDBEngine(threads=1) as duckdb:
         here = marts(duckdb)
@@ -62,10 +64,11 @@ def test_every_kind_of_metric_is_the_same_on_spark(spark: Engine) -> None:
         ],
     )
 
-    def marts(engine: Engine) -> analysis.ExperimentTables:
+    def marts(engine: Engine) -> portfolio.ExperimentTables:
         engine.attach("exposures", exposures_table(exposures))
         engine.attach("events", events_table(events))
-        return analysis.run(engine, unbound(EXPOSURES), unbound(EVENTS), [plan], day(80), withhold=False)
+        sources = Sources(engine=engine, exposures=unbound(EXPOSURES), events=unbound(EVENTS), as_of=day(80))
+        return portfolio.run(sources, [plan], withhold=False)
 
     with DuckDBEngine(threads=1) as duckdb:
         here = marts(duckdb)

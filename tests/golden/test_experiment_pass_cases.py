@@ -7,7 +7,7 @@ from pytest import approx
 from engine.domain.curated import EVENTS, EXPOSURES
 from engine.lake.engine import DuckDBEngine
 from engine.lake.schema import unbound
-from experiments.collection import Collected, collect
+from experiments.collection import Collected, Sources, collect
 from experiments.metrics import readings
 from experiments.moments import Sums
 from tests.experiments.builders import LATER, Event, Exposure, day, events_table, experiment, exposures_table
@@ -43,7 +43,8 @@ def collected() -> Collected:
     with DuckDBEngine(threads=1) as engine:
         engine.attach("exposures", exposures_table(EXPOSED))
         engine.attach("events", events_table(BOUGHT))
-        return collect(engine, unbound(EXPOSURES), unbound(EVENTS), PLAN, LATER)
+        sources = Sources(engine=engine, exposures=unbound(EXPOSURES), events=unbound(EVENTS), as_of=LATER)
+        return collect(sources, PLAN)
 
 
 def test_moments_of_spending_and_of_what_was_spent_before() -> None:

@@ -18,6 +18,7 @@ from engine.domain.curated import EVENTS, EXPOSURES
 from engine.lake.engine import DuckDBEngine
 from engine.lake.schema import arrow_schema, unbound
 from experiments import analysis
+from experiments.collection import Sources, collect
 from tests.experiments.builders import day
 
 SEEDS = 200
@@ -88,8 +89,9 @@ def analysed() -> pd.DataFrame:
         engine.attach("exposures", _table(exposures, "exposed_at", "exposed_at", arrow_schema(EXPOSURES)))
         engine.attach("events", _table(events, "at", "occurred_at", arrow_schema(EVENTS)))
         plans = [plan(seed) for seed in range(SEEDS + BROKEN)]
-        tables = analysis.run(engine, unbound(EXPOSURES), unbound(EVENTS), plans, day(60))
-    return tables.results.to_pandas()
+        sources = Sources(engine=engine, exposures=unbound(EXPOSURES), events=unbound(EVENTS), as_of=day(60))
+        judged = [(plan, analysis.judge(plan, collect(sources, plan), day(60))) for plan in plans]
+    return pd.DataFrame([row for plan, one in judged for row in analysis.rows(plan, one, one.withheld)])
 
 
 def _table(rows: pd.DataFrame, days: str, instant: str, schema: pa.Schema) -> pa.Table:

@@ -18,6 +18,16 @@ AS_OF = datetime(2026, 6, 30, 16, tzinfo=UTC)
 HASH = "a" * 64
 
 
+DECIDED = {
+    "run_id": "r1",
+    "action": "review",
+    "instead_of": "continue",
+    "owner": "Ada",
+    "note": "The form changes next week.",
+    "spec_hash": "0" * 64,
+}
+
+
 def tamper(address: str, *statements: str) -> None:
     """Change rows as somebody would who owns the database and can switch its triggers off."""
     engine = open_engine(address)
@@ -97,6 +107,18 @@ def test_a_changed_design_is_a_new_version_and_the_same_one_is_not(store: Store)
     assert len(store.audit_trail(action="experiment.registered")) == 3
 
 
+def test_what_a_person_decides_is_kept_once_and_stands_in_the_audit_log(store: Store) -> None:
+    store.decide_experiment("card", DECIDED)
+    store.decide_experiment("card", DECIDED)
+    later = store.decide_experiment("card", {**DECIDED, "action": "ship"})
+    assert (later.version, later.action, later.owner, later.decided_by) == (2, "ship", "Ada", "alice")
+    assert [one.action for one in store.experiment_decisions("card")] == ["ship", "review"]
+    assert store.experiment_decisions("banner") == []
+    entries = store.audit_trail(action="experiment.decided")
+    assert [entry.details["action"] for entry in entries] == ["ship", "review"]
+    assert entries[0].details["note"] == DECIDED["note"]
+
+
 def test_an_audience_is_kept_with_its_words(store: Store) -> None:
     store.save_audience("贷款流失", {"journey": "personal_loan", "status": "dropped"})
     store.save_audience("贷款流失", {"journey": "personal_loan", "status": "dropped", "tier": ["low", "medium"]})
@@ -121,12 +143,13 @@ def test_the_trail_pages_backwards_and_filters(store: Store) -> None:
     assert [entry.seq for entry in store.audit_trail(subject="home")] == [4, 2]
 
 
-@pytest.mark.parametrize("table", ["audit_log", "experiments"])
+@pytest.mark.parametrize("table", ["audit_log", "experiments", "experiment_decisions"])
 @pytest.mark.parametrize("change", ["UPDATE {} SET version_or_actor = 'mallory'", "DELETE FROM {}"])
 def test_what_is_append_only_can_be_neither_changed_nor_deleted(
     store: Store, address: str, table: str, change: str
 ) -> None:
     store.register_experiments({"card": {"metric": "activation"}})
+    store.decide_experiment("card", DECIDED)
     column = "actor" if table == "audit_log" else "saved_by"
     engine = open_engine(address)
     with pytest.raises(DBAPIError, match="append-only"), writing(engine).begin() as connection:
