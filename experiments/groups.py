@@ -68,7 +68,7 @@ def by_protected_group(experiment: ExperimentSettings, collected: Collected) -> 
             smallest=rules.smallest,
             alpha=experiment.alpha,
         )
-        made.append(_assessed(found, group, experiment.control, parts))
+        made.append(assessed(found, group, experiment.control, parts))
     return made
 
 
@@ -123,10 +123,11 @@ def _values(values: Mapping[str, float | None], *, shown: bool) -> dict[str, flo
     return {arm: number(value) if shown else None for arm, value in values.items()}
 
 
-def _assessed(found: Fairness, of: Group, control: str, parts: Parts) -> dict[str, Any]:
+def assessed(found: Fairness, of: Group, control: str, parts: Parts) -> dict[str, Any]:
     """Return an assessment as plain values: nothing of a suppressed group but its name and the reason."""
     harms = {harm.group: harm for harm in found.harms}
-    groups = [_group(name, parts[name], found, harms[name]) for name in found.effects]
+    of_share = of.metric.margin is None or of.metric.margin_is == "relative"
+    groups = [_group(name, parts[name], found, harms[name], of_share=of_share) for name in found.effects]
     return {
         "attribute": found.attribute,
         "metric": of.metric.metric,
@@ -140,7 +141,7 @@ def _assessed(found: Fairness, of: Group, control: str, parts: Parts) -> dict[st
     }
 
 
-def _group(name: str, one: Compared, found: Fairness, harm: GroupHarm) -> dict[str, Any]:
+def _group(name: str, one: Compared, found: Fairness, harm: GroupHarm, *, of_share: bool) -> dict[str, Any]:
     if name in found.suppressed:
         return {"of": name, "safety": "suppressed", "n": None, "value": None, "why": harm.reason}
     return {
@@ -149,6 +150,7 @@ def _group(name: str, one: Compared, found: Fairness, harm: GroupHarm) -> dict[s
         "n": dict(one.units),
         "value": _values(one.values, shown=True),
         "bound": number(harm.bound),
+        "bound_is": "relative" if of_share else "absolute",
         "safe_p_value": number(harm.safe_p_value),
         "harm_p_value": number(harm.harm_p_value),
         **effect_json(found.effects[name]),

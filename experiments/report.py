@@ -171,7 +171,7 @@ def _without_numbers(facts: Facts, stopped: Sequence[str]) -> Facts:
     given = facts["decision"]
     told = _ABOUT_DECISION if list(given["reasons"]) == list(stopped) else ()
     decision = {"action": "review", "reasons": list(stopped)} | {key: given[key] for key in told if key in given}
-    kept = {key: value for key, value in facts.items() if key != "fairness"}
+    kept = {key: value for key, value in facts.items() if key not in ("fairness", "interactions")}
     return kept | {"metrics": metrics, "decision": decision}
 
 

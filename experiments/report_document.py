@@ -3,50 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.documents.blocks import Badge, Cell, Items, Table, Warning
+from experiments import report_behind
 from experiments import report_words as words
-from experiments.report import MARKS, Facts, Line, Report, reading
+from experiments.report import Facts, Line, Report, reading
+from experiments.report_blocks import Block, Chart, Document, Section
 from experiments.report_words import Language, say
-
-MOST_SEGMENTS: Final = 300
-"""Rows of segments that are written; a page of more would be neither read nor mailed."""
 
 MOST_REASONS: Final = 12
 """Reasons that the banner gives; the JSON form has all."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chart:
-    """The lines that a forest plot draws, and its title, which says what was found."""
-
-    title: str
-    lines: tuple[Line, ...]
-
-
-Block = str | Warning | Items | Table | Chart
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
-    """A titled part."""
-
-    title: str
-    blocks: tuple[Block, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
-    """A whole report in one language."""
-
-    language: Language
-    title: str
-    headline: str
-    action: str
-    reasons: tuple[str, ...]
-    sections: tuple[Section, ...]
 
 
 def write(report: Report, language: Language = "en") -> Document:
@@ -57,8 +24,10 @@ def write(report: Report, language: Language = "en") -> Document:
         ("adjusted", _adjusted(report, language)),
         ("looks", _looks(report, language)),
         ("bayes", _bayes(report, language)),
-        ("segments", _segments(report, language)),
-        ("fairness", _fairness(report, language)),
+        ("over_time", report_behind.over_time(report, language)),
+        ("segments", report_behind.segments(report, language)),
+        ("fairness", report_behind.fairness(report, language)),
+        ("interactions", report_behind.interactions(report, language)),
         ("plan", _plan(report, language)),
         ("methods", _methods(report, language)),
     )
@@ -98,11 +67,16 @@ def _checks(report: Report, language: Language) -> Iterator[Block]:
             words.check_name(check["check"], language),
             Badge(text=say(check["status"], language), mark=check["status"]),
             words.p_value(check.get("p_value")),
-            check["detail"],
+            _detail(check, language),
         )
         for check in sorted(report.facts["health"], key=lambda check: order.index(check["status"]))
     ]
     yield Table(columns=_columns(language, "check", "status", "p", "detail"), rows=tuple(rows), numeric=frozenset({2}))
+
+
+def _detail(check: Facts, language: Language) -> str:
+    """Return what a check found, in the language where the result has it."""
+    return str(check.get("detail_zh") or check["detail"]) if language == "zh" else str(check["detail"])
 
 
 def _results(report: Report, language: Language) -> Iterator[Block]:
@@ -230,83 +204,6 @@ def _prior(prior: Mapping[str, Any], language: Language) -> str:
     return f"N({words.number(prior['mean'])}, {words.number(prior['sd'])}²), {prior['source']}"
 
 
-def _segments(report: Report, language: Language) -> Iterator[Block]:
-    """Tell the effect in each segment, and of each dimension whether the effects differ more than by chance."""
-    dimensions = [(one, part) for one in report.facts["metrics"] for part in one.get("segments", ())]
-    found = [(one, part["segment"], value) for one, part in dimensions for value in part["values"]]
-    if not found:
-        return
-    yield say("segments_text", language)
-    names = ("metric", "variant", "segment", "p", "adjusted_p")
-    tests = [
-        (
-            one["metric"],
-            one["variant"],
-            part["segment"],
-            words.p_value(part["interaction"]["p_value"]),
-            words.p_value(part["interaction"]["adjusted_p_value"]),
-        )
-        for one, part in dimensions[:MOST_SEGMENTS]
-    ]
-    yield Table(columns=_columns(language, *names), rows=tuple(tests), numeric=frozenset({3, 4}))
-    if len(found) > MOST_SEGMENTS:
-        yield say("segments_cut", language, shown=words.count(MOST_SEGMENTS), all=words.count(len(found)))
-    rows = [_segment(one, name, value) for one, name, value in found[:MOST_SEGMENTS]]
-    effects = ("segment", "metric", "variant", "n_control", "n_variant", "difference", "lift", "p")
-    yield Table(columns=_columns(language, *effects), rows=tuple(rows), numeric=frozenset(range(3, 8)))
-
-
-def _segment(one: Facts, name: str, found: Facts) -> tuple[Cell, ...]:
-    difference, kind = reading(found["absolute"], "difference"), one.get("kind", "")
-    return (
-        f"{name} = {found['of']}",
-        one["metric"],
-        one["variant"],
-        words.count(found["n"][one["control"]]),
-        words.count(found["n"][one["variant"]]),
-        words.with_span(difference, lambda end: words.change(kind, end)),
-        words.with_span(reading(found["relative"], "lift"), words.signed),
-        words.p_value(difference.p_value),
-    )
-
-
-def _fairness(report: Report, language: Language) -> Iterator[Block]:
-    """Tell how protected groups fare, in the words of `fairness.Fairness` with metric and variant."""
-    for one in report.facts.get("fairness", ()):
-        yield f"{one['attribute']}: {one['metric']} ({one['variant']})"
-        effects = one["effects"]
-        rows = [_group(harm, effects[harm["group"]], language) for harm in one["harms"]]
-        names = ("group", "n_control", "n_variant", "difference", "bound", "safety")
-        yield Table(columns=_columns(language, *names), rows=tuple(rows), numeric=frozenset(range(1, 5)))
-        if one["worst"] is not None:
-            yield f"{say('worst', language)}: {one['worst']['group']}."
-        widest = one["widest"]
-        if widest is not None:
-            gap = reading({**widest, "interval": (widest["lower"], widest["upper"])}, "difference")
-            told = f"{widest['group']} {words.MINUS} {widest['other']}: {words.with_span(gap, _signed_number)}"
-            yield f"{say('widest', language)}: {told}, {say('adjusted_p', language)} " + words.p_value(
-                widest["adjusted_p_value"]
-            )
-
-
-def _group(harm: Mapping[str, Any], effect: Mapping[str, Any], language: Language) -> tuple[Cell, ...]:
-    hidden = harm["safety"] == "suppressed"
-    sizes = [None if hidden or effect[arm] is None else effect[arm]["n"] for arm in ("control", "variant")]
-    found = reading({**effect, "interval": (effect["lower"], effect["upper"])}, "difference")
-    return (
-        harm["group"],
-        words.count(sizes[0]),
-        words.count(sizes[1]),
-        words.DASH if hidden else words.with_span(found, _signed_number),
-        words.DASH if hidden else _signed_number(harm["bound"]),
-        Badge(text=say(harm["safety"], language), mark="withheld" if hidden else MARKS[harm["safety"]]),
-    )
-
-
-def _signed_number(value: float | None) -> str:
-    return words.number(value, sign=True)
-
-
 def _plan(report: Report, language: Language) -> Iterator[Block]:
     facts = report.facts
     if report.fingerprint:
@@ -317,6 +214,10 @@ def _plan(report: Report, language: Language) -> Iterator[Block]:
         yield say("plan_same", language)
     if facts.get("run_id"):
         yield say("run", language, run=str(facts["run_id"]), as_of=str(facts.get("as_of", words.DASH)))
+    override = facts["decision"].get("override")
+    if override and override.get("decided_at"):
+        told = {"owner": override["owner"], "note": override["note"], "before": say(override["instead_of"], language)}
+        yield say("decided_by", language, when=str(override["decided_at"])[:10], **told)
     rows = tuple(_settings(report.plan))
     if rows:
         yield Table(columns=_columns(language, "setting", "value"), rows=rows)
@@ -361,5 +262,6 @@ def _methods_used(report: Report) -> Iterable[str]:
     methods = [line.method for line in report.lines if line.method]
     methods += [one["method"] for one in facts["metrics"] if one.get("method")]
     methods += ["fieller", *([facts["looks"]] if facts.get("looks") else [])]
-    methods += [name for name in ("bayes", "segments") if any(one.get(name) for one in facts["metrics"])]
+    methods += [name for name in ("bayes", "over_time", "segments") if any(one.get(name) for one in facts["metrics"])]
+    methods += [name for name in ("fairness", "interactions") if facts.get(name)]
     return [*used, *methods]

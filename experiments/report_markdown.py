@@ -6,7 +6,7 @@ from engine.documents import markdown
 from engine.documents.markdown import escape
 from experiments import report_document
 from experiments.report import Report
-from experiments.report_document import Block, Chart
+from experiments.report_blocks import Block, Chart, Drawing, Folded
 from experiments.report_words import Language
 
 
@@ -23,4 +23,6 @@ def render(report: Report, language: Language = "en") -> str:
 
 
 def _block(block: Block) -> str:
-    return f"**{escape(block.title)}**" if isinstance(block, Chart) else markdown.block(block)
+    if isinstance(block, Chart | Drawing):
+        return f"**{escape(block.title)}**"
+    return markdown.block(block.table if isinstance(block, Folded) else block)

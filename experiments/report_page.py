@@ -7,9 +7,9 @@ from typing import Final
 
 from engine.documents import page
 from engine.documents.page import SIGNS
-from experiments import report_chart, report_document
+from experiments import report_chart, report_document, report_plots
 from experiments.report import Report
-from experiments.report_document import Block, Chart, Document, Section
+from experiments.report_blocks import Block, Chart, Document, Drawing, Folded, Section
 from experiments.report_words import Language, say
 
 _STYLE: Final = """
@@ -25,6 +25,10 @@ _STYLE: Final = """
 .forest .sign{fill:currentColor;stroke:var(--ground);stroke-width:1}
 .forest .open .sign{fill:var(--ground);stroke:currentColor;stroke-width:2}
 .forest .margin{stroke:var(--margin);stroke-width:2;stroke-dasharray:3 3}
+.forest .end{text-anchor:end}.forest .band{fill:var(--better);opacity:.16}
+.forest .line{fill:none;stroke:var(--better);stroke-width:1.8}.forest .dot{fill:var(--better)}
+.forest .open.dot{fill:var(--open)}.forest .worse.dot{fill:var(--worse)}
+summary{cursor:pointer;color:var(--quiet);font-size:.84rem}
 .legend i{display:inline-block;width:1.6rem;vertical-align:middle;margin-right:.4rem;border-top:2px solid var(--open)}
 .legend i.p{border-top:7px solid var(--open);opacity:.4}.legend i.m{width:0;height:1rem;border-top:0;
 border-left:2px dashed var(--margin)}
@@ -36,7 +40,9 @@ border-left:2px dashed var(--margin)}
 def render(report: Report, language: Language = "en") -> str:
     """Return the whole page; every name in it is escaped."""
     document = report_document.write(report, language)
-    body = _banner(document) + "".join(_section(section, language) for section in document.sections)
+    body = _banner(document) + "".join(
+        _section(section, language, f"s{place}") for place, section in enumerate(document.sections)
+    )
     title = f"{document.headline} · {report.experiment}"
     return page.whole(title=title, body=body, language=language, style=_STYLE)
 
@@ -50,13 +56,26 @@ def _banner(document: Document) -> str:
     )
 
 
-def _section(section: Section, language: Language) -> str:
-    blocks = "".join(_block(block, language) for block in section.blocks)
+def _section(section: Section, language: Language, name: str) -> str:
+    blocks = "".join(_block(block, language, f"{name}b{place}") for place, block in enumerate(section.blocks))
     return f"<section>\n<h2>{escape(section.title)}</h2>\n{blocks}</section>\n"
 
 
-def _block(block: Block, language: Language) -> str:
-    return _chart(block, language) if isinstance(block, Chart) else page.block(block)
+def _block(block: Block, language: Language, name: str) -> str:
+    if isinstance(block, Chart):
+        return _chart(block, language)
+    if isinstance(block, Drawing):
+        return _drawing(block, name)
+    if isinstance(block, Folded):
+        table = page.block(block.table)
+        return f"<details><summary>{escape(block.summary)}</summary>\n{table}</details>\n"
+    return page.block(block)
+
+
+def _drawing(drawing: Drawing, name: str) -> str:
+    draw = report_plots.dots if drawing.kind == "dots" else report_plots.days
+    drawn = draw(drawing.points, drawing.title, drawing.write, name)
+    return f'<figure><figcaption>{escape(drawing.title)}</figcaption>\n<div class="wide">{drawn}</div></figure>\n'
 
 
 def _chart(chart: Chart, language: Language) -> str:

@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from experiments.integrity import grouped
 from experiments.report import Line, Reading, Report
+from experiments.report_vocabulary import MORE_WORDS
 
 Language = Literal["en", "zh"]
 
@@ -139,6 +140,7 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "run": ("Run {run}, as of {as_of}.", "运行 {run}，截止 {as_of}。"),
     "nothing": ("Nothing was compared.", "没有可比较的内容。"),
+    **MORE_WORDS,
 }
 
 _CHECKS: Final[Mapping[str, str]] = {
@@ -158,6 +160,10 @@ _CHECKS: Final[Mapping[str, str]] = {
     "late_events": "迟到事件",
     "duplicates": "重复",
     "weekdays": "星期",
+    "activation": "激活",
+    "outside_period": "实验期外",
+    "sample_ratio_by_epoch": "各时段分流比例",
+    "unjudged_spans": "未比较的时段",
 }
 
 _METHODS: Final[Mapping[str, tuple[str, str]]] = {
@@ -215,6 +221,26 @@ _METHODS: Final[Mapping[str, tuple[str, str]]] = {
     "bayes": (
         "Odds: normal estimate and normal prior in closed form. Gelman and others (2013), section 2.5.",
         "概率：正态估计与正态先验的闭式解。Gelman 等 (2013)，2.5 节。",
+    ),
+    "by_epoch": (
+        "A split that changed: effects within each span of one split, weighted by its customers. Cochran (1954), "
+        "Biometrics 10.",
+        "分流变更：在各时段内比较，按客户数加权合并。Cochran (1954), Biometrics 10.",
+    ),
+    "over_time": (
+        "Days: confidence sequences by the calendar; since exposure Kaplan-Meier and daily means, the level shared out "
+        "among the days.",
+        "按日：日历用置信序列；曝光后用 Kaplan-Meier 与当日均值，显著性水平分摊到各天。",
+    ),
+    "fairness": (
+        "Protected groups: one-sided tests in each group, Holm; gaps by Bonferroni. Holm (1979), Scandinavian Journal "
+        "of Statistics 6.",
+        "受保护群体：逐群体单侧检验，Holm 校正；差距用 Bonferroni。Holm (1979), Scandinavian Journal of Statistics 6.",
+    ),
+    "interactions": (
+        "Other experiments: the effect where the other's variant is on minus where its control is, Holm; independence "
+        "by chi-square.",
+        "其他实验：对方为实验组与为对照组时的效应之差，Holm 校正；独立性用卡方检验。",
     ),
     "segments": (
         "Segments: Cochran's Q, corrected by Benjamini and Hochberg. Cochran (1954), Biometrics 10.",
@@ -290,6 +316,11 @@ def span(found: Reading, write: Callable[[float | None], str]) -> str:
     if found.lower is None or found.upper is None:
         return DASH
     return f"[{write(found.lower)},{HARD}{write(found.upper)}]"
+
+
+def span_of(lower: float, upper: float, write: Callable[[float | None], str]) -> str:
+    """Return the interval of two ends."""
+    return span(Reading(lower=lower, upper=upper), write)
 
 
 def with_span(found: Reading, write: Callable[[float | None], str]) -> str:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
 from html.parser import HTMLParser
 from typing import Any
 
 import numpy as np
 import pytest
 
+from engine.config.experiments import Proportion
 from experiments import (
     effects,
     fairness,
+    groups,
     looks,
     report,
+    report_blocks,
     report_chart,
     report_document,
     report_markdown,
@@ -24,6 +26,7 @@ from experiments import (
     result,
 )
 from experiments import report_words as words
+from experiments.analysis import Compared
 from experiments.decide import Progress
 from experiments.effects import Effect
 from experiments.estimates import ArmEstimate
@@ -407,7 +410,7 @@ def test_checks_come_before_results() -> None:
 def test_looks_are_side_by_side() -> None:
     facts = assembled(compared("opened", effect(0.3, 0.05)), looks=AnyTime(units=2_000))
     (section,) = [one for one in report_document.write(report.make(facts)).sections if one.title == "Looks"]
-    table = next(block for block in section.blocks if isinstance(block, report_document.Table))
+    table = next(block for block in section.blocks if isinstance(block, report_blocks.Table))
     one = facts["metrics"][0]
     ends = [[words.signed(end) for end in found["relative"]["interval"]] for found in (one, one["now"])]
     assert [table.rows[0][4], table.rows[0][6]] == [f"[{low},{HARD}{high}]" for low, high in ends]
@@ -423,7 +426,7 @@ def test_changed_plan_is_told_by_its_settings() -> None:
 def test_plan_is_written_out_without_what_it_leaves_open() -> None:
     facts = usual() | {"plan": {"alpha": 0.05, "strata": [], "metrics": [{"metric": "opened", "margin": None}]}}
     (section,) = [one for one in report_document.write(report.make(facts)).sections if one.title == "Plan"]
-    (table,) = [block for block in section.blocks if isinstance(block, report_document.Table)]
+    (table,) = [block for block in section.blocks if isinstance(block, report_blocks.Table)]
     assert table.rows == (("alpha", "0.05"), ("metrics 1", "metric opened"))
 
 
@@ -434,18 +437,28 @@ def test_protected_group_too_small_to_show_has_no_number() -> None:
 
     sizes = {"young": 4_321, "old": 4_321, "few": 7, "some": 31}
     lifts = {"young": 0.3, "old": -0.3, "few": 0.1, "some": 0.1}
-    groups = {name: of(lift, sizes[name]) for name, lift in lifts.items()}
-    found = fairness.assess("age", groups, {name: (n, n) for name, n in sizes.items()}, "increase", margin=0.01)
+    effects_of = {name: of(lift, sizes[name]) for name, lift in lifts.items()}
+    found = fairness.assess("age", effects_of, {name: (n, n) for name, n in sizes.items()}, "increase", margin=0.01)
     assert set(found.suppressed) == {"few", "some"}
-    facts = usual() | {"fairness": [{"metric": "opened", "variant": "b", **asdict(found)}]}
-    document = report_document.write(report.make(facts))
+    metric = Proportion(metric="opened", event="open")
+    parts = {
+        name: Compared(units={"a": n, "b": n}, values={"a": 0.2, "b": 0.2}, plain=effects_of[name], adjusted=None)
+        for name, n in sizes.items()
+    }
+    told = groups.assessed(found, groups.Group(metric=metric, variant="b", attribute="age"), "a", parts)
+    document = report_document.write(report.make(usual() | {"fairness": [told]}))
     (section,) = [one for one in document.sections if one.title == "Protected groups"]
-    table = next(block for block in section.blocks if isinstance(block, report_document.Table))
+    table = next(block for block in section.blocks if isinstance(block, report_blocks.Table))
     rows: Mapping[Any, tuple[Any, ...]] = {row[0]: row for row in table.rows}
     for name in found.suppressed:
         assert rows[name][1:5] == ("—",) * 4
+        hidden = next(one for one in told["groups"] if one["of"] == name)
+        assert set(hidden) == {"of", "safety", "n", "value", "why"} and hidden["n"] is hidden["value"] is None
     assert rows["old"][1] == f"4{HARD}321" and rows["old"][-1].text == "harmed"
     assert "Worst for: old." in section.blocks
+    drawn = next(block for block in section.blocks if isinstance(block, report_blocks.Drawing))
+    assert drawn.title == "opened (b) by age: old harmed"
+    assert {point.name: point.mark for point in drawn.points} == {"young": "better", "old": "worse"}
 
 
 def test_every_word_is_there_in_both_languages() -> None:
