@@ -60,6 +60,7 @@ def _series(one: Facts, days: Sequence[Facts], clock: str, language: Language) -
     points = tuple(_point(_day(day["day"], clock, language), found) for day, found in whole)
     yield Drawing(title=_found(_named(one), points, write, language), kind="days", points=points, write=write)
     step = -(-len(whole) // MOST_DAYS)
+    summary = say("as_table", language) if step == 1 else say("days_cut", language, step=words.count(step))
     rows = [
         (
             str(day["day"]),
@@ -74,9 +75,8 @@ def _series(one: Facts, days: Sequence[Facts], clock: str, language: Language) -
         say(clock, language),
         *(say(name, language) for name in ("n_control", "n_variant", "difference", "lift")),
     )
-    yield Table(columns=columns, rows=tuple(rows), numeric=frozenset(range(1, 5)))
-    if step > 1:
-        yield say("days_cut", language, step=words.count(step))
+    table = Table(columns=columns, rows=tuple(rows), numeric=frozenset(range(1, 5)))
+    yield Folded(summary=summary, table=table)
 
 
 def _day(day: str | int, clock: str, language: Language) -> str:
@@ -212,7 +212,7 @@ def _attribute(one: Facts, language: Language, *, drawn: bool) -> Iterator[Block
     rows = [_group(group, one, bound, language) for group in one["groups"]]
     columns = _columns(language, "group", "n_control", "n_variant", "difference", name, "safety")
     yield Table(columns=columns, rows=tuple(rows), numeric=frozenset(range(1, 5)))
-    if one["worst"] is not None:
+    if one["worst"] is not None and len(shown) > 1:
         yield f"{say('worst', language)}: {one['worst']}."
     widest = one["widest"]
     if widest is not None:

@@ -24,6 +24,7 @@ _PLOT: Final = (70.0, 940.0, 14.0, 214.0)  # left, right, top and bottom of the 
 _TALL: Final = 246
 _LONGEST_NAME: Final = 36
 _WIDEST: Final = 6.0  # reach of an axis in medians of the intervals' reach; what is wider is cut
+_WIDEST_DAY: Final = 2.5  # of days, whose first intervals are as wide as their customers are few
 
 Write = Callable[[float | None], str]
 
@@ -42,7 +43,7 @@ class Point:
 
 def dots(points: Sequence[Point], title: str, write: Write, name: str) -> str:
     """Return one row for each point, on one axis with 0 on it; `name` tells this drawing from others of the page."""
-    low, high = _ends(points)
+    low, high = _ends(points, _WIDEST)
     height = _HEAD + _STEP * len(points) + _FOOT
     bottom = height - _FOOT
 
@@ -65,7 +66,7 @@ def dots(points: Sequence[Point], title: str, write: Write, name: str) -> str:
 
 def days(points: Sequence[Point], title: str, write: Write, name: str) -> str:
     """Return the values of the points as a line in the band of their intervals, from the first to the last day."""
-    low, high = _ends(points)
+    low, high = _ends(points, _WIDEST_DAY)
     left, right, top, bottom = _PLOT
     step = (right - left) / max(len(points) - 1, 1)
 
@@ -77,9 +78,9 @@ def days(points: Sequence[Point], title: str, write: Write, name: str) -> str:
     for tick in _ticks(low, high, 4):
         kind = "zero" if abs(tick) < 1e-12 else "grid"
         parts.append(f'<path class="{kind}" d="M{left} {y(tick)}H{right}"/>')
-        parts.append(f'<text class="note end" x="{left - 8}" y="{y(tick) + 4}">{escape(write(tick))}</text>')
-    for number in sorted({0, len(points) // 2, len(points) - 1}):
-        parts.append(f'<text class="tick" x="{places[number]}" y="{_TALL - 12}">{escape(points[number].name)}</text>')
+        parts.append(f'<text class="note end" x="{left - 8}" y="{y(tick) + 4}">{escape(_tick(tick, write))}</text>')
+    for number, css in {0: "note", len(points) // 2: "tick", len(points) - 1: "note end"}.items():
+        parts.append(f'<text class="{css}" x="{places[number]}" y="{_TALL - 12}">{escape(points[number].name)}</text>')
     above = " ".join(f"{at},{y(one.upper)}" for at, one in zip(places, points, strict=True))
     below = " ".join(f"{at},{y(one.lower)}" for at, one in zip(places[::-1], points[::-1], strict=True))
     line = " ".join(f"{at},{y(one.value)}" for at, one in zip(places, points, strict=True))
@@ -109,12 +110,12 @@ def _verticals(
     for tick in ticks:
         kind = "zero" if abs(tick) < 1e-12 else "grid"
         yield f'<path class="{kind}" d="M{x(tick)} {ends[0]}V{ends[1]}"/>'
-        yield f'<text class="tick" x="{x(tick)}" y="{ends[1] + 15}">{escape(write(tick))}</text>'
+        yield f'<text class="tick" x="{x(tick)}" y="{ends[1] + 15}">{escape(_tick(tick, write))}</text>'
 
 
-def _ends(points: Sequence[Point]) -> tuple[float, float]:
+def _ends(points: Sequence[Point], widest: float) -> tuple[float, float]:
     """Return the ends of an axis: 0 and every value are on it, and every interval that is not far wider than others."""
-    most = _WIDEST * median([max(abs(one.lower), abs(one.upper)) for one in points])
+    most = widest * median([max(abs(one.lower), abs(one.upper)) for one in points])
     ends = [0.0, *(one.value for one in points)]
     ends += [min(max(end, -most), most) for one in points for end in (one.lower, one.upper)]
     room = 0.05 * (max(ends) - min(ends)) or 0.01
@@ -126,6 +127,11 @@ def _ticks(low: float, high: float, wanted: int) -> list[float]:
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * (1 - 1e-9))
     return [place * step for place in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+def _tick(value: float, write: Write) -> str:
+    """Return what stands at a line of the axis; decimals that say nothing are left out."""
+    return "0" if abs(value) < 1e-12 else write(value).replace(".00", "")
 
 
 def _place(value: float, low: float, high: float, first: float, last: float) -> float:

@@ -27,7 +27,10 @@ MORE_WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "{name}：截至 {day} 为 {value}；区间包含 0",
     ),
     "of_days": ("day {day}", "第 {day} 天"),
-    "days_cut": ("Every {step} days are shown; all are in the JSON form.", "每 {step} 天显示一行；其余见 JSON。"),
+    "days_cut": (
+        "As a table, every {step} days; all are in the JSON form",
+        "查看表格（每 {step} 天一行，其余见 JSON）",
+    ),
     "wear_same": (
         "{name}: the effect of a day in the second half of the window is not shown to differ from the first half "
         "(p {p}, corrected).",
