@@ -89,7 +89,7 @@ def answers(
         told.append(flat if is_same else _judged(one, found, sources, first, priors=priors, withhold=withhold))
     crossing = crossed.cross(sources, experiments, dict(_not_crossed(pairs, judged)))
     return tuple(
-        Answer(experiment=one, judged=result, facts=_facts(sources, one, found, result, crossing))
+        Answer(experiment=one, judged=result, facts=whole(sources, one, found, result, crossing))
         for (one, found), result in zip(pairs, told, strict=True)
     )
 
@@ -192,9 +192,14 @@ def _not_crossed(
 # The whole result as plain values
 
 
-def _facts(
-    sources: Sources, one: ExperimentSettings, found: Collected, result: ExperimentResult, crossing: crossed.Crossed
+def whole(
+    sources: Sources,
+    one: ExperimentSettings,
+    found: Collected,
+    result: ExperimentResult,
+    crossing: crossed.Crossed | None = None,
 ) -> dict[str, Any]:
+    """Return all that is said of one experiment as plain values; of other experiments only what was crossed."""
     facts = result.to_json()
     kinds = {name: metric.kind for name, metric in named_metrics(one)}
     for entry in facts["metrics"]:
@@ -207,7 +212,8 @@ def _facts(
             key = entry["metric"], entry["variant"]
             entry |= {name: made[key] for name, made in (("segments", parts), ("over_time", days)) if key in made}
         facts["fairness"] = groups.by_protected_group(one, found)
-        facts["interactions"] = crossed.as_json(crossing, one.experiment_id)
+        if crossing is not None:
+            facts["interactions"] = crossed.as_json(crossing, one.experiment_id)
     return facts | {
         "name": one.name_en,
         "name_zh": one.name_zh,

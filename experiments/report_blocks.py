@@ -32,7 +32,7 @@ class Drawing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folded:
-    """A table that a page shows when asked for, such as the numbers of a drawing; `summary` is what is there to click."""
+    """A table that a page shows when asked for, such as the numbers of a drawing; `summary` is what to click."""
 
     summary: str
     table: Table

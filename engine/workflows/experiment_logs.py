@@ -23,8 +23,8 @@ from engine.intake.event_roles import Roles, TypedLog
 from engine.lake.engine import DuckDBEngine, quoted
 from engine.workflows.experiment_question import ASKED, EventLog, Question, check_arms, log_faults, of_arms
 from engine.workflows.experiment_register import first_plan
-from experiments import analysis
-from experiments.collection import collect
+from experiments import analysis, portfolio
+from experiments.collection import Sources, collect
 from experiments.integrity import grouped
 
 _EXPOSURES: Final = "exposure_log"
@@ -71,14 +71,18 @@ def answer(
     if question.as_of is None:
         question.say(f"Looked from the latest row, {moment:%Y-%m-%d %H:%M:%S} UTC; --as-of names another instant.")
     named = plan.model_copy(update={"exposed_as": exposures.experiment})
-    collected = collect(engine, exposures.table, events.table, named, moment, attributes=exposures.attributes)
+    sources = Sources(
+        engine=engine,
+        exposures=exposures.table,
+        events=events.table,
+        as_of=moment,
+        attributes=exposures.attributes,
+    )
+    collected = collect(sources, named)
     first = first_plan(question, plan)
     judged = analysis.judge(plan, collected, moment, registered=first, withhold=not question.show_withheld)
-    found = judged.to_json() | {"plan": plan.model_dump(mode="json", exclude_none=True), "as_of": moment.isoformat()}
-    kinds = {metric.metric: metric.kind for metric in plan.metrics}
-    for one in found["metrics"]:
-        one["kind"] = kinds.get(one["metric"], "mean")  # what the plan does not name is a mean without its cap
-    return found
+    found = portfolio.whole(sources, named, collected, judged)
+    return found | {"plan": plan.model_dump(mode="json", exclude_none=True)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +123,8 @@ def _exposures(
     typed = event_roles.attach(file, roles, engine, place.folder("typed"), zone=log.zone, time_format=None)
     _say(question, file, typed)
     unit, table = str(typed.roles.case), typed.table
-    named = dict.fromkeys([*plan.strata, *plan.segments, *([plan.randomised_by] if plan.randomised_by else [])])
+    drawn = [plan.randomised_by] if plan.randomised_by else []
+    named = dict.fromkeys([*plan.strata, *plan.segments, *plan.fairness.attributes, *drawn])
     for column in named:
         if column not in file.columns:
             raise UnknownName("group column", column, list(file.columns)[:_MOST_LISTED])
