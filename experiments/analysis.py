@@ -134,7 +134,7 @@ def _split(experiment: ExperimentSettings, collected: Collected, as_of: datetime
         yield integrity.sample_ratio_by_dimension(name, counts, experiment.weights, plans=plans)
     if len(collected.spans) > 1:
         lost = [span for span in collected.spans if not _fair(experiment, collected, span)]
-        yield integrity.unjudged_spans(sum(sum(span.counts.values()) for span in lost), lost)
+        yield epochs.unjudged_spans(sum(sum(span.counts.values()) for span in lost), lost)
 
 
 def _fair(experiment: ExperimentSettings, collected: Collected, span: Epoch) -> bool:

@@ -6,12 +6,14 @@ Arms of a changed split differ in when their customers came. Pooled, that alone 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from experiments import effects, segments
+from experiments import effects, health_zh, integrity, segments
 from experiments.effects import ALPHA, Effect
 from experiments.estimates import ArmEstimate
+from experiments.integrity import Check
+from experiments.sample_ratio import Epoch
 
 METHOD: Final = "by_epoch"
 
@@ -81,3 +83,18 @@ def _careful(arm: ArmEstimate) -> float:
     """Return the variance of a share of few, as of one success and one failure more: it is never 0."""
     share = (arm.value * arm.n + 1) / (arm.n + 2)
     return share * (1 - share) / (arm.n + 2)
+
+
+def unjudged_spans(customers: int, spans: Sequence[Epoch]) -> Check:
+    """Report customers whose first exposure lies where no fair comparison can be made; they are in no effect.
+
+    spans : days within which a split changed, or in which an arm has hardly anybody.
+    """
+    days = ", ".join(span.name for span in spans)
+    return Check(
+        check="unjudged_spans",
+        status="warning" if customers else "ok",
+        detail=f"{integrity.grouped(customers)} customers were first exposed where no fair comparison can be made, and are in no "
+        f"effect: {days}.",
+        detail_zh=health_zh.unjudged(integrity.grouped(customers), days),
+    )

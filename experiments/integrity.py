@@ -278,21 +278,6 @@ def inactive(event: str, missing: Mapping[str, int], units: Mapping[str, int]) -
     )
 
 
-def unjudged_spans(customers: int, spans: Sequence[Epoch]) -> Check:
-    """Report customers whose first exposure lies where no fair comparison can be made; they are in no effect.
-
-    spans : days within which a split changed, or in which an arm has hardly anybody.
-    """
-    days = ", ".join(span.name for span in spans)
-    return Check(
-        check="unjudged_spans",
-        status="warning" if customers else "ok",
-        detail=f"{grouped(customers)} customers were first exposed where no fair comparison can be made, and are in no "
-        f"effect: {days}.",
-        detail_zh=health_zh.unjudged(grouped(customers), days),
-    )
-
-
 def left_out(metric: str, immature: int, unknown: int, units: int, windowed: bool) -> Check:
     """Report for one metric whose window is still open and whose value is not known; neither is in the metric."""
     if windowed:
