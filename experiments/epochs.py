@@ -94,7 +94,7 @@ def unjudged_spans(customers: int, spans: Sequence[Epoch]) -> Check:
     return Check(
         check="unjudged_spans",
         status="warning" if customers else "ok",
-        detail=f"{integrity.grouped(customers)} customers were first exposed where no fair comparison can be made, and are in no "
-        f"effect: {days}.",
+        detail=f"{integrity.grouped(customers)} customers were first exposed where no fair comparison can be made, "
+        f"and are in no effect: {days}.",
         detail_zh=health_zh.unjudged(integrity.grouped(customers), days),
     )
