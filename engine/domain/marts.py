@@ -118,17 +118,25 @@ RISK_SCORECARD = Table(
 )
 RISK_VALIDATION = Table(
     name="risk_validation",
-    one_row_is="one measure of the scorecard on one sample",
-    one_row_is_zh="评分卡一项检验",
-    key=("sample", "measure"),
+    one_row_is="one measure of one model on one sample",
+    one_row_is_zh="一个模型的一项检验",
+    key=("model", "sample", "measure"),
     columns=(
-        _c("sample", T, "train or out_of_time", "样本", required=True),
-        _c("measure", T, "auc, ks, gini, brier, mean_predicted, observed_rate", "指标", required=True),
+        _c("model", T, "scorecard, glass_box, monotone_boosting or random_forest", "模型", required=True),
+        _c("sample", T, "train, out_of_time, or customers: those graded in this run", "样本", required=True),
+        _c(
+            "measure",
+            T,
+            "auc, ks, gini, brier, mean_predicted, observed_rate; of a challenger also auc_gain over the "
+            "scorecard and the shares of customers whose tier is the same, lower or higher",
+            "指标",
+            required=True,
+        ),
         _c("value", N, "the measure; empty when undefined", "值"),
         _c("lower", N, "lower end of the 95 % interval", "95% 下限"),
         _c("upper", N, "upper end of the 95 % interval", "95% 上限"),
-        _c("rows", I, "applications in the sample", "样本量"),
-        _c("bads", I, "defaults in the sample", "坏样本数"),
+        _c("rows", I, "applications or customers in the sample", "样本量"),
+        _c("bads", I, "defaults in the sample; empty for customers", "坏样本数"),
         _c("note", T, "why a value is missing, or what limits it", "说明"),
     ),
 )

@@ -22,6 +22,7 @@ from engine.risk.crossvalidation import Unseen
 from engine.risk.metrics import Estimate
 from engine.risk.models import DefaultModel
 from engine.risk.probes import Probed
+from engine.risk.scorecard import NAME as SCORECARD
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -123,7 +124,7 @@ def compare(training: Training, later: Bools | None = None, flagged: Mapping[str
     tried = {name: crossvalidation.unseen(name, earlier, made, training.settings.calibration) for name in models.KINDS}
     results = tuple(_result(one, earlier, latest, held) for one in tried.values())
     fold = np.full(training.rows, -1, dtype=np.intp)
-    fold[~held] = tried[models.SCORECARD].fold
+    fold[~held] = tried[SCORECARD].fold
     incumbent, *others = results
     rivals = [_rival(one, incumbent, training.bad, held) for one in others]
     return Comparison(

@@ -14,6 +14,7 @@ from engine.config.challengers import CalibrationSettings
 from engine.domain.errors import NotEnoughData
 from engine.risk import calibrators, metrics, models
 from engine.risk.challengers.training import Training
+from engine.risk.scorecard import NAME as SCORECARD
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
@@ -48,10 +49,10 @@ class Part:
     prepared_seconds: float
 
 
-def parts(training: Training, folds: int) -> tuple[Part, ...]:
+def parts(training: Training, folds: int, *, prepare: bool = True) -> tuple[Part, ...]:
     """Return the rows in stratified parts, drawn by the training's seed; fewer where a class has fewer rows.
 
-    Each part's training is prepared once for all models that are tried on it.
+    Each part's training is prepared once for all models that are tried on it; the scorecard alone needs none of that.
 
     Raises
     ------
@@ -64,7 +65,7 @@ def parts(training: Training, folds: int) -> tuple[Part, ...]:
         raise NotEnoughData("cross-validation", "one class has a single row", "two rows or more of each")
     cut = StratifiedKFold(min(folds, fewest), shuffle=True, random_state=training.seed)
     split = cut.split(np.zeros(training.rows), training.bad)
-    return tuple(_part(training, own, others) for others, own in split)
+    return tuple(_part(training, own, others, prepare) for others, own in split)
 
 
 def unseen(name: str, training: Training, made: Sequence[Part], settings: CalibrationSettings) -> Unseen:
@@ -74,7 +75,7 @@ def unseen(name: str, training: Training, made: Sequence[Part], settings: Calibr
         began = time.process_time()
         model = models.fit(name, part.training)
         # the scorecard cuts its own bins; the others share steps and directions, which each would need alone
-        seconds += time.process_time() - began + (0.0 if name == models.SCORECARD else part.prepared_seconds)
+        seconds += time.process_time() - began + (0.0 if name == SCORECARD else part.prepared_seconds)
         raw[part.own] = model.default_probability(part.tried.columns, part.tried.rows)
         fold[part.own] = at
     return Unseen(
@@ -86,9 +87,10 @@ def unseen(name: str, training: Training, made: Sequence[Part], settings: Calibr
     )
 
 
-def _part(training: Training, own: Rows, others: Rows) -> Part:
+def _part(training: Training, own: Rows, others: Rows, prepare: bool) -> Part:
     rest, began = training.part(others), time.process_time()
-    rest.prepare()
+    if prepare:
+        rest.prepare()
     return Part(own=own, training=rest, tried=training.part(own), prepared_seconds=time.process_time() - began)
 
 

@@ -18,10 +18,10 @@ from engine.domain.errors import NotEnoughData
 from engine.domain.marts import RISK, RISK_SCORECARD, RISK_VALIDATION
 from engine.domain.words import RiskTier
 from engine.lake.schema import arrow_schema, naive_utc, to_contract
-from engine.risk import scorecard as cards
-from engine.risk import tiers, validation
+from engine.risk import calibrators, crossvalidation, models, tiers, validation
 from engine.risk.attributes import Attributes
 from engine.risk.binning import Codes
+from engine.risk.challengers.training import Training
 from engine.risk.characteristics import APPLICATION, ASKED, BUREAU_RECORD, BY_NAME
 from engine.risk.scorecard import Scorecard
 from engine.risk.scorer import Scorer
@@ -124,20 +124,20 @@ def fit(training: pa.Table, settings: RiskSettings, as_of: datetime, seed: int =
 
     When the later loans default more or less than predicted beyond chance, the intercept is moved to their level, since
     they are nearest to whom the model will grade; the measures are those before the move, and a note says so.
-    `seed` is taken like every model's, and not needed: nothing here is drawn.
+    Before that, slope and level of the log-odds are set right from predictions out of fold; `seed` draws the folds.
 
     Raises
     ------
     NotEnoughData
         Fewer defaults than settings ask for, one class only, or no characteristic that tells them apart.
     """
-    known, left_out = _known(training)
+    known, left_out = of_known_outcome(training)
     bads = int(pc.sum(known["bad"]).as_py() or 0)
     if bads < settings.minimum_bads:
         have = f"{bads} defaults among {known.num_rows} loans whose outcome is known"
         raise NotEnoughData("default probability", have, f"{settings.minimum_bads} defaults or more")
     earlier, later = validation.split(known, settings)
-    card = _learn(earlier, settings)
+    card, calibrated = _calibrated(training_of(earlier, settings, seed))
     samples = [_sample(card, "train", earlier), _sample(card, "out_of_time", later)]
     measures = [measure for sample in samples for measure in validation.measures(sample, settings.small_sample_bads)]
     shift, notes = validation.shift_to_latest(samples[1], settings)
@@ -149,7 +149,7 @@ def fit(training: pa.Table, settings: RiskSettings, as_of: datetime, seed: int =
         bads=bads,
         left_out=left_out,
         measures=tuple(measures),
-        notes=(*notes, *_notes(left_out)),
+        notes=(*notes, *calibrated, *_notes(left_out)),
     )
 
 
@@ -193,7 +193,7 @@ def grade_one(model: RiskModel, values: Mapping[str, object], scorer: Scorer | N
     }
 
 
-def _known(training: pa.Table) -> tuple[pa.Table, dict[str, int]]:
+def of_known_outcome(training: pa.Table) -> tuple[pa.Table, dict[str, int]]:
     """Return the loans whose outcome is known, in order of booking, and how many were left out by state."""
     states = pc.value_counts(training["outcome_state"]).to_pylist()
     left_out = {state["values"]: state["counts"] for state in states if state["values"] != KNOWN}
@@ -203,16 +203,36 @@ def _known(training: pa.Table) -> tuple[pa.Table, dict[str, int]]:
 
 
 def inputs(loans: pa.Table, settings: RiskSettings) -> tuple[pa.Table, dict[str, str]]:
-    """Return the columns that a scorecard may learn from, and in which of them it stands whether there was anything."""
+    """Return the columns that a model may learn from, and in which of them it stands whether there was anything."""
     allowed = [name for name in BY_NAME if name in loans.column_names and name not in settings.protected]
     asked = {name: ASKED[BY_NAME[name].source] for name in allowed if BY_NAME[name].source in ASKED}
     return loans.select([name for name in (*allowed, APPLICATION) if name in loans.column_names]), asked
 
 
-def _learn(loans: pa.Table, settings: RiskSettings) -> Scorecard:
-    columns, asked = inputs(loans, settings)
-    named = {name: columns[name] for name in columns.column_names}
-    return cards.fit(named, _bad(loans), settings.binning, settings.scaling, asked)
+def training_of(loans: pa.Table, settings: RiskSettings, seed: int) -> Training:
+    """Return loans whose outcome is known as any model learns from them: what settings protect is left out."""
+    known, asked = inputs(loans, settings)
+    columns = {name: known[name] for name in known.column_names}
+    return Training(columns=columns, bad=_bad(loans), settings=settings, seed=seed, asked=asked)
+
+
+def _calibrated(training: Training) -> tuple[Scorecard, list[str]]:
+    """Return the scorecard with its log-odds set right from predictions out of fold, and a note of how far."""
+    settings = training.settings.calibration
+    fitted = models.fit_scorecard(training)
+    if settings.method != "sigmoid" or min(training.bad.sum(), (~training.bad).sum()) < settings.folds:
+        return fitted.card, []
+    made = crossvalidation.parts(training, settings.folds, prepare=False)
+    try:
+        tried = crossvalidation.unseen(fitted.name, training, made, settings)
+    except NotEnoughData:
+        # with few defaults a part may lack what tells goods from bads: then nothing is known out of fold
+        return fitted.card, ["not calibrated: too few defaults to predict out of fold"]
+    found = calibrators.fit("sigmoid", tried.raw, training.bad)
+    if found.slope == 0:
+        return fitted.card, ["not calibrated: out of fold the scorecard does not tell goods from bads"]
+    said = f"log-odds calibrated out of fold: slope {found.slope:.3f}, shift {found.shift:+.3f}"
+    return models.moved(fitted.card, found), [said]
 
 
 def _sample(card: Scorecard, name: str, loans: pa.Table) -> Sample:

@@ -22,10 +22,10 @@ from engine.risk.calibrators import Calibrator
 from engine.risk.challengers import boosting, forest, glass_box
 from engine.risk.challengers.training import Training
 from engine.risk.contributions import Contributions
-from engine.risk.scorecard import Scorecard
+from engine.risk.scorecard import NAME, Scorecard
 
 Floats = NDArray[np.float64]
-SCORECARD: Final = "scorecard"
+SCORECARD: Final = NAME
 
 
 class DefaultModel(Protocol):
@@ -152,11 +152,12 @@ def calibrated(model: DefaultModel, calibrator: Calibrator) -> DefaultModel:
     if calibrator.method == "none":
         return model
     if calibrator.method == "sigmoid" and isinstance(model, ScorecardModel):
-        return ScorecardModel(card=_moved(model.card, calibrator))
+        return ScorecardModel(card=moved(model.card, calibrator))
     return Calibrated(model=model, calibrator=calibrator)
 
 
-def _moved(card: Scorecard, calibrator: Calibrator) -> Scorecard:
+def moved(card: Scorecard, calibrator: Calibrator) -> Scorecard:
+    """Return the scorecard with its log-odds, and so its points, moved as a sigmoid calibrator says."""
     attributes = tuple(
         replace(one, log_odds=tuple(calibrator.slope * part for part in one.log_odds)) for one in card.attributes
     )

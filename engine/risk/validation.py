@@ -16,6 +16,7 @@ from engine.config.risk import RiskSettings
 from engine.numerics.ratios import or_none
 from engine.risk import calibration, metrics
 from engine.risk.metrics import Estimate
+from engine.risk.scorecard import NAME as SCORECARD
 
 Floats = NDArray[np.float64]
 
@@ -32,18 +33,20 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
-    """One measure on one sample; `note` says why a value is missing or what limits it."""
+    """One measure of one model on one sample; `note` says why a value is missing or what limits it."""
 
+    model: str = SCORECARD
     sample: str
     measure: str
     estimate: Estimate
     rows: int
-    bads: int
+    bads: int | None
     note: str | None
 
     def to_row(self) -> dict[str, Any]:
         """Return the row of the RISK_VALIDATION mart."""
         return {
+            "model": self.model,
             "sample": self.sample,
             "measure": self.measure,
             "value": or_none(self.estimate.value),
@@ -58,7 +61,7 @@ class Measure:
     def from_row(cls, row: Mapping[str, Any]) -> Measure:
         """Return the measure that `to_row` wrote."""
         ends = {name: nan if row[name] is None else row[name] for name in ("value", "lower", "upper")}
-        kept = {name: row[name] for name in ("sample", "measure", "rows", "bads", "note")}
+        kept = {name: row[name] for name in ("model", "sample", "measure", "rows", "bads", "note")}
         return cls(estimate=Estimate(**ends), **kept)
 
 

@@ -95,6 +95,13 @@ def test_out_of_time_auc_is_within_two_points_of_the_truths_own(lender: Lender) 
     assert abs(metrics.auc(lender.true_of_later, bad).value - measures["out_of_time", "auc"].value) <= 0.02
 
 
+def test_the_slope_of_the_calibrated_probability_against_the_truth_is_one(lender: Lender) -> None:
+    card, later = lender.model.scorecard, lender.later
+    said = card.score({name: later[name] for name in card.inputs}, later.num_rows).log_odds
+    true = np.log((1 - lender.true_of_later) / lender.true_of_later)
+    assert 0.9 <= np.polyfit(said, true, 1)[0] <= 1.1
+
+
 def test_graded_probabilities_are_as_high_as_the_true_ones_tier_by_tier(lender: Lender) -> None:
     graded = lender.grades[lender.grades["risk_tier"] != "unknown"]
     means = graded.groupby("risk_tier")[["true_pd", "default_probability"]].mean()

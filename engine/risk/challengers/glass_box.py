@@ -10,12 +10,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from engine.config.risk import ScalingSettings
+from engine.risk.attributes import Attributes
 from engine.risk.challengers import additive
 from engine.risk.challengers.additive import Sum
 from engine.risk.challengers.scales import Scale
 from engine.risk.challengers.training import Training
 from engine.risk.contributions import Contributions
-from engine.risk.scorecard import default_probability
+from engine.risk.scorecard import Scorecard, default_probability
 
 Floats = NDArray[np.float64]
 NAME: Final = "glass_box"
@@ -58,6 +60,21 @@ class GlassBox:
             best=np.array(best),
             missing=np.array(missing).reshape(len(codes), rows).T,
         )
+
+    def as_scorecard(self, scaling: ScalingSettings, asked: Mapping[str, str]) -> Scorecard:
+        """Return the same sum as a scorecard with points, so that it can grade and give reasons in its place.
+
+        Parameters
+        ----------
+        asked : for a characteristic, the column that holds "yes" where there was anything to read it from; for all
+            other rows it adds nothing, which is what it adds on average.
+        """
+        attributes = (
+            Attributes(bins=scale.bins, log_odds=_by_bin(scale, table), asked=asked.get(scale.name))
+            for scale, table in zip(self.scales, self.sum.tables, strict=True)
+        )
+        strongest = sorted(attributes, key=lambda one: (-one.bins.information_value, one.bins.name))
+        return Scorecard(attributes=tuple(strongest), intercept=-self.sum.baseline, scaling=scaling)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that JSON keeps exactly."""
@@ -106,6 +123,13 @@ def fit(training: Training) -> GlassBox:
         sum=Sum(baseline=found.baseline, tables=tuple(table for _, table in used)),
         directions={scale.name: training.directions.get(scale.name, 0) for scale, _ in used},
     )
+
+
+def _by_bin(scale: Scale, table: Floats) -> tuple[float, ...]:
+    """Return what each bin adds to the log-odds of being good; a value never missing before counts as typical."""
+    told = -table
+    told[-1] = told[scale.missing_as]
+    return tuple(float(part) for part in told)
 
 
 def _joined(scale: Scale, table: Floats, smoothing_bads: float) -> tuple[Scale, Floats]:

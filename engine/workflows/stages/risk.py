@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from engine.config.risk import RiskSettings
 from engine.domain.errors import NotEnoughData
-from engine.risk import model, portfolio, table
+from engine.numerics.chain import canonical
+from engine.risk import challenge, model, models, portfolio, table
 from engine.risk.gate import Watch
 from engine.workflows.stages import risk_answers, risk_oversight
 from engine.workflows.stages.context import Context, Stage
@@ -21,31 +22,34 @@ MODEL = "risk_model.json"
 
 
 def write(context: Context, facts: dict[str, Any]) -> None:
-    """Write the grades, what follows from them, and, where a model could be learned, its scorecard and validation."""
+    """Write the grades, what follows from them, and, where a model could be learned, it and its challengers."""
     settings = context.settings(RiskSettings, "risk")
-    fitted, originated = _fit(context, settings, facts)
+    fitted, training = _fit(context, settings, facts)
     scoring = context.engine.arrow(table.scoring(context.tables, context.as_of, settings, context.bank))
     graded = model.ungraded(scoring) if fitted is None else fitted.score(scoring)
     context.builder.write_rows("risk", graded)
     if fitted is not None:
         facts["notes"] = list(fitted.notes)
     overseen = risk_oversight.oversee(context, settings, fitted, graded, facts)
+    originated = None if fitted is None or training is None else portfolio.at_origination(fitted, training)
     watch = Watch.of(overseen.cautions, graded.num_rows, overseen.reassess_at)
     risk_answers.write(context, settings, graded, originated, watch)
-    if fitted is not None:
+    if fitted is not None and training is not None:
         context.builder.write_rows("risk_scorecard", fitted.scorecard_table())
-        context.builder.write_rows("risk_validation", fitted.validation_table())
+        watching = challenge.challenge(training, fitted, context.seed)
+        context.builder.write_rows("risk_validation", watching.table(fitted, scoring, graded))
+        for name, challenger in watching.models.items():
+            context.builder.write_text(f"risk_{name}.json", canonical(models.document(challenger)))
         context.builder.write_text(MODEL, fitted.to_json())
 
 
 def _fit(
     context: Context, settings: RiskSettings, facts: dict[str, Any]
 ) -> tuple[model.RiskModel | None, pa.Table | None]:
-    """Return the model, and what it says of every loan as of its application; neither without enough defaults."""
+    """Return the model and the loans it was learned from; nothing where they are too few, and the reason in facts."""
     try:
         training: pa.Table = context.engine.arrow(table.training(context.tables, context.as_of, settings))
-        fitted = model.fit(training, settings, context.as_of, context.seed)
-        return fitted, portfolio.at_origination(fitted, training)
+        return model.fit(training, settings, context.as_of, context.seed), training
     except NotEnoughData as fault:
         # not a failed stage: the grades are written, all unknown, and the reason stands beside them
         facts["notes"] = [f"{fault.sentence} Every tier is unknown, so all credit is refused."]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from engine.lake.runs import Run
+from engine.risk.models import KINDS
 from engine.workflows.view import reading
 
 
@@ -41,4 +42,11 @@ def scorecard(run: Run) -> pd.DataFrame:
 
 def validation(run: Run) -> pd.DataFrame:
     """Return how the scorecard did on the sample it was made from and on the later one."""
-    return reading.table(run, "risk_validation")
+    return measures(run).query("model == 'scorecard'").reset_index(drop=True)
+
+
+def measures(run: Run) -> pd.DataFrame:
+    """Return how every model did, the scorecard first, and how far the challengers agree with the tiers given."""
+    rows = reading.table(run, "risk_validation")
+    order = {name: place for place, name in enumerate(KINDS)}
+    return rows.sort_values("model", key=lambda names: names.map(order), kind="stable", ignore_index=True)

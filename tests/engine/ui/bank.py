@@ -167,7 +167,14 @@ def _risk(ids: list[str], draw: np.random.Generator) -> dict[str, Rows]:
         for place, text in enumerate(("below 0.3", "0.3 to 0.8", "above 0.8"))
     ]
     validation = [
-        {"sample": sample, "measure": measure, "value": value, "lower": value - 0.04, "upper": value + 0.04}
+        {
+            "model": "scorecard",
+            "sample": sample,
+            "measure": measure,
+            "value": value,
+            "lower": value - 0.04,
+            "upper": value + 0.04,
+        }
         | {"rows": 900, "bads": 61}
         for sample, shift in (("train", 0.02), ("out_of_time", 0.0))
         for measure, value in (("auc", 0.74 + shift), ("ks", 0.36 + shift), ("gini", 0.48 + 2 * shift), ("brier", 0.06))
