@@ -33,7 +33,7 @@ from engine.exports.manifest import (
     FileFacts,
     Manifest,
 )
-from engine.exports.rows import COLUMNS, Source
+from engine.exports.rows import COLUMNS, Source, Validity
 from engine.lake.files import file_digest, replace_folder, write_synced
 
 EVERYBODY: Final = Audience(id="all", name="All customers")
@@ -78,6 +78,7 @@ def export_recommendations(
     settings: ExportSettings,
     audience: Audience = EVERYBODY,
     customer_ids: pa.Array | None = None,
+    answers: pa.Table | None = None,
     policy_version: str = "",
     model_version: str = "",
 ) -> Manifest:
@@ -90,6 +91,8 @@ def export_recommendations(
     file_format : csv (for a campaign tool), csv_spreadsheet (to read), jsonl or parquet.
     created_at : when the run was finished: the bundle tells no time of its own, so that it can be made again.
     customer_ids : only these customers; None for all.
+    answers : customer_id and expires_at of the mart risk_gate: no offer holds longer than the answer that allowed it.
+        None for a run without them: every offer then holds to the end of the bundle.
     policy_version, model_version : what decided, for the receiver's records.
 
     Raises
@@ -110,7 +113,10 @@ def export_recommendations(
         shutil.rmtree(building)
     (building / "add").mkdir(parents=True)
     try:
-        manifest = _write(recommendations, building, file_format, origin, settings, customer_ids=customer_ids)
+        validity = Validity.of(as_of + timedelta(days=settings.valid_days), answers)
+        manifest = _write(
+            recommendations, building, file_format, origin, settings, validity=validity, customer_ids=customer_ids
+        )
         replace_folder(building, destination)
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
@@ -125,12 +131,13 @@ def _write(
     origin: Origin,
     settings: ExportSettings,
     *,
+    validity: Validity,
     customer_ids: pa.Array | None,
 ) -> Manifest:
-    tally, expires = _Tally(), origin.as_of + timedelta(days=settings.valid_days)
+    tally = _Tally()
     delimiter = settings.spreadsheet_delimiter if file_format == "csv_spreadsheet" else ","
     kept = (
-        _without_dangerous(_canonical(batch, origin, expires), file_format, tally)
+        _without_dangerous(_canonical(batch, origin, validity), file_format, tally)
         for batch in canonical_rows.batches(source, customer_ids)
     )
     for number, part in enumerate(_parts(kept, settings.rows_per_part), start=1):
@@ -138,18 +145,18 @@ def _write(
         _write_part(part, path, file_format, delimiter, tally)
     if tally.errors:
         _write_errors(folder / ERRORS, tally)
-    manifest = _manifest(origin, file_format, delimiter, expires, tally)
+    manifest = _manifest(origin, file_format, delimiter, validity.end, tally)
     write_synced(folder / MANIFEST, manifest.text().encode())
     write_synced(folder / SUCCESS, file_digest(folder / MANIFEST).encode())
     return manifest
 
 
-def _canonical(batch: pa.Table, origin: Origin, expires: datetime) -> pa.Table:
+def _canonical(batch: pa.Table, origin: Origin, validity: Validity) -> pa.Table:
     return canonical_rows.canonical(
         batch,
         run_id=origin.run_id,
         valid_from=canonical_rows.moment(origin.as_of),
-        valid_to=canonical_rows.moment(expires),
+        valid_to=validity.until(batch["customer_id"]),
     )
 
 

@@ -19,7 +19,9 @@ Source: TypeAlias = Path | pa.Table | Iterable[pa.Table]
 
 SCORE: Final = pa.decimal128(7, 6)
 
-_TEXT, _COUNT = pa.string(), pa.int64()
+_TEXT, _COUNT, _STAMP = pa.string(), pa.int64(), pa.timestamp("us")
+
+_NOBODY: Final = pa.schema([("customer_id", _TEXT), ("expires_at", _STAMP)]).empty_table()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,16 +73,43 @@ def moment(instant: datetime) -> str:
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def canonical(rows: pa.Table, *, run_id: str, valid_from: str, valid_to: str) -> pa.Table:
-    """Return rows of the mart recommendations as canonical rows; the score is rounded to six decimals."""
-    given = {"run_id": run_id, "valid_from": valid_from, "valid_to": valid_to}
+def canonical(rows: pa.Table, *, run_id: str, valid_from: str, valid_to: pa.ChunkedArray) -> pa.Table:
+    """Return rows of the mart recommendations as canonical rows; the score is rounded to six decimals.
+
+    `valid_to` is a text for every row, as `Validity.until` returns them.
+    """
+    same = {"run_id": run_id, "valid_from": valid_from}
+    given = {name: pa.repeat(pa.scalar(text), rows.num_rows) for name, text in same.items()} | {"valid_to": valid_to}
     columns = {
-        column.name: _cast(rows[column.source], column.kind)
-        if column.source is not None
-        else pa.repeat(pa.scalar(given[column.name]), rows.num_rows)
+        column.name: given[column.name] if column.source is None else _cast(rows[column.source], column.kind)
         for column in COLUMNS
     }
     return pa.table(columns)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validity:
+    """Until when offers hold: to the end of the bundle, and never after the risk gate's answer for the customer.
+
+    `sooner` holds the customers whose answer expires before the bundle does: customer_id and expires_at, naive UTC.
+    """
+
+    end: datetime
+    sooner: pa.Table
+
+    @classmethod
+    def of(cls, end: datetime, answers: pa.Table | None) -> Validity:
+        """Return the validity of a bundle that ends at an aware instant; `answers` are rows of the mart risk_gate."""
+        if answers is None:
+            return cls(end=end, sooner=_NOBODY)
+        early = pc.less(answers["expires_at"], pa.scalar(end.astimezone(UTC).replace(tzinfo=None), _STAMP))
+        return cls(end=end, sooner=answers.select(["customer_id", "expires_at"]).filter(early))
+
+    def until(self, customer_ids: pa.ChunkedArray) -> pa.ChunkedArray:
+        """Return the last instant for each customer as text, cut to the whole second before it."""
+        place = pc.index_in(customer_ids, value_set=self.sooner["customer_id"].combine_chunks())
+        ends = pc.floor_temporal(self.sooner["expires_at"].take(place), unit="second").cast(pa.timestamp("s"))
+        return pc.fill_null(pc.strftime(ends, format="%Y-%m-%dT%H:%M:%SZ"), moment(self.end))
 
 
 def _cast(values: Any, kind: pa.DataType) -> Any:

@@ -62,6 +62,7 @@ def recommendations(
             created_at=datetime.fromisoformat(run.manifest["finished_at"]),
             settings=session.settings(workspace, ExportSettings, "exports"),
             audience=EVERYBODY,
+            answers=run.read("risk_gate", ["customer_id", "expires_at"]) if run.has("risk_gate") else None,
             policy_version=_digest(run, BUNDLE),
             model_version=_digest(run, MODEL),
         )

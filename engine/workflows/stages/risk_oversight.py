@@ -47,7 +47,10 @@ _STATES: Final = (*_ORDER, RiskTier.UNKNOWN.value, migration.NEW, migration.LEFT
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overseen:
-    """What the gate is told: why to be careful, and by when every customer of the mart risk is assessed again."""
+    """What the gate is told: why to be careful, and by when every customer of the mart risk is assessed again.
+
+    `reassess_at` is NaT for who was never assessed.
+    """
 
     cautions: tuple[Caution, ...]
     reassess_at: np.ndarray
@@ -73,8 +76,17 @@ def oversee(
     _rejects(context, settings, fitted, applicants, facts)
     facts["notes"] = [*facts.get("notes", ()), *found.notes, *(f"caution: {each.text}" for each in found.cautions)]
     facts["silent_triggers"] = silent
-    at = due["reassess_at"].to_numpy().astype("datetime64[us]")
-    return Overseen(cautions=found.cautions, reassess_at=at)
+    return Overseen(cautions=found.cautions, reassess_at=_bounds(due))
+
+
+def _bounds(due: pa.Table) -> np.ndarray:
+    """Return until when an answer may rest on the last assessment: not at all where there never was one.
+
+    Such a customer is due at once and is refused credit for want of a signal; that is no reason for the rest of the
+    answer to end in the instant in which it is given.
+    """
+    at: np.ndarray = due["reassess_at"].to_numpy().astype("datetime64[us]")
+    return np.where(pc.is_null(due["last_assessed_at"]).to_numpy(), np.datetime64("NaT"), at)
 
 
 def _applicants(context: Context, settings: RiskSettings) -> pa.Table | None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -64,6 +65,19 @@ def test_row_holds_what_a_campaign_tool_needs_and_no_risk(tmp_path: Path) -> Non
         "valid_from": "2026-06-30T23:59:59Z",
         "valid_to": "2026-07-30T23:59:59Z",
     }
+
+
+def test_no_offer_holds_longer_than_the_answer_of_the_risk_gate(tmp_path: Path) -> None:
+    """C0000 in ten days and a half second, C0001 after the bundle, C0002 was never answered for."""
+    soon = builders.AS_OF.replace(tzinfo=None) + timedelta(days=10, microseconds=500_000)
+    late = builders.AS_OF.replace(tzinfo=None) + timedelta(days=90)
+    answers = pa.table({"customer_id": ["C0000", "C0001"], "expires_at": pa.array([soon, late], pa.timestamp("us"))})
+    manifest = builders.export(builders.offers(3, 2), tmp_path / "all", parts=2, answers=answers)
+    lines = [json.loads(line) for path in sorted((tmp_path / "all/add").iterdir()) for line in path.open("rb")]
+    assert [line["valid_to"][:10] for line in lines] == ["2026-07-10"] * 2 + ["2026-07-30"] * 4
+    assert lines[0]["valid_to"] == "2026-07-10T23:59:59Z", "cut to the second before, never rounded up"
+    assert manifest.expires_at == "2026-07-30T23:59:59Z"
+    assert verify(tmp_path / "all").rows == 6
 
 
 def test_small_scores_are_written_without_an_exponent(tmp_path: Path) -> None:

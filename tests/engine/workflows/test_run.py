@@ -5,7 +5,9 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from engine.domain.curated import CURATED
@@ -119,6 +121,21 @@ def test_an_explanation_of_an_unknown_customer_does_not_repeat_the_id(demo_home:
     with pytest.raises(explain.CustomerMissing) as fault:
         explain.customer(demo_home, "Li Wei")
     assert "Li Wei" not in fault.value.sentence
+
+
+def test_no_exported_offer_outlives_the_answer_of_the_risk_gate(demo_home: Path, tmp_path: Path) -> None:
+    export.recommendations(demo_home, file_format="parquet", destination=tmp_path / "all")
+    rows = pq.read_table(tmp_path / "all" / "add")
+    held = latest_run(Workspace(demo_home)).read("risk_gate", ["customer_id", "expires_at"])
+    ends = held["expires_at"].take(pc.index_in(rows["external_id"], value_set=held["customer_id"].combine_chunks()))
+    until = pc.strptime(rows["valid_to"], format="%Y-%m-%dT%H:%M:%SZ", unit="us")
+    assert pc.all(pc.less_equal(until, ends.cast(pa.timestamp("us")))).as_py()
+    never = latest_run(Workspace(demo_home)).read("risk_reassessment", where={"cause": "no_signal"})
+    never = never.filter(pc.is_null(never["last_assessed_at"]))["customer_id"].combine_chunks()
+    theirs = rows.filter(pc.is_in(rows["external_id"], value_set=never))
+    assert theirs.num_rows > 0, "who was never assessed is refused credit and offered the rest"
+    assert pc.all(pc.greater(theirs["valid_to"], theirs["valid_from"])).as_py(), "and that for longer than an instant"
+    assert pc.count_distinct(rows["valid_to"]).as_py() > 1, "some answers end before the bundle does"
 
 
 def test_an_export_is_whole_and_the_same_when_repeated(demo_home: Path, tmp_path: Path) -> None:
