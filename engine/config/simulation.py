@@ -168,6 +168,17 @@ class CreditTruth(Settings):
     direct_share: Share
 
 
+class StandingTruth(Settings):
+    """How customers pay what they owe, and who needs care; defaults themselves are those of the credit."""
+
+    early_share: Share
+    own_share: Share
+    settled_share: Share
+    vulnerable_share: Share
+    hardship_share: Share
+    suspected_yearly: Share
+
+
 class MetricTruth(Settings):
     """True rates of one metric; for a mean, `amount` is the median value of one event."""
 
@@ -213,6 +224,7 @@ class SimulationSettings(Settings):
     journeys: tuple[JourneyTruth, ...]
     touches: TouchTruth
     credit: CreditTruth
+    standing: StandingTruth
     experiments: tuple[ExperimentTruth, ...]
 
     @model_validator(mode="after")

@@ -716,6 +716,50 @@ WATCHLISTS = Table(
     ),
 )
 
+STANDING = Table(
+    name="standing",
+    one_row_is="how one customer stood with the bank's credit and care systems at one instant; the latest one holds",
+    one_row_is_zh="某时点客户在本行信贷与关怀系统中的状况，以最新为准",
+    key=("customer_id", "reported_at"),
+    columns=(
+        _customer(),
+        Column(name="reported_at", kind=W, required=True, meaning="instant of the report", meaning_zh="报告时点"),
+        Column(
+            name="days_past_due",
+            kind=I,
+            minimum=0,
+            unit="days",
+            meaning="days since the oldest instalment that is unpaid; 0 when none is, empty without credit here",
+            meaning_zh="最早未还一期的逾期天数；无逾期为0，无本行授信为空",
+        ),
+        Column(
+            name="in_collections",
+            kind=B,
+            meaning="true when collections deal with the customer; empty counts as no, here and below",
+            meaning_zh="是否处于催收中；本列及以下各列为空按否处理",
+        ),
+        Column(
+            name="vulnerable",
+            kind=B,
+            meaning="true when the customer needs care: illness, bereavement, abuse, not able to decide alone",
+            meaning_zh="是否弱势客户（疾病、丧亲、受害、行为能力受限）",
+        ),
+        Column(
+            name="hardship",
+            kind=B,
+            meaning="true when the customer has told of not being able to pay as agreed",
+            meaning_zh="是否已申报还款困难",
+        ),
+        Column(
+            name="fraud_block",
+            kind=B,
+            meaning="true while the customer's accounts are blocked for fraud or its suspicion",
+            meaning_zh="是否因欺诈或疑似欺诈被限制",
+        ),
+    ),
+    time_column="reported_at",
+)
+
 CURATED: dict[str, Table] = {
     table.name: table
     for table in (
@@ -734,5 +778,6 @@ CURATED: dict[str, Table] = {
         EXPOSURES,
         OFFERS_FEEDBACK,
         WATCHLISTS,
+        STANDING,
     )
 }

@@ -69,7 +69,8 @@ def stages(
 
     More than so many days past due: with 30 the 30th day is still stage 1. A delay at other lenders and a default
     probability that has risen by both the ratio and the points since origination are signs of significantly more risk
-    (IFRS 9 B5.5.17), never of a default here. What is NaN is unknown and moves nobody.
+    (IFRS 9 B5.5.17), never of a default here; a delay at other lenders counts where there is no own record. What is NaN
+    is unknown and moves nobody.
     """
     later, worst = settings.stage_2_after_days, settings.stage_3_after_days
     risen = (probability >= settings.increase_ratio * at_origination) & (
@@ -77,7 +78,13 @@ def stages(
     )
     reason = np.zeros(len(probability), dtype=np.int64)
     for place, holds in enumerate(
-        (risen, delay_elsewhere > later, days_past_due > later, has_defaulted | (days_past_due > worst)), start=1
+        (
+            risen,
+            np.isnan(days_past_due) & (delay_elsewhere > later),
+            days_past_due > later,
+            has_defaulted | (days_past_due > worst),
+        ),
+        start=1,
     ):
         reason = np.where(holds, place, reason)
     stage = np.array([1, 2, 2, 2, 3])[reason]

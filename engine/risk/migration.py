@@ -114,10 +114,8 @@ def delays(tables: Tables, as_of: datetime) -> Any | None:
     The bureau tells the worst of 12 months at all lenders only: a customer rolls on in the month in which a delay
     begins, and back when it is a year old. None where there is neither.
     """
-    if "standing" in tables and "days_past_due" in tables["standing"].columns:
-        own = tables["standing"]
-        at = next(name for name in ("recorded_at", "as_of", "at") if name in own.columns)
-        rows = own.select("customer_id", at=at, days_past_due="days_past_due")
+    if "standing" in tables:
+        rows = tables["standing"].select("customer_id", at="reported_at", days_past_due="days_past_due")
     elif "bureau" in tables:
         rows = tables["bureau"].select("customer_id", at="reported_at", days_past_due="worst_days_past_due_12m")
     else:

@@ -20,6 +20,7 @@ BALANCES = """
 LIVE = "(SELECT count(*) FROM live)"
 EVERYBODY = "(SELECT count(DISTINCT customer_id) FROM customers)"
 OPENED = "SELECT avg((depth >= 6)::int) FROM journey_attempts WHERE closed AND journey = "
+NOW = "FROM standing WHERE reported_at BETWEEN '2026-06-30' AND '2026-07-01'"
 MEASURES = {
     "card_share": f"""SELECT count(DISTINCT customer_id) / {LIVE} FROM holdings h JOIN live USING (customer_id)
         WHERE product_id LIKE 'credit_card%' AND h.closed_at IS NULL""",
@@ -41,6 +42,10 @@ MEASURES = {
     "matured_share": "SELECT avg((booked_at < '2025-06-30')::int) FROM outcomes",
     "default_rate": """SELECT avg(coalesce(defaulted_at <= booked_at + INTERVAL 365 DAY, false)::int)
         FROM outcomes WHERE booked_at < '2025-06-30'""",
+    "late_share": f"SELECT avg((days_past_due BETWEEN 1 AND 29)::int) {NOW}",
+    "arrears_share": f"SELECT avg((days_past_due BETWEEN 30 AND 89)::int) {NOW}",
+    "bad_share": f"SELECT avg((days_past_due >= 90)::int) {NOW}",
+    "care_share": f"SELECT count_if(vulnerable OR hardship) / {EVERYBODY} {NOW}",
     "transactions_per_customer": f"SELECT count(*) / {EVERYBODY} FROM transactions",
     "events_per_customer": f"SELECT count(*) / {EVERYBODY} FROM events",
     "spring_festival": """SELECT avg(x) FILTER (m IN (1, 2)) / avg(x) FROM (

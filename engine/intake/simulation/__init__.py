@@ -1,6 +1,6 @@
 """The simulated bank: seeded, any size, with known truth beside it.
 
-    people -> bureau -> demand (journeys, purchases) -> contracts -> credit -> money
+    people -> bureau -> demand (journeys, purchases) -> contracts -> credit -> money -> standing (delays, care, fraud)
                                                             \\-> trials -> contacts -> visits (events)
 
 Everything is made for a chunk of customers at a time from random streams of its own, so that the bank is the same

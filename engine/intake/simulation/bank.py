@@ -33,6 +33,7 @@ from engine.intake.simulation import (
     ids,
     money,
     people,
+    standing,
     tables,
     touches,
     trials,
@@ -185,6 +186,9 @@ def make_chunk(
         "consents": lambda: contacts.consent_columns(folks, answers),
         "exposures": lambda: trials.columns(made, folks, tests),
         "offers_feedback": lambda: contacts.feedback_columns(made, chunk, folks, answers, wishes.propensity),
+        "standing": lambda: standing.columns(
+            folks, standing.make(made, chunk, folks, contracts=held, credit=asked, reports=reports, ledger=ledger)
+        ),
     }
 
     def planted(numbers_before: int) -> dict[str, Any]:

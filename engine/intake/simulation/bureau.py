@@ -15,12 +15,16 @@ LEAD = 12  # months simulated before the history, so that the first reports alre
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bureau:
-    """Monthly records of one chunk: arrays of shape (n_customers, months); `known` marks who has any record."""
+    """Monthly records of one chunk: arrays of shape (n_customers, months); `known` marks who has any record.
+
+    `late_days` is the longest delay at any lender that came to 30 days or more in a month, 0 where none did.
+    """
 
     known: Bools
     utilisation: Floats
     delinquencies: Ints
     worst_days: Ints
+    late_days: Ints
     inquiries: Ints
     oldest: Ints
     lines: Ints
@@ -52,6 +56,7 @@ def make(world: World, chunk: int, people: People) -> Bureau:
         utilisation=np.round(utilisation, 4),
         delinquencies=_rolling_sum(late, 12, months),
         worst_days=np.minimum(_rolling_max(severity, 12, months), 180),
+        late_days=severity[:, LEAD:],
         inquiries=_rolling_sum(inquiries, 6, months),
         oldest=np.maximum(history[:, None] + np.arange(months) - months, 0),
         lines=lines,

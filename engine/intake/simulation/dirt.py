@@ -193,6 +193,12 @@ KINDS: Final[dict[str, tuple[Kind, ...]]] = {
         *_duplicates("feedback_id"),
         _kind("orphan_reference", "customer_id", _orphan("customer_id")),
     ),
+    "standing": (
+        *_duplicates("customer_id"),
+        _kind("orphan_reference", "customer_id", _orphan("customer_id")),
+        _kind("future_time", "reported_at", _future("reported_at")),
+        _kind("out_of_range", "days_past_due", _set("days_past_due", -1)),
+    ),
 }  # fmt: skip
 
 

@@ -27,7 +27,7 @@ NEVER: Final = int(np.iinfo(np.int64).min)
 # one random stream per part, so that a change in one part leaves the draws of the others alone
 STREAMS: Final = (
     "people", "identities", "bureau", "demand", "holdings", "credit", "money", "visits", "talks", "consents",
-    "feedback", "experiments", "watchlists", "dirt", "frictions", "touches",
+    "feedback", "experiments", "watchlists", "dirt", "frictions", "touches", "standing",
 )  # fmt: skip
 
 
