@@ -150,7 +150,7 @@ def _raised(probability: Floats, factor: float) -> Floats:
 def _drawn(people: Applicants, base: Scorecard, rules: RejectSettings, seed: int) -> Floats:
     """Return 1 for each of the refused who is drawn as a defaulter, band by band, and 0 for the others."""
     accepted, rejected = _log_odds(base, people.accepted), _log_odds(base, people.rejected)
-    edges = cuts.quantiles(accepted, rules.bands)
+    edges = cuts.quantiles(np.sort(accepted), rules.bands)
     band, band_of_rejected = (np.searchsorted(edges, each, side="left") for each in (accepted, rejected))
     size = len(edges) + 1
     bads = np.bincount(band, weights=people.bad, minlength=size)

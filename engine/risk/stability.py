@@ -115,7 +115,7 @@ def reference(what: str, column: pa.ChunkedArray, settings: StabilitySettings) -
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         return _text_reference(what, column, settings)
     known = _numbers(column)
-    edges = tuple(cuts.quantiles(known[~np.isnan(known)], settings.bins).tolist())
+    edges = tuple(cuts.quantiles(np.sort(known[~np.isnan(known)]), settings.bins).tolist())
     empty = Reference(what=what, edges=edges, values=None, counts=(0,) * (len(edges) + 2))
     return replace(empty, counts=tuple(empty.bin(column).tolist()))
 

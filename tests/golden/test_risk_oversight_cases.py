@@ -84,6 +84,14 @@ def test_an_empty_bin_counts_with_the_floor_and_the_floor_is_reported() -> None:
     assert "1 nearly empty bins raised to the floor" in index.text
 
 
+def test_bins_of_the_reference_hold_equal_shares_whatever_the_order_of_its_rows() -> None:
+    values = np.arange(1_000.0)
+    for order in (values, values[::-1], np.random.default_rng(0).permutation(values)):
+        base = stability.reference("requested_minor", _numbers(order), SETTINGS.stability)
+        # ten bins of a hundred, and nobody without a value
+        assert base.counts == (*(100,) * 10, 0)
+
+
 @pytest.mark.parametrize(("rows", "limit"), [(200, 0.1692), (10_000, 0.00338)])
 def test_limit_that_chance_sets_falls_with_the_rows(rows: int, limit: float) -> None:
     # chi-square with 9 degrees of freedom passes 16.919 once in 20: 16.919 x (1/n + 1/m)
