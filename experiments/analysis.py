@@ -385,6 +385,8 @@ def _row(experiment_id: str, kind: str, one: MetricResult, withheld: str | None)
         "judged_lower": one.judged.lower,
         "judged_upper": one.judged.upper,
         "judged_p_value": one.judged.p_value,
+        "judged_relative_lower": one.judged.relative_lower,
+        "judged_relative_upper": one.judged.relative_upper,
         "verdict": one.verdict,
         "withheld_reason": None if plain.reason is None else f"No comparison of {asked.metric}: {plain.reason}.",
     }

@@ -15,6 +15,7 @@ from engine.config.experiments import ExperimentSettings
 from engine.numerics import multiplicity
 from experiments import estimates, interactions, metrics, moments, units
 from experiments.collection import Sources, active_units
+from experiments.decide import Sentence
 from experiments.estimates import ArmEstimate
 from experiments.interactions import SMALLEST, Crossing
 from experiments.metrics import Reading
@@ -53,10 +54,10 @@ class Crossed:
 
     pairs: tuple[Pair, ...] = ()
     crossings: Mapping[tuple[str, str], tuple[Crossing, ...]] = field(default_factory=dict)
-    left_out: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    left_out: Mapping[tuple[str, str], Sentence] = field(default_factory=dict)
 
 
-def cross(sources: Sources, experiments: Sequence[ExperimentSettings], excluded: Mapping[str, str]) -> Crossed:
+def cross(sources: Sources, experiments: Sequence[ExperimentSettings], excluded: Mapping[str, Sentence]) -> Crossed:
     """Cross every experiment with every other that shares customers with it, on its goals and guardrails.
 
     Parameters
@@ -66,12 +67,15 @@ def cross(sources: Sources, experiments: Sequence[ExperimentSettings], excluded:
     known = {one.experiment_id: one for one in experiments}
     pairs = _pairs(sources, experiments) if len(experiments) > 1 else ()
     chosen: dict[str, list[ExperimentSettings]] = {}
-    left_out: dict[tuple[str, str], str] = {}
+    left_out: dict[tuple[str, str], Sentence] = {}
     for place, pair in enumerate(pairs):
         for one, other in ((pair.first, pair.second), (pair.second, pair.first)):
             why = excluded.get(one) or excluded.get(other) or _too_little(pair, known)
             if why is None and place >= MOST_PAIRS:
-                why = f"only the {MOST_PAIRS} pairs that share most customers are crossed"
+                why = Sentence(
+                    en=f"only the {MOST_PAIRS} pairs that share most customers are crossed",
+                    zh=f"只交叉分析共同客户最多的 {MOST_PAIRS} 对实验",
+                )
             if why is not None:
                 left_out[one, other] = why
             else:
@@ -87,7 +91,7 @@ def cross(sources: Sources, experiments: Sequence[ExperimentSettings], excluded:
     return Crossed(pairs=pairs, crossings=made, left_out=left_out)
 
 
-def _too_little(pair: Pair, known: Mapping[str, ExperimentSettings]) -> str | None:
+def _too_little(pair: Pair, known: Mapping[str, ExperimentSettings]) -> Sentence | None:
     """Return why a pair says nothing: no variant of either has enough customers in all four cells."""
     first, second = known[pair.first], known[pair.second]
     for one in first.variants:
@@ -95,7 +99,10 @@ def _too_little(pair: Pair, known: Mapping[str, ExperimentSettings]) -> str | No
             cells = [(a, b) for a in (first.control, one) for b in (second.control, other)]
             if min(pair.counts.get(cell, 0) for cell in cells) >= SMALLEST:
                 return None
-    return f"fewer than {SMALLEST} customers in a cell of the two experiments"
+    return Sentence(
+        en=f"fewer than {SMALLEST} customers in a cell of the two experiments",
+        zh=f"两项实验的某个交叉格不足 {SMALLEST} 位客户",
+    )
 
 
 def _pairs(sources: Sources, experiments: Sequence[ExperimentSettings]) -> tuple[Pair, ...]:
@@ -186,7 +193,7 @@ def as_json(crossed: Crossed, experiment_id: str) -> dict[str, Any]:
                 "with": other,
                 "customers": pair.customers,
                 "independence_p_value": pair.adjusted_p_value,
-                **({"why": why} if (why := crossed.left_out.get((experiment_id, other))) else {}),
+                **({"why": why.en, "why_zh": why.zh} if (why := crossed.left_out.get((experiment_id, other))) else {}),
             }
             for other, pair in others.items()
         ],

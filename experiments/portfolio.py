@@ -18,11 +18,12 @@ from engine.config.experiments import ExperimentSettings, MetricSettings
 from engine.domain.errors import NotEnoughData
 from engine.domain.experiment_marts import EXPERIMENT_MARTS
 from engine.lake.schema import arrow_schema, to_contract
-from experiments import analysis, bayes, crossed, groups, over_time
+from experiments import analysis, bayes, crossed, groups, over_time, spec
 from experiments.analysis import named_metrics
 from experiments.assignment import PlannedEpoch
 from experiments.bayes import Prior
 from experiments.collection import Collected, Sources, collect
+from experiments.decide import Sentence
 from experiments.effects import Effect
 from experiments.result import ExperimentResult
 
@@ -89,7 +90,11 @@ def answers(
         told.append(flat if is_same else _judged(one, found, sources, first, priors=priors, withhold=withhold))
     crossing = crossed.cross(sources, experiments, dict(_not_crossed(pairs, judged)))
     return tuple(
-        Answer(experiment=one, judged=result, facts=whole(sources, one, found, result, crossing))
+        Answer(
+            experiment=one,
+            judged=result,
+            facts=whole(sources, one, found, result, crossing) | _plan_changes(one, first.get(one.experiment_id)),
+        )
         for (one, found), result in zip(pairs, told, strict=True)
     )
 
@@ -178,15 +183,21 @@ def _definition(metric: MetricSettings) -> str:
 
 def _not_crossed(
     pairs: Sequence[tuple[ExperimentSettings, Collected]], judged: Sequence[ExperimentResult]
-) -> Iterator[tuple[str, str]]:
+) -> Iterator[tuple[str, Sentence]]:
     for (one, found), result in zip(pairs, judged, strict=True):
         name = one.experiment_id
         if result.withheld is not None:
-            yield name, f'a health check of "{name}" failed'
+            yield name, Sentence(en=f'a health check of "{name}" failed', zh=f"“{name}”有健康检查未通过")
         elif one.randomised_by is not None:
-            yield name, f'"{name}" was drawn by {one.randomised_by}, not by customer'
+            yield (
+                name,
+                Sentence(
+                    en=f'"{name}" was drawn by {one.randomised_by}, not by customer',
+                    zh=f"“{name}”按 {one.randomised_by} 而非按客户分组",
+                ),
+            )
         elif found.epochs:
-            yield name, f'the split of "{name}" changed on the way'
+            yield name, Sentence(en=f'the split of "{name}" changed on the way', zh=f"“{name}”的分流比例中途变更")
 
 
 # The whole result as plain values
@@ -222,6 +233,11 @@ def whole(
     }
 
 
+def _plan_changes(one: ExperimentSettings, first: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return each setting that was changed after the first look, with its value before and after."""
+    return {"plan_changes": [] if first is None else [asdict(found) for found in spec.differences(one, first)]}
+
+
 # Tables
 
 
@@ -241,6 +257,7 @@ def _rows(answer: Answer, *, withhold: bool) -> dict[str, list[dict[str, Any]]]:
                 "customers": one["customers"],
                 "independence_p_value": one["independence_p_value"],
                 "reason": one.get("why"),
+                "reason_zh": one.get("why_zh"),
             }
             for one in facts.get("interactions", {}).get("shared", ())
         ],

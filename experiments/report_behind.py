@@ -273,7 +273,7 @@ def interactions(report: Report, language: Language) -> Iterator[Block]:
         crossed = tuple(_crossing(one, kinds) for one in found["crossings"])
         yield Table(columns=_columns(language, *names), rows=crossed, numeric=frozenset(range(4, 8)))
     left = [
-        say("interactions_uncrossed", language, other=one["with"], why=one["why"])
+        say("interactions_uncrossed", language, other=one["with"], why=one["why" if language == "en" else "why_zh"])
         for one in found["shared"]
         if one.get("why")
     ]

@@ -210,6 +210,7 @@ def _plan(report: Report, language: Language) -> Iterator[Block]:
         yield say("plan_hash", language, hash=report.fingerprint)
     if facts.get("changed"):
         yield Warning(say("plan_changed", language, what=", ".join(facts["changed"])))
+        yield from _changed(facts.get("plan_changes") or (), language)
     elif report.fingerprint:
         yield say("plan_same", language)
     if facts.get("run_id"):
@@ -221,6 +222,12 @@ def _plan(report: Report, language: Language) -> Iterator[Block]:
     rows = tuple(_settings(report.plan))
     if rows:
         yield Table(columns=_columns(language, "setting", "value"), rows=rows)
+
+
+def _changed(found: Sequence[Facts], language: Language) -> Iterator[Block]:
+    rows = tuple((one["setting"], one["before"] or words.DASH, one["after"] or words.DASH) for one in found)
+    if rows:
+        yield Table(columns=_columns(language, "setting", "at_first_look", "now_planned"), rows=rows)
 
 
 def _settings(plan: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:

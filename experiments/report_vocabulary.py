@@ -67,6 +67,8 @@ MORE_WORDS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "bound_share": ("worst that it may be, as a share of control", "最坏可能（占对照组比例）"),
     "bound_absolute": ("worst that it may be", "最坏可能"),
+    "at_first_look": ("at the first look", "首次查看时"),
+    "now_planned": ("now", "现在"),
     "interactions": ("Other experiments of the same customers", "同一批客户的其他实验"),
     "interactions_none": ("No other experiment shares customers with this one.", "没有其他实验与本实验共享客户。"),
     "interactions_quiet": (

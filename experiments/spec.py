@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -38,6 +39,7 @@ __all__ = [
     "TimeToEvent",
     "changes",
     "checks",
+    "differences",
     "fingerprint",
 ]
 
@@ -62,6 +64,50 @@ def changes(experiment: Experiment, registered: Mapping[str, Any]) -> tuple[str,
     earlier = _plan(Experiment.model_validate(registered))
     now = _plan(experiment)
     return tuple(sorted(name for name in earlier.keys() | now.keys() if earlier.get(name) != now.get(name)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One setting of a plan that was changed, by its place in the plan; None where it was not set."""
+
+    setting: str
+    before: str | None
+    after: str | None
+
+
+def differences(experiment: Experiment, registered: Mapping[str, Any]) -> tuple[Difference, ...]:
+    """Return what was changed in the settings that `changes` names, down to the single value: before and after.
+
+    A metric is named by itself, as in `metrics.complaint.margin`, so that the order of metrics is no change.
+    """
+    named = changes(experiment, registered)
+    earlier = Experiment.model_validate(registered).model_dump(mode="json")
+    now = experiment.model_dump(mode="json")
+    return tuple(one for name in named for one in _differences(name, earlier.get(name), now.get(name)))
+
+
+def _differences(setting: str, before: Any, after: Any) -> Iterator[Difference]:
+    old, new = _parts(before), _parts(after)
+    if old is not None and new is not None:
+        for name in [*new, *(name for name in old if name not in new)]:
+            yield from _differences(f"{setting}.{name}", old.get(name), new.get(name))
+    elif before != after:
+        yield Difference(setting=setting, before=_text(before), after=_text(after))
+
+
+def _parts(value: Any) -> dict[str, Any] | None:
+    """Return what a setting is made of, by name; None where it is one value."""
+    if isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
+        return {str(one.get("metric") or one.get("covariate") or place): one for place, one in enumerate(value, 1)}
+    return value if isinstance(value, dict) else None
+
+
+def _text(value: Any) -> str | None:
+    if value is None or value == []:
+        return None
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {text}" for name, one in value.items() if (text := _text(one)) is not None)
+    return ", ".join(_text(one) or "" for one in value) if isinstance(value, list) else str(value)
 
 
 def checks(experiment: Experiment, first: Mapping[str, Any] | None, *, written: bool) -> list[Check]:

@@ -60,6 +60,8 @@ EXPERIMENT_RESULTS = Table(
         _c("judged_lower", N, "lower end of what the verdict rests on: at this look, of all comparisons", "判定下限"),
         _c("judged_upper", N, "its upper end", "判定上限"),
         _c("judged_p_value", S, "two-sided, valid at this look, corrected for the comparisons", "判定 p 值"),
+        _c("judged_relative_lower", N, "lower end of what the verdict rests on, relative (Fieller)", "判定相对下限"),
+        _c("judged_relative_upper", N, "its upper end", "判定相对上限"),
         _c("verdict", T, "better, worse, no_difference_shown or withheld", "结论"),
         _c("withheld_reason", T, "why numbers are withheld", "隐藏原因"),
         _c("spec_hash", T, "SHA-256 of the plan that the result was made by", "计划指纹"),
@@ -171,6 +173,7 @@ EXPERIMENT_OVERLAPS = Table(
         _c("customers", COUNT, "customers in both", "共同客户数"),
         _c("independence_p_value", S, "that arms were drawn independently, corrected for the pairs", "独立性 p 值"),
         _c("reason", T, "why the two were not crossed", "未交叉的原因"),
+        _c("reason_zh", T, "the same in Chinese", "中文原因"),
     ),
 )
 EXPERIMENT_INTERACTIONS = Table(

@@ -307,6 +307,7 @@ def test_experiment_whose_results_are_withheld_is_not_crossed_and_says_why() -> 
     assert tables.marts["experiment_interactions"].num_rows == 0
     (row,) = [row for row in tables.marts["experiment_overlaps"].to_pylist() if row["experiment_id"] == "x"]
     assert row["reason"] == 'a health check of "y" failed'
+    assert row["reason_zh"] == "“y”有健康检查未通过"
 
 
 # past experiments

@@ -423,6 +423,15 @@ def test_changed_plan_is_told_by_its_settings() -> None:
     assert "ab12" in text and "The plan was changed after the first look: alpha, metrics." in text
 
 
+def test_changed_settings_stand_with_their_values_at_the_first_look_and_now() -> None:
+    changed = [{"setting": "alpha", "before": "0.05", "after": "0.01"}]
+    facts = usual(spec_hash="ab12", changed=("alpha",)) | {"plan_changes": changed}
+    (section,) = [one for one in report_document.write(report.make(facts)).sections if one.title == "Plan"]
+    assert [block.rows for block in section.blocks if isinstance(block, report_blocks.Table)] == [
+        (("alpha", "0.05", "0.01"),)
+    ]
+
+
 def test_plan_is_written_out_without_what_it_leaves_open() -> None:
     facts = usual() | {"plan": {"alpha": 0.05, "strata": [], "metrics": [{"metric": "opened", "margin": None}]}}
     (section,) = [one for one in report_document.write(report.make(facts)).sections if one.title == "Plan"]

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from engine.config.experiments import Experiments
 from engine.config.load import validate
 from engine.domain.errors import SettingsFault
-from experiments.spec import Experiment, Mean, Proportion, changes, fingerprint
+from experiments.spec import Experiment, Mean, Proportion, changes, differences, fingerprint
 from tests.experiments.builders import experiment
 
 
@@ -110,3 +110,18 @@ def test_changes_name_the_settings_that_differ_and_no_names() -> None:
     first = experiment().model_dump(mode="json")
     assert changes(experiment(name_en="Other"), first) == ()
     assert changes(experiment(alpha=0.01, control="b"), first) == ("alpha", "control")
+
+
+def test_differences_name_each_value_before_and_after_whatever_the_order_of_metrics() -> None:
+    bought = {"metric": "bought", "kind": "proportion", "event": "buy", "window_days": 30}
+    calls = {"metric": "calls", "kind": "proportion", "event": "call", "role": "guardrail", "margin": 0.01}
+    first = experiment(metrics=[bought, calls]).model_dump(mode="json")
+    now = experiment(name_en="Other", alpha=0.01, strata=["region"], metrics=[calls | {"margin": 0.02}, bought])
+    assert [(one.setting, one.before, one.after) for one in differences(now, first)] == [
+        ("alpha", "0.05", "0.01"),
+        ("metrics.calls.margin", "0.01", "0.02"),
+        ("strata", None, "region"),
+    ]
+    fewer = differences(experiment(metrics=[bought]), first)
+    assert [(one.setting, one.after) for one in fewer] == [("metrics.calls", None)]
+    assert fewer[0].before is not None and "margin 0.01" in fewer[0].before
