@@ -42,6 +42,16 @@ def measure_name(measure: str) -> tuple[str, str]:
     return _MEASURES[measure]
 
 
+def attribute_name(attribute: str) -> tuple[str, str]:
+    """Return what a protected attribute, or two of them together, is called in English and Chinese."""
+    return attribute.replace("_", " "), _chinese(attribute, _ATTRIBUTES)
+
+
+def group_name(group: str) -> tuple[str, str]:
+    """Return what a group is called in English and Chinese; a name that only the bank knows stays as it is."""
+    return group, _chinese(group, _GROUPS)
+
+
 def told(row: Mapping[str, Any], settings: FairnessSettings) -> tuple[str, str]:
     """Return the sentence of one figure in English and in Chinese."""
     name, name_zh = _MEASURES[row["measure"]]

@@ -68,6 +68,36 @@ def test_page_opens_on_a_full_run(monkeypatch: pytest.MonkeyPatch, full: Path, p
     assert not app.info, "a full run leaves no section unanswered"
 
 
+RISK_PARTS = ("lending", "losses", "model", "scorecard", "groups", "attention", "movement")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("part", RISK_PARTS)
+def test_every_question_of_the_risk_page_is_answered_on_a_full_run(
+    monkeypatch: pytest.MonkeyPatch, full: Path, part: str, language: Language
+) -> None:
+    app = opened(monkeypatch, full, "risk", lang=language, r_part=part)
+    assert not app.exception
+    assert not app.info, "a full run leaves no section unanswered"
+    assert Words(language=language).t(f"risk.part_{part}") in sentences(app)
+
+
+@pytest.mark.parametrize("part", RISK_PARTS)
+def test_every_question_of_the_risk_page_says_why_it_has_no_answer(
+    monkeypatch: pytest.MonkeyPatch, skipped: Path, part: str
+) -> None:
+    app = opened(monkeypatch, skipped, "risk", r_part=part)
+    assert not app.exception
+    assert NOT_IN_THIS_RUN in sentences(app)
+
+
+def test_address_of_the_risk_page_restores_part_list_and_group(monkeypatch: pytest.MonkeyPatch, full: Path) -> None:
+    app = opened(monkeypatch, full, "risk", r_part="groups", r_attribute="gender", r_measure="mean_score")
+    assert app.selectbox(key="r_measure").value == "mean_score"
+    app = opened(monkeypatch, full, "risk", r_part="attention", r_list="due", lang="zh")
+    assert "应重评" in sentences(app)
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("page", PAGES)
 def test_page_says_why_a_skipped_stage_left_nothing_to_show(

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, Final
 
 import altair as alt
 import pandas as pd
 import streamlit as st
 
-from engine.ui.views.figure import BAND, NEUTRAL, TIER_COLOURS, Figure, axis, peak, scale
+from engine.ui.views.figure import BAND, TIER_COLOURS, Figure, axis, peak, scale
 from engine.ui.words import Words
 
 TIERS: Final = tuple(TIER_COLOURS)
-SHARES: Final = ("brier", "mean_predicted", "observed_rate")  # the other measures are read as plain numbers
-DRAWN: Final = ("auc", "gini", "ks")
 
 
 def _ordered(rows: pd.DataFrame) -> pd.DataFrame:
@@ -119,36 +116,6 @@ def scores(rows: pd.DataFrame, w: Words) -> Figure:
     return Figure(finding=finding, chart=chart, alt=finding, table=table)
 
 
-def validation(rows: pd.DataFrame, w: Words) -> Figure:
-    """Return how well the scorecard separates good from bad, with 95 % intervals, on both samples."""
-    drawn = rows[rows["measure"].isin(DRAWN)].dropna(subset=["value"]).copy()
-    drawn["measure_name"] = [w.label("measure", measure) for measure in drawn["measure"]]
-    drawn["sample_name"] = [w.label("sample", sample) for sample in drawn["sample"]]
-    table = _validation_table(rows, w)
-    finding = _validation_finding(rows, w)
-    if drawn.empty:
-        return Figure(finding=finding, chart=None, alt=finding, table=table)
-    names = [w.label("measure", measure) for measure in DRAWN]
-    samples = {w.label("sample", "train"): NEUTRAL, w.label("sample", "out_of_time"): "#0846C2"}
-    base = alt.Chart(drawn).encode(
-        y=alt.Y("measure_name:N", sort=names, title=None, axis=alt.Axis(zindex=1)),
-        yOffset=alt.YOffset("sample_name:N", sort=list(samples)),
-        color=alt.Color("sample_name:N", scale=scale(samples), legend=alt.Legend(title=None, orient="top")),
-        tooltip=[
-            alt.Tooltip("measure_name:N", title=w.t("risk.measure")),
-            alt.Tooltip("sample_name:N", title=w.t("risk.sample")),
-            alt.Tooltip("value:Q", title=w.t("risk.value"), format=".3f"),
-            alt.Tooltip("lower:Q", title=w.t("experiments.lower"), format=".3f"),
-            alt.Tooltip("upper:Q", title=w.t("experiments.upper"), format=".3f"),
-        ],
-    )
-    axis = alt.X("lower:Q", title=w.t("risk.axis_measure"), scale=alt.Scale(domain=[0, 1]))
-    lines = base.properties(data=drawn.dropna(subset=["lower", "upper"])).mark_rule(strokeWidth=3)
-    dots = base.mark_point(filled=True, size=90, opacity=1)
-    chart = lines.encode(x=axis, x2="upper:Q") + dots.encode(x=alt.X("value:Q", title=w.t("risk.axis_measure")))
-    return Figure(finding=finding, chart=chart.properties(height=210), alt=finding, table=table)
-
-
 def scorecard(rows: pd.DataFrame, w: Words) -> pd.DataFrame:
     """Return the scorecard as a table."""
     return pd.DataFrame(
@@ -198,39 +165,6 @@ def _tier_table(rows: pd.DataFrame, w: Words) -> pd.DataFrame:
             w.t("risk.loss"): [w.money(minor) for minor in rows["expected_loss_minor"]],
         }
     )
-
-
-def _validation_finding(rows: pd.DataFrame, w: Words) -> str:
-    later = rows[(rows["sample"] == "out_of_time") & (rows["measure"] == "auc")].dropna(subset=["value"])
-    if later.empty:
-        return w.t("risk.finding_no_validation")
-    row = later.iloc[0]
-    return w.t(
-        "risk.finding_validation",
-        auc=w.number(row["value"], 3),
-        lower=w.number(row["lower"], 3),
-        upper=w.number(row["upper"], 3),
-        rows=w.number(row["rows"]),
-        bads=w.number(row["bads"]),
-    )
-
-
-def _validation_table(rows: pd.DataFrame, w: Words) -> pd.DataFrame:
-    lines = []
-    for row in rows.to_dict("records"):
-        written = partial(w.share, digits=2) if row["measure"] in SHARES else partial(w.number, digits=3)
-        lines.append(
-            {
-                w.t("risk.sample"): w.label("sample", row["sample"]),
-                w.t("risk.measure"): w.label("measure", row["measure"]),
-                w.t("risk.value"): written(row["value"]),
-                w.t("experiments.interval"): f"{written(row['lower'])} … {written(row['upper'])}",
-                w.t("risk.rows"): w.number(row["rows"]),
-                w.t("risk.bads"): w.number(row["bads"]),
-                w.t("word.note"): row["note"] if isinstance(row["note"], str) else "",
-            }
-        )
-    return pd.DataFrame(lines)
 
 
 def height(rows: pd.DataFrame) -> int:

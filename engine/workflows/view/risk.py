@@ -40,11 +40,6 @@ def scorecard(run: Run) -> pd.DataFrame:
     )
 
 
-def validation(run: Run) -> pd.DataFrame:
-    """Return how the scorecard did on the sample it was made from and on the later one."""
-    return measures(run).query("model == 'scorecard'").reset_index(drop=True)
-
-
 def measures(run: Run) -> pd.DataFrame:
     """Return how every model did, the scorecard first, and how far the challengers agree with the tiers given."""
     rows = reading.table(run, "risk_validation")

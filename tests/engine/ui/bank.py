@@ -24,6 +24,7 @@ from engine.features.table import CONTRACT as FEATURES
 from engine.lake.runs import Run, RunBuilder
 from engine.lake.schema import arrow_schema
 from engine.lake.workspace import Workspace
+from tests.engine.ui import risk_rows
 
 AS_OF = datetime(2026, 6, 30, 16, tzinfo=UTC)
 NOW = AS_OF.replace(tzinfo=None)
@@ -31,7 +32,7 @@ CUSTOMERS = 200
 STAGES = {
     "features": ("features",),
     "segments": ("segments", "segment_profiles", "segment_choices"),
-    "risk": ("risk", "risk_scorecard", "risk_validation"),
+    "risk": ("risk", "risk_scorecard", "risk_validation", *risk_rows.MARTS),
     "journeys": (
         "journey_stages",
         "journey_funnels",
@@ -86,6 +87,7 @@ def marts() -> dict[str, Rows]:
     quiet = {"transactions_90d": 0, "events_90d": 0}
     features = [{"customer_id": one} | (quiet if one < "C00021" else {"transactions_90d": 4}) for one in ids]
     made: dict[str, Rows] = {"features": features, **_segments(ids, draw), **_risk(ids, draw)}
+    made |= risk_rows.marts(made["risk"], NOW)
     made |= _journeys(ids, made, draw)
     made |= _recommendations(ids, made, draw)
     return made | _experiments()
@@ -166,20 +168,35 @@ def _risk(ids: list[str], draw: np.random.Generator) -> dict[str, Rows]:
         for name, value in (("utilisation_rate", 0.2), ("delinquencies_12m", 0.1), ("oldest_line_months", 0.04))
         for place, text in enumerate(("below 0.3", "0.3 to 0.8", "above 0.8"))
     ]
-    validation = [
+    validation = [*_measures("scorecard", 0.0), *_measures("glass_box", -0.01), *_tiers_of("glass_box")]
+    return {"risk": risk, "risk_scorecard": card, "risk_validation": validation}
+
+
+def _measures(model: str, better: float) -> Rows:
+    judged = {"auc": 0.74, "ks": 0.36, "gini": 0.48, "brier": 0.06, "mean_predicted": 0.05, "observed_rate": 0.06}
+    gain = {} if model == "scorecard" else {"auc_gain": better}
+    return [
         {
-            "model": "scorecard",
+            "model": model,
             "sample": sample,
             "measure": measure,
-            "value": value,
+            "value": value + (better if measure == "auc" else 0),
             "lower": value - 0.04,
             "upper": value + 0.04,
+            "rows": 900,
+            "bads": 61,
         }
-        | {"rows": 900, "bads": 61}
-        for sample, shift in (("train", 0.02), ("out_of_time", 0.0))
-        for measure, value in (("auc", 0.74 + shift), ("ks", 0.36 + shift), ("gini", 0.48 + 2 * shift), ("brier", 0.06))
+        for sample in ("train", "out_of_time")
+        for measure, value in (judged | gain).items()
     ]
-    return {"risk": risk, "risk_scorecard": card, "risk_validation": validation}
+
+
+def _tiers_of(model: str) -> Rows:
+    shares = {"tier_lower": 0.2, "tier_same": 0.7, "tier_higher": 0.1}
+    return [
+        {"model": model, "sample": "customers", "measure": name, "value": share, "rows": 180}
+        for name, share in shares.items()
+    ]
 
 
 def _journeys(ids: list[str], made: dict[str, Rows], draw: np.random.Generator) -> dict[str, Rows]:

@@ -17,10 +17,22 @@ from engine.ui.views import experiments as experiment_views
 from engine.ui.views import funnel as funnel_views
 from engine.ui.views import recommendations as recommendation_views
 from engine.ui.views import risk as risk_views
+from engine.ui.views import risk_attention, risk_groups, risk_losses, risk_model, risk_moves
+from engine.ui.views import risk_lending as lending_views
 from engine.ui.views import segments as segment_views
 from engine.ui.views.figure import Figure
 from engine.ui.words import LANGUAGES, Words
-from engine.workflows.view import customer, data, experiments, journeys, recommendations, risk, segments
+from engine.workflows.view import (
+    customer,
+    data,
+    experiments,
+    journeys,
+    recommendations,
+    risk,
+    risk_lending,
+    risk_watch,
+    segments,
+)
 from tests.engine.ui import bank
 
 EN = Words(language="en")
@@ -56,7 +68,25 @@ def figures(run: Run, w: Words) -> dict[str, Figure]:
         "tiers": risk_views.tiers(risk.tiers(run), w),
         "losses": risk_views.losses(risk.tiers(run), w),
         "scores": risk_views.scores(risk.scores(run), w),
-        "validation": risk_views.validation(risk.validation(run), w),
+        "risk answers": lending_views.answers(risk_lending.answers(run), w),
+        "gate reasons": lending_views.gate_reasons(risk_lending.gate_reasons(run), w),
+        "credit decisions": lending_views.decisions(risk_lending.decisions(run), w),
+        "credit reasons": lending_views.credit_reasons(risk_lending.credit_reasons(run), w),
+        "credit terms": lending_views.terms(risk_lending.terms(run, "loan"), w, "loan"),
+        "stages": risk_losses.stages(risk_lending.stages(run), w),
+        "models": risk_model.models(risk.measures(run), w),
+        "agreement": risk_model.agreement(risk.measures(run), w),
+        "calibration": risk_model.calibration(risk.measures(run), w),
+        "stability": risk_model.latest(risk_watch.stability(run, "applications"), w),
+        "history": risk_model.history(risk_watch.stability(run, "applications"), w, "score"),
+        "rejects": risk_model.rejects(risk_watch.reject_inference(run), w),
+        "groups": risk_groups.groups(risk_watch.fairness(run, "gender"), w, "approval_rate"),
+        "watch list": risk_attention.severities(risk_watch.severities(run), ("balance_low",), w),
+        "reassessments": risk_attention.reassessments(risk_watch.reassessments(run), w),
+        "treatments": risk_attention.treatments(risk_watch.treatments(run), w),
+        "tier moves": risk_moves.moves(risk_watch.moves(run, "tier"), w, "tier"),
+        "roll rates": risk_moves.moves(risk_watch.moves(run, "days_past_due"), w, "days_past_due"),
+        "vintages": risk_moves.vintages(risk_watch.vintages(run), w),
         "quarantine": data_views.quarantine(data.quarantine(workspace), w),
     }
 
@@ -77,7 +107,7 @@ def test_every_axis_of_numbers_says_what_it_counts(run: Run) -> None:
     for name, figure in figures(run, EN).items():
         layers = figure.chart.to_dict().get("layer", [figure.chart.to_dict()])
         shown = [title for layer in layers for title in titles({"x": {}, "y": {}} | layer["encoding"]) if title]
-        if name not in ("matrix", "rfm", "value by risk", "explain", "timeline"):
+        if name not in ("matrix", "rfm", "value by risk", "explain", "timeline", "tier moves", "roll rates"):
             assert shown, name
 
 

@@ -1,0 +1,99 @@
+"""Who is lent to and who is not, on which terms and why, and what may be lost of it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pandas as pd
+
+from engine.domain.words import PRODUCT_FAMILIES
+from engine.lake.runs import Run
+from engine.workflows.view import reading
+
+ANSWERS: Final = ("credit", "no_credit", "service_only", "block")
+"""What the gate leaves open, from the most: offers with credit, offers without, what must be known only, nothing."""
+
+
+def answers(run: Run) -> pd.DataFrame:
+    """Return customers by what the gate leaves open to them (ANSWERS) and by risk tier."""
+    families = _families(run)
+    lent = sum(1 << bit for bit, family in enumerate(PRODUCT_FAMILIES) if not families or family in families)
+    return reading.marts(
+        run,
+        """SELECT CASE WHEN outcome <> 'allow' THEN outcome
+                       WHEN (refused_families & $1) = $1 THEN 'no_credit' ELSE 'credit' END AS answer,
+                  risk_tier, count(*) AS customers
+           FROM risk_gate JOIN risk USING (customer_id) GROUP BY ALL ORDER BY ALL""",
+        "risk_gate",
+        "risk",
+        parameters=(lent,),
+    )
+
+
+def _families(run: Run) -> tuple[str, ...]:
+    return families(run) if run.has("credit_decisions") else ()
+
+
+def families(run: Run) -> tuple[str, ...]:
+    """Return the families of credit that the run decided, by name."""
+    rows = reading.marts(run, "SELECT DISTINCT family FROM credit_decisions ORDER BY family", "credit_decisions")
+    return tuple(rows["family"])
+
+
+def gate_reasons(run: Run) -> pd.DataFrame:
+    """Return every reason of the gate with whom it holds for, the most frequent first."""
+    rows = reading.table(run, "risk_gate_reasons")
+    return rows.sort_values(["customers", "bit"], ascending=[False, True], ignore_index=True)
+
+
+def decisions(run: Run) -> pd.DataFrame:
+    """Return decisions by family, outcome and price band, with the middle price and limit and their range."""
+    return reading.marts(
+        run,
+        """SELECT family, outcome, price_band, count(*) AS decisions,
+                  min(annual_rate) AS least_rate, median(annual_rate) AS annual_rate, max(annual_rate) AS most_rate,
+                  CAST(min(limit_minor) AS BIGINT) AS least_limit_minor,
+                  CAST(median(limit_minor) AS BIGINT) AS limit_minor,
+                  CAST(max(limit_minor) AS BIGINT) AS most_limit_minor
+           FROM credit_decisions GROUP BY ALL ORDER BY ALL""",
+        "credit_decisions",
+    )
+
+
+def terms(run: Run, family: str) -> pd.DataFrame:
+    """Return decisions of a family with a limit, by price band and band of the limit.
+
+    A band begins at `limit_from_minor`, 1, 2 or 5 times a power of ten, and ends where the next one begins.
+    """
+    return reading.marts(
+        run,
+        """SELECT price_band, count(*) AS decisions,
+                  CAST(size * CASE WHEN limit_minor >= 5 * size THEN 5 WHEN limit_minor >= 2 * size THEN 2 ELSE 1 END
+                       AS BIGINT) AS limit_from_minor
+           FROM (SELECT price_band, limit_minor, power(10, floor(log10(limit_minor))) AS size
+                 FROM credit_decisions WHERE family = $1 AND limit_minor > 0)
+           GROUP BY ALL ORDER BY limit_from_minor, price_band""",
+        "credit_decisions",
+        parameters=(family,),
+    )
+
+
+def credit_reasons(run: Run) -> pd.DataFrame:
+    """Return every reason of a credit decision with how many it holds for, the most frequent first."""
+    rows = reading.table(run, "credit_reasons")
+    return rows.sort_values(["decisions", "bit"], ascending=[False, True], ignore_index=True)
+
+
+def stages(run: Run) -> pd.DataFrame:
+    """Return exposure, expected losses and allowance by stage of IFRS 9 and by why it is that stage."""
+    return reading.marts(
+        run,
+        """SELECT stage, stage_reason, count(*) AS customers,
+                  CAST(sum(at_default_minor) AS BIGINT) AS at_default_minor,
+                  CAST(sum(expected_loss_12m_minor) AS BIGINT) AS expected_loss_12m_minor,
+                  CAST(sum(expected_loss_lifetime_minor) AS BIGINT) AS expected_loss_lifetime_minor,
+                  CAST(sum(allowance_minor) AS BIGINT) AS allowance_minor,
+                  count(*) FILTER (default_probability IS NULL) AS unknown
+           FROM risk_losses GROUP BY ALL ORDER BY ALL""",
+        "risk_losses",
+    )
