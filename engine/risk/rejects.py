@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from engine.config.risk import RiskSettings
@@ -98,7 +99,7 @@ def infer(people: Applicants, method: Method, settings: RiskSettings, cut_off: f
     Parameters
     ----------
     cut_off : default probability from which an applicant is refused; approval rates are those of this rule.
-    seed : for the draws of "parcelling".
+    seed : for the draws of "parcelling", which depend on what the rows hold and never on their order.
 
     Raises
     ------
@@ -156,8 +157,19 @@ def _drawn(people: Applicants, base: Scorecard, rules: RejectSettings, seed: int
     bads = np.bincount(band, weights=people.bad, minlength=size)
     # half a defaulter more: a band without any is not free of risk
     rate = (bads + 0.5) / (np.bincount(band, minlength=size) + 1.0)
-    draw = np.random.default_rng(seed).random(len(rejected))
+    draw = np.empty(len(rejected))
+    draw[_by_content(people.rejected)] = np.random.default_rng(seed).random(len(rejected))
     return (draw < _raised(rate, rules.bad_odds_factor)[band_of_rejected]).astype(np.float64)
+
+
+def _by_content(rows: pa.Table) -> NDArray[np.intp]:
+    """Return the order of rows by all that they hold: the same draw falls to the same applicant in any order of rows.
+
+    Rows alike in everything are alike to the scorecard too, so which of them is drawn makes no difference.
+    """
+    keys = [(name, "ascending") for name in sorted(rows.column_names)]
+    order: NDArray[np.intp] = pc.sort_indices(rows, sort_keys=keys).to_numpy().astype(np.intp)
+    return order
 
 
 def _measured(
