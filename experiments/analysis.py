@@ -6,7 +6,7 @@ The raw rows are reduced to sums in the backend; everything after that is arithm
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -225,6 +225,7 @@ def _comparison(
         control=experiment.control,
         units=found.units,
         values=found.values,
+        pooled=found.pooled,
         plain=found.plain,
         adjusted=found.adjusted,
         margin=None if is_twin else metric.margin,
@@ -235,12 +236,16 @@ def _comparison(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """One metric of one variant against control: customers and values by arm, control first; the effect, adjusted."""
+    """One metric of one variant against control: customers and values by arm, control first; the effect, adjusted.
+
+    pooled : the values over all epochs of a changed split together, no fair comparison; empty where it did not change.
+    """
 
     units: Mapping[str, int]
     values: Mapping[str, float | None]
     plain: Effect
     adjusted: Effect | None
+    pooled: Mapping[str, float | None] = field(default_factory=dict)
 
 
 def compared(
@@ -273,6 +278,7 @@ def compared(
         values={arm: None if one is None else one.value for arm, one in arms.items()},
         plain=plain,
         adjusted=adjusted,
+        pooled=_compared(experiment, name, metric, variant, collected, adjusting=False).values,
     )
 
 

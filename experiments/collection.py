@@ -278,7 +278,10 @@ def _exposed(
     return Exposed(
         customers={name: single.get(name, 0) for name in experiment.weights},
         unplanned={name: count for name, count in single.items() if name not in experiment.weights},
-        daily=dict(sorted(daily.items())),
+        # arms in the order of the plan, whatever the order in which rows came
+        daily={
+            day: {name: daily[day][name] for name in experiment.weights if name in daily[day]} for day in sorted(daily)
+        },
         several=sum(int(row["customers"]) for row in counted if row["several"]),
         incomplete=int(unusable["exposures"]),
         outside=int(unusable["outside"]),

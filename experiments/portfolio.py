@@ -322,7 +322,7 @@ def _segments(entry: Facts) -> Iterator[dict[str, Any]]:
                 "metric": entry["metric"],
                 "variant": entry["variant"],
                 "segment": broken["segment"],
-                "value": part["of"],
+                "segment_value": part["of"],
                 **_compared(part, entry["variant"], entry["control"]),
                 "interaction_p_value": broken["interaction"]["p_value"],
                 "interaction_adjusted_p_value": broken["interaction"]["adjusted_p_value"],

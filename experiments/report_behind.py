@@ -30,6 +30,10 @@ def over_time(report: Report, language: Language) -> Iterator[Block]:
     if not told:
         return
     yield say("over_time_text", language)
+    for one in (one for one in told if "pooled" in one):
+        value = words.percent if words.is_share(one.get("kind", "")) else words.number
+        arms = {"control": value(one["pooled"][one["control"]]), "variant": value(one["pooled"][one["variant"]])}
+        yield say("pooled", language, name=_named(one), **arms)
     for one in told[:MOST_DRAWN]:
         series = one["over_time"]
         yield from _series(one, series["calendar"], "calendar", language)

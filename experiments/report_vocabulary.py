@@ -7,6 +7,11 @@ from typing import Final
 
 MORE_WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "over_time": ("How the effect came about", "效应随时间的变化"),
+    "pooled": (
+        "{name}: over all days together {control} in control and {variant} in the variant. The split changed on the "
+        "way, so this is what was counted, not a fair comparison.",
+        "{name}：所有日期合计，对照组 {control}，实验组 {variant}。期间分流比例有变化，此为实际统计值，不可直接比较。",
+    ),
     "over_time_text": (
         "By the calendar: everybody first exposed until that day, with all that is known of them now. Since exposure: "
         "days count from the customer's own first exposure, and only when they are over. The intervals of all days "

@@ -7,7 +7,7 @@ it here and computes nothing, so that no two places can disagree.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Any, Literal
 
@@ -32,6 +32,8 @@ class Comparison:
     adjusted : the same effect with less noise (covariates, strata), where the plan names any; the verdict follows it.
     margin : of a guardrail: the worsening still accepted, a share of control's value where `margin_relative`.
     planned_effect : smallest difference that matters, in the metric's unit, where the plan states one.
+    pooled : where the split changed, the values of the arms over all its epochs together: what was counted, no
+        comparison. Empty where it did not change.
     """
 
     metric: str
@@ -46,6 +48,7 @@ class Comparison:
     margin: float | None = None
     margin_relative: bool = True
     planned_effect: float | None = None
+    pooled: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,7 +236,7 @@ def _base(one: Comparison) -> Effect:
 
 def _withheld(one: Comparison, why: str) -> Comparison:
     nothing = Effect(method=one.plain.method, reason=why)
-    return replace(one, plain=nothing, adjusted=None, values=dict.fromkeys(one.values))
+    return replace(one, plain=nothing, adjusted=None, values=dict.fromkeys(one.values), pooled={})
 
 
 def _corrected(
@@ -300,6 +303,8 @@ def _metric_json(one: MetricResult) -> dict[str, Any]:
         "verdict": one.verdict,
         "outcome": one.finding.outcome,
     }
+    if asked.pooled:
+        made["pooled"] = {name: number(value) for name, value in asked.pooled.items()}
     if asked.role == "guardrail":
         nothing = one.why or "no margin is stated"
         made |= {

@@ -69,7 +69,7 @@ RISK_LOSSES = Table(
     key=("customer_id",),
     columns=(
         _CUSTOMER,
-        _c("stage", COUNT, "stage under IFRS 9, 1 to 3", "IFRS 9 阶段"),
+        _c("ifrs9_stage", COUNT, "stage under IFRS 9, 1 to 3", "IFRS 9 阶段"),
         _c(
             "stage_reason",
             T,

@@ -145,6 +145,8 @@ def fit(panel: Panel, ease: Ease, rules: PairRules, settings: Training, seed: in
     said = said_of(panel.view, ease, rules, groups)
     columns = [column[rows] for column in customer_columns(panel.view)]
     columns += [one[rows, products] for one in said]
+    # a feature of which nothing is known has no thresholds to look for; a constant one is never split at either
+    columns = [np.zeros(len(rows)) if np.isnan(one).all() else one for one in columns]
     known, codes = np.unique(products, return_inverse=True)
     model = HistGradientBoostingClassifier(
         max_iter=settings.boosted_trees,

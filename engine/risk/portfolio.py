@@ -60,7 +60,7 @@ def assess(
     stage, reason, first = _staged(risk, known, probability, originated, settings)
     columns = {
         "customer_id": plain(risk["customer_id"]),
-        "stage": pa.array(stage),
+        "ifrs9_stage": pa.array(stage),
         "stage_reason": pa.array(losses.STAGE_REASONS).take(pa.array(reason)),
         "days_past_due": known["days_past_due"],
         "default_probability": risk["default_probability"],

@@ -18,7 +18,7 @@ def test_answer_has_what_the_documented_json_has(ask: Ask, write: Write) -> None
     path = write("u,v,m", [(place, "ab"[place % 2], place % 3) for place in range(60)])
     found = ask(path, *COLUMNS, "--metric", "m:mean")
     (metric,) = found["metrics"]
-    assert {"check", "status", "p_value", "detail"} == set(found["health"][0])
+    assert {"check", "status", "p_value", "detail", "detail_zh"} == set(found["health"][0])
     assert {"metric", "variant", "control", "n", "value", "absolute", "relative", "adjusted", "verdict"} <= set(metric)
     assert {"difference", "interval", "p_value"} == set(metric["absolute"])
     assert {"lift", "interval", "p_value"} == set(metric["relative"])

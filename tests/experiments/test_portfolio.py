@@ -169,7 +169,7 @@ def test_segments_tell_where_an_effect_is_and_whether_it_differs() -> None:
     exposures, events, customers = in_groups({"female": (1_000, 100, 200), "male": (1_000, 100, 100)})
     plan = experiment(metrics=[BOUGHT], segments=["gender"])
     tables = made({"x": exposures}, events, plan, customers=customers)
-    rows = {row["value"]: row for row in tables.marts["experiment_segments"].to_pylist()}
+    rows = {row["segment_value"]: row for row in tables.marts["experiment_segments"].to_pylist()}
     assert rows["female"]["difference"] == pytest.approx(0.1) and rows["male"]["difference"] == 0
     assert rows["female"]["interaction_adjusted_p_value"] < 0.001
     (broken,) = facts(tables)["metrics"][0]["segments"]

@@ -27,15 +27,15 @@ def tiles(rows: pd.DataFrame, w: Words) -> list[tuple[str, str, str]]:
 def stages(rows: pd.DataFrame, w: Words) -> Figure:
     """Return expected losses and allowance by stage of IFRS 9, with what puts customers there in the table."""
     table = _table(rows, w)
-    by_stage = rows.groupby("stage", as_index=False)[["customers", "at_default_minor", *MONEY]].sum()
+    by_stage = rows.groupby("ifrs9_stage", as_index=False)[["customers", "at_default_minor", *MONEY]].sum()
     total = float(by_stage["allowance_minor"].sum())
     if by_stage.empty:
         nothing = w.t("risk.finding_no_credit")
         return Figure(finding=nothing, chart=None, alt=nothing, table=table)
     names = {name: w.t(f"risk.{name}") for name in MONEY}
-    tidy = by_stage.melt(id_vars=["stage"], value_vars=list(MONEY), var_name="kind", value_name="minor")
+    tidy = by_stage.melt(id_vars=["ifrs9_stage"], value_vars=list(MONEY), var_name="kind", value_name="minor")
     tidy = tidy.assign(
-        stage_name=[w.t("risk.stage_n", n=int(stage)) for stage in tidy["stage"]],
+        stage_name=[w.t("risk.stage_n", n=int(stage)) for stage in tidy["ifrs9_stage"]],
         kind_name=[names[kind] for kind in tidy["kind"]],
         amount=[w.major(minor) for minor in tidy["minor"].fillna(0)],
         text=[w.money(minor) for minor in tidy["minor"]],
@@ -59,7 +59,7 @@ def stages(rows: pd.DataFrame, w: Words) -> Figure:
         )
         .properties(height=260)
     )
-    later = by_stage[by_stage["stage"] > 1]
+    later = by_stage[by_stage["ifrs9_stage"] > 1]
     finding = w.t(
         "risk.finding_stages",
         customers=w.number(later["customers"].sum()),
@@ -74,7 +74,7 @@ def stages(rows: pd.DataFrame, w: Words) -> Figure:
 def _table(rows: pd.DataFrame, w: Words) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            w.t("risk.stage"): [w.t("risk.stage_n", n=int(stage)) for stage in rows["stage"]],
+            w.t("risk.stage"): [w.t("risk.stage_n", n=int(stage)) for stage in rows["ifrs9_stage"]],
             w.t("risk.stage_reason"): [w.label("stage_reason", reason) for reason in rows["stage_reason"]],
             w.t("word.customers"): rows["customers"],
             **{w.t(f"risk.{name}"): [w.money(minor) for minor in rows[name]] for name in ("at_default_minor", *MONEY)},

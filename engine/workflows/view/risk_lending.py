@@ -88,7 +88,7 @@ def stages(run: Run) -> pd.DataFrame:
     """Return exposure, expected losses and allowance by stage of IFRS 9 and by why it is that stage."""
     return reading.marts(
         run,
-        """SELECT stage, stage_reason, count(*) AS customers,
+        """SELECT ifrs9_stage, stage_reason, count(*) AS customers,
                   CAST(sum(at_default_minor) AS BIGINT) AS at_default_minor,
                   CAST(sum(expected_loss_12m_minor) AS BIGINT) AS expected_loss_12m_minor,
                   CAST(sum(expected_loss_lifetime_minor) AS BIGINT) AS expected_loss_lifetime_minor,

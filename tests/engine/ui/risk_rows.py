@@ -80,7 +80,7 @@ def _loss(row: dict[str, Any]) -> dict[str, Any]:
     expected = row["expected_loss_minor"]
     return {
         "customer_id": row["customer_id"],
-        "stage": stage,
+        "ifrs9_stage": stage,
         "stage_reason": "significant_increase" if stage == 2 else "performing",
         "default_probability": row["default_probability"],
         "drawn_minor": row["exposure_minor"],

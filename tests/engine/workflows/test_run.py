@@ -16,7 +16,7 @@ from engine.domain.marts import MARTS
 from engine.lake.runs import folder_digest, latest_run
 from engine.lake.schema import arrow_schema
 from engine.lake.workspace import Workspace
-from engine.workflows import doctor, experiment, explain, export, journey, run
+from engine.workflows import doctor, experiment_report, explain, export, journey, run
 
 
 @pytest.fixture(scope="module")
@@ -150,11 +150,11 @@ def test_an_export_is_whole_and_the_same_when_repeated(demo_home: Path, tmp_path
 
 
 def test_withheld_results_are_shown_only_when_asked_for(demo_home: Path) -> None:
-    withheld = experiment.report(demo_home, "loan_reminder")["results"][0]
+    withheld = experiment_report.of_run(demo_home, "loan_reminder")["metrics"][0]
     assert withheld["verdict"] == "withheld"
-    assert withheld["difference"] is None
-    shown = experiment.report(demo_home, "loan_reminder", show_withheld=True)["results"][0]
-    assert shown["difference"] is not None
+    assert withheld["absolute"]["difference"] is None
+    shown = experiment_report.of_run(demo_home, "loan_reminder", show_withheld=True)["metrics"][0]
+    assert shown["absolute"]["difference"] is not None
 
 
 def test_reading_an_unknown_journey_or_breakdown_offers_the_nearest(demo_home: Path) -> None:
