@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +17,7 @@ from engine.domain.errors import NotEnoughData
 from engine.domain.marts import RISK, RISK_SCORECARD, RISK_VALIDATION
 from engine.domain.words import RiskTier
 from engine.lake.schema import arrow_schema, naive_utc, to_contract
-from engine.risk import calibrators, crossvalidation, models, tiers, validation
+from engine.risk import calibrators, crossvalidation, models, sealing, tiers, validation
 from engine.risk.attributes import Attributes
 from engine.risk.binning import Codes
 from engine.risk.challengers.training import Training
@@ -29,6 +28,7 @@ from engine.risk.table import KNOWN
 from engine.risk.validation import Measure, Sample
 
 Floats = NDArray[np.float64]
+NAME: Final = "bank_model"
 BLOCK: Final = 250_000
 """Rows scored at once: memory stays flat however many customers there are."""
 REASONS: Final = 3
@@ -89,9 +89,9 @@ class RiskModel:
         place = tiers.codes(scored.probability, known, self.settings.tiers)
         return pa.array([each.value for each in tiers.TIERS]).take(pa.array(place))
 
-    def to_json(self) -> str:
-        """Return the model as JSON from which `from_json` makes the very same model."""
-        values = {
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values that JSON keeps exactly, from which `from_dict` makes the very same model."""
+        return {
             "scorecard": self.scorecard.to_dict(),
             "settings": self.settings.model_dump(mode="json"),
             "as_of": self.as_of.isoformat(),
@@ -101,12 +101,10 @@ class RiskModel:
             "measures": [measure.to_row() for measure in self.measures],
             "notes": list(self.notes),
         }
-        return json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False)
 
     @classmethod
-    def from_json(cls, text: str) -> RiskModel:
-        """Return the model that `to_json` wrote."""
-        values = json.loads(text)
+    def from_dict(cls, values: Mapping[str, Any]) -> RiskModel:
+        """Return the model that `to_dict` described."""
         return cls(
             scorecard=Scorecard.from_dict(values["scorecard"]),
             settings=RiskSettings.model_validate(values["settings"]),
@@ -117,6 +115,21 @@ class RiskModel:
             measures=tuple(Measure.from_row(row) for row in values["measures"]),
             notes=tuple(values["notes"]),
         )
+
+    def to_json(self) -> str:
+        """Return the model as JSON under a checksum; the same model gives the same text."""
+        return sealing.written(NAME, self.to_dict())
+
+    @classmethod
+    def from_json(cls, text: str, source: str = "the model") -> RiskModel:
+        """Return the model that `to_json` wrote; `source` names the file in an error.
+
+        Raises
+        ------
+        ModelSpoilt
+            The text was changed, cut short, or holds something else.
+        """
+        return sealing.made(text, NAME, source, cls.from_dict)
 
 
 def fit(training: pa.Table, settings: RiskSettings, as_of: datetime, seed: int = 0) -> RiskModel:

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from engine.domain.errors import UnknownName
+from engine.domain.errors import ModelSpoilt, UnknownName
 from engine.risk import scorecard as cards
 from engine.risk import sealing
 from engine.risk.attributes import Attributes
@@ -219,13 +219,19 @@ def read(document: object, source: str) -> DefaultModel:
     Raises
     ------
     ModelSpoilt
-        The document is no model, or was changed after it was written.
+        The document is no model that is known here, or was changed after it was written.
     """
     name, content = sealing.opened(document, source)
+    if name not in KINDS:
+        raise ModelSpoilt(source, f'it holds a model called "{name}", and known are {", ".join(KINDS)}')
+    return sealing.shaped(content, name, source, lambda found: _read(KINDS[name], found))
+
+
+def _read(kind: Kind, content: Mapping[str, Any]) -> DefaultModel:
     if "calibrator" not in content:
-        return _kind(name).read(content)
+        return kind.read(content)
     calibrator = Calibrator.from_dict(content["calibrator"])
-    return Calibrated(model=_kind(name).read(content["model"]), calibrator=calibrator)
+    return Calibrated(model=kind.read(content["model"]), calibrator=calibrator)
 
 
 def _kind(name: str) -> Kind:

@@ -6,7 +6,6 @@ from the same tables by the same additions in the same order, and agree to the l
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from math import log
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from engine.config.risk import BinningSettings, ScalingSettings
-from engine.domain.errors import ContractBroken, MissingInputs, ModelSpoilt, NotEnoughData
+from engine.domain.errors import ContractBroken, MissingInputs, NotEnoughData
 from engine.risk import binning, regression, sealing
 from engine.risk.attributes import Attributes, was_asked
 from engine.risk.binning import MISSING_INDEX, Bins, Codes
@@ -159,7 +158,7 @@ class Scorecard:
 
     def to_json(self) -> str:
         """Return the scorecard as JSON under a checksum; the same scorecard gives the same text."""
-        return json.dumps(sealing.sealed(NAME, self.to_dict()), indent=1, ensure_ascii=False, allow_nan=False)
+        return sealing.written(NAME, self.to_dict())
 
     @classmethod
     def from_json(cls, text: str, source: str = "the scorecard") -> Scorecard:
@@ -170,13 +169,7 @@ class Scorecard:
         ModelSpoilt
             The text was changed, cut short, or holds something else.
         """
-        try:
-            name, values = sealing.opened(json.loads(text), source)
-            if name != NAME:
-                raise ModelSpoilt(source, f"it holds a model called {name}, not a scorecard")
-            return cls.from_dict(values)
-        except (ValueError, KeyError, TypeError, RecursionError) as fault:
-            raise ModelSpoilt(source, "it is cut short, or not shaped like a scorecard") from fault
+        return sealing.made(text, NAME, source, cls.from_dict)
 
     def require(self, columns: Iterable[str], source: str) -> None:
         """Check that a table brings every column that scoring reads; a value may be empty, a column may not be absent.

@@ -6,14 +6,17 @@ keeps the checksum that was approved.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
 
 from engine.domain.errors import ModelSpoilt
 from engine.numerics.chain import canonical, digest
 
 FORMAT: Final = "wayline default model"
 VERSION: Final = 1
+
+Made = TypeVar("Made")
 
 
 def checksum(content: Mapping[str, Any]) -> str:
@@ -48,4 +51,38 @@ def opened(document: object, source: str) -> tuple[str, Mapping[str, Any]]:
     content = document.get("content")
     if not isinstance(content, Mapping):
         raise ModelSpoilt(source, "it has no content")
-    return str(document["name"]), content
+    return str(document.get("name")), content
+
+
+def written(name: str, content: Mapping[str, Any]) -> str:
+    """Return the sealed document of a model as JSON; the same model gives the same text."""
+    return json.dumps(sealed(name, content), indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def made(text: str, name: str, source: str, make: Callable[[Mapping[str, Any]], Made]) -> Made:
+    """Return what `make` makes of the content that `written` wrote under that name; `source` names it in an error.
+
+    Raises
+    ------
+    ModelSpoilt
+        The text was changed, cut short, or holds another kind of model.
+    """
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ModelSpoilt(source, "it is cut short, or no JSON") from None
+    found, content = opened(document, source)
+    if found != name:
+        raise ModelSpoilt(source, f'it holds a model called "{found}", not a {name.replace("_", " ")}')
+    return shaped(content, name, source, make)
+
+
+def shaped(content: Mapping[str, Any], name: str, source: str, make: Callable[[Mapping[str, Any]], Made]) -> Made:
+    """Return what `make` makes of a content; ModelSpoilt where it lacks what a model of that name holds.
+
+    A content whose checksum holds can still lack something: a forger sealed it anew, or another version did.
+    """
+    try:
+        return make(content)
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as fault:
+        raise ModelSpoilt(source, f"it is not shaped like a {name.replace('_', ' ')}") from fault

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from engine.domain.errors import NotEnoughData
+from engine.domain.errors import ModelSpoilt, NotEnoughData
 from engine.domain.marts import RISK, RISK_SCORECARD, RISK_VALIDATION
 from engine.lake.schema import arrow_schema
-from engine.risk import model, table
+from engine.risk import model, sealing, table
 from engine.risk.characteristics import reason_text
 from engine.risk.model import RiskModel
 from tests.engine.risk.lending import AS_OF, BANK, SETTINGS, lending, run
@@ -72,6 +72,20 @@ def test_a_model_read_back_from_json_grades_the_same() -> None:
     back = RiskModel.from_json(_model().to_json())
     assert back.to_json() == _model().to_json()
     assert model.score(back, _bank()[1]).equals(model.score(_model(), _bank()[1]))
+
+
+def test_a_model_of_the_bank_that_was_changed_cut_or_is_another_is_refused() -> None:
+    text = _model().to_json()
+    forged = sealing.written(model.NAME, {**_model().to_dict(), "settings": {"tiers": "all low"}})
+    for spoilt, said in (
+        (text.replace('"loans": ', '"loans": 9'), r"risk_model\.json.*checksum differs"),
+        (text[:-30], "cut short"),
+        (_model().scorecard.to_json(), 'a model called "scorecard", not a bank model'),
+        (forged, "not shaped like a bank model"),
+        ("[1, 2]", "not a model written by Wayline"),
+    ):
+        with pytest.raises(ModelSpoilt, match=said):
+            RiskModel.from_json(spoilt, "risk_model.json")
 
 
 def test_tiers_follow_the_cut_offs_and_expected_loss_the_exposure() -> None:

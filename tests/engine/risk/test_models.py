@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from engine.domain.errors import ModelSpoilt, NotEnoughData, UnknownName
-from engine.risk import models
+from engine.risk import models, sealing
 from engine.risk.challengers.training import Training
 from engine.risk.models import DefaultModel
 from tests.engine.risk.lenders import training
@@ -103,6 +103,8 @@ def test_a_changed_document_is_refused() -> None:
         ({**document, "version": 2}, "version 2"),
         ({"name": "glass_box"}, "not a model"),
         ([], "not a model"),
+        (sealing.sealed("oracle", {}), 'called "oracle"'),
+        (sealing.sealed("glass_box", {"baseline": -2.0}), "not shaped like a glass box"),
     ):
         with pytest.raises(ModelSpoilt, match=said):
             models.read(spoilt, "model.json")
