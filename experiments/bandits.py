@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import isfinite, sqrt
+from math import inf, isfinite, sqrt
 from typing import Final
 
 import numpy as np
@@ -27,6 +27,7 @@ _NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(12)
 # where the panels of the integral end: dense enough that on each of them every arm's curve is smooth
 _LEVELS: Final = np.array([1e-15, 1e-10, 1e-6, 1e-4, 2e-3, 0.02, 0.1, 0.25, 0.5])
 _MOST_PANELS: Final = 1_500
+_TAIL: Final = 0.025  # below and above the interval of what is believed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +58,7 @@ class Rules:
             raise ValueError(f"floor {self.floor:g}: with {arms} arms it is a share between 0 and {1 / arms:.4g}")
         if not 0 <= self.uniform <= 1:
             raise ValueError(f"uniform {self.uniform:g}: expected a share between 0 and 1")
-        if min(self.prior) <= 0:
+        if not all(0 < start < inf for start in self.prior):
             raise ValueError("prior: successes and failures to start with are numbers above 0")
 
 
@@ -66,6 +67,7 @@ class ArmShare:
     """One row of the table of the next batch.
 
     value : the mean of what is believed of the arm; None without units.
+    lower, upper : where the arm's mean lies with a chance of 95 %, as believed; None without units or without spread.
     best : the chance that it is the best arm; None where it has too few units to be judged.
     share : of the next batch, the propensity of the arm. The shares of all arms add up to 1.
     """
@@ -73,6 +75,8 @@ class ArmShare:
     arm: str
     n: int
     value: float | None
+    lower: float | None = None
+    upper: float | None = None
     best: float | None
     share: float
     reason: str
@@ -122,7 +126,7 @@ def share_proportions(counts: Mapping[str, tuple[int, int]], rules: Rules | None
     beliefs = {arm: (successes + more, n - successes + fewer) for arm, (successes, n) in counts.items()}
     judged = [arm for arm, (_, n) in counts.items() if n >= rules.least]
     chances = best_of_betas([beliefs[arm] for arm in judged], rules.direction)
-    facts = {arm: (n, beliefs[arm][0] / sum(beliefs[arm]) if n else None) for arm, (_, n) in counts.items()}
+    facts = {arm: _believed(n, *beliefs[arm]) for arm, (_, n) in counts.items()}
     return _shared(facts, dict(zip(judged, chances, strict=True)), rules)
 
 
@@ -139,7 +143,7 @@ def share_means(estimates: Mapping[str, ArmEstimate | None], rules: Rules | None
     ]
     known = [one for one in (estimates[arm] for arm in judged) if one is not None]
     chances = best_of_normals([(one.value, sqrt(one.variance)) for one in known], rules.direction)
-    facts = {arm: (0, None) if one is None else (one.n, one.value) for arm, one in estimates.items()}
+    facts = {arm: _estimated(one) for arm, one in estimates.items()}
     return _shared(facts, dict(zip(judged, chances, strict=True)), rules)
 
 
@@ -264,9 +268,32 @@ def _best(edges: Floats, density: Callable[[Floats], Floats], below: Callable[[F
 # From chances to shares
 
 
-def _shared(
-    facts: Mapping[str, tuple[int, float | None]], chances: Mapping[str, np.float64], rules: Rules
-) -> Allocation:
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of an arm beside its chance to be the best."""
+
+    n: int
+    value: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+
+
+def _believed(n: int, a: float, b: float) -> _Known:
+    if not n:
+        return _Known(0)
+    return _Known(n, a / (a + b), float(betaincinv(a, b, _TAIL)), float(betaincinv(a, b, 1 - _TAIL)))
+
+
+def _estimated(one: ArmEstimate | None) -> _Known:
+    if one is None:
+        return _Known(0)
+    if not one.variance > 0:
+        return _Known(one.n, one.value)
+    half = float(-ndtri(_TAIL)) * sqrt(one.variance)
+    return _Known(one.n, one.value, one.value - half, one.value + half)
+
+
+def _shared(facts: Mapping[str, _Known], chances: Mapping[str, np.float64], rules: Rules) -> Allocation:
     rules.check(len(facts))
     arms = tuple(facts)
     wanted = np.full(len(arms), 1 / len(arms))
@@ -280,11 +307,13 @@ def _shared(
     rows = [
         ArmShare(
             arm=arm,
-            n=facts[arm][0],
-            value=facts[arm][1],
+            n=facts[arm].n,
+            value=facts[arm].value,
+            lower=facts[arm].lower,
+            upper=facts[arm].upper,
             best=float(chances[arm]) if judged[place] and several else None,
             share=float(shares[place]),
-            reason=_reason(bool(judged[place] and several), bool(raised[place] > wanted[place]), facts[arm][0], rules),
+            reason=_reason(bool(judged[place] and several), bool(raised[place] > wanted[place]), facts[arm].n, rules),
         )
         for place, arm in enumerate(arms)
     ]

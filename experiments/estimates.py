@@ -40,6 +40,27 @@ def proportion(moments: Moments) -> ArmEstimate | None:
     return ArmEstimate(value=share, variance=share * (1 - share) / moments.n, n=moments.n)
 
 
+def inverse_weighted(
+    n: int, weights: float, squared_weights: float, weighted: float, squares: float
+) -> ArmEstimate | None:
+    """Estimate the mean of an arm from units that each count with the inverse of their chance to get it.
+
+    weights, squared_weights : sums of the weights and of their squares, in any unit.
+    weighted : sum of weight x value. squares : sum of squared weight x (value - weighted / weights) squared.
+
+    With weights that are all alike it is the plain mean and its variance. `n` of the result counts effective units,
+    (sum of weights) squared / sum of squared weights. None with fewer than two units.
+
+    References
+    ----------
+    Hajek (1971), on the ratio form of the Horvitz-Thompson estimator.
+    """
+    if n < 2:
+        return None
+    effective = min(int(weights**2 / squared_weights * (1 + 1e-12)), n)
+    return ArmEstimate(value=weighted / weights, variance=squares / weights**2 * n / (n - 1), n=effective)
+
+
 def ratio(moments: Moments, numerator: str = NUMERATOR, denominator: str = DENOMINATOR) -> ArmEstimate | None:
     """Estimate the ratio of two columns' means by the delta method: revenue by order, clicks by view.
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +12,6 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pyarrow import csv, parquet
 
 from engine.config.assignment import (
     SCHEMES,
@@ -31,12 +29,11 @@ from engine.intake.cells import BLANKS
 from engine.intake.event_files import EventFile
 from engine.intake.sql import first_row
 from engine.lake.engine import DuckDBEngine, identifier, quoted
-from engine.workflows import session
+from engine.workflows import session, unit_lists
 from experiments import assignment
 from experiments.assignment import Assigned
 
 _ASKED: Final = "wayline experiment assign"
-_IDS: Final = ("unit_id", "unit", "customer_id", "customer", "user_id", "id")
 _MOST_LISTED: Final = 50
 _OLD_SCHEME: Final = (
     "growthbook_v1 does not draw independently in experiments whose salts differ in the last character only, such as "
@@ -44,10 +41,6 @@ _OLD_SCHEME: Final = (
 )
 _YES: Final = ("true", "t", "yes", "y", "1")
 _NO: Final = ("false", "f", "no", "n", "0")
-_WRITERS: Final[Mapping[str, Callable[[pa.Table, str], None]]] = {
-    ".csv": csv.write_csv,
-    ".parquet": parquet.write_table,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,10 +83,7 @@ def assign(question: Question) -> dict[str, Any]:
     """
     if (question.path is None) == (not question.units):
         raise SettingsFault(_ASKED, ["name a file of unit ids, or units with --unit; one of them"])
-    if question.out is not None and question.out.suffix not in _WRITERS:
-        raise SettingsFault(_ASKED, [f'--out "{question.out.name}": name a file that ends in {" or ".join(_WRITERS)}'])
-    if question.out is not None and not question.out.parent.is_dir():
-        raise SettingsFault(_ASKED, [f'--out: there is no folder "{question.out.parent}"; make it first'])
+    unit_lists.refuse_out(_ASKED, question.out)
     bank = session.settings(session.workspace_at(question.home), AssignmentSettings, "assignment")
     planned = _weights(question)
     rules = _rules(question, bank, planned)
@@ -119,18 +109,7 @@ def assign(question: Question) -> dict[str, Any]:
 
 def _rows(units: list[str], found: Assigned, out: Path | None) -> dict[str, Any]:
     rows = pa.table({"unit": units, "arm": found.variants(), "reason": found.reasons(), "bucket": found.bucket})
-    if out is None:
-        return {"units": rows.to_pylist()}
-    # beside its place first: whoever reads it finds the old file or the whole new one
-    handle, unfinished = tempfile.mkstemp(prefix=f".{out.name}.", dir=out.parent)
-    os.close(handle)
-    try:
-        _WRITERS[out.suffix](rows, unfinished)
-        Path(unfinished).replace(out)
-    except BaseException:
-        Path(unfinished).unlink(missing_ok=True)
-        raise
-    return {"written": {"path": str(out), "rows": rows.num_rows}}
+    return unit_lists.given(rows, out)
 
 
 # Rules
@@ -218,13 +197,13 @@ def _units(question: Question) -> tuple[list[str], NDArray[np.bool_] | None, int
 
 
 def _read(question: Question, file: EventFile, engine: DuckDBEngine) -> tuple[list[str], NDArray[np.bool_] | None, int]:
-    unit, eligible = _column(question.column, file), question.eligible
+    unit, eligible = unit_lists.id_column(question.column, file), question.eligible
     if eligible is not None and eligible not in file.columns:
         raise UnknownName("eligible column", eligible, list(file.columns)[:_MOST_LISTED])
     allowed = "true" if eligible is None else _allowed(eligible, file, engine)
     found = engine.query(
-        f"SELECT {_text(unit)} AS unit, {allowed} AS allowed FROM ({file.sql}) "
-        f"WHERE {_text(unit)} IS NOT NULL ORDER BY {identifier(file.row)}"
+        f"SELECT {unit_lists.text(unit)} AS unit, {allowed} AS allowed FROM ({file.sql}) "
+        f"WHERE {unit_lists.text(unit)} IS NOT NULL ORDER BY {identifier(file.row)}"
     )
     if not found.num_rows:
         raise NotEnoughData("assignment", f'no row of {file.name} has an id in "{unit}"', "a row for each unit")
@@ -232,25 +211,9 @@ def _read(question: Question, file: EventFile, engine: DuckDBEngine) -> tuple[li
     return found.column("unit").to_pylist(), may, file.rows - found.num_rows
 
 
-def _column(named: str | None, file: EventFile) -> str:
-    if named is not None:
-        if named not in file.columns:
-            raise UnknownName("column", named, list(file.columns)[:_MOST_LISTED])
-        return named
-    for name in _IDS:
-        for column in file.columns:
-            if column.lower() == name:
-                return column
-    shown = ", ".join(list(file.columns)[:_MOST_LISTED])
-    raise SettingsFault(
-        file.name,
-        [f"no column is headed like an id. Found: {shown}. Name it with --column; a bare list needs a heading first."],
-    )
-
-
 def _allowed(column: str, file: EventFile, engine: DuckDBEngine) -> str:
     """Return SQL of a column of truth values; a cell that says nothing is no."""
-    text = f"coalesce(lower({_text(column)}), 'no')"
+    text = f"coalesce(lower({unit_lists.text(column)}), 'no')"
     wrong = f"{text} NOT IN ({', '.join(map(quoted, (*_YES, *_NO)))})"
     count, row = first_row(
         engine,
@@ -260,7 +223,3 @@ def _allowed(column: str, file: EventFile, engine: DuckDBEngine) -> str:
         told = f'"{column}": {count:,} values are neither true nor false, the first in row {row + 1:,}'
         raise SettingsFault(file.name, [f"{told}. Write true or false, yes or no, 1 or 0."])
     return f"{text} IN ({', '.join(map(quoted, _YES))})"
-
-
-def _text(column: str) -> str:
-    return f"nullif(trim(CAST({identifier(column)} AS VARCHAR), {quoted(BLANKS)}), '')"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from experiments import estimates
+from experiments.estimates import ArmEstimate
 from experiments.moments import Moments
 
 
@@ -51,3 +52,19 @@ def test_ratio_survives_large_numbers() -> None:
     assert estimate is not None
     residual = above - estimate.value * below
     assert estimate.variance == pytest.approx(float(np.var(residual, ddof=1)) / below.mean() ** 2 / 2_000, rel=1e-6)
+
+
+def test_units_that_count_by_the_inverse_of_their_chance() -> None:
+    # rewards 1 0 at a chance of 1/2 and 4 at 1/4: (2 x 1 + 4 x 4) / (2 + 2 + 4) = 18 / 8
+    mean = 18 / 8
+    squares = 4 * (1 - mean) ** 2 + 4 * mean**2 + 16 * (4 - mean) ** 2
+    found = estimates.inverse_weighted(3, 8.0, 24.0, 18.0, squares)
+    # effective units (2 + 2 + 4)^2 / (4 + 4 + 16) = 2.67, of which whole ones are counted
+    assert found == ArmEstimate(value=mean, variance=squares / 64 * 3 / 2, n=2)
+    # weights that are all alike: the plain mean of 1 0 4 and its variance
+    squares = 9 * ((1 - 5 / 3) ** 2 + (5 / 3) ** 2 + (4 - 5 / 3) ** 2)
+    plain = estimates.mean(Moments.of_values(("x",), [1.0, 0.0, 4.0]))
+    found = estimates.inverse_weighted(3, 9.0, 27.0, 15.0, squares)
+    assert found is not None and plain is not None
+    assert (found.value, found.variance, found.n) == pytest.approx((plain.value, plain.variance, 3))
+    assert estimates.inverse_weighted(1, 2.0, 4.0, 2.0, 0.0) is None
