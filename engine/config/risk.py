@@ -80,6 +80,10 @@ class ScalingSettings(Settings):
     suspect_information_value: Annotated[float, Field(gt=0)]
 
 
+Way = Literal["up", "down", "either", "never"]
+"""Which way an applicant can change a characteristic."""
+
+
 class TierSettings(Settings):
     """Cut-offs of the default probability, or of the expected loss; at a cut-off the worse tier holds."""
 
@@ -116,6 +120,7 @@ class RiskSettings(Settings):
     default_lgd: Share
     protected: tuple[str, ...]
     never_a_reason: tuple[str, ...]
+    changeable: dict[str, Way] = Field(default_factory=dict)
     binning: BinningSettings
     scaling: ScalingSettings
     tiers: TierSettings

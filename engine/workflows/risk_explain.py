@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -11,14 +11,16 @@ from typing import Any, Final, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from engine.config.risk import Way
 from engine.domain.errors import NotEnoughData, SettingsFault, UnknownName, WaylineError
 from engine.intake import applicant_files
 from engine.intake.applicant_files import ROW
-from engine.risk import tiers
+from engine.risk import changes, tiers
+from engine.risk.changes import Change
 from engine.risk.file_model import FileModel, Scores
 from engine.risk.file_reasons import bin_text, meaning
 from engine.risk.models import ScorecardModel
-from engine.workflows import risk_notices, risk_sample, risk_score
+from engine.workflows import risk_changes, risk_notices, risk_sample, risk_score
 
 _REASONS: Final = 4
 _ROW: Final = "row of the file"
@@ -26,7 +28,10 @@ _ROW: Final = "row of the file"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainQuestion:
-    """The file and the one row of it: by number, or by the value of a column."""
+    """The file and the one row of it: by number, or by the value of a column.
+
+    changeable : columns that an applicant can change, and which way, besides those of settings.
+    """
 
     path: Path
     model: Path
@@ -34,6 +39,7 @@ class ExplainQuestion:
     id_column: str | None = None
     value: str | None = None
     cut_off: int | None = None
+    changeable: Mapping[str, Way] = field(default_factory=dict)
     creditor: str | None = None
     received: str | None = None
     decided_on: date = date(1970, 1, 1)
@@ -55,6 +61,7 @@ def explain(question: ExplainQuestion) -> dict[str, Any]:
     """
     model, checksum = risk_score.open_model(question.model)
     cut_off = model.cut_off if question.cut_off is None else question.cut_off
+    ways = risk_changes.ways(model, question.home, question.changeable)
     row = _row(question, model)
     columns = {name: row[name] for name in model.inputs}
     found = model.score(columns, 1)
@@ -74,9 +81,13 @@ def explain(question: ExplainQuestion) -> dict[str, Any]:
         "characteristics": list(_characteristics(model, found, columns, question.language)),
         "reasons": reasons if refused else [],
         "what_costs_most": reasons,
+        "change": None,
         "notice": None,
     }
-    return answer | (_notice(question, model, row, answer) if refused else {})
+    if not refused:
+        return answer
+    change = changes.of_file(model, columns, 1, cut_off, ways)[0]
+    return answer | _change(change, question.language) | _notice(question, model, row, answer, change)
 
 
 def _row(question: ExplainQuestion, model: FileModel) -> pa.Table:
@@ -136,7 +147,21 @@ def _characteristics(
         }
 
 
-def _notice(question: ExplainQuestion, model: FileModel, row: pa.Table, answer: dict[str, Any]) -> dict[str, Any]:
+def _change(change: Change, language: str) -> dict[str, Any]:
+    """Return the smallest change that would change the outcome, or why there is none."""
+    told = change.text()
+    if told is None:
+        assert change.why_not is not None
+        return {"no_change": change.why_not[language == "zh"]}
+    parts = [
+        {"characteristic": one.name, "text": one.text_zh if language == "zh" else one.text_en} for one in change.parts
+    ]
+    return {"change": {"parts": parts, "text": told[language == "zh"]}}
+
+
+def _notice(
+    question: ExplainQuestion, model: FileModel, row: pa.Table, answer: dict[str, Any], change: Change
+) -> dict[str, Any]:
     settings, regimes = risk_notices.rules(question.home, question.creditor)
     received = risk_notices.days(row, question.received, question.decided_on)[0]
     try:
@@ -150,6 +175,7 @@ def _notice(question: ExplainQuestion, model: FileModel, row: pa.Table, answer: 
             settings=settings,
             regimes=regimes,
             language=question.language,
+            change=change.text(),
         )
     except WaylineError as fault:
         # the points are explained whether or not a letter can be written

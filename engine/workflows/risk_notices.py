@@ -16,10 +16,10 @@ from engine.config.regimes import NoticeSettings, Regime, Regimes
 from engine.domain.errors import RefusedByPolicy, SettingsFault
 from engine.intake.applicant_files import ROW
 from engine.lake.files import replace_folder
-from engine.risk import file_reasons, notices
+from engine.risk import changes, file_reasons, notices
 from engine.risk.file_model import FileModel
 from engine.risk.notices import Notice, NoticeReason, Refusal, UsedScore
-from engine.workflows import session
+from engine.workflows import risk_changes, session
 
 if TYPE_CHECKING:
     from engine.workflows.risk_score import ScoreQuestion
@@ -81,6 +81,7 @@ class _Letters:
         self._question, self._model, self._cut_off, self._folder = question, model, cut_off, folder
         self._settings, self._regimes = rules(question.home, question.creditor)
         self._words = file_reasons.words(model)
+        self._ways = risk_changes.ways(model, question.home, question.changeable)
         if question.received is None:
             question.say(
                 "No --received column: the clock of the notices runs from the day of the decision, "
@@ -91,15 +92,18 @@ class _Letters:
         """Write the letters of a block."""
         refused = pc.fill_null(pc.equal(scored["outcome"], "decline"), False)
         received = days(block, self._question.received, self._question.decided_on)
-        for place in pc.indices_nonzero(refused).to_pylist():
+        places = pc.indices_nonzero(refused)
+        columns = {name: block[name].take(places) for name in self._model.inputs}
+        change = changes.of_file(self._model, columns, len(places), self._cut_off, self._ways)
+        for place, smallest in zip(places.to_pylist(), change, strict=True):
             row = {name: scored[name][place].as_py() for name in scored.column_names}
-            notice = self._notice(row, received[place])
+            notice = self._notice(row, received[place], smallest.text())
             self.written += 1
             if self.written > _MOST_LETTERS:
                 raise SettingsFault("--notice", [f"more than {_MOST_LETTERS:,} letters; score the file in parts"])
             (self._folder / f"notice-{row['row']:08d}.txt").write_text(notice.text(), encoding="utf-8")
 
-    def _notice(self, row: dict[str, Any], received: date) -> Notice:
+    def _notice(self, row: dict[str, Any], received: date, change: tuple[str, str] | None) -> Notice:
         places = [row[f"_{rank + 1}"] for rank in range(self._question.reasons)]
         reasons = self._words.told(places, self._model.bureau)
         return write(
@@ -112,6 +116,7 @@ class _Letters:
             settings=self._settings,
             regimes=self._regimes,
             language=self._question.language,
+            change=change,
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date
@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from engine.config.risk import Way
 from engine.domain.errors import MissingInputs, SettingsFault, UnknownName, UnreadableSource
 from engine.exports import csv_dialects, model_folders
 from engine.intake import applicant_files
@@ -37,7 +38,7 @@ class ScoreQuestion:
     """The file, the model, how many reasons, where to; None for `cut_off` takes that of the model.
 
     notices : a folder for one letter for each refused row. received : the column of the day an application was
-    complete, for the letters' clock.
+    complete, for the letters' clock. changeable : columns that an applicant can change, and which way, for the letters.
     """
 
     path: Path
@@ -50,6 +51,7 @@ class ScoreQuestion:
     received: str | None = None
     decided_on: date = date(1970, 1, 1)
     creditor: str | None = None
+    changeable: Mapping[str, Way] = field(default_factory=dict)
     encoding: str | None = None
     language: Literal["en", "zh"] = "en"
     home: Path = Path("workspace")

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,12 @@ import pytest
 from pytest import approx
 
 from engine.cli.main import main
+from engine.risk import changes
+from engine.risk.challengers.glass_box import GlassBox
+from engine.risk.file_model import FileModel
+from engine.risk.models import Calibrated
+from engine.workflows import risk_score
+from tests.laws.test_counterfactual import value_in
 
 Ask = Callable[..., dict[str, Any]]
 Refuse = Callable[..., str]
@@ -202,6 +209,63 @@ def test_one_applicant_is_explained_by_points_that_add_up(fitted: tuple[Path, Pa
     # a bureau's report was used, and nothing says whose: the points are explained, the letter is not written
     assert found["notice"] is None
     assert "bureau_name" in found["no_notice"]
+
+
+def test_smallest_change_is_told_to_whoever_explains_and_in_letters_where_a_rule_asks_for_it(
+    fitted: tuple[Path, Path, dict[str, Any]], ask: Ask, refusal: Refuse, tmp_path: Path
+) -> None:
+    _, folder, _ = fitted
+    path = write(tmp_path / "few.csv", loans().slice(0, 20))
+    used = loans()["used"].to_pylist()[:20]
+    row = max((place for place in range(20) if used[place] is not None), key=used.__getitem__) + 1
+    cut_off = ask("score", path, "--model", folder)["scores"][row - 1]["points"] + 1
+    asked = ("explain", path, "--model", folder, "--row", row, "--cut-off", cut_off)
+    # nobody told which columns of this file an applicant can change, so that none is asked of anybody
+    untold = ask(*asked)
+    assert untold["change"] is None
+    assert "--changeable" in untold["no_change"]
+    can = ("--changeable", "used=-", "--changeable", "income=+")
+    change = ask(*asked, *can)["change"]
+    assert [one["characteristic"] for one in change["parts"]] == ["used"]
+    assert "gender" in refusal(*asked, "--changeable", "gender", code=2)
+    assert 'Did you mean "used"?' in refusal(*asked, "--changeable", "usde", code=2)
+    (tmp_path / "home").mkdir(exist_ok=True)
+    (tmp_path / "home" / "wayline.toml").write_text(
+        '[notices]\ncreditor_name = "Harbour Bank"\nregimes = ["eu-gdpr-22"]\n', encoding="utf-8"
+    )
+    ask("score", path, "--model", folder, "--cut-off", cut_off, "--notice", tmp_path / "letters", *can)
+    assert change["text"] in (tmp_path / "letters" / f"notice-{row:08d}.txt").read_text(encoding="utf-8")
+
+
+def test_change_of_a_glass_box_reaches_the_cut_off_and_a_forest_names_none(
+    fitted: tuple[Path, Path, dict[str, Any]],
+) -> None:
+    _, folder, _ = fitted
+    model = replace(risk_score.open_model(folder)[0], champion="glass_box")
+    rows = loans(300)
+    columns = {name: rows[name] for name in model.inputs}
+    scored = model.score(columns, 300).points
+    cut_off = int(np.quantile(scored, 0.6))
+    found = changes.of_file(model, columns, 300, cut_off, {"used": "down", "income": "up", "job": "either"})
+    bins = {one.bins.name: one.bins for one in glass_box_of(model).scales}
+    new = {name: column.to_pylist() for name, column in columns.items()}
+    for row, change in enumerate(found):
+        for part in change.parts:
+            new[part.name][row] = value_in(bins[part.name], part.to_bin, part.from_bin)
+    after = model.score({name: pa.chunked_array([pa.array(values)]) for name, values in new.items()}, 300).points
+    changed = np.array([bool(change.parts) for change in found])
+    assert changed.sum() > 50
+    assert (scored[changed] < cut_off).all()
+    assert (after[changed] >= cut_off).all()
+    forest = replace(model, champion="random_forest")
+    assert changes.of_file(forest, columns, 300, cut_off, {"used": "down"})[0].why_not == changes.NO_SUM
+
+
+def glass_box_of(model: FileModel) -> GlassBox:
+    decider = model.decider
+    inner = decider.model if isinstance(decider, Calibrated) else decider
+    assert isinstance(inner, GlassBox)
+    return inner
 
 
 def test_row_is_found_by_its_id_or_the_error_does_not_tell_it(

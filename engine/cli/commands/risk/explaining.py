@@ -8,7 +8,19 @@ from typing import Annotated, Any, Final
 import typer
 
 from engine.cli import numbers, options
-from engine.cli.commands.risk.scoring import CutOff, Decided, Encoding, File, Id, Lang, Model, Received, day
+from engine.cli.commands.risk.scoring import (
+    Changeable,
+    CutOff,
+    Decided,
+    Encoding,
+    File,
+    Id,
+    Lang,
+    Model,
+    Received,
+    changes,
+    day,
+)
 from engine.cli.output import Output
 
 _POINTS: Final = ("characteristic", "value", "bin", "points", "best", "lost")
@@ -29,6 +41,7 @@ def explain(
     creditor: Creditor = None,
     received: Received = None,
     decided: Decided = None,
+    changeable: Changeable = None,
     encoding: Encoding = None,
     lang: Lang = options.Language.EN,
     home: options.Home = options.HOME,
@@ -42,6 +55,8 @@ def explain(
       wayline risk explain applicants.csv --model model --row 3
 
       wayline risk explain applicants.csv --model model --id application_id --value A-17 --creditor "Harbour Bank"
+
+      wayline risk explain loans.csv --model model --row 9 --changeable limit_used_share=- --changeable job
     """
     from engine.workflows import risk_explain as workflow
 
@@ -56,6 +71,7 @@ def explain(
         value=value,
         cut_off=cut_off,
         creditor=creditor,
+        changeable=changes(changeable),
         received=received,
         decided_on=day(decided, "--decided"),
         encoding=encoding,
@@ -82,6 +98,14 @@ def _show(output: Output, facts: dict[str, Any]) -> None:
         output.line("Reasons, the weightiest first:")
         for one in facts["reasons"]:
             output.line(f"- {one['text']}")
+    if facts["change"]:
+        output.line("")
+        output.line("The smallest change that would change the outcome, all else the same:")
+        for one in facts["change"]["parts"]:
+            output.line(f"- {one['text']}")
+    elif facts.get("no_change"):
+        output.line("")
+        output.line(f"No change is named. {facts['no_change']}")
     if facts["notice"]:
         output.line("")
         output.line(facts["notice"]["text"].rstrip())

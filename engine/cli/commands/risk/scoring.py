@@ -36,6 +36,14 @@ Received = Annotated[
 Decided = Annotated[
     str | None, typer.Option("--decided", metavar="DATE", help="Day of the decision, for notices; by default today.")
 ]
+Changeable = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--changeable",
+        metavar="COL[=+/-]",
+        help="Column that an applicant can change: +, - or either way; repeatable. For the smallest change of outcome.",
+    ),
+]
 Encoding = Annotated[str | None, typer.Option("--encoding", help="Encoding of a CSV file, such as gb18030.")]
 Lang = Annotated[options.Language, typer.Option("--lang", help="English or Chinese, for reasons and notices.")]
 
@@ -51,6 +59,7 @@ def score(
     notice: Notices = None,
     received: Received = None,
     decided: Decided = None,
+    changeable: Changeable = None,
     encoding: Encoding = None,
     lang: Lang = options.Language.EN,
     home: options.Home = options.HOME,
@@ -80,12 +89,23 @@ def score(
         notices=notice,
         received=received,
         decided_on=day(decided, "--decided"),
+        changeable=changes(changeable),
         encoding=encoding,
         language=lang.value,
         home=home,
         say=output.say,
     )
     output.result(workflow.score(question), lambda facts: _show(output, facts))
+
+
+def changes(asked: list[str] | None) -> dict[str, Any]:
+    """Return which way each column named can be changed."""
+    ways = {"+": "up", "-": "down"}
+    found = {}
+    for text in asked or ():
+        column, _, sign = text.rpartition("=")
+        found[column if column and sign in ways else text] = ways.get(sign, "either") if column else "either"
+    return found
 
 
 def day(text: str | None, option: str) -> date:

@@ -1,0 +1,211 @@
+"""The smallest change of a model that is a sum, and its words in English and Chinese."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil, floor, inf, log10
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.config.risk import Way
+from engine.risk import counterfactual
+from engine.risk.binning import RARE, Bins
+from engine.risk.calibrators import log_odds
+from engine.risk.challengers.glass_box import GlassBox
+from engine.risk.characteristics import reason_text
+from engine.risk.counterfactual import LACKS, STAYS, Lack
+from engine.risk.file_model import Columns, FileModel, points_of
+from engine.risk.file_reasons import meaning
+from engine.risk.models import Calibrated, DefaultModel, ScorecardModel
+from engine.risk.scorecard import Scorecard, default_probability
+
+Floats = NDArray[np.float64]
+_MARGIN: Final = 1e-9  # log-odds beyond a cut-off: a sum in another order still passes it
+_EXTREME: Final = 40.0  # log-odds; beyond, a probability is 0 or 1 to the last bit
+
+NO_SUM: Final = (
+    "The model that decides is no sum of characteristics: what one change would do depends on all the others.",
+    "做出决定的模型不是各特征之和：某项变化的影响取决于其他所有特征。",
+)
+_LACKING: Final[Mapping[Lack, tuple[str, str]]] = {
+    Lack.NOT_NEEDED: ("The cut-off is reached as it is.", "目前已达到准入分数线。"),
+    Lack.NOTHING_TO_CHANGE: (
+        "Nothing that an applicant is known to be able to change would add points. Say which columns can be changed, "
+        "under [risk.changeable] or with --changeable.",
+        "已知申请人可改变的特征均无法加分。可在 [risk.changeable] 或用 --changeable 指明哪些列可以改变。",
+    ),
+    Lack.OUT_OF_REACH: (
+        "Not even all that an applicant can change would together reach the cut-off.",
+        "即使改变申请人所能改变的全部特征，仍达不到准入分数线。",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One characteristic of a smallest change: the bins from and to, and what has to be, in both languages."""
+
+    name: str
+    from_bin: int
+    to_bin: int
+    text_en: str
+    text_zh: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """The smallest change of one row: its parts, or none and why, in both languages."""
+
+    parts: tuple[Part, ...]
+    why_not: tuple[str, str] | None = None
+
+    def text(self) -> tuple[str, str] | None:
+        """Return the whole change as one clause; None where there is none."""
+        if not self.parts:
+            return None
+        return "; and ".join(one.text_en for one in self.parts), "；并且".join(one.text_zh for one in self.parts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sum:
+    """A model as a sum: its bins, what each adds, the bin of every row, and what each row lacks to the cut-off."""
+
+    bins: tuple[Bins, ...]
+    amounts: tuple[Floats, ...]
+    codes: tuple[NDArray[Any], ...]
+    short: Floats
+
+
+def of_file(model: FileModel, columns: Columns, rows: int, cut_off: int, ways: Mapping[str, Way]) -> list[Change]:
+    """Return the smallest change of every row that would bring its points to the cut-off.
+
+    `columns` hold the inputs of the model, `rows` of each. What the model protects, or gives as a reason to nobody, is
+    never changed, whatever `ways` say.
+    """
+    told = _sum(model, columns, rows, cut_off)
+    if told is None:
+        return [Change(parts=(), why_not=NO_SUM)] * rows
+    never = {*model.protected, *model.never_a_reason}
+    allowed: dict[str, Way] = {name: way for name, way in ways.items() if name not in never}
+    return _changes(told, allowed, [meaning(model, one.name) for one in told.bins])
+
+
+def of_card(card: Scorecard, columns: Columns, rows: int, probability: float, ways: Mapping[str, Way]) -> list[Change]:
+    """Return the smallest change of every row that would bring its default probability below `probability`."""
+    least = float(log_odds(np.array([probability]))[0]) + _MARGIN
+    told = _Sum(
+        bins=tuple(one.bins for one in card.attributes),
+        amounts=tuple(one.weights for one in card.attributes),
+        codes=tuple(one.codes(columns, rows) for one in card.attributes),
+        short=least - card.score(columns, rows).log_odds,
+    )
+    return _changes(told, ways, [reason_text(name) for name in card.names])
+
+
+def _sum(model: FileModel, columns: Columns, rows: int, cut_off: int) -> _Sum | None:
+    decider = model.decider
+    if isinstance(decider, ScorecardModel):
+        card = decider.card
+        return _Sum(
+            bins=tuple(one.bins for one in card.attributes),
+            amounts=tuple(points.astype(np.float64) for points in card.whole_points()),
+            codes=tuple(one.codes(columns, rows) for one in card.attributes),
+            short=cut_off - card.score(columns, rows).points.astype(np.float64),
+        )
+    inner = decider.model if isinstance(decider, Calibrated) else decider
+    if not isinstance(inner, GlassBox):
+        return None
+    own = log_odds(inner.default_probability(columns, rows))
+    # the bin that a missing value counts as is not the applicant's: as the bins read it, missing cannot be moved
+    codes = tuple(scale.bins.codes(columns[scale.name]) for scale in inner.scales)
+    return _Sum(
+        bins=tuple(scale.bins for scale in inner.scales),
+        amounts=tuple(-table for table in inner.sum.tables),
+        codes=codes,
+        short=_least(model, decider, cut_off) - own,
+    )
+
+
+def _least(model: FileModel, decider: DefaultModel, cut_off: int) -> float:
+    """Return the least log-odds of being good, before calibration, whose points reach the cut-off; inf: none does."""
+
+    def reaches(own: float) -> bool:
+        probability = default_probability(np.array([own]))
+        if isinstance(decider, Calibrated):
+            probability = decider.calibrator.apply(probability)
+        return bool(np.rint(points_of(log_odds(probability), model.scaling))[0] >= cut_off)
+
+    low, high = -_EXTREME, _EXTREME
+    if not reaches(high):
+        return float("inf")
+    while high - low > _MARGIN:  # a calibrator never falls, so that halving finds it
+        middle = (low + high) / 2
+        low, high = (low, middle) if reaches(middle) else (middle, high)
+    return high + _MARGIN
+
+
+def _changes(told: _Sum, ways: Mapping[str, Way], meanings: Sequence[tuple[str, str]]) -> list[Change]:
+    """Return the smallest change of every row in words."""
+    found = counterfactual.smallest(told.bins, told.amounts, told.codes, told.short, ways)
+    made = []
+    for lack, to, *codes in zip(found.lack.tolist(), found.to, *told.codes, strict=True):
+        if lack >= 0:
+            made.append(Change(parts=(), why_not=_LACKING[LACKS[lack]]))
+            continue
+        moved = np.flatnonzero(to != STAYS).tolist()
+        parts = [
+            _part(told.bins[at], told.amounts[at], int(codes[at]), int(to[at]), means=meanings[at]) for at in moved
+        ]
+        made.append(Change(parts=tuple(parts)))
+    return made
+
+
+def _part(bins: Bins, amounts: Floats, from_bin: int, to_bin: int, *, means: tuple[str, str]) -> Part:
+    english, chinese = _category(bins, to_bin) if bins.kind == "category" else _range(bins, amounts, from_bin, to_bin)
+    return Part(
+        name=bins.name,
+        from_bin=from_bin,
+        to_bin=to_bin,
+        text_en=f"{means[0]}: {english}",
+        text_zh=f"{means[1]}：{chinese}",
+    )
+
+
+def _category(bins: Bins, to_bin: int) -> tuple[str, str]:
+    names = [value for value in bins.groups[to_bin] if value != RARE]
+    return " or ".join(names), "或".join(names)
+
+
+def _range(bins: Bins, amounts: Floats, from_bin: int, to_bin: int) -> tuple[str, str]:
+    """Return where a number has to lie: beyond an edge where all beyond it is at least as safe, else within the bin."""
+    edges = (-inf, *bins.edges, inf)
+    low, high = edges[to_bin], edges[to_bin + 1]
+    least = amounts[to_bin]
+    if to_bin < from_bin and (amounts[:to_bin] >= least).all():
+        low = -inf
+    if to_bin > from_bin and (amounts[to_bin + 1 : bins.ordinary] >= least).all():
+        high = inf
+    above, upto = (None if abs(edge) == inf else edge for edge in (low, high))
+    more = None if above is None else _figure(above, bins.name, ceil, high - low)
+    most = None if upto is None else _figure(upto, bins.name, floor, high - low)
+    if more is None:
+        return f"at most {most}", f"不超过{most}"
+    if most is None:
+        return f"more than {more}", f"高于{more}"
+    return f"more than {more} and at most {most}", f"高于{more}且不超过{most}"
+
+
+def _figure(edge: float, name: str, rounded: Any, width: float) -> str:
+    """Return an edge to four figures, rounded to the side on which what is said stays true; money in whole units."""
+    if name.endswith("_minor"):
+        edge, width = edge / 100, width / 100
+    digits = 3 - floor(log10(abs(edge))) if edge else 0
+    if width < inf:
+        digits = max(digits, 2 - floor(log10(width)))
+    scale = 10.0 ** min(max(digits, 0), 12)
+    # what an edge is as a decimal must not be rounded away from because of the binary next to it
+    near = round(edge * scale, 3)
+    return f"{rounded(near) / scale:,.12f}".rstrip("0").rstrip(".")
