@@ -105,7 +105,9 @@ def test_the_order_of_rows_changes_nothing(method: Method) -> None:
     assert [one.text for one in first.compared] == [one.text for one in second.compared]
     for row, same in zip(first.inferred.rows(), second.inferred.rows(), strict=True):
         # sums of numbers in another order differ in the last bits, and in nothing else
-        assert row == {name: pytest.approx(value) if isinstance(value, float) else value for name, value in same.items()}
+        assert row == {
+            name: pytest.approx(value) if isinstance(value, float) else value for name, value in same.items()
+        }
 
 
 def test_without_anybody_refused_there_is_nothing_to_infer() -> None:
