@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any, Final
 
-from engine.compliance import card_charts
+from engine.compliance import card_charts, reject_words
 from engine.compliance import card_words as words
 from engine.compliance.card_words import Language, say
 from engine.compliance.model_card import Band, Both, ModelCard, Trial
@@ -69,6 +69,7 @@ def _sections(card: ModelCard, language: Language) -> list[Section]:
         ("calibration", _calibration(card, language)),
         ("tiers", _tiers(card, language)),
         ("points", _points(card, language)),
+        ("rejects", _rejects(card, language)),
         ("stability", _stability(card, language)),
         ("fairness", _fairness(card, language)),
         ("approvals", _approvals(card, language)),
@@ -217,6 +218,22 @@ def _bin(row: Mapping[str, Any], total: int, language: Language) -> tuple[str, .
         words.count(round(row["bads"])),
         words.share(row["bad_rate"]),
     )
+
+
+def _rejects(card: ModelCard, language: Language) -> Iterator[Block]:
+    found = card.rejects
+    if found is None:
+        return
+    facts = {"accepted": words.count(found.accepted), "rejected": words.count(found.rejected)}
+    yield say("rejects_text", language, method=say(f"by_{found.found.method}", language), **facts)
+    yield Warning((found.found.caution, found.found.caution_zh)[language == "zh"])
+    rows = tuple((name, *values) for name, values in reject_words.measures(found, language))
+    columns = _columns(language, "measure", "without_rejects", "with_rejects")
+    yield Table(columns=columns, rows=rows, numeric=frozenset({1, 2}))
+    yield say("colon", language, text=say("points_moved", language))
+    shifts = tuple(reject_words.shifts(found, language))
+    columns = _columns(language, "characteristic", "shift_of_accepted", "shift_of_rejected", "largest_shift", "note")
+    yield Table(columns=columns, rows=shifts, numeric=frozenset({1, 2, 3}))
 
 
 def _stability(card: ModelCard, language: Language) -> Iterator[Block]:

@@ -102,6 +102,30 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "low": ("low", "低"),
     "medium": ("medium", "中"),
     "high": ("high", "高"),
+    "rejects": ("With the refused guessed at", "对被拒者的推断"),
+    "rejects_text": (
+        "The scorecard that decides is made without the {rejected} applicants who were refused. Beside it stands one "
+        "that guesses at them ({method}); both are tried on the {accepted} accepted, of whom alone the outcome is "
+        "known, in the same folds.",
+        "决策用评分卡未使用{rejected}名被拒申请人。下表并列对其推断（{method}）的评分卡；两者均在相同折中对{accepted}名"
+        "获批者（仅其结果已知）检验。",
+    ),
+    "by_none": ("not at all: both are the same", "不推断：两者相同"),
+    "by_fuzzy": ("each counted as good and as bad, by weight", "模糊加权：每人按权重同时计为好与坏"),
+    "by_parcelling": ("defaulters drawn in each band of the score", "分段打包：按评分段抽取违约者"),
+    "without_rejects": ("without", "不推断"),
+    "with_rejects": ("with", "推断后"),
+    "points_moved": ("Points that moved", "分值变动"),
+    "shift_of_accepted": ("mean change, accepted", "获批者平均变化"),
+    "shift_of_rejected": ("mean change, refused", "被拒者平均变化"),
+    "largest_shift": ("largest change", "最大变化"),
+    "base_points": ("given to everybody", "人人相同的基础分"),
+    "came_in": ("only with them", "仅推断后入模"),
+    "fell_out": ("only without them", "仅不推断时入模"),
+    "auc_unseen": ("AUC on accepted rows unseen", "未见过的获批样本上的 AUC"),
+    "ks_unseen": ("KS on accepted rows unseen", "未见过的获批样本上的 KS"),
+    "auc_later": ("AUC on the latest accepted", "最新获批样本上的 AUC"),
+    "ks_later": ("KS on the latest accepted", "最新获批样本上的 KS"),
     "stability": ("Stability", "稳定性"),
     "stability_text": (
         "How far the later rows have moved from the earlier, and the index that chance alone passes once in 20 times.",

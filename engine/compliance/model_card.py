@@ -14,6 +14,7 @@ from typing import Any
 from engine.config.regimes import Regime
 from engine.risk.fairness import Fairness
 from engine.risk.metrics import Estimate
+from engine.risk.reject_comparison import RejectReport
 
 Both = tuple[str, str]
 """A sentence in English and in Chinese."""
@@ -95,6 +96,7 @@ class ModelCard:
     points : rows of the scorecard, as `Scorecard.rows` gives them; dropped : characteristics without a place and why.
     meanings : of a characteristic in both languages, where somebody said it.
     flagged : characteristics that tell too much to be true, with the reason.
+    rejects : the scorecard with the refused guessed at; None where the file held loans alone.
     """
 
     data: Data
@@ -109,6 +111,7 @@ class ModelCard:
     trials: tuple[Trial, ...]
     calibration: tuple[Band, ...]
     tiers: tuple[Band, ...]
+    rejects: RejectReport | None
     moved: tuple[Moved, ...]
     fairness: Fairness | None
     limits: tuple[Both, ...]

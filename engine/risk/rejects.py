@@ -27,6 +27,9 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Method = Literal["none", "fuzzy", "parcelling"]
 
+TRAINED_AUC: Final = "auc_of_accepted"
+IMPLIED: Final = "implied_bad_rate_of_rejected"
+IMPLIED_OF_ALL: Final = "implied_bad_rate_of_all"
 CAUTION: Final = (
     "Reject inference adds an assumption, not data: the refused are taken to have {factor:g} times the odds of default "
     "of accepted applicants alike. Nothing here shows that they do.",
@@ -88,6 +91,33 @@ class Inference:
         return [one.to_row() for one in self.compared]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cards:
+    """The card of the accepted alone, what it predicts of the refused, what these are taken to be, and the other card.
+
+    predicted, implied : shape (refused,), default probabilities; by parcelling `implied` is 1 or 0.
+    """
+
+    without: Scorecard
+    inferred: Scorecard
+    predicted: Floats
+    implied: Floats
+
+
+def learn(people: Applicants, method: Method, settings: RiskSettings, seed: int) -> Cards:
+    """Learn both cards; what the method does and what it raises is told at `infer`."""
+    if people.rejected.num_rows == 0:
+        raise NotEnoughData("reject inference", "nobody was refused", "applications that were declined")
+    rules = settings.reject_inference
+    base = cards.fit(_columns(people.accepted), people.bad, settings.binning, settings.scaling, people.asked)
+    predicted = _probability(base, people.rejected)
+    if method == "none":
+        return Cards(without=base, inferred=base, predicted=predicted, implied=predicted)
+    implied = _raised(predicted, rules.bad_odds_factor) if method == "fuzzy" else _drawn(people, base, rules, seed)
+    card = _with_rejects(people, implied, settings)
+    return Cards(without=base, inferred=card, predicted=predicted, implied=implied)
+
+
 def infer(people: Applicants, method: Method, settings: RiskSettings, cut_off: float, seed: int) -> Inference:
     """Learn a scorecard with the refused guessed at, and compare it with that of the accepted alone.
 
@@ -110,18 +140,11 @@ def infer(people: Applicants, method: Method, settings: RiskSettings, cut_off: f
     ----------
     Siddiqi (2006), Credit Risk Scorecards, chapter on reject inference; Hand and Henley (1993) on why it adds no data.
     """
-    if people.rejected.num_rows == 0:
-        raise NotEnoughData("reject inference", "nobody was refused", "applications that were declined")
-    rules = settings.reject_inference
-    base = cards.fit(_columns(people.accepted), people.bad, settings.binning, settings.scaling, people.asked)
-    predicted = _probability(base, people.rejected)
-    card, implied = base, predicted
-    if method != "none":
-        implied = _raised(predicted, rules.bad_odds_factor) if method == "fuzzy" else _drawn(people, base, rules, seed)
-        card = _with_rejects(people, implied, settings)
+    made = learn(people, method, settings, seed)
+    base, card = made.without, made.inferred
     told = _LEFT_OUT if method == "none" else CAUTION
-    text, text_zh = (each.format(factor=rules.bad_odds_factor) for each in told)
-    pair = (float(predicted.mean()), float(implied.mean()))
+    text, text_zh = (each.format(factor=settings.reject_inference.bad_odds_factor) for each in told)
+    pair = (float(made.predicted.mean()), float(made.implied.mean()))
     return Inference(
         method=method,
         without=base,
@@ -180,9 +203,9 @@ def _measured(
     moved = [(_log_odds(card, rows) - _log_odds(base, rows)) * base.factor for rows in sides]
     accepted, rejected = ([_probability(each, rows) for each in (base, card)] for rows in sides)
     everyone = [np.concatenate(both) for both in zip(accepted, rejected, strict=True)]
-    yield "auc_of_accepted", _pair(metrics.auc(each, people.bad).value for each in accepted)
+    yield TRAINED_AUC, _pair(metrics.auc(each, people.bad).value for each in accepted)
     yield "bad_rate_of_accepted", _pair([people.bad.mean()] * 2)
-    yield "implied_bad_rate_of_rejected", implied
+    yield IMPLIED, implied
     yield "approval_rate", _pair((each < cut_off).mean() for each in everyone)
     yield "approval_rate_of_rejected", _pair((each < cut_off).mean() for each in rejected)
     yield "characteristics", _pair(len(each.names) for each in (base, card))
@@ -197,9 +220,10 @@ def _pair(values: Iterable[float]) -> tuple[float, float]:
 
 
 _SAID: Final = {
-    "auc_of_accepted": ("area under the curve on the accepted it learned from", "在获批样本（训练）上的 AUC", ".3f"),
+    TRAINED_AUC: ("area under the curve on the accepted it learned from", "在获批样本（训练）上的 AUC", ".3f"),
     "bad_rate_of_accepted": ("default rate of the accepted", "获批者违约率", ".1%"),
-    "implied_bad_rate_of_rejected": ("default rate that the refused are taken to have", "被拒者推定违约率", ".1%"),
+    IMPLIED: ("default rate that the refused are taken to have", "被拒者推定违约率", ".1%"),
+    IMPLIED_OF_ALL: ("default rate of all applicants, so taken", "由此推定的全部申请人违约率", ".1%"),
     "approval_rate": ("share of all applicants below the cut-off", "全部申请人中通过分界的占比", ".1%"),
     "approval_rate_of_rejected": ("share of the refused below the cut-off", "被拒者中通过分界的占比", ".1%"),
     "characteristics": ("characteristics in the scorecard", "入模特征数", ".0f"),
@@ -207,6 +231,17 @@ _SAID: Final = {
     "mean_points_shift_of_rejected": ("mean change of the refused's points", "被拒者评分平均变化", "+.1f"),
     "typical_points_shift": ("mean size of the change of points", "评分变化平均幅度", ".1f"),
 }
+
+
+def named(measure: str) -> tuple[str, str]:
+    """Return what a measure is called in English and Chinese."""
+    name, name_zh, _ = _SAID[measure]
+    return name, name_zh
+
+
+def written(measure: str, value: float | None) -> str:
+    """Return a value of a measure as it is shown; a dash where it is undefined."""
+    return "\u2014" if value is None else format(value, _SAID[measure][2])
 
 
 def _worded(method: Method, measure: str, without: float, inferred: float) -> Compared:

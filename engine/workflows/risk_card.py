@@ -54,6 +54,7 @@ def card(fitted: Fitted, settings: Mapping[str, Any], regimes: tuple[Regime, ...
         trials=trials.trials(),
         calibration=tuple(map(_band, champion.folds.reliability)),
         tiers=tuple(map(_band, champion.folds.by_tier)),
+        rejects=fitted.rejects,
         moved=tuple(_moved(fitted)),
         fairness=_fairness(fitted),
         limits=tuple(_limits(fitted)),
@@ -84,6 +85,7 @@ def validation(made: ModelCard) -> dict[str, Any]:
         "calibration": [_plain(asdict(one)) for one in made.calibration],
         "tiers": [_plain(asdict(one)) for one in made.tiers],
         "stability": [_plain(asdict(one)) for one in made.moved],
+        "reject_inference": None if made.rejects is None else _plain(made.rejects.to_dict()),
         "fairness": None if made.fairness is None else [_plain(row) for row in made.fairness.to_rows()],
         "fairness_notes": [] if made.fairness is None else list(made.fairness.notes),
     }

@@ -23,11 +23,15 @@ from engine.domain.errors import NotEnoughData, SettingsFault, UnknownName
 from engine.exports import model_folders
 from engine.risk.challengers.training import Training
 from engine.risk.file_model import FileModel
-from engine.workflows import risk_card, risk_sample, session
+from engine.risk.reject_comparison import RejectReport
+from engine.risk.rejects import Method
+from engine.risk.scorecard import Scorecard
+from engine.workflows import risk_card, risk_rejects, risk_sample, session
 from engine.workflows.risk_sample import RiskSample, SampleQuestion
 from engine.workflows.risk_trials import Trials, tried
 
 Floats = NDArray[np.float64]
+INFERRED: Final = "scorecard_with_refused.csv"
 _SECTION: Final = "risk"
 _SENSITIVE: Final = re.compile(
     r"(^|.*[_ .-])(sex|gender|race|ethnicity|religion|marital.*|marriage|nationality|disability|language)",
@@ -42,7 +46,7 @@ class FitQuestion:
 
     special : values that are codes; each gets a bin of its own. monotone : 1 where a higher value is riskier, -1 safer.
     meanings : a TOML file that says what columns mean. cut_off : points; None takes the one that parts goods and bads
-    best.
+    best. reject_inference : how those who were not accepted are guessed at, where the sample has any.
     """
 
     sample: SampleQuestion
@@ -52,6 +56,7 @@ class FitQuestion:
     bureau: tuple[str, ...] = ()
     meanings: Path | None = None
     cut_off: int | None = None
+    reject_inference: Method = "fuzzy"
     seed: int = 42
 
 
@@ -62,6 +67,7 @@ class Fitted:
     question: FitQuestion
     sample: RiskSample
     settings: RiskSettings
+    training: Training
     trials: Trials
     meanings: Mapping[str, tuple[str, str]]
 
@@ -89,6 +95,7 @@ class Fitted:
                 "rows": len(sample.bad),
                 "bads": sample.bads,
                 "bad_rate": sample.bads / len(sample.bad),
+                "refused": sample.refused.rows if sample.refused else 0,
             },
         )
 
@@ -97,6 +104,13 @@ class Fitted:
         """The points below which an applicant is refused."""
         named = self.question.cut_off
         return self.trials.best_cut_off(self.settings.scaling) if named is None else named
+
+    @cached_property
+    def rejects(self) -> RejectReport | None:
+        """The scorecard with the refused guessed at, beside the one without; None where the file holds loans alone."""
+        return risk_rejects.compared(
+            self.sample, self.training, self.trials, self.question.reject_inference, self.cut_off
+        )
 
 
 def fit(question: FitQuestion) -> dict[str, Any]:
@@ -121,7 +135,9 @@ def fit(question: FitQuestion) -> dict[str, Any]:
         columns=sample.columns, bad=sample.bad, settings=settings, seed=question.seed, monotone=question.monotone
     )
     trials = tried(training, sample.times)
-    fitted = Fitted(question=question, sample=sample, settings=settings, trials=trials, meanings=meanings)
+    fitted = Fitted(
+        question=question, sample=sample, settings=settings, training=training, trials=trials, meanings=meanings
+    )
     answer = _answer(fitted)
     if question.out is not None:
         model_folders.write(question.out, files(fitted))
@@ -133,9 +149,11 @@ def files(fitted: Fitted) -> dict[str, str]:
     workspace = session.workspace_at(fitted.question.sample.home)
     rules = session.settings(workspace, Regimes, "regimes").regimes
     card = risk_card.card(fitted, settings_used(fitted), rules, installed_version("wayline"))
+    inferred = {} if fitted.rejects is None else {INFERRED: _points_csv(fitted.rejects.found.inferred)}
     return {
         model_folders.MODEL: model_folders.as_json(fitted.model.to_dict()),
-        "scorecard.csv": _points_csv(fitted),
+        "scorecard.csv": _points_csv(fitted.trials.scorecard),
+        **inferred,
         "validation.json": model_folders.as_json(risk_card.validation(card)),
         "settings.json": model_folders.as_json(settings_used(fitted)),
         "card.html": card_document.html(card, "en"),
@@ -157,6 +175,7 @@ def settings_used(fitted: Fitted) -> dict[str, Any]:
         "id": asked.sample.id_column,
         "exclude": list(asked.sample.excluded),
         "category": list(asked.sample.categories),
+        "accepted": _accepted(fitted),
         "special": list(asked.special),
         "monotone": dict(asked.monotone),
         "bureau": list(asked.bureau),
@@ -172,6 +191,19 @@ def settings_used(fitted: Fitted) -> dict[str, Any]:
     }
 
 
+def _accepted(fitted: Fitted) -> dict[str, Any] | None:
+    accepted = fitted.sample.accepted
+    if accepted is None:
+        return None
+    rules = fitted.settings.reject_inference.model_dump(mode="json", exclude={"methods"})
+    return {
+        "column": accepted.column,
+        "values": list(accepted.values),
+        "reject_inference": fitted.question.reject_inference,
+        **rules,
+    }
+
+
 def _answer(fitted: Fitted) -> dict[str, Any]:
     sample, trials = fitted.sample, fitted.trials
     return {
@@ -183,6 +215,7 @@ def _answer(fitted: Fitted) -> dict[str, Any]:
         "folds": len(np.unique(trials.compared.fold[trials.compared.fold >= 0])),
         "seed": fitted.question.seed,
         "out_of_time": trials.out_of_time_rows(),
+        "reject_inference": None if fitted.rejects is None else fitted.rejects.to_dict(),
         "cut_off": fitted.cut_off,
         "characteristics": list(trials.models[trials.champion].inputs),
         "left_out": [{"column": one.name, "why": one.why, "values": one.values} for one in sample.left_out],
@@ -265,9 +298,9 @@ def _words(column: pa.ChunkedArray) -> tuple[str, ...]:
     return tuple(sorted(value for value in pc.unique(column).to_pylist() if value is not None))
 
 
-def _points_csv(fitted: Fitted) -> str:
+def _points_csv(card: Scorecard) -> str:
     """Return the points table, whichever model decides: it is what people read."""
-    rows = fitted.trials.scorecard.rows()
+    rows = card.rows()
     lines = [",".join(rows[0])]
     for row in rows:
         lines.append(",".join(_cell(value) for value in row.values()))

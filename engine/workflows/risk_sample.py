@@ -21,7 +21,8 @@ from engine.intake.applicant_files import ROW, Columns, Kind, LeftOut, Unread
 from engine.intake.event_files import EventFile
 from engine.lake.engine import DuckDBEngine
 from engine.lake.files import file_digest
-from engine.workflows import session
+from engine.workflows import risk_accepted, session
+from engine.workflows.risk_accepted import Accepted, Refused
 
 Bools = NDArray[np.bool_]
 
@@ -41,6 +42,7 @@ class SampleQuestion:
     protected : columns that are never input, and by whose groups the model is looked at.
     time : a column by which the latest third is held back. excluded : columns left out because someone says so.
     categories : columns whose values are names even where they look like numbers.
+    accepted : the column that tells who was lent to; the others have no outcome. None: the file holds loans alone.
     """
 
     path: Path
@@ -52,6 +54,7 @@ class SampleQuestion:
     id_column: str | None = None
     excluded: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
+    accepted: Accepted | None = None
     encoding: str | None = None
     home: Path = Path("workspace")
     say: Callable[[str], None] = field(default=silent, compare=False)
@@ -65,6 +68,8 @@ class RiskSample:
         there is one. bad, groups and times belong to the same rows.
     kinds and left_out : what the columns of the file are. `asked_out` were left out because someone said so.
     values : the values of the target and how many rows have each, the most frequent first.
+    accepted and refused : how applicants were told apart, and those who were not accepted; None where the file holds
+        loans alone.
     """
 
     name: str
@@ -82,6 +87,8 @@ class RiskSample:
     broken: int
     untimed: int
     notes: tuple[str, ...]
+    accepted: Accepted | None = None
+    refused: Refused | None = None
 
     @property
     def bads(self) -> int:
@@ -91,7 +98,7 @@ class RiskSample:
     @property
     def unknown_rows(self) -> int:
         """How many rows have no known outcome."""
-        return self.rows - len(self.bad) - self.untimed
+        return self.rows - len(self.bad) - self.untimed - (self.refused.rows if self.refused else 0)
 
 
 @contextmanager
@@ -133,9 +140,10 @@ def read(question: SampleQuestion) -> RiskSample:
         values = applicant_files.values(file, question.target, engine)
         bad, good = (_outcomes(getattr(question, name), name, question, values) for name in ("bad", "good"))
         kinds = _characteristics(question, found)
-        texts = [question.target, *question.protected]
+        settled_on = None if question.accepted is None else risk_accepted.settled(question.accepted, file, engine)
+        texts = [question.target, *question.protected, *([settled_on.column] if settled_on else [])]
         rows = applicant_files.table(file, kinds, engine, texts, question.time)
-        settled = replace(question, bad=tuple(bad), good=tuple(good))
+        settled = replace(question, bad=tuple(bad), good=tuple(good), accepted=settled_on)
         return _sorted_out(settled, file, replace(found, kinds=kinds), values, rows)
 
 
@@ -154,9 +162,17 @@ def _sorted_out(
     bad = pc.is_in(outcome, pa.array(question.bad, pa.string()))
     good = pc.is_in(outcome, pa.array(question.good, pa.string())) if question.good else pc.is_valid(outcome)
     known = pc.or_(bad, good)
+    refused = None
+    if question.accepted is not None:
+        lent = pc.fill_null(pc.is_in(rows[question.accepted.column], pa.array(question.accepted.values)), False)
+        risk_accepted.refuse(question.accepted, question.target, lent, known, file.name)
+        refused = risk_accepted.split(rows, lent, known, kinds, question.accepted, question.time)
+        known = pc.and_(known, lent)
+        bad = pc.and_(bad, lent)
     kept = rows.filter(known)
     _refuse_one_class(question, int(pc.sum(bad).as_py() or 0), kept.num_rows, file)
     roles = {question.target, question.id_column, question.time, *question.protected, *question.excluded}
+    roles |= {question.accepted.column} if question.accepted else set()
     times = kept[question.time].to_numpy().astype("datetime64[us]") if question.time is not None else None
     return RiskSample(
         name=file.name,
@@ -174,6 +190,8 @@ def _sorted_out(
         broken=file.broken,
         untimed=untimed,
         notes=file.notes,
+        accepted=question.accepted,
+        refused=refused,
     )
 
 
@@ -189,6 +207,7 @@ def _refuse_unknown(question: SampleQuestion, file: EventFile) -> None:
     named += [("id", question.id_column), *(("protected", name) for name in question.protected)]
     named += [("excluded", name) for name in question.excluded]
     named += [("category", name) for name in question.categories]
+    named += [("accepted", question.accepted.column if question.accepted else None)]
     for what, column in named:
         if column is not None and column not in file.columns:
             raise UnknownName(f"{what} column", column, list(file.columns)[:_MOST_LISTED])
@@ -198,6 +217,10 @@ def _refuse_unknown(question: SampleQuestion, file: EventFile) -> None:
             faults.append(f'{option} "{column}" is the target; name another column')
     if question.target in (*question.protected, *question.excluded):
         faults.append(f'--target "{question.target}" is also named protected or excluded; it can be one of them only')
+    if question.accepted is not None:
+        others = {question.target, question.time, question.id_column, *question.protected, *question.excluded}
+        if question.accepted.column in others:
+            faults.append(f'--accepted "{question.accepted.column}" has another part too; it can play one only')
     both = sorted(set(question.bad) & set(question.good))
     faults += [f'"{value}" is named by --bad and by --good; it can be one of them only' for value in both]
     if faults:
@@ -239,6 +262,7 @@ def _refuse_one_class(question: SampleQuestion, bads: int, rows: int, file: Even
 
 def _characteristics(question: SampleQuestion, found: Columns) -> dict[str, Kind]:
     taken = {question.target, question.time, question.id_column, *question.protected, *question.excluded}
+    taken |= {question.accepted.column} if question.accepted else set()
     kinds = {name: kind for name, kind in found.kinds.items() if name not in taken}
     if not kinds:
         raise NotEnoughData(
@@ -263,6 +287,8 @@ def as_words(sample: RiskSample) -> list[str]:
         told.append(f"{sample.broken:,} lines are no rows and were left out.")
     if sample.unknown_rows:
         told.append(f"{sample.unknown_rows:,} rows have no known outcome and teach nothing.")
+    if sample.refused is not None:
+        told += sample.refused.notes
     if sample.untimed:
         told.append(f"{sample.untimed:,} rows have no date that can be read and were left out.")
     told += [left_out_words(one) for one in sample.left_out]

@@ -3,6 +3,7 @@
 # ruff: noqa: PLC0415  the engine is imported when a command runs, so that help answers at once
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -13,6 +14,16 @@ from engine.cli.output import Output
 
 _MODELS: Final = ("model", "auc", "auc_sd", "ks", "brier", "violations")
 _DIRECTIONS: Final = {"+": 1, "-": -1}
+_MOST_MOVED: Final = 8
+
+
+class RejectInference(StrEnum):
+    """How the refused are guessed at."""
+
+    NONE = "none"
+    PARCELLING = "parcelling"
+    FUZZY = "fuzzy"
+
 
 File = Annotated[
     Path,
@@ -61,6 +72,18 @@ CutOff = Annotated[
         help="Below it an applicant is refused; by default where goods and bads part.",
     ),
 ]
+Accepted = Annotated[
+    str | None,
+    typer.Option(
+        "--accepted",
+        metavar="COL[=VALUE]",
+        help="Column that tells who was lent to (VALUE, or a column of yes and no): the others have no outcome.",
+    ),
+]
+Inference = Annotated[
+    RejectInference | None,
+    typer.Option("--reject-inference", help="How those not accepted are guessed at, beside; fuzzy by default."),
+]
 Encoding = Annotated[
     str | None,
     typer.Option("--encoding", help="Encoding of a CSV file, such as gb18030; by default as its bytes tell."),
@@ -85,6 +108,8 @@ def fit(
     bureau: Bureau = None,
     meanings: Meanings = None,
     cut_off: CutOff = None,
+    accepted: Accepted = None,
+    reject_inference: Inference = None,
     encoding: Encoding = None,
     seed: Seed = 42,
     home: options.Home = options.HOME,
@@ -101,11 +126,19 @@ def fit(
 
       wayline risk fit loans.parquet --target paid --bad no --protected gender,age --time booked_at
       --monotone income=- --bureau utilisation,enquiries --out model
+
+      wayline risk fit applications.csv --target status --bad default --accepted decision=approve
+      --reject-inference parcelling --out model
     """
     from engine.workflows import risk_fit as workflow
     from engine.workflows.risk_sample import SampleQuestion
 
     output = Output(as_json, quiet)
+    if reject_inference is not None and accepted is None:
+        raise typer.BadParameter(
+            "nobody is known to have been refused. Name the column that tells who was lent to: --accepted COL=VALUE.",
+            param_hint="--reject-inference",
+        )
     question = workflow.FitQuestion(
         sample=SampleQuestion(
             path=file,
@@ -117,6 +150,7 @@ def fit(
             id_column=id_column,
             excluded=listed(exclude),
             categories=listed(category),
+            accepted=None if accepted is None else _accepted(accepted),
             encoding=encoding,
             home=home,
             say=output.say,
@@ -127,6 +161,7 @@ def fit(
         bureau=listed(bureau),
         meanings=meanings,
         cut_off=cut_off,
+        reject_inference=(reject_inference or RejectInference.FUZZY).value,
         seed=seed,
     )
     found = workflow.fit(question)
@@ -150,6 +185,18 @@ def _monotone(text: str) -> tuple[str, int]:
     return column, _DIRECTIONS[sign]
 
 
+def _accepted(text: str) -> Any:
+    from engine.workflows.risk_accepted import Accepted
+
+    column, separator, value = text.partition("=")
+    if not column or (separator and not value):
+        raise typer.BadParameter(
+            f'"{text}" names no column and value. Write COL=VALUE, or COL alone for a column of yes and no.',
+            param_hint="--accepted",
+        )
+    return Accepted(column=column, values=(value,) if value else ())
+
+
 def _show(output: Output, facts: dict[str, Any]) -> None:
     bads = round(facts["rows"] * facts["bad_rate"])
     output.line(f"{numbers.count(facts['rows'])} rows, {numbers.count(bads)} bad ({numbers.share(facts['bad_rate'])}).")
@@ -162,11 +209,31 @@ def _show(output: Output, facts: dict[str, Any]) -> None:
         output.table(
             [_readable(one) for one in facts["out_of_time"]], _MODELS[:5], title="On the latest rows, held back"
         )
+    if facts.get("reject_inference"):
+        _show_rejects(output, facts["reject_inference"])
     output.line("")
     for sentence in facts["reasons"]:
         output.line(sentence)
     for one in facts["flagged"]:
         output.line(one["why"])
+
+
+def _show_rejects(output: Output, facts: dict[str, Any]) -> None:
+    from engine.workflows import risk_rejects
+
+    output.line("")
+    title = f"Scorecard without and with the {numbers.count(facts['rejected'])} refused guessed at ({facts['method']})"
+    output.table(risk_rejects.table(facts), ("measure", "without", "with"), title=title)
+    output.line("")
+    moved = [{"characteristic": one["characteristic"]} | _moved(one) for one in facts["moved"][:_MOST_MOVED]]
+    output.table(moved, ("characteristic", "accepted", "refused", "largest"), title="Points that moved, on average")
+    output.line("")
+    output.line(f"{facts['assumption']} What decides is made without them.")
+
+
+def _moved(one: dict[str, Any]) -> dict[str, str]:
+    names = {"accepted": "mean_of_accepted", "refused": "mean_of_rejected", "largest": "largest"}
+    return {word: f"{one[name]:+.1f}" for word, name in names.items()}
 
 
 def _readable(one: dict[str, Any]) -> dict[str, Any]:
