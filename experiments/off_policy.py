@@ -1,4 +1,4 @@
-"""What a policy would have brought, judged by customers who were served by another one, and honest means of a bandit.
+"""What a policy would have brought, judged by customers who were served by another one.
 
 Everything rests on logged propensities. Where the log says nothing about what the new policy would do, there is no
 value and the reason is told; how much of the log really counts is told beside every value.
@@ -6,16 +6,14 @@ value and the reason is told; how much of the log really counts is told beside e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite, sqrt
+from math import inf, isfinite, sqrt
 from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from experiments.effects import ALPHA, Effect, contrast, critical_value
-from experiments.estimates import ArmEstimate
+from experiments.effects import ALPHA, critical_value
 
 Floats = NDArray[np.float64]
 
@@ -32,22 +30,27 @@ class Log:
     arm : shape (n,), place of the arm that was given, in `arms`.
     reward : shape (n,), what followed.
     propensities : shape (n, n_arms), the chance of every arm when the decision was made; rows add up to 1.
+    unit : shape (n,), place of the unit that was decided for, from 0 on, where some have several decisions: these hang
+        together, and intervals are by unit then. None: every decision is of a unit of its own.
     """
 
     arms: tuple[str, ...]
     arm: NDArray[np.int64]
     reward: Floats
     propensities: Floats
+    unit: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         n, arms = len(self.reward), len(self.arms)
+        if self.unit is not None and self.unit.shape != (n,):
+            raise ValueError(f"a log of {n} rewards needs {n} units")
         if self.arm.shape != (n,) or self.propensities.shape != (n, arms):
             raise ValueError(f"a log of {n} rewards and {arms} arms needs {n} arms and propensities of {n} x {arms}")
         if n and not 0 <= int(self.arm.min()) <= int(self.arm.max()) < arms:
             raise ValueError(f"an arm lies outside 0 to {arms - 1}")
         if not np.isfinite(self.reward).all():
             raise ValueError("a reward is no finite number; leave such decisions out and say how many")
-        if not _are_chances(self.propensities):
+        if not are_chances(self.propensities):
             raise ValueError("propensities are chances: 0 or more, each row adds up to 1")
         if n and not (self.logged > 0).all():
             raise ValueError("a unit got an arm whose logged propensity is 0; the log contradicts itself")
@@ -64,8 +67,10 @@ class Overlap:
 
     effective_n : units of an even log that would be as sure: (sum of weights)^2 / sum of squared weights.
     largest_weight : of one unit, as a share of all weights.
-    mean_weight : near 1 where the propensities are right.
+    mean_weight : near 1 where the propensities are right, before any weight is clipped.
+    mean_weight_error : its standard error; None with fewer than two units.
     unsupported : share of the policy's decisions for which the log's chance was 0.
+    clipped, cut : decisions whose weight was clipped, and what that took away as a share of all weights.
     """
 
     n: int
@@ -73,50 +78,68 @@ class Overlap:
     largest_weight: float
     mean_weight: float
     unsupported: float
+    mean_weight_error: float | None = None
+    clipped: int = 0
+    cut: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyValue:
-    """The mean reward that a policy would have brought; all None with a reason where the log cannot say."""
+    """The mean reward that a policy would have brought; all None with a reason where the log cannot say.
+
+    gain : the value minus the mean reward that was logged, judged on the same decisions, with its own interval.
+    Without any spread there is a value but no interval, and the reason says so.
+    """
 
     method: str
     value: float | None = None
     lower: float | None = None
     upper: float | None = None
     standard_error: float | None = None
+    gain: float | None = None
+    gain_lower: float | None = None
+    gain_upper: float | None = None
     overlap: Overlap
     reason: str | None = None
 
 
-def overlap(log: Log, policy: ArrayLike) -> Overlap:
+def overlap(log: Log, policy: ArrayLike, *, clip: float = inf) -> Overlap:
     """Return how far a log speaks for a policy.
 
     policy : chances of every arm, shape (n_arms,) for all units alike, or (n, n_arms).
+    clip : what a weight is at most. Clipping makes intervals narrower and pulls values away from the truth.
     """
+    if not clip > 0:
+        raise ValueError(f"clip {clip:g}: a weight that is kept is above 0")
     target = _target(log, policy)
-    weights = _weights(log, target)
-    total = float(weights.sum())
+    whole = _weights(log, target)
+    weights = np.minimum(whole, clip)
+    total, n = float(weights.sum()), len(weights)
     return Overlap(
-        n=len(weights),
+        n=n,
         effective_n=total**2 / float((weights**2).sum()) if total else 0.0,
         largest_weight=float(weights.max()) / total if total else 0.0,
-        mean_weight=total / len(weights) if len(weights) else 0.0,
-        unsupported=float(target[log.propensities == 0].sum()) / len(weights) if len(weights) else 0.0,
+        mean_weight=float(whole.mean()) if n else 0.0,
+        mean_weight_error=_error(whole, log)[0],
+        unsupported=float(target[log.propensities == 0].sum()) / n if n else 0.0,
+        clipped=int((whole > clip).sum()),
+        cut=1 - total / float(whole.sum()) if total else 0.0,
     )
 
 
-def inverse_propensity(log: Log, policy: ArrayLike, *, alpha: float = ALPHA) -> PolicyValue:
+def inverse_propensity(log: Log, policy: ArrayLike, *, alpha: float = ALPHA, clip: float = inf) -> PolicyValue:
     """Weigh every reward by how much more often the policy would have done the same; unbiased, and wide.
 
     References
     ----------
     Horvitz and Thompson (1952), J. Am. Statist. Assoc. 47.
     """
-    weights = _weights(log, _target(log, policy))
-    return _value("ips", weights * log.reward, overlap(log, policy), alpha)
+    found = overlap(log, policy, clip=clip)
+    weights = np.minimum(_weights(log, _target(log, policy)), clip)
+    return _value("ips", weights * log.reward, found, log, alpha)
 
 
-def self_normalised(log: Log, policy: ArrayLike, *, alpha: float = ALPHA) -> PolicyValue:
+def self_normalised(log: Log, policy: ArrayLike, *, alpha: float = ALPHA, clip: float = inf) -> PolicyValue:
     """Divide the weighted rewards by the weights' own sum: steadier, and moves along when all rewards are shifted.
 
     The interval is by the delta method for a ratio of two means.
@@ -125,15 +148,18 @@ def self_normalised(log: Log, policy: ArrayLike, *, alpha: float = ALPHA) -> Pol
     ----------
     Swaminathan and Joachims (2015), NeurIPS, The self-normalized estimator for counterfactual learning.
     """
-    weights = _weights(log, _target(log, policy))
+    found = overlap(log, policy, clip=clip)
+    weights = np.minimum(_weights(log, _target(log, policy)), clip)
     mean = float(weights.mean()) if len(weights) else 0.0
     if not mean:
-        return _value("snips", weights, overlap(log, policy), alpha)
+        return _value("snips", weights, found, log, alpha)
     value = float((weights * log.reward).sum() / weights.sum())
-    return _value("snips", value + weights * (log.reward - value) / mean, overlap(log, policy), alpha)
+    return _value("snips", value + weights * (log.reward - value) / mean, found, log, alpha)
 
 
-def doubly_robust(log: Log, policy: ArrayLike, predictions: ArrayLike, *, alpha: float = ALPHA) -> PolicyValue:
+def doubly_robust(
+    log: Log, policy: ArrayLike, predictions: ArrayLike, *, alpha: float = ALPHA, clip: float = inf
+) -> PolicyValue:
     """Start from predicted rewards and correct them by weighted residuals: right if either of the two is right.
 
     predictions : shape (n, n_arms), the reward expected from every arm, learnt without the unit's own reward.
@@ -147,18 +173,19 @@ def doubly_robust(log: Log, policy: ArrayLike, predictions: ArrayLike, *, alpha:
         raise ValueError(f"predictions are finite numbers of the shape {log.propensities.shape}")
     target = _target(log, policy)
     own = np.take_along_axis(expected, log.arm[:, None], axis=1)[:, 0]
-    scores = (target * expected).sum(axis=1) + _weights(log, target) * (log.reward - own)
-    return _value("doubly_robust", scores, overlap(log, policy), alpha)
+    scores = (target * expected).sum(axis=1) + np.minimum(_weights(log, target), clip) * (log.reward - own)
+    return _value("doubly_robust", scores, overlap(log, policy, clip=clip), log, alpha)
 
 
 def _target(log: Log, policy: ArrayLike) -> Floats:
     chances = np.asarray(policy, dtype=np.float64)
-    if chances.shape not in {(len(log.arms),), log.propensities.shape} or not _are_chances(chances):
+    if chances.shape not in {(len(log.arms),), log.propensities.shape} or not are_chances(chances):
         raise ValueError(f"a policy is chances of {len(log.arms)} arms that add up to 1, for all units or for each")
     return np.broadcast_to(chances, log.propensities.shape)
 
 
-def _are_chances(chances: Floats) -> bool:
+def are_chances(chances: Floats) -> bool:
+    """Whether the last axis holds chances: none below 0, adding up to 1."""
     return bool((chances >= 0).all() and (np.abs(chances.sum(axis=-1) - 1) < _SAME).all())
 
 
@@ -166,9 +193,21 @@ def _weights(log: Log, target: Floats) -> Floats:
     return np.asarray(np.take_along_axis(target, log.arm[:, None], axis=1)[:, 0] / log.logged)
 
 
-def _value(method: str, scores: Floats, found: Overlap, alpha: float) -> PolicyValue:
-    if found.n < 2:
-        return PolicyValue(method=method, overlap=found, reason="fewer than two decisions in the log")
+def _error(scores: Floats, log: Log) -> tuple[float | None, float]:
+    """Return the standard error of a mean of scores and its degrees of freedom; None with fewer than two units."""
+    off = scores - scores.mean() if len(scores) else scores
+    sums = off if log.unit is None else np.bincount(log.unit, weights=off)[np.unique(log.unit)]
+    units = len(sums)
+    if units < 2:
+        return None, 0.0
+    return sqrt(float((sums**2).sum()) * units / (units - 1)) / len(scores), units - 1.0
+
+
+def _value(method: str, scores: Floats, found: Overlap, log: Log, alpha: float) -> PolicyValue:
+    error, degrees = _error(scores, log)
+    if error is None:
+        what = "decisions" if log.unit is None else "units"
+        return PolicyValue(method=method, overlap=found, reason=f"fewer than two {what} in the log")
     if found.unsupported > 0:
         share = f"{100 * found.unsupported:.3g} %"
         told = f"for {share} of its decisions the policy would give what the log never gave there"
@@ -176,125 +215,20 @@ def _value(method: str, scores: Floats, found: Overlap, alpha: float) -> PolicyV
     if found.effective_n < FEWEST:
         told = f"the log holds {found.effective_n:.3g} effective decisions for this policy; {FEWEST} are needed"
         return PolicyValue(method=method, overlap=found, reason=told)
-    error = float(scores.std(ddof=1)) / sqrt(found.n)
     if not isfinite(error):
         return PolicyValue(method=method, overlap=found, reason="the numbers are too large to be added up")
-    value, half = float(scores.mean()), critical_value(alpha, found.n - 1.0) * error
+    value, critical = float(scores.mean()), critical_value(alpha, degrees)
+    gain, gain_error = value - float(log.reward.mean()), _error(scores - log.reward, log)[0] or 0.0
+    least = _SAME * abs(value)  # below it is rounding, not spread
     return PolicyValue(
         method=method,
         value=value,
-        lower=value - half,
-        upper=value + half,
+        lower=value - critical * error if error > least else None,
+        upper=value + critical * error if error > least else None,
         standard_error=error,
+        gain=gain,
+        gain_lower=gain - critical * gain_error if gain_error > least else None,
+        gain_upper=gain + critical * gain_error if gain_error > least else None,
         overlap=found,
+        reason=None if error > least else "every decision says the same, so there is no spread to judge by",
     )
-
-
-# Means of arms whose shares followed what had been seen
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Batches:
-    """An adaptive experiment by batch and arm, which is all that its estimates need. Batches are in order of time.
-
-    Leading axes (...) hold independent experiments; most often there are none.
-
-    propensity : shape (..., n_batches, n_arms), the share that every arm had in the batch, above 0.
-    n : same shape, units by arm. total, squares : sums of reward - shift and of its square.
-    """
-
-    arms: tuple[str, ...]
-    propensity: Floats
-    n: Floats
-    total: Floats
-    squares: Floats
-    shift: float = 0.0
-
-    def __post_init__(self) -> None:
-        shape = np.shape(self.propensity)
-        if any(np.shape(one) != shape for one in (self.n, self.total, self.squares)) or shape[-1] != len(self.arms):
-            raise ValueError("propensities and sums have one shape: batches by arms")
-        if not (self.propensity > 0).all() or not _are_chances(self.propensity):
-            raise ValueError("a propensity is above 0, and those of a batch add up to 1; give every arm a floor")
-
-    @classmethod
-    def of_rows(
-        cls, arms: Sequence[str], arm: NDArray[np.int64], reward: Floats, batch: NDArray[np.int64], propensity: Floats
-    ) -> Batches:
-        """Make batches from one row per unit; batch is a place in the rows of propensity, shape (n_batches, n_arms)."""
-        shape = propensity.shape
-        cell = batch * shape[1] + arm
-        shift = float(reward.mean()) if len(reward) else 0.0
-        sums = [
-            np.bincount(cell, weights=weight, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
-            for weight in (np.ones(len(reward)), reward - shift, (reward - shift) ** 2)
-        ]
-        return cls(arms=tuple(arms), propensity=propensity, n=sums[0], total=sums[1], squares=sums[2], shift=shift)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ArmMeans:
-    """Estimates of every arm, with their covariances: value (..., n_arms), covariance (..., n_arms, n_arms)."""
-
-    arms: tuple[str, ...]
-    value: Floats
-    covariance: Floats
-    units: Floats
-
-    def estimate(self, arm: str) -> ArmEstimate | None:
-        """Return the estimate of one arm of one experiment; None where it has no spread."""
-        place = self.arms.index(arm)
-        variance = float(self.covariance[place, place])
-        if not variance > 0:
-            return None
-        return ArmEstimate(value=float(self.value[place]), variance=variance, n=int(self.units[place]))
-
-    def compare(self, variant: str, control: str, *, alpha: float = ALPHA) -> Effect:
-        """Return the difference between two arms of one experiment."""
-        one, other = self.estimate(variant), self.estimate(control)
-        if one is None or other is None:
-            return Effect(method="adaptive_aipw", reason="every customer of an arm has the same value")
-        between = float(self.covariance[self.arms.index(variant), self.arms.index(control)])
-        return contrast(one, other, method="adaptive_aipw", covariance=between, alpha=alpha)
-
-
-def adaptive_means(batches: Batches) -> ArmMeans:
-    """Estimate the mean of every arm so that shares that followed the rewards do not bias it.
-
-    Every unit has a score for every arm: the arm's mean of earlier batches, corrected by the unit's own reward over
-    its propensity where it got that arm. Scores are averaged with weights sqrt(propensity), which keep batches in
-    which an arm was rare from drowning the others. Before an arm has been seen, its mean is that of all arms, in the
-    first batch of that batch itself. False positives come near the nominal level but not down to it: over 20 batches
-    of 200 with a floor of 1 % and a rate of 10 %, 7.7 % where plain means have 14.3 %.
-
-    References
-    ----------
-    Hadad, Hirshberg, Zhan, Wager and Athey (2021), PNAS 118, Confidence intervals for policy evaluation in adaptive
-    experiments.
-    """
-    n, total, share = batches.n, batches.total, batches.propensity
-    units = n.sum(axis=-1, keepdims=True)
-    expected = _means_before(n, total)
-    residual = (total - n * expected) / share
-    weight = np.sqrt(share)
-    whole = (weight * units).sum(axis=-2)
-    value = (weight * (units * expected + residual)).sum(axis=-2) / whole
-    off = expected - value[..., None, :]
-    squared = (batches.squares - 2 * expected * total + n * expected**2) / share**2
-    # of the products of two arms' scores only the terms remain in which at most one of them was given
-    products = units[..., None] * off[..., :, None] * off[..., None, :]
-    products = products + residual[..., :, None] * off[..., None, :] + off[..., :, None] * residual[..., None, :]
-    products = products + squared[..., :, None] * np.eye(n.shape[-1])
-    pairs = weight[..., :, None] * weight[..., None, :]
-    covariance = (pairs * products).sum(axis=-3) / (whole[..., :, None] * whole[..., None, :])
-    return ArmMeans(arms=batches.arms, value=value + batches.shift, covariance=covariance, units=n.sum(axis=-2))
-
-
-def _means_before(n: Floats, total: Floats) -> Floats:
-    """Return each arm's mean over the batches before each batch."""
-    seen, summed = np.cumsum(n, axis=-2) - n, np.cumsum(total, axis=-2) - total
-    of_all, sum_of_all = seen.sum(axis=-1, keepdims=True), summed.sum(axis=-1, keepdims=True)
-    own_n, own_sum = n.sum(axis=-1, keepdims=True), total.sum(axis=-1, keepdims=True)
-    none_yet = of_all == 0
-    pooled = np.where(none_yet, own_sum, sum_of_all) / np.maximum(np.where(none_yet, own_n, of_all), 1)
-    return np.asarray(np.where(seen > 0, summed / np.maximum(seen, 1), pooled))

@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 from scipy.special import ndtr
 
 from experiments import effects
+from experiments.adaptive_means import Batches, adaptive_means
 from experiments.moments import Moments
 from experiments.off_policy import (
-    Batches,
     Log,
-    adaptive_means,
     doubly_robust,
     inverse_propensity,
     overlap,
@@ -219,3 +218,29 @@ def test_on_adaptive_data_without_an_effect_weighted_scores_raise_half_as_many_f
     assert weighted.mean() == pytest.approx(0.074, abs=0.01)
     assert weighted.mean() - 0.05 < (plain.mean() - 0.05) / 2
     assert abs(found.value.mean() / 0.1 - 1) < abs(mean.mean() / 0.1 - 1)
+
+
+def test_clipping_takes_weight_away_and_says_how_much():
+    # weights of B are 4 for 60 of 180; at most 3 of them are kept: 180 of 240
+    log = small([0] * 120 + [1] * 60, [1.0] * 120 + [3.0] * 30 + [12.0] * 30, 0.25)
+    found = overlap(log, [0.0, 1.0], clip=3.0)
+    assert (found.clipped, found.cut, found.mean_weight) == (60, pytest.approx(60 / 240), pytest.approx(240 / 180))
+    assert inverse_propensity(log, [0.0, 1.0], clip=3.0).value == pytest.approx(10 * 3 / 4)
+    # weights that are all cut alike leave the self-normalised value where it was
+    assert self_normalised(log, [0.0, 1.0], clip=3.0).value == pytest.approx(7.5)
+    with pytest.raises(ValueError, match="above 0"):
+        overlap(log, [0.0, 1.0], clip=0.0)
+
+
+def test_decisions_without_any_spread_have_a_value_and_no_interval():
+    found = self_normalised(small([0, 1] * 50, [3.0] * 100, 0.5), [0.0, 1.0])
+    assert (found.value, found.lower, found.gain) == (pytest.approx(3.0), None, pytest.approx(0.0))
+    assert found.reason == "every decision says the same, so there is no spread to judge by"
+
+
+def test_units_of_a_log_are_counted_and_two_are_needed():
+    log = small([0, 1] * 40, [0.0, 1.0, 2.0, 3.0] * 20, 0.5)
+    one = Log(arms=log.arms, arm=log.arm, reward=log.reward, propensities=log.propensities, unit=np.zeros(80, int))
+    assert self_normalised(one, [0.0, 1.0]).reason == "fewer than two units in the log"
+    with pytest.raises(ValueError, match="needs 80 units"):
+        Log(arms=log.arms, arm=log.arm, reward=log.reward, propensities=log.propensities, unit=np.zeros(3, int))

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from experiments.adaptive_means import Batches, adaptive_means
 from experiments.bandits import Rules, draw, share_proportions
-from experiments.off_policy import Batches, Log, adaptive_means, doubly_robust, inverse_propensity, self_normalised
+from experiments.off_policy import Log, doubly_robust, inverse_propensity, self_normalised
 
 ARMS = ("A", "B", "C")
 RATES = np.array([0.10, 0.10, 0.16])

@@ -7,10 +7,10 @@ from typing import Final
 
 import typer
 
-from engine.cli.commands.experiment import analyze, assign, bandit, planning, runs, simulating
+from engine.cli.commands.experiment import analyze, assign, bandit, off_policy, planning, runs, simulating
 from engine.cli.groups import group
 
-COMMANDS: Final[tuple[ModuleType, ...]] = (runs, analyze, planning, simulating, assign, bandit)
+COMMANDS: Final[tuple[ModuleType, ...]] = (runs, analyze, planning, simulating, assign, bandit, off_policy)
 """One module for each command, or for a few that belong together; each adds its own."""
 
 
