@@ -1,4 +1,4 @@
-"""The smallest change of a model that is a sum, and its words in English and Chinese."""
+"""The smallest change of a model that is a sum, in words, English and Chinese."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.config.risk import Way
+from engine.config.risk import RiskSettings, Way
+from engine.domain.credit_reasons import REASONS, CreditOutcome
+from engine.domain.words import RiskTier
 from engine.risk import counterfactual
 from engine.risk.binning import RARE, Bins
 from engine.risk.calibrators import log_odds
@@ -33,9 +35,9 @@ NO_SUM: Final = (
 _LACKING: Final[Mapping[Lack, tuple[str, str]]] = {
     Lack.NOT_NEEDED: ("The cut-off is reached as it is.", "目前已达到准入分数线。"),
     Lack.NOTHING_TO_CHANGE: (
-        "Nothing that an applicant is known to be able to change would add points. Say which columns can be changed, "
-        "under [risk.changeable] or with --changeable.",
-        "已知申请人可改变的特征均无法加分。可在 [risk.changeable] 或用 --changeable 指明哪些列可以改变。",
+        "Of what the score reads, nothing that an applicant is known to be able to change would add points. What "
+        "can be changed stands under [risk.changeable].",
+        "评分所用特征中，已知申请人可改变的均无法加分。哪些特征可以改变，见 [risk.changeable]。",
     ),
     Lack.OUT_OF_REACH: (
         "Not even all that an applicant can change would together reach the cut-off.",
@@ -103,6 +105,28 @@ def of_card(card: Scorecard, columns: Columns, rows: int, probability: float, wa
         short=least - card.score(columns, rows).log_odds,
     )
     return _changes(told, ways, [reason_text(name) for name in card.names])
+
+
+def below(reason_mask: int, family: str, settings: RiskSettings) -> float | None:
+    """Return the default probability below which the score no longer declines a family of credit.
+
+    None where a rule of the bank declines it whatever the score, and where tiers go by the expected loss, which depends
+    on more than the score.
+    """
+    declines = {
+        one.code for bit, one in enumerate(REASONS) if reason_mask >> bit & 1 and one.outcome == CreditOutcome.DECLINE
+    }
+    tier = "TIER_TOO_HIGH" in declines
+    if declines - {"PROBABILITY_TOO_HIGH", "TIER_TOO_HIGH"} or (tier and settings.tiers.by != "default_probability"):
+        return None
+    terms = {str(name): terms for name, terms in settings.credit.families.items()}.get(family)
+    lent = {} if terms is None else {str(name): most for name, most in terms.max_limit_minor.items()}
+    cut, most = settings.tiers, settings.credit.cut_offs.decline_from
+    if not tier:
+        return most if declines else None
+    if lent.get(RiskTier.MEDIUM.value, 0) > 0:
+        return min(most, cut.high_from)
+    return min(most, cut.medium_from) if lent.get(RiskTier.LOW.value, 0) > 0 else None
 
 
 def _sum(model: FileModel, columns: Columns, rows: int, cut_off: int) -> _Sum | None:

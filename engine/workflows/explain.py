@@ -11,7 +11,8 @@ from engine.domain.errors import WaylineError
 from engine.domain.risk_gate import reasons as gate_reasons
 from engine.domain.schema import Table
 from engine.lake.runs import Run, open_run
-from engine.workflows import session
+from engine.lake.workspace import Workspace
+from engine.workflows import customer_changes, session
 from engine.workflows.view import customer as view
 
 _SHOWN: Final = (
@@ -60,7 +61,7 @@ def customer(home: Path, customer_id: str, run_id: str | None = None) -> dict[st
         "profile": _profile(run, customer_id, found.record),
         "segment": found.segment,
         "risk": found.risk,
-        **_risk_answers(run, customer_id),
+        **_risk_answers(workspace, run, customer_id),
         "journeys": _rows(found.stages),
         "products": products(run, customer_id),
         "missing": {
@@ -93,15 +94,20 @@ def _product(row: dict[str, Any], offer: dict[str, Any] | None, gates: list[dict
     return {**row, "decision": decision, **(offer or {}), "refusals": refusals}
 
 
-def _risk_answers(run: Run, customer_id: str) -> dict[str, Any]:
-    """Return what risk allows (with the sentence of every reason), decided, expects to lose, does, and who departed."""
+def _risk_answers(workspace: Workspace, run: Run, customer_id: str) -> dict[str, Any]:
+    """Return what risk allows (with the sentence of every reason), decided, expects to lose, does, and who departed.
+
+    Beside a decline of the score stands the smallest change that would lift it.
+    """
     where = {"customer_id": customer_id}
     marts = ("risk_gate", "credit_decisions", "risk_losses", "risk_treatments", "risk_overrides")
     rows = {mart: run.read(mart, where=where).to_pylist() if run.has(mart) else [] for mart in marts}
     for row in rows["risk_gate"]:
         told = gate_reasons(row["reason_mask"])
         row["reasons"] = [{"code": one.code, "text_en": one.text_en, "text_zh": one.text_zh} for one in told]
-    for row in rows["credit_decisions"]:
+    lifted = customer_changes.told(workspace, run, customer_id, rows["credit_decisions"])
+    for row, change in zip(rows["credit_decisions"], lifted, strict=True):
+        row.update(change)
         why = credit_reasons(row["reason_mask"])
         row["reasons"] = [
             {"code": one.code, "kind": one.kind, "text_en": one.text_en, "text_zh": one.text_zh} for one in why

@@ -24,6 +24,10 @@ from engine.workflows import risk_changes, risk_notices, risk_sample, risk_score
 
 _REASONS: Final = 4
 _ROW: Final = "row of the file"
+_NAME_COLUMNS: Final = {
+    "en": " Columns are added with --changeable COL, COL=+ or COL=-.",
+    "zh": "可用 --changeable COL、COL=+ 或 COL=- 增加列。",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +156,7 @@ def _change(change: Change, language: str) -> dict[str, Any]:
     told = change.text()
     if told is None:
         assert change.why_not is not None
-        return {"no_change": change.why_not[language == "zh"]}
+        return {"no_change": change.why_not[language == "zh"] + _NAME_COLUMNS[language]}
     parts = [
         {"characteristic": one.name, "text": one.text_zh if language == "zh" else one.text_en} for one in change.parts
     ]

@@ -7,7 +7,8 @@ import pytest
 
 from engine.config.load import load
 from engine.config.risk import RiskSettings
-from engine.risk import affordability, losses, pricing
+from engine.domain.credit_reasons import BITS
+from engine.risk import affordability, changes, losses, pricing
 
 SETTINGS = load(RiskSettings, "risk")
 
@@ -133,3 +134,22 @@ def test_an_instalment_carries_what_its_annuity_repays() -> None:
     )
     assert affordability.carried(_one(1_000.0), _one(0.12), _one(0.0), _one(0.05))[0] == pytest.approx(20_000)
     assert affordability.instalment_of(_one(11_255.08), _one(0.12), _one(12.0), _one(0.05))[0] == 1_001
+
+
+@pytest.mark.parametrize(
+    ("family", "codes", "below"),
+    [
+        # cards are lent to the medium tier, which ends at .10; mortgages to the low one alone, which ends at .03
+        ("card", ("TIER_TOO_HIGH", "PROBABILITY_TOO_HIGH"), 0.10),
+        ("mortgage", ("TIER_TOO_HIGH",), 0.03),
+        ("card", ("PROBABILITY_TOO_HIGH",), 0.15),
+        # a reason that only refers to a person stands in no change's way, a rule that declines does
+        ("card", ("TIER_TOO_HIGH", "DELAY_ELSEWHERE"), 0.10),
+        ("card", ("TIER_TOO_HIGH", "IN_DEFAULT"), None),
+        ("card", ("PROBABILITY_BORDERLINE",), None),
+    ],
+)
+def test_probability_below_which_the_score_declines_no_longer(
+    family: str, codes: tuple[str, ...], below: float | None
+) -> None:
+    assert changes.below(sum(1 << BITS[code] for code in codes), family, SETTINGS) == below

@@ -6,6 +6,7 @@ from itertools import combinations
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -130,3 +131,22 @@ def test_what_is_protected_is_never_changed_whatever_is_asked() -> None:
     named = {part.name for change in found for part in change.parts}
     assert named
     assert not named & {"job", "income"}
+
+
+@pytest.mark.parametrize("asked_below", [0.15, 0.25, 0.4])
+def test_change_of_a_bank_s_own_model_brings_the_probability_below_what_is_lent_on(asked_below: float) -> None:
+    table, bad = loans(3)
+    table["record"] = pa.chunked_array([pa.array(np.where(np.arange(400) % 4, "yes", "no"))])
+    card = scorecard.fit(table, bad, SETTINGS.binning, SETTINGS.scaling, asked={"used": "record"})
+    found = changes.of_card(card, table, 400, asked_below, {"used": "down", "income": "up"})
+    bins = {one.bins.name: one.bins for one in card.attributes}
+    moved = 0
+    for row, change in enumerate(found):
+        values = {name: column[row].as_py() for name, column in table.items()}
+        new = {part.name: value_in(bins[part.name], part.to_bin, part.from_bin) for part in change.parts}
+        # where there was nothing to read a value from, none can be changed
+        assert "used" not in new or values["record"] == "yes"
+        if new:
+            assert card.score_one(values | new)[1] < asked_below <= card.score_one(values)[1]
+            moved += 1
+    assert moved > 10

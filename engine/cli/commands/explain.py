@@ -72,6 +72,11 @@ def _show_risk(output: Output, facts: dict[str, Any], language: str) -> None:
     rows = [{**row, "why": " ".join(reason[told] for reason in row["reasons"])} for row in facts["credit"]]
     if rows:
         output.table(rows, _CREDIT, title="Credit")
+        for row in rows:
+            if row["change"]:
+                output.line(f"{row['family']}: the score would not decline it with {row['change'][told]}.")
+            elif row["no_change"]:
+                output.line(f"{row['family']}: no change is named. {row['no_change'][told]}")
         output.line("")
 
 

@@ -115,6 +115,9 @@ def test_an_explanation_names_every_product_and_no_person(demo_home: Path) -> No
     assert all(bool(row["refusals"]) == (row["decision"] == "refused") for row in told["products"])
     personal = {column.name for column in CURATED["customers"] if column.personal}
     assert not personal & set(told["profile"])
+    # a decline names what would lift it, or says why nothing would
+    assert told["credit"]
+    assert all(bool(row["change"] or row["no_change"]) == (row["outcome"] == "decline") for row in told["credit"])
 
 
 def test_an_explanation_of_an_unknown_customer_does_not_repeat_the_id(demo_home: Path) -> None:
