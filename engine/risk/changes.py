@@ -10,18 +10,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.config.risk import RiskSettings, Way
+from engine.config.risk import RiskSettings, ScalingSettings, Way
 from engine.domain.credit_reasons import REASONS, CreditOutcome
 from engine.domain.words import RiskTier
 from engine.risk import counterfactual
 from engine.risk.binning import RARE, Bins
-from engine.risk.calibrators import log_odds
-from engine.risk.challengers.glass_box import GlassBox
+from engine.risk.calibrators import Calibrator, log_odds
 from engine.risk.characteristics import reason_text
 from engine.risk.counterfactual import LACKS, STAYS, Lack
-from engine.risk.file_model import Columns, FileModel, points_of
+from engine.risk.file_model import Columns, FileModel, on_scale
 from engine.risk.file_reasons import meaning
-from engine.risk.models import Calibrated, DefaultModel, ScorecardModel
 from engine.risk.scorecard import Scorecard, default_probability
 
 Floats = NDArray[np.float64]
@@ -130,37 +128,31 @@ def below(reason_mask: int, family: str, settings: RiskSettings) -> float | None
 
 
 def _sum(model: FileModel, columns: Columns, rows: int, cut_off: int) -> _Sum | None:
-    decider = model.decider
-    if isinstance(decider, ScorecardModel):
-        card = decider.card
-        return _Sum(
-            bins=tuple(one.bins for one in card.attributes),
-            amounts=tuple(points.astype(np.float64) for points in card.whole_points()),
-            codes=tuple(one.codes(columns, rows) for one in card.attributes),
-            short=cut_off - card.score(columns, rows).points.astype(np.float64),
-        )
-    inner = decider.model if isinstance(decider, Calibrated) else decider
-    if not isinstance(inner, GlassBox):
+    card = model.card
+    if card is None:
         return None
-    own = log_odds(inner.default_probability(columns, rows))
-    # the bin that a missing value counts as is not the applicant's: as the bins read it, missing cannot be moved
-    codes = tuple(scale.bins.codes(columns[scale.name]) for scale in inner.scales)
+    scored = card.score(columns, rows)
+    bins, bend = tuple(one.bins for one in card.attributes), model.bend
+    if bend is None:
+        return _Sum(
+            bins=bins,
+            amounts=tuple(points.astype(np.float64) for points in card.whole_points()),
+            codes=scored.codes,
+            short=cut_off - scored.points.astype(np.float64),
+        )
     return _Sum(
-        bins=tuple(scale.bins for scale in inner.scales),
-        amounts=tuple(-table for table in inner.sum.tables),
-        codes=codes,
-        short=_least(model, decider, cut_off) - own,
+        bins=bins,
+        amounts=tuple(one.weights for one in card.attributes),
+        codes=scored.codes,
+        short=_least(bend, model.scaling, cut_off) - scored.log_odds,
     )
 
 
-def _least(model: FileModel, decider: DefaultModel, cut_off: int) -> float:
+def _least(bend: Calibrator, scaling: ScalingSettings, cut_off: int) -> float:
     """Return the least log-odds of being good, before calibration, whose points reach the cut-off; inf: none does."""
 
     def reaches(own: float) -> bool:
-        probability = default_probability(np.array([own]))
-        if isinstance(decider, Calibrated):
-            probability = decider.calibrator.apply(probability)
-        return bool(np.rint(points_of(log_odds(probability), model.scaling))[0] >= cut_off)
+        return bool(on_scale(log_odds(bend.apply(default_probability(np.array([own])))), scaling)[0] >= cut_off)
 
     low, high = -_EXTREME, _EXTREME
     if not reaches(high):

@@ -1,13 +1,14 @@
 """A default model learned from a plain file: the model that decides, those that watch it, and how its columns are read.
 
-Scoring is the same for a block of rows and for one row: points, default probability, tier, and what costs most.
+How rows are scored with it is the business of `file_scorer`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,38 +17,16 @@ from numpy.typing import NDArray
 
 from engine.config.risk import ScalingSettings, TierSettings
 from engine.risk import models
-from engine.risk import tiers as grades
-from engine.risk.attributes import Attributes
-from engine.risk.calibrators import log_odds
-from engine.risk.models import DefaultModel, ScorecardModel
+from engine.risk.calibrators import Calibrator
+from engine.risk.challengers.glass_box import GlassBox
+from engine.risk.models import Calibrated, DefaultModel, ScorecardModel
 from engine.risk.scorecard import Scorecard
 
 Floats = NDArray[np.float64]
 Columns = Mapping[str, pa.ChunkedArray]
-NO_REASON: Final = -1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scores:
-    """A block of scored rows.
-
-    lost : what each characteristic of the champion costs a row in points against the best anybody was given, shape
-        (rows, characteristics); None for a champion that is no sum of characteristics.
-    missing : where the value of a characteristic is missing or was never seen. known : rows with any value at all.
-    bins : of a scorecard, the bin of every row, characteristic by characteristic.
-    """
-
-    points: NDArray[np.int64]
-    probability: Floats
-    tier: NDArray[np.int8]
-    known: NDArray[np.bool_]
-    names: tuple[str, ...]
-    lost: Floats | None
-    missing: NDArray[np.bool_]
-    bins: tuple[NDArray[Any], ...] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class FileModel:
     """What a model folder holds.
 
@@ -86,54 +65,42 @@ class FileModel:
         """Whether anything of a credit bureau's report is an input of the deciding model."""
         return any(name in self.bureau for name in self.inputs)
 
+    @cached_property
+    def card(self) -> Scorecard | None:
+        """The deciding model as a sum in points: the scorecard, or the glass box as one; None for a model that is none.
+
+        A calibrator that is a line is in it; of another, see `bend`.
+        """
+        decider = self.decider
+        inner = decider.model if isinstance(decider, Calibrated) else decider
+        if isinstance(inner, GlassBox):
+            found = inner.as_scorecard(self.scaling, {})
+        elif isinstance(inner, ScorecardModel):
+            found = inner.card
+        else:
+            return None
+        if isinstance(decider, Calibrated) and decider.calibrator.method == "sigmoid":
+            return models.moved(found, decider.calibrator)
+        return found
+
+    @property
+    def bend(self) -> Calibrator | None:
+        """The calibrator of a sum that is no line: points come from the probability then. None where there is none."""
+        decider = self.decider
+        if self.card is None or not isinstance(decider, Calibrated) or decider.calibrator.method != "isotonic":
+            return None
+        return decider.calibrator
+
     @property
     def range(self) -> tuple[int, int]:
-        """The least and the most points that anybody can have; of a champion that is no scorecard, of 0.1 to 99.9 %."""
-        if isinstance(self.decider, ScorecardModel):
-            whole = self.decider.card.whole_points()
-            sizes = [one.bins.size for one in self.decider.card.attributes]
+        """The least and the most points that anybody can have; where points are no sum, those of 0.1 to 99.9 %."""
+        if self.card is not None and self.bend is None:
+            whole = self.card.whole_points()
+            sizes = [one.bins.size for one in self.card.attributes]
             ends = [(points[:size].min(), points[:size].max()) for points, size in zip(whole, sizes, strict=True)]
             return int(sum(low for low, _ in ends)), int(sum(high for _, high in ends))
-        low, high = self._on_scale(np.log(np.array([0.001, 999.0]))).tolist()
+        low, high = on_scale(np.log(np.array([0.001, 999.0])), self.scaling).tolist()
         return low, high
-
-    def score(self, columns: Columns, rows: int) -> Scores:
-        """Return points, probability and tier of every row, and what each characteristic costs it."""
-        if isinstance(self.decider, ScorecardModel):
-            return self._of_card(self.decider.card, columns, rows)
-        parts = self.decider.contributions(columns, rows)
-        probability = self.decider.default_probability(columns, rows)
-        missing = self._missing(columns, rows) if parts is None else parts.missing
-        known = np.asarray(~missing.all(axis=1))
-        return Scores(
-            points=self._on_scale(log_odds(probability)),
-            probability=probability,
-            tier=grades.codes(probability, known, self.tiers),
-            known=known,
-            names=self.decider.inputs if parts is None else parts.names,
-            lost=None if parts is None else self._factor * parts.lost(),
-            missing=missing,
-        )
-
-    def _of_card(self, card: Scorecard, columns: Columns, rows: int) -> Scores:
-        scored = card.score(columns, rows)
-        lost, missing = np.empty((rows, len(card.names))), np.empty((rows, len(card.names)), dtype=bool)
-        for place, (attribute, points, codes) in enumerate(
-            zip(card.attributes, card.points(), scored.codes, strict=True)
-        ):
-            lost[:, place] = lost_points(attribute, points)[codes]
-            missing[:, place] = codes >= attribute.bins.size - 1
-        known = np.asarray(~missing.all(axis=1))
-        return Scores(
-            points=scored.points,
-            probability=scored.probability,
-            tier=grades.codes(scored.probability, known, self.tiers),
-            known=known,
-            names=card.names,
-            lost=lost,
-            missing=missing,
-            bins=scored.codes,
-        )
 
     def unseen(self, columns: Columns) -> NDArray[np.int64]:
         """Return how many words of every row were never seen while learning."""
@@ -180,28 +147,6 @@ class FileModel:
             learned_from=values["learned_from"],
         )
 
-    @property
-    def _factor(self) -> float:
-        return float(self.scaling.points_to_double_odds / np.log(2))
-
-    def _on_scale(self, own: Floats) -> NDArray[np.int64]:
-        points: NDArray[np.int64] = np.rint(points_of(own, self.scaling)).astype(np.int64)
-        return points
-
-    def _missing(self, columns: Columns, rows: int) -> NDArray[np.bool_]:
-        empty = pa.nulls(rows)
-        return np.column_stack(
-            [pc.is_null(columns.get(name, empty)).to_numpy(zero_copy_only=False) for name in self.inputs]
-        )
-
-
-def lost_points(attribute: Attributes, points: Floats) -> Floats:
-    """Return what each bin costs against the best that anybody was in; what was not asked costs nothing."""
-    seen = np.flatnonzero(np.array(attribute.bins.goods) + np.array(attribute.bins.bads) > 0)
-    lost: Floats = np.maximum(points[seen].max() - points, 0.0)
-    lost[attribute.not_asked] = 0.0
-    return lost
-
 
 def points_of(own: Floats, scaling: ScalingSettings) -> Floats:
     """Return exact points of log-odds of being good: base points at the base odds, and so on."""
@@ -210,25 +155,13 @@ def points_of(own: Floats, scaling: ScalingSettings) -> Floats:
     return points
 
 
+def on_scale(own: Floats, scaling: ScalingSettings) -> NDArray[np.int64]:
+    """Return whole points of log-odds of being good."""
+    points: NDArray[np.int64] = np.rint(points_of(own, scaling)).astype(np.int64)
+    return points
+
+
 def probability_at(points: float, scaling: ScalingSettings) -> float:
     """Return the default probability at points on the scale."""
     factor = scaling.points_to_double_odds / np.log(2)
     return float(1 / (1 + scaling.base_odds * np.exp((points - scaling.base_points) / factor)))
-
-
-def principal(scores: Scores, never: Sequence[str], most: int) -> NDArray[np.int64]:
-    """Return, per row, the places among `names` of what costs most points, the worst first; -1 where nothing does.
-
-    Shape (rows, most). `never` are characteristics that are no reason.
-    """
-    rows = len(scores.points)
-    found = np.full((rows, most), NO_REASON, dtype=np.int64)
-    allowed = np.array([place for place, name in enumerate(scores.names) if name not in never], dtype=np.int64)
-    if scores.lost is None or not len(allowed):
-        return found
-    lost, every = scores.lost[:, allowed].copy(), np.arange(rows)
-    for rank in range(min(most, len(allowed))):
-        worst = lost.argmax(axis=1)
-        found[:, rank] = np.where(lost[every, worst] > 0, allowed[worst], NO_REASON)
-        lost[every, worst] = -np.inf
-    return found

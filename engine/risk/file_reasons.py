@@ -7,20 +7,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from engine.risk.characteristics import BY_NAME, MISSING_SUFFIX, SPECIAL_SUFFIX
-from engine.risk.file_model import NO_REASON, FileModel, Scores
-from engine.risk.models import ScorecardModel
-
-_SIDES: Final = {1: "too high", -1: "too low"}
-"""What costs points where a higher value is riskier, or safer, and no bin names the range."""
+from engine.risk.binning import Bins
+from engine.risk.characteristics import BY_NAME
+from engine.risk.file_model import FileModel
+from engine.risk.scorer import Scorer
 
 _BINS_ZH: Final = (
-    (re.compile(r"^too high$"), "过高"),
-    (re.compile(r"^too low$"), "过低"),
     (re.compile(r"^missing$"), "缺失"),
     (re.compile(r"^any$"), "任意"),
     (re.compile(r"^up to (.+)$"), r"不高于\1"),
@@ -31,19 +26,38 @@ _BINS_ZH: Final = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reasons:
-    """The words of every reason that a model can give.
-
-    `names` (of the characteristic), `codes` and `texts` are flat. Those of the characteristic at a place begin at
-    `starts[place]`: of a scorecard one for each bin, of another model one for a value and one for its lack. Last in
-    each list stands no reason.
-    """
+class Words:
+    """The words of every reason that a model can give, by its place in the order of `reasons.of`; none at place 0."""
 
     names: tuple[str, ...]
     codes: tuple[str | None, ...]
     texts_en: tuple[str | None, ...]
     texts_zh: tuple[str | None, ...]
-    starts: NDArray[np.int64]
+
+    @classmethod
+    def none(cls) -> Words:
+        """Return those of a model that gives no reasons."""
+        return cls(names=("",), codes=(None,), texts_en=(None,), texts_zh=(None,))
+
+    @classmethod
+    def of(cls, model: FileModel, scorer: Scorer) -> Words:
+        """Return those of a model that is a sum."""
+        size = len(scorer.reasons.words)
+        names = [""] * size
+        english: list[str | None] = [None] * size
+        chinese: list[str | None] = [None] * size
+        for attribute, places in zip(scorer.card.attributes, scorer.reasons.places, strict=True):
+            for code, place in enumerate(places.tolist()):
+                if place:
+                    names[place] = attribute.bins.name
+                    english[place] = _text(model, attribute.bins, code, 0)
+                    chinese[place] = _text(model, attribute.bins, code, 1)
+        return cls(
+            names=tuple(names),
+            codes=scorer.reasons.words,
+            texts_en=tuple(english),
+            texts_zh=tuple(chinese),
+        )
 
     def told(self, places: Iterable[int], bureau: Sequence[str]) -> list[dict[str, Any]]:
         """Return the reasons at places in plain values; a place without a reason is passed over."""
@@ -55,7 +69,7 @@ class Reasons:
                 "bureau": self.names[place] in bureau,
             }
             for place in places
-            if place != NO_REASON
+            if place
         ]
 
     def texts(self, language: str) -> tuple[str | None, ...]:
@@ -78,65 +92,15 @@ def meaning(model: FileModel, name: str) -> tuple[str, str]:
     return model.meanings.get(name) or ((known.meaning, known.meaning_zh) if known else (name, name))
 
 
-def words(model: FileModel) -> Reasons:
-    """Return every reason that the model can give."""
-    names: list[str] = []
-    codes: list[str | None] = []
-    texts_en: list[str | None] = []
-    texts_zh: list[str | None] = []
-    starts = []
-    for name, labels in _labels(model):
-        starts.append(len(codes))
-        english, chinese = meaning(model, name)
-        for suffix, label in labels:
-            names.append(name)
-            codes.append(name + suffix)
-            told = bin_text(label, "zh")
-            if suffix == MISSING_SUFFIX:
-                texts_en.append(f"no record of: {english}")
-                texts_zh.append(f"缺少记录：{chinese}")
-            else:
-                texts_en.append(f"{english}: {label}" if label else english)
-                texts_zh.append(f"{chinese}：{told}" if label else chinese)
-    return Reasons(
-        names=(*names, ""),
-        codes=(*codes, None),
-        texts_en=(*texts_en, None),
-        texts_zh=(*texts_zh, None),
-        starts=np.array(starts, dtype=np.int64),
-    )
+def _text(model: FileModel, bins: Bins, code: int, language: int) -> str:
+    """Return what a reason says: the characteristic and the range that cost points, or that its value is missing."""
+    means = meaning(model, bins.name)[language]
+    if code >= bins.size - 1:
+        return f"缺少记录：{means}" if language else f"no record of: {means}"
+    label = bins.label(code)
+    return f"{means}：{bin_text(label, 'zh')}" if language else f"{means}: {label}"
 
 
-def _labels(model: FileModel) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Return, for each characteristic, the suffix of the code and the range of each reason."""
-    if not isinstance(model.decider, ScorecardModel):
-        ways = model.decider.directions
-        return [
-            (name, [("", _SIDES.get(ways.get(name, 0), "")), (MISSING_SUFFIX, "")]) for name in model.decider.inputs
-        ]
-    found = []
-    for bins in (one.bins for one in model.decider.card.attributes):
-        ordinary = [("", bins.label(code)) for code in range(bins.ordinary)]
-        special = [(SPECIAL_SUFFIX, bins.label(code)) for code in range(bins.ordinary, bins.size - 1)]
-        # last, where nothing was asked
-        found.append((bins.name, [*ordinary, *special, (MISSING_SUFFIX, ""), (MISSING_SUFFIX, "")]))
-    return found
-
-
-def places(scores: Scores, ranked: NDArray[np.int64], starts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the places among the words of the reasons `ranked` of every row; `NO_REASON` is the last."""
-    if not len(starts):
-        return np.full_like(ranked, NO_REASON)
-    every = np.arange(len(ranked))
-    if scores.bins is None:
-        own = scores.missing.astype(np.int64)
-    else:
-        own = np.column_stack([codes.astype(np.int64) for codes in scores.bins])
-    columns = [starts[rank] + own[every, rank] for rank in ranked.T]
-    return np.where(ranked == NO_REASON, NO_REASON, np.column_stack(columns) if columns else ranked)
-
-
-def taken(words_of: Sequence[str | None], where: NDArray[np.int64]) -> Any:
-    """Return the words at places as an Arrow column; the place `NO_REASON` is the last."""
-    listed = pa.array(words_of, pa.string())
-    return listed.take(pa.array(np.where(where == NO_REASON, len(words_of) - 1, where)))
+def taken(words_of: Sequence[str | None], where: NDArray[Any]) -> pa.Array:
+    """Return the words at places as an Arrow column."""
+    return pa.array(words_of, pa.string()).take(pa.array(where))

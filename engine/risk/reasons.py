@@ -81,12 +81,16 @@ def of(card: Scorecard, never: Sequence[str] = ()) -> Reasons:
     )
 
 
+def seen(attribute: Attributes) -> NDArray[np.intp]:
+    """Return the bins that anybody was in: what nobody was given is no measure of what a customer lost."""
+    return np.flatnonzero(np.array(attribute.bins.goods) + np.array(attribute.bins.bads) > 0)
+
+
 def _lost(attribute: Attributes, points: Floats, never: Sequence[str]) -> Floats:
     """Return what each bin costs against the best that anybody was in; what was not asked costs nothing."""
     if attribute.bins.name in never:
         return np.zeros(len(points))
-    seen = np.flatnonzero(np.array(attribute.bins.goods) + np.array(attribute.bins.bads) > 0)
-    lost: Floats = np.maximum(points[seen].max() - points, 0.0)
+    lost: Floats = np.maximum(points[seen(attribute)].max() - points, 0.0)
     lost[attribute.not_asked] = 0.0
     return lost
 

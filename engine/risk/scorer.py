@@ -189,6 +189,11 @@ class Scorer:
             codes=tuple(codes),
         )
 
+    def places_of(self, answer: Answer) -> tuple[int, ...]:
+        """Return the places of a customer's reasons among the words of the block's, dearest first; as many as given."""
+        places = (int(place[code]) for place, code in zip(self.reasons.places, answer.codes, strict=True))
+        return tuple(sorted((place for place in places if place), reverse=True)[: self.most])
+
     def contributions(self, answer: Answer) -> dict[str, float]:
         """Return the exact points of every characteristic; they add up to offset + factor x log-odds."""
         named = zip(self.card.names, self.card.points(), answer.codes, strict=True)

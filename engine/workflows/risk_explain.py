@@ -17,9 +17,10 @@ from engine.intake import applicant_files
 from engine.intake.applicant_files import ROW
 from engine.risk import changes, tiers
 from engine.risk.changes import Change
-from engine.risk.file_model import FileModel, Scores
+from engine.risk.file_model import FileModel
 from engine.risk.file_reasons import bin_text, meaning
-from engine.risk.models import ScorecardModel
+from engine.risk.file_scorer import FileScorer, Scores
+from engine.risk.reasons import seen
 from engine.workflows import risk_changes, risk_notices, risk_sample, risk_score
 
 _REASONS: Final = 4
@@ -68,10 +69,12 @@ def explain(question: ExplainQuestion) -> dict[str, Any]:
     ways = risk_changes.ways(model, question.home, question.changeable)
     row = _row(question, model)
     columns = {name: row[name] for name in model.inputs}
-    found = model.score(columns, 1)
+    scorer = FileScorer(model, _REASONS)
+    found = scorer.block(columns, 1)
     if not found.known[0]:
         raise NotEnoughData("score", "no value of this row is read by the model", "a row with at least one of them")
-    reasons = risk_score.reasons_of(model, found, _REASONS, question.language)
+    told = scorer.told(found.reasons[0].tolist())
+    reasons = [{**one, "text": one[f"text_{question.language}"]} for one in told]
     points = int(found.points[0])
     refused = points < cut_off
     answer = {
@@ -128,27 +131,31 @@ def _no_row(question: ExplainQuestion, rows: int) -> Exception:
 def _characteristics(
     model: FileModel, found: Scores, columns: dict[str, pa.ChunkedArray], language: str
 ) -> Iterator[dict[str, Any]]:
-    """Return, for each characteristic, what it was and what it gave; the points add up to the score."""
-    decider = model.decider
-    if not isinstance(decider, ScorecardModel):
-        for place, name in enumerate(found.names):
-            lost = None if found.lost is None else round(float(found.lost[0, place]), 1)
-            yield {"characteristic": name, "value": columns[name][0].as_py(), "lost": lost}
+    """Yield, for each characteristic, what it was and what it gave; the points add up to the score.
+
+    Where the model is no sum, or a calibrator bends it, there are no points that would add up: what it was alone.
+    """
+    card = model.card
+    if card is None or model.bend is not None or found.codes is None:
+        for name in model.inputs:
+            yield {"characteristic": name, "meaning": meaning(model, name)[language == "zh"]} | _value(columns, name)
         return
-    attributes, whole = decider.card.attributes, decider.card.whole_points()
-    assert found.bins is not None
-    for attribute, points, codes in zip(attributes, whole, found.bins, strict=True):
-        name, code = attribute.bins.name, int(codes[0])
-        label = attribute.bins.label(code) if code < attribute.bins.size else "missing"
+    for attribute, points, codes in zip(card.attributes, card.whole_points(), found.codes, strict=True):
+        bins, code = attribute.bins, int(codes[0])
+        given, best = int(points[code]), int(points[seen(attribute)].max())
         yield {
-            "characteristic": name,
-            "meaning": meaning(model, name)[language == "zh"],
-            "value": columns[name][0].as_py(),
-            "bin": bin_text(label, language),
-            "points": int(points[code]),
-            "best": int(points[: attribute.bins.size].max()),
-            "lost": int(points[: attribute.bins.size].max() - points[code]),
+            "characteristic": bins.name,
+            "meaning": meaning(model, bins.name)[language == "zh"],
+            **_value(columns, bins.name),
+            "bin": bin_text(bins.label(code) if code < bins.size else "missing", language),
+            "points": given,
+            "best": best,
+            "lost": max(best - given, 0),
         }
+
+
+def _value(columns: dict[str, pa.ChunkedArray], name: str) -> dict[str, Any]:
+    return {"value": columns[name][0].as_py()}
 
 
 def _change(change: Change, language: str) -> dict[str, Any]:

@@ -16,8 +16,9 @@ from engine.config.regimes import NoticeSettings, Regime, Regimes
 from engine.domain.errors import RefusedByPolicy, SettingsFault
 from engine.intake.applicant_files import ROW
 from engine.lake.files import replace_folder
-from engine.risk import changes, file_reasons, notices
+from engine.risk import changes, notices
 from engine.risk.file_model import FileModel
+from engine.risk.file_scorer import FileScorer
 from engine.risk.notices import Notice, NoticeReason, Refusal, UsedScore
 from engine.workflows import risk_changes, session
 
@@ -46,7 +47,7 @@ class _None:
 
 
 @contextmanager
-def letters(question: ScoreQuestion, model: FileModel, cut_off: int) -> Iterator[Letters]:
+def letters(question: ScoreQuestion, scorer: FileScorer, cut_off: int) -> Iterator[Letters]:
     """Yield what writes letters into the folder that the question names: all of them, or none at all.
 
     Raises
@@ -66,7 +67,7 @@ def letters(question: ScoreQuestion, model: FileModel, cut_off: int) -> Iterator
         shutil.rmtree(building)
     building.mkdir(parents=True)
     try:
-        yield _Letters(question, model, cut_off, building)
+        yield _Letters(question, scorer, cut_off, building)
         replace_folder(building, question.notices)
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
@@ -76,12 +77,12 @@ def letters(question: ScoreQuestion, model: FileModel, cut_off: int) -> Iterator
 class _Letters:
     """Writes one text file for each refused row, named by its number."""
 
-    def __init__(self, question: ScoreQuestion, model: FileModel, cut_off: int, folder: Path) -> None:
+    def __init__(self, question: ScoreQuestion, scorer: FileScorer, cut_off: int, folder: Path) -> None:
         self.written = 0
-        self._question, self._model, self._cut_off, self._folder = question, model, cut_off, folder
+        self._question, self._scorer, self._cut_off, self._folder = question, scorer, cut_off, folder
+        self._model = scorer.model
         self._settings, self._regimes = rules(question.home, question.creditor)
-        self._words = file_reasons.words(model)
-        self._ways = risk_changes.ways(model, question.home, question.changeable)
+        self._ways = risk_changes.ways(self._model, question.home, question.changeable)
         if question.received is None:
             question.say(
                 "No --received column: the clock of the notices runs from the day of the decision, "
@@ -105,7 +106,7 @@ class _Letters:
 
     def _notice(self, row: dict[str, Any], received: date, change: tuple[str, str] | None) -> Notice:
         places = [row[f"_{rank + 1}"] for rank in range(self._question.reasons)]
-        reasons = self._words.told(places, self._model.bureau)
+        reasons = self._scorer.told(places)
         return write(
             self._model,
             reference=row.get("id") or f"row {row['row']}",

@@ -19,9 +19,10 @@ from engine.exports import csv_dialects, model_folders
 from engine.intake import applicant_files
 from engine.intake.applicant_files import ROW
 from engine.intake.event_files import EventFile
-from engine.risk import file_model, file_reasons, tiers
+from engine.risk import file_reasons, tiers
 from engine.risk.file_model import FileModel
-from engine.risk.file_reasons import Reasons
+from engine.risk.file_reasons import Words
+from engine.risk.file_scorer import FileScorer, Scores
 from engine.workflows import risk_notices, risk_sample
 
 BLOCK: Final = 65_536
@@ -116,10 +117,10 @@ def score(question: ScoreQuestion) -> dict[str, Any]:
             )
         kinds: Any = {name: model.kinds[name] for name in model.inputs}
         texts = [name for name in (question.id_column, question.received) if name is not None and name not in kinds]
-        tally, words = _Tally(), file_reasons.words(model)
-        with _sink(question, words) as sink, risk_notices.letters(question, model, cut_off) as letters:
+        tally, scorer = _Tally(), FileScorer(model, question.reasons)
+        with _sink(question, scorer.words) as sink, risk_notices.letters(question, scorer, cut_off) as letters:
             for block in applicant_files.batches(file, kinds, engine, texts, size=BLOCK):
-                scored = _scored(question, model, words, block, cut_off, tally)
+                scored = _scored(question, scorer, block, cut_off, tally)
                 sink.write(scored)
                 letters.write(block, scored)
         for note in file.notes:
@@ -142,18 +143,16 @@ def refuse_columns(model: FileModel, file: EventFile, *, id_column: str | None, 
             raise UnknownName(f"{what} column", column, list(file.columns)[:_MOST_LISTED])
 
 
-def _scored(  # noqa: PLR0917
-    question: ScoreQuestion, model: FileModel, words: Reasons, block: pa.Table, cut_off: int, tally: _Tally
-) -> pa.Table:
+def _scored(question: ScoreQuestion, scorer: FileScorer, block: pa.Table, cut_off: int, tally: _Tally) -> pa.Table:
     """Return points, probability, tier, outcome and the places of the reasons of a block, and count it."""
+    model = scorer.model
     columns = {name: block[name] for name in model.inputs}
-    found = model.score(columns, block.num_rows)
-    ranked = file_model.principal(found, never_a_reason(model), question.reasons)
-    places = file_reasons.places(found, ranked, words.starts)
-    unseen, missing = model.unseen(columns), found.missing.sum(axis=1)
+    found = scorer.block(columns, block.num_rows)
+    unseen = model.unseen(columns)
+    ranked = np.ascontiguousarray(found.reasons.T)
     refused = found.known & (found.points < cut_off)
     outcome = np.where(~found.known, 0, np.where(refused, 1, 2))
-    _count(tally, found, refused, missing, unseen)
+    _count(tally, found, refused, unseen)
     ids = {"id": block[question.id_column].cast(pa.string())} if question.id_column else {}
     return pa.table(
         {
@@ -163,26 +162,21 @@ def _scored(  # noqa: PLR0917
             "default_probability": pa.array(found.probability, mask=~found.known),
             "tier": pa.array([tier.value for tier in tiers.TIERS]).take(pa.array(found.tier)),
             "outcome": pa.array([None, "decline", "approve"], pa.string()).take(pa.array(outcome)),
-            "missing_values": pa.array(missing.astype(np.int32)),
+            "missing_values": pa.array(found.missing),
             "unseen_values": pa.array(unseen.astype(np.int32)),
-            **{f"_{rank + 1}": pa.array(places[:, rank]) for rank in range(question.reasons)},
+            **{f"_{rank}": pa.array(places) for rank, places in enumerate(ranked, start=1)},
         }
     )
 
 
-def never_a_reason(model: FileModel) -> tuple[str, ...]:
-    """Return the characteristics that are given as a reason to nobody."""
-    return (*model.never_a_reason, *model.protected)
-
-
-def _count(tally: _Tally, found: file_model.Scores, refused: Any, missing: Any, unseen: Any) -> None:
+def _count(tally: _Tally, found: Scores, refused: Any, unseen: Any) -> None:
     tally.rows += len(found.points)
     tally.refused += int(refused.sum())
     tally.probability += float(found.probability[found.known].sum())
     tally.graded += int(found.known.sum())
-    tally.missing += int(missing.sum())
+    tally.missing += int(found.missing.sum())
     tally.unseen += int(unseen.sum())
-    tally.incomplete += int(((missing > 0) | (unseen > 0)).sum())
+    tally.incomplete += int(((found.missing > 0) | (unseen > 0)).sum())
     for place, count in enumerate(np.bincount(found.tier, minlength=len(tiers.TIERS))):
         tally.tiers[tiers.TIERS[place].value] += int(count)
 
@@ -213,7 +207,7 @@ def _answer(  # noqa: PLR0917
     }
 
 
-def worded(rows: pa.Table, words: Reasons, language: str, most: int) -> pa.Table:
+def worded(rows: pa.Table, words: Words, language: str, most: int) -> pa.Table:
     """Return scored rows with the codes and the words of their reasons instead of places."""
     for rank in range(1, most + 1):
         where = rows[f"_{rank}"].to_numpy()
@@ -223,7 +217,7 @@ def worded(rows: pa.Table, words: Reasons, language: str, most: int) -> pa.Table
 
 
 @contextmanager
-def _sink(question: ScoreQuestion, words: Reasons) -> Iterator[Any]:
+def _sink(question: ScoreQuestion, words: Words) -> Iterator[Any]:
     """Yield what takes the rows: a file that is there whole or not at all, or a list."""
     if question.out is None:
         yield _Listed(question, words)
@@ -246,7 +240,7 @@ def _sink(question: ScoreQuestion, words: Reasons) -> Iterator[Any]:
 class _Listed:
     """Rows as plain values, for the answer itself."""
 
-    def __init__(self, question: ScoreQuestion, words: Reasons) -> None:
+    def __init__(self, question: ScoreQuestion, words: Words) -> None:
         self.rows: list[dict[str, Any]] = []
         self._question, self._words = question, words
 
@@ -254,14 +248,14 @@ class _Listed:
         codes, texts = self._words.codes, self._words.texts(self._question.language)
         for row in rows.to_pylist():
             places = [row.pop(f"_{rank + 1}") for rank in range(self._question.reasons)]
-            reasons = [{"code": codes[place], "text": texts[place]} for place in places if place >= 0]
+            reasons = [{"code": codes[place], "text": texts[place]} for place in places if place]
             self.rows.append({**row, "reasons": reasons})
 
 
 class _Parquet:
     """Rows as a Parquet file."""
 
-    def __init__(self, path: Path, question: ScoreQuestion, words: Reasons) -> None:
+    def __init__(self, path: Path, question: ScoreQuestion, words: Words) -> None:
         self._path, self._question, self._words = path, question, words
         self._writer: pq.ParquetWriter | None = None
 
@@ -282,7 +276,7 @@ class _Parquet:
 class _Csv:
     """Rows as a CSV file; text that a spreadsheet would run as a formula gets an apostrophe."""
 
-    def __init__(self, path: Path, question: ScoreQuestion, words: Reasons) -> None:
+    def __init__(self, path: Path, question: ScoreQuestion, words: Words) -> None:
         self._file = path.open("wb")
         self._question, self._words = question, words
         self._begun = False
@@ -301,11 +295,3 @@ class _Csv:
             self._file.write(csv_dialects.csv_header(made.column_names, csv_dialects.IMPORT))
             self._begun = True
         self._file.write(csv_dialects.csv_lines(made, csv_dialects.IMPORT))
-
-
-def reasons_of(model: FileModel, found: file_model.Scores, most: int, language: str) -> list[dict[str, Any]]:
-    """Return the reasons of one scored row, the worst first."""
-    words = file_reasons.words(model)
-    ranked = file_model.principal(found, never_a_reason(model), most)
-    places = file_reasons.places(found, ranked, words.starts)[0]
-    return [{**one, "text": one[f"text_{language}"]} for one in words.told(places, model.bureau)]

@@ -19,8 +19,10 @@ from pytest import approx
 
 from engine.cli.main import main
 from engine.risk import changes
+from engine.risk.calibrators import Calibrator
 from engine.risk.challengers.glass_box import GlassBox
 from engine.risk.file_model import FileModel
+from engine.risk.file_scorer import FileScorer
 from engine.risk.models import Calibrated
 from engine.workflows import risk_score
 from tests.laws.test_counterfactual import value_in
@@ -244,7 +246,8 @@ def test_change_of_a_glass_box_reaches_the_cut_off_and_a_forest_names_none(
     model = replace(risk_score.open_model(folder)[0], champion="glass_box")
     rows = loans(300)
     columns = {name: rows[name] for name in model.inputs}
-    scored = model.score(columns, 300).points
+    scorer = FileScorer(model)
+    scored = scorer.block(columns, 300).points
     cut_off = int(np.quantile(scored, 0.6))
     found = changes.of_file(model, columns, 300, cut_off, {"used": "down", "income": "up", "job": "either"})
     bins = {one.bins.name: one.bins for one in glass_box_of(model).scales}
@@ -252,13 +255,44 @@ def test_change_of_a_glass_box_reaches_the_cut_off_and_a_forest_names_none(
     for row, change in enumerate(found):
         for part in change.parts:
             new[part.name][row] = value_in(bins[part.name], part.to_bin, part.from_bin)
-    after = model.score({name: pa.chunked_array([pa.array(values)]) for name, values in new.items()}, 300).points
+    after = scorer.block({name: pa.chunked_array([pa.array(values)]) for name, values in new.items()}, 300).points
     changed = np.array([bool(change.parts) for change in found])
     assert changed.sum() > 50
     assert (scored[changed] < cut_off).all()
     assert (after[changed] >= cut_off).all()
     forest = replace(model, champion="random_forest")
     assert changes.of_file(forest, columns, 300, cut_off, {"used": "down"})[0].why_not == changes.NO_SUM
+
+
+@pytest.mark.parametrize("champion", ["scorecard", "glass_box", "glass_box, bent", "random_forest"])
+def test_a_block_and_one_applicant_score_alike_to_the_last_bit(
+    fitted: tuple[Path, Path, dict[str, Any]], champion: str
+) -> None:
+    _, folder, _ = fitted
+    name, bent = champion.split(",", maxsplit=1)[0], "bent" in champion
+    model = replace(risk_score.open_model(folder)[0], champion=name)
+    if bent:
+        bend = Calibrator(method="isotonic", knots=((0.0, 0.01), (0.2, 0.1), (0.2, 0.3), (1.0, 0.9)))
+        model = replace(model, models={name: Calibrated(model=glass_box_of(model), calibrator=bend)})
+    scorer = FileScorer(model, most=3)
+    odd = {
+        "used": [None, 0.5, float("nan"), 2.0],
+        "income": [None, -1.0, 900.0, None],
+        "job": [None, "diver", "", None],
+    }
+    rows = pa.concat_tables([loans(300).select(list(odd)), pa.table(odd)], promote_options="permissive")
+    columns = {each: rows[each] for each in model.inputs}
+    block = scorer.block(columns, rows.num_rows)
+    for place, values in enumerate(rows.to_pylist()):
+        one = scorer.one(values)
+        assert one.points == block.points[place]
+        assert one.probability == block.probability[place]
+        assert (one.tier, one.known, one.missing) == (block.tier[place], block.known[place], block.missing[place])
+        assert list(one.reasons) == [reason for reason in block.reasons[place].tolist() if reason]
+    assert not block.known[300]
+    texts = {text for text in scorer.words.texts_en if text}
+    # finer steps give reasons with ranges too, and a bent probability keeps their order
+    assert any(text.startswith("used: above ") for text in texts) == (name != "random_forest")
 
 
 def glass_box_of(model: FileModel) -> GlassBox:
