@@ -17,7 +17,7 @@ from engine.domain.errors import NotEnoughData
 from engine.domain.marts import RISK, RISK_SCORECARD, RISK_VALIDATION
 from engine.domain.words import RiskTier
 from engine.lake.schema import arrow_schema, naive_utc, to_contract
-from engine.risk import calibrators, crossvalidation, models, sealing, tiers, validation
+from engine.risk import calibrators, crossvalidation, hindsight, models, sealing, tiers, validation
 from engine.risk.attributes import Attributes
 from engine.risk.binning import Codes
 from engine.risk.challengers.training import Training
@@ -143,7 +143,10 @@ def fit(training: pa.Table, settings: RiskSettings, as_of: datetime, seed: int =
     ------
     NotEnoughData
         Fewer defaults than settings ask for, one class only, or no characteristic that tells them apart.
+    LooksAhead
+        The table holds what was not known at `as_of`; see `hindsight`.
     """
+    hindsight.refuse(training, as_of, settings)
     known, left_out = of_known_outcome(training)
     bads = int(pc.sum(known["bad"]).as_py() or 0)
     if bads < settings.minimum_bads:

@@ -120,6 +120,8 @@ def fit(question: FitQuestion) -> dict[str, Any]:
     ------
     UnreadableSource, NotEnoughData, UnknownName, SettingsFault
         File, columns, outcome or settings cannot be used; one sentence says why.
+    LooksAhead
+        A row is later than the day asked as of, or its outcome is told before its window has closed.
     RefusedByPolicy
         The folder to write to holds something else.
     """
@@ -172,6 +174,7 @@ def settings_used(fitted: Fitted) -> dict[str, Any]:
         "good": list(asked.sample.good),
         "protected": list(asked.sample.protected),
         "time": asked.sample.time,
+        "window_months": asked.sample.window_months,
         "id": asked.sample.id_column,
         "exclude": list(asked.sample.excluded),
         "category": list(asked.sample.categories),

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,7 @@ from engine.intake.applicant_files import ROW, Columns, Kind, LeftOut, Unread
 from engine.intake.event_files import EventFile
 from engine.lake.engine import DuckDBEngine
 from engine.lake.files import file_digest
+from engine.risk import hindsight
 from engine.workflows import risk_accepted, session
 from engine.workflows.risk_accepted import Accepted, Refused
 
@@ -40,7 +42,10 @@ class SampleQuestion:
 
     good : the values that are good; empty: all others. Rows with neither are of unknown outcome, as are empty ones.
     protected : columns that are never input, and by whose groups the model is looked at.
-    time : a column by which the latest third is held back. excluded : columns left out because someone says so.
+    time : a column by which the latest third is held back.
+    as_of : the day on which all was known; a later time is refused.
+    window_months : by when an outcome is decided, counted from the time; one that is told sooner is refused.
+    excluded : columns left out because someone says so.
     categories : columns whose values are names even where they look like numbers.
     accepted : the column that tells who was lent to; the others have no outcome. None: the file holds loans alone.
     """
@@ -51,6 +56,8 @@ class SampleQuestion:
     good: tuple[str, ...] = ()
     protected: tuple[str, ...] = ()
     time: str | None = None
+    as_of: date | None = None
+    window_months: int | None = None
     id_column: str | None = None
     excluded: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
@@ -133,6 +140,8 @@ def read(question: SampleQuestion) -> RiskSample:
     ------
     UnreadableSource, NotEnoughData, UnknownName, SettingsFault
         The file, its columns or its outcome cannot be used; one sentence says why.
+    LooksAhead
+        A row is later than the day the question is asked as of, or its outcome cannot have been decided by then.
     """
     with opened(question.path, question.home, question.encoding) as (file, engine):
         _refuse_unknown(question, file)
@@ -169,6 +178,7 @@ def _sorted_out(
         refused = risk_accepted.split(rows, lent, known, kinds, question.accepted, question.time)
         known = pc.and_(known, lent)
         bad = pc.and_(bad, lent)
+    _refuse_hindsight(question, rows, pc.fill_null(known, False).to_numpy(zero_copy_only=False))
     kept = rows.filter(known)
     _refuse_one_class(question, int(pc.sum(bad).as_py() or 0), kept.num_rows, file)
     roles = {question.target, question.id_column, question.time, *question.protected, *question.excluded}
@@ -195,6 +205,17 @@ def _sorted_out(
     )
 
 
+def _refuse_hindsight(question: SampleQuestion, rows: pa.Table, known: Bools) -> None:
+    if question.time is None or question.as_of is None:
+        return
+    times = rows[question.time].to_numpy().astype("datetime64[us]")
+    # the day itself counts to its end
+    until = np.datetime64(question.as_of, "us") + np.timedelta64(1, "D") - np.timedelta64(1, "us")
+    hindsight.refuse_later(times, until, f'have a "{question.time}" later than {question.as_of}')
+    if question.window_months is not None:
+        hindsight.refuse_open(times, known, until, question.window_months)
+
+
 def _digest(path: Path) -> str:
     """Return the checksum of a file, or of the files of a folder one after the other."""
     if path.is_file():
@@ -217,6 +238,8 @@ def _refuse_unknown(question: SampleQuestion, file: EventFile) -> None:
             faults.append(f'{option} "{column}" is the target; name another column')
     if question.target in (*question.protected, *question.excluded):
         faults.append(f'--target "{question.target}" is also named protected or excluded; it can be one of them only')
+    if question.window_months is not None and question.time is None:
+        faults.append("--window counts from the time of a row; name its column with --time")
     if question.accepted is not None:
         others = {question.target, question.time, question.id_column, *question.protected, *question.excluded}
         if question.accepted.column in others:

@@ -388,6 +388,15 @@ def test_folder_of_something_else_is_not_replaced(refusal: Refuse, tmp_path: Pat
         (("--target", "paid", "--bad", "no", "--bad", "yes"), "all 200 rows", 1),
         (("--target", "paid", "--bad", "no", "--protected", "sex"), 'Unknown protected column "sex"', 2),
         (("--target", "paid", "--bad", "no", "--time", "job"), "can be read as a date", 2),
+        (("--target", "paid", "--bad", "no", "--time", "booked", "--as-of", "2024-03-31"), "18 of 200 rows have a", 1),
+        # two loans a day from 1 January to 9 April 2024: the 2 x 9 of April had no three months until 30 June
+        (
+            ("--target", "paid", "--bad", "no", "--time", "booked", "--as-of", "2024-06-30", "--window", 3),
+            "18 of 200 rows have an outcome though 3 months had not passed",
+            1,
+        ),
+        (("--target", "paid", "--bad", "no", "--window", 3), "name its column with --time", 2),
+        (("--target", "paid", "--bad", "no", "--as-of", "2024-06-30"), "name its column with --time", 2),
         (("--target", "paid", "--bad", "no", "--monotone", "job=+"), "holds words", 2),
         (("--target", "paid", "--bad", "no", "--monotone", "income"), "names no direction", 2),
         (("--target", "paid", "--bad", "no", "--exclude", "used,income,job,gender"), "no column is left", 1),

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from engine.cli import numbers, options
+from engine.cli.commands.risk.scoring import day
 from engine.cli.output import Output
 
 _MODELS: Final = ("model", "auc", "auc_sd", "ks", "brier", "violations")
@@ -40,6 +41,18 @@ Protected = Annotated[
 ]
 Time = Annotated[
     str | None, typer.Option("--time", metavar="COL", help="Column of dates; the latest third is held back to try on.")
+]
+AsOf = Annotated[
+    str | None,
+    typer.Option(
+        "--as-of", metavar="DATE", help="Day on which all was known; by default today. A later --time is refused."
+    ),
+]
+Window = Annotated[
+    int | None,
+    typer.Option(
+        "--window", metavar="MONTHS", min=1, help="Months by which an outcome is decided; one told sooner is refused."
+    ),
 ]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write the model and its card to this folder.")]
 Special = Annotated[
@@ -99,6 +112,8 @@ def fit(
     good: Good = None,
     protected: Protected = None,
     time: Time = None,
+    as_of: AsOf = None,
+    window: Window = None,
     out: Out = None,
     special: Special = None,
     id_column: Id = None,
@@ -139,6 +154,10 @@ def fit(
             "nobody is known to have been refused. Name the column that tells who was lent to: --accepted COL=VALUE.",
             param_hint="--reject-inference",
         )
+    if as_of is not None and time is None:
+        raise typer.BadParameter(
+            "it is held against the time of a row; name its column with --time.", param_hint="--as-of"
+        )
     question = workflow.FitQuestion(
         sample=SampleQuestion(
             path=file,
@@ -147,6 +166,8 @@ def fit(
             good=tuple(good or ()),
             protected=listed(protected),
             time=time,
+            as_of=day(as_of, "--as-of") if time or as_of else None,
+            window_months=window,
             id_column=id_column,
             excluded=listed(exclude),
             categories=listed(category),
