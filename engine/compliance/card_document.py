@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
@@ -19,6 +20,9 @@ from engine.risk.file_reasons import bin_text
 _MOST_GROUPS: Final = 200
 """Lines of fairness that are written; the folder has all of them in validation.json."""
 
+
+_MOST_POINTS: Final = 300
+"""Lines of points of a glass box that are written; its own file has all of them."""
 
 _MARKS: Final = {"below": "warning", "differs": "warning", "pass": "ok", "no_difference_shown": "ok"}
 
@@ -182,30 +186,47 @@ def _bands(bands: tuple[Band, ...], name: str, language: Language) -> Table:
 
 def _points(card: ModelCard, language: Language) -> Iterator[Block]:
     yield say("points_text", language, **{name: f"{value:g}" for name, value in card.scale.items()})
+    champion = _model(card.champion, language)
+    if card.own_points:
+        yield say("points_own", language, champion=champion)
+        yield _table_of_points(card.own_points, card, language)
+        shown = _shown(card.own_points)
+        if len(shown) > _MOST_POINTS:
+            facts = {"shown": words.count(_MOST_POINTS), "all": words.count(len(shown))}
+            yield say("points_more", language, file=f"{card.champion}.csv", **facts)
     if card.champion != "scorecard":
-        yield say("points_watching", language, champion=_model(card.champion, language))
-    shown = [row for row in card.points if row["goods"] + row["bads"]]
-    total = max(1, card.data.known)
-    rows, before = [], ""
-    for row in shown:
-        name = row["characteristic"]
-        own = card.meanings.get(name, ("", ""))
-        # the name stands once, before the first of its bins
-        named = ("", "") if name == before else (name, _in(own, language))
-        before = name
-        rows.append((*(named if card.meanings else named[:1]), *_bin(row, total, language)))
-    names = ("characteristic", *(("meaning",) if card.meanings else ()))
-    first = len(names) + 1
-    columns = (*names, "bin", "point", "evidence", "share", "goods", "bads", "bad_rate")
-    numeric = frozenset(range(first, first + 6))
-    yield Table(columns=_columns(language, *columns), rows=tuple(rows), numeric=numeric)
-    if len(shown) < len(card.points):
+        yield say("points_watching", language, champion=champion)
+    yield _table_of_points(card.points, card, language)
+    if len(_shown(card.points)) < len(card.points):
         yield say("nobody_in", language)
     if card.dropped:
         yield say("colon", language, text=say("dropped", language))
         listed = tuple((name, words.number(value), _in(why, language)) for name, value, why in card.dropped)
         columns = _columns(language, "characteristic", "information", "why")
         yield Table(columns=columns, rows=listed, numeric=frozenset({1}))
+
+
+def _shown(points: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [row for row in points if row["goods"] + row["bads"]]
+
+
+def _table_of_points(points: Sequence[Mapping[str, Any]], card: ModelCard, language: Language) -> Table:
+    total: Counter[str] = Counter()
+    for row in points:
+        total[row["characteristic"]] += row["goods"] + row["bads"]
+    rows, before = [], ""
+    for row in _shown(points)[:_MOST_POINTS]:
+        name = row["characteristic"]
+        own = card.meanings.get(name, ("", ""))
+        # the name stands once, before the first of its bins
+        named = ("", "") if name == before else (name, _in(own, language))
+        before = name
+        rows.append((*(named if card.meanings else named[:1]), *_bin(row, total[name], language)))
+    names = ("characteristic", *(("meaning",) if card.meanings else ()))
+    first = len(names) + 1
+    columns = (*names, "bin", "point", "evidence", "share", "goods", "bads", "bad_rate")
+    numeric = frozenset(range(first, first + 6))
+    return Table(columns=_columns(language, *columns), rows=tuple(rows), numeric=numeric)
 
 
 def _bin(row: Mapping[str, Any], total: int, language: Language) -> tuple[str, ...]:
@@ -244,16 +265,23 @@ def _stability(card: ModelCard, language: Language) -> Iterator[Block]:
     rows = tuple(
         (
             say(one.name, language) if one.name == "score" else one.name,
-            words.number(one.index),
-            words.number(one.limit),
-            Badge(text=say("moved", language), mark="warning")
-            if one.index > one.limit
-            else Badge(text=say("steady", language), mark="ok"),
+            words.number(one.index.value),
+            words.number(one.index.limit),
+            say(one.index.decided_by, language) if one.index.decided_by else words.DASH,
+            words.share(one.missing.value),
+            _verdict((one.index.verdict, one.missing.verdict), language),
         )
         for one in card.moved
     )
-    columns = _columns(language, "characteristic", "index", "limit", "verdict")
-    yield Table(columns=columns, rows=rows, numeric=frozenset({1, 2}))
+    columns = _columns(language, "characteristic", "index", "limit", "limit_of", "missing_change", "verdict")
+    yield Table(columns=columns, rows=rows, numeric=frozenset({1, 2, 4}))
+
+
+def _verdict(of_both: tuple[str, str], language: Language) -> Badge:
+    if "drifted" in of_both:
+        return Badge(text=say("moved", language), mark="warning")
+    known = "not_checked" not in of_both
+    return Badge(text=say("steady" if known else "too_few", language), mark="ok" if known else "open")
 
 
 def _fairness(card: ModelCard, language: Language) -> Iterator[Block]:

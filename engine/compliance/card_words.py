@@ -76,6 +76,11 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
         "These are the points of the scorecard, which watches; {champion} decides on the same scale.",
         "以下为仅作监测的评分卡的分值；{champion}以同一尺度决策。",
     ),
+    "points_own": ("The points by which {champion} decides:", "{champion}决策所用的分值："),
+    "points_more": (
+        "The first {shown} of {all} ranges are listed; {file} has all of them.",
+        "共{all}个区间，仅列出前{shown}个，全部见{file}。",
+    ),
     "characteristic": ("characteristic", "特征"),
     "meaning": ("meaning", "含义"),
     "bin": ("bin", "分箱"),
@@ -128,17 +133,25 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "ks_later": ("KS on the latest accepted", "最新获批样本上的 KS"),
     "stability": ("Stability", "稳定性"),
     "stability_text": (
-        "How far the later rows have moved from the earlier, and the index that chance alone passes once in 20 times.",
-        "后期数据相对前期的偏移，以及仅凭偶然每20次会超过一次的界限。",
+        "How far score and characteristics of the model that decides have moved from the earlier rows, which it was "
+        "learned from, to the later, held back. A move counts when it passes both what chance allows for so many rows "
+        "and what matters; the higher of the two is the limit.",
+        "决策模型的评分与各特征从前期（训练）数据到后期（留出）数据的偏移。须同时超过该样本量下的偶然界限与实质性界限"
+        "才计为偏移，两者中较高者为界限。",
     ),
+    "limit_of": ("limit set by", "界限依据"),
+    "chance": ("chance", "偶然"),
+    "materiality": ("what matters", "实质性"),
+    "missing_change": ("change of the share missing", "缺失占比变化"),
+    "too_few": ("too few rows", "样本过少"),
     "stability_none": (
         "Not known: without a column of time (--time) there is no earlier and later.",
         "未知：未指定时间列（--time），无法区分前后期。",
     ),
     "index": ("stability index (PSI)", "稳定性指数（PSI）"),
-    "limit": ("limit for so many rows", "该样本量下的界限"),
+    "limit": ("limit", "界限"),
     "moved": ("moved", "有偏移"),
-    "steady": ("within chance", "在偶然范围内"),
+    "steady": ("steady", "稳定"),
     "score": ("score", "评分"),
     "fairness": ("Fairness by group", "分组公平性"),
     "fairness_none": (

@@ -15,6 +15,7 @@ from engine.config.regimes import Regime
 from engine.risk.fairness import Fairness
 from engine.risk.metrics import Estimate
 from engine.risk.reject_comparison import RejectReport
+from engine.risk.stability import Shift
 
 Both = tuple[str, str]
 """A sentence in English and in Chinese."""
@@ -72,11 +73,28 @@ class Band:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
-    """How far the score, or a characteristic, has moved from the earlier to the later rows, and what chance allows."""
+    """How far the deciding model's score, or one of its characteristics, has moved from the earlier to the later rows.
+
+    index : of how the values are spread; missing : of the share without a value. Both with their limits and verdict.
+    """
 
     name: str
-    index: float
-    limit: float
+    index: Shift
+    missing: Shift
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {
+            "name": self.name,
+            "index": self.index.value,
+            "chance_limit": self.index.chance_limit,
+            "limit": self.index.limit,
+            "decided_by": self.index.decided_by,
+            "verdict": self.index.verdict,
+            "missing_share_change": self.missing.value,
+            "missing_share_limit": self.missing.limit,
+            "missing_share_verdict": self.missing.verdict,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +111,8 @@ class Approval:
 class ModelCard:
     """All that the card says.
 
-    points : rows of the scorecard, as `Scorecard.rows` gives them; dropped : characteristics without a place and why.
+    points : rows of the scorecard, as `Scorecard.rows` gives them. own_points : those of another sum that decides, else
+    none. dropped : characteristics without a place and why.
     meanings : of a characteristic in both languages, where somebody said it.
     flagged : characteristics that tell too much to be true, with the reason.
     rejects : the scorecard with the refused guessed at; None where the file held loans alone.
@@ -105,6 +124,7 @@ class ModelCard:
     cut_off: int
     scale: Mapping[str, float]
     points: Sequence[Mapping[str, Any]]
+    own_points: Sequence[Mapping[str, Any]]
     dropped: tuple[tuple[str, float, Both], ...]
     meanings: Mapping[str, Both]
     flagged: tuple[tuple[str, Both], ...]

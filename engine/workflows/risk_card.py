@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -16,18 +17,20 @@ from numpy.typing import NDArray
 from engine.compliance.model_card import Band, Both, Data, ModelCard, Moved
 from engine.config.regimes import Regime
 from engine.numerics.ratios import or_none
-from engine.risk import fairness, metrics
+from engine.risk import fairness, stability
 from engine.risk.calibrators import Line, log_odds
 from engine.risk.fairness import Cases, Fairness
 from engine.risk.file_model import points_of, probability_at
+from engine.risk.file_scorer import FileScorer
 from engine.risk.metrics import Estimate
+from engine.risk.models import ScorecardModel
+from engine.risk.stability import Period
 from engine.workflows.risk_sample import LEFT_OUT, unread_words
 
 if TYPE_CHECKING:
     from engine.workflows.risk_fit import Fitted
 
 Floats = NDArray[np.float64]
-_BANDS: Final = 10
 _FEW_BADS: Final = 100
 _DISTINCT_NUMBERS: Final = 10
 _EXCLUDED: Final[Both] = ("left out by --exclude", "通过 --exclude 指定不使用")
@@ -48,6 +51,7 @@ def card(fitted: Fitted, settings: Mapping[str, Any], regimes: tuple[Regime, ...
             "double": fitted.settings.scaling.points_to_double_odds,
         },
         points=trials.scorecard.rows(),
+        own_points=own_points(fitted),
         dropped=tuple((one.name, one.information_value, _dropped(one.why)) for one in trials.scorecard.dropped),
         meanings=fitted.meanings,
         flagged=trials.flagged,
@@ -63,6 +67,14 @@ def card(fitted: Fitted, settings: Mapping[str, Any], regimes: tuple[Regime, ...
         approvals=(),
         version=version,
     )
+
+
+def own_points(fitted: Fitted) -> list[dict[str, Any]]:
+    """Return the points of a model that decides and is a sum, but not the scorecard; none of any other."""
+    model = fitted.model
+    if isinstance(model.decider, ScorecardModel) or model.card is None or model.bend is not None:
+        return []
+    return model.card.rows()
 
 
 _DROPPED_ZH: Final = (
@@ -84,7 +96,7 @@ def validation(made: ModelCard) -> dict[str, Any]:
         "trials": [_plain(asdict(one)) for one in made.trials],
         "calibration": [_plain(asdict(one)) for one in made.calibration],
         "tiers": [_plain(asdict(one)) for one in made.tiers],
-        "stability": [_plain(asdict(one)) for one in made.moved],
+        "stability": [_plain(one.to_dict()) for one in made.moved],
         "reject_inference": None if made.rejects is None else _plain(made.rejects.to_dict()),
         "fairness": None if made.fairness is None else [_plain(row) for row in made.fairness.to_rows()],
         "fairness_notes": [] if made.fairness is None else list(made.fairness.notes),
@@ -131,29 +143,23 @@ def _band(line: Line) -> Band:
     return Band(label=label, rows=line.rows, predicted=line.level.predicted, observed=line.level.observed)
 
 
-def _moved(fitted: Fitted) -> list[Moved]:
-    """Return how far score and characteristics of the scorecard moved from the earlier rows to the later."""
-    scorecard, later = fitted.trials.scorecard, fitted.trials.compared.later
-    if not later.any():
-        return []
-    points = scorecard.score(fitted.sample.columns, len(later)).points
-    edges = np.unique(np.quantile(points[~later], np.arange(1, _BANDS) / _BANDS, method="inverted_cdf"))
-    found = [_index("score", np.searchsorted(edges, points, side="left"), later)]
-    for attribute in scorecard.attributes:
-        codes = attribute.codes(fitted.sample.columns, len(later))
-        found.append(_index(attribute.bins.name, codes.astype(np.int64), later))
-    return found
-
-
-def _index(name: str, codes: NDArray[np.int64], later: NDArray[np.bool_]) -> Moved:
-    size = int(codes.max()) + 1
-    before, after = (np.bincount(codes[part], minlength=size).astype(float) for part in (~later, later))
-    used = before + after > 0
-    index = metrics.population_stability(
-        before[used] / before.sum(), after[used] / after.sum(), floor=0.5 / min(before.sum(), after.sum())
-    )
-    limit = metrics.stability_limit(int(before.sum()), int(after.sum()), max(2, int(used.sum())))
-    return Moved(name=name, index=index, limit=limit)
+def _moved(fitted: Fitted) -> Iterator[Moved]:
+    """Yield how far score and characteristics of the deciding model moved from the earlier rows to the later."""
+    later, times = fitted.trials.compared.later, fitted.sample.times
+    if times is None or not later.any():
+        return
+    settings, scorer = fitted.settings.stability, FileScorer(fitted.model)
+    points = scorer.block(fitted.sample.columns, len(later)).points
+    columns = {stability.SCORE: pa.chunked_array([pa.array(points)])}
+    columns |= {name: fitted.sample.columns[name] for name in fitted.model.inputs}
+    begins, ends = (instant.item().replace(tzinfo=UTC) for instant in (times[later][0], times[-1]))
+    held = {name: column.filter(pa.array(later)) for name, column in columns.items()}
+    period = Period(begins=begins, ends=ends, columns=held)
+    for name, column in columns.items():
+        base = stability.reference(name, column.filter(pa.array(~later)), settings)
+        compared = 1 if name == stability.SCORE else len(columns) - 1
+        index, missing = stability.compare(base, period, settings, population=fitted.sample.name, compared=compared)
+        yield Moved(name=name, index=index, missing=missing)
 
 
 def _fairness(fitted: Fitted) -> Fairness | None:

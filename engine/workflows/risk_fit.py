@@ -25,7 +25,6 @@ from engine.risk.challengers.training import Training
 from engine.risk.file_model import FileModel
 from engine.risk.reject_comparison import RejectReport
 from engine.risk.rejects import Method
-from engine.risk.scorecard import Scorecard
 from engine.workflows import risk_card, risk_rejects, risk_sample, session
 from engine.workflows.risk_sample import RiskSample, SampleQuestion
 from engine.workflows.risk_trials import Trials, tried
@@ -127,6 +126,15 @@ def fit(question: FitQuestion) -> dict[str, Any]:
     """
     if question.out is not None:
         model_folders.refuse_taken(question.out)  # before an hour's work rather than after it
+    fitted = learned(question)
+    answer = _answer(fitted)
+    if question.out is not None:
+        model_folders.write(question.out, files(fitted))
+    return answer
+
+
+def learned(question: FitQuestion) -> Fitted:
+    """Learn and try, and write nothing; raises as `fit` does for what cannot be learned from."""
     sample = risk_sample.read(question.sample)
     for sentence in told(sample):
         question.sample.say(sentence)
@@ -137,13 +145,9 @@ def fit(question: FitQuestion) -> dict[str, Any]:
         columns=sample.columns, bad=sample.bad, settings=settings, seed=question.seed, monotone=question.monotone
     )
     trials = tried(training, sample.times)
-    fitted = Fitted(
+    return Fitted(
         question=question, sample=sample, settings=settings, training=training, trials=trials, meanings=meanings
     )
-    answer = _answer(fitted)
-    if question.out is not None:
-        model_folders.write(question.out, files(fitted))
-    return answer
 
 
 def files(fitted: Fitted) -> dict[str, str]:
@@ -151,10 +155,12 @@ def files(fitted: Fitted) -> dict[str, str]:
     workspace = session.workspace_at(fitted.question.sample.home)
     rules = session.settings(workspace, Regimes, "regimes").regimes
     card = risk_card.card(fitted, settings_used(fitted), rules, installed_version("wayline"))
-    inferred = {} if fitted.rejects is None else {INFERRED: _points_csv(fitted.rejects.found.inferred)}
+    inferred = {} if fitted.rejects is None else {INFERRED: _points_csv(fitted.rejects.found.inferred.rows())}
+    own = risk_card.own_points(fitted)
     return {
         model_folders.MODEL: model_folders.as_json(fitted.model.to_dict()),
-        "scorecard.csv": _points_csv(fitted.trials.scorecard),
+        "scorecard.csv": _points_csv(fitted.trials.scorecard.rows()),
+        **({f"{fitted.trials.champion}.csv": _points_csv(own)} if own else {}),
         **inferred,
         "validation.json": model_folders.as_json(risk_card.validation(card)),
         "settings.json": model_folders.as_json(settings_used(fitted)),
@@ -301,9 +307,8 @@ def _words(column: pa.ChunkedArray) -> tuple[str, ...]:
     return tuple(sorted(value for value in pc.unique(column).to_pylist() if value is not None))
 
 
-def _points_csv(card: Scorecard) -> str:
-    """Return the points table, whichever model decides: it is what people read."""
-    rows = card.rows()
+def _points_csv(rows: list[dict[str, Any]]) -> str:
+    """Return a table of points as people read it."""
     lines = [",".join(rows[0])]
     for row in rows:
         lines.append(",".join(_cell(value) for value in row.values()))

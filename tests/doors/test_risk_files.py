@@ -24,7 +24,8 @@ from engine.risk.challengers.glass_box import GlassBox
 from engine.risk.file_model import FileModel
 from engine.risk.file_scorer import FileScorer
 from engine.risk.models import Calibrated
-from engine.workflows import risk_score
+from engine.workflows import risk_fit, risk_score
+from engine.workflows.risk_sample import SampleQuestion
 from tests.laws.test_counterfactual import value_in
 
 Ask = Callable[..., dict[str, Any]]
@@ -86,9 +87,6 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict[s
     """A file, the model folder learned from it, and what the command said; made once, changed by nobody."""
     home = tmp_path_factory.mktemp("risk")
     path = write(home / "loans.csv", loans())
-    from engine.workflows import risk_fit
-    from engine.workflows.risk_sample import SampleQuestion
-
     sample = SampleQuestion(
         path=path,
         target="paid",
@@ -464,6 +462,30 @@ def test_card_is_one_small_page_without_script_in_two_languages(fitted: tuple[Pa
         assert part in chinese
 
 
+def test_card_of_a_glass_box_has_its_own_points_and_how_it_holds_on_later_rows(tmp_path: Path) -> None:
+    path = write(tmp_path / "loans.csv", loans())
+    sample = SampleQuestion(path=path, target="paid", bad=("no",), id_column="ref", time="booked", home=tmp_path)
+    found = risk_fit.learned(risk_fit.FitQuestion(sample=sample))
+    verdict = replace(found.trials.compared.verdict, champion="glass_box")
+    trials = replace(found.trials, compared=replace(found.trials.compared, verdict=verdict))
+    files = risk_fit.files(replace(found, trials=trials))
+    rows = pacsv.read_csv(pa.BufferReader(files["glass_box.csv"].encode())).to_pylist()
+    scorecard = pacsv.read_csv(pa.BufferReader(files["scorecard.csv"].encode())).to_pylist()
+    assert len(rows) > len(scorecard)
+    for text, own, other in (
+        (files["card.md"], "The points by which Glass box decides", "points of the scorecard, which watches"),
+        (files["card.zh.md"], "决策所用的分值", "仅作监测的评分卡的分值"),
+    ):
+        assert text.index(own) < text.index(other)
+    # score first, then every input; whether a move is one is judged by the rules that watch a bank's own model
+    stability = json.loads(files["validation.json"])["stability"]
+    assert [one["name"] for one in stability] == ["score", *found.trials.models["glass_box"].inputs]
+    for one in stability:
+        moved = one["verdict"] == "drifted"
+        assert moved == (one["index"] > one["limit"] >= one["chance_limit"])
+        assert one["decided_by"] in ("chance", "materiality")
+
+
 def test_name_of_a_column_cannot_become_markup(ask: Ask, tmp_path: Path) -> None:
     rows = loans(500).rename_columns(["ref", "booked", "<b>used</b>", "income", "job", "gender", "paid"])
     ask("fit", write(tmp_path / "loans.csv", rows), *FIT[:-2], "--out", tmp_path / "model")
@@ -473,7 +495,7 @@ def test_name_of_a_column_cannot_become_markup(ask: Ask, tmp_path: Path) -> None
 
 
 def test_input_that_law_protects_in_many_places_is_pointed_out(tmp_path: Path) -> None:
-    from engine.workflows import risk_fit, risk_sample
+    from engine.workflows import risk_sample
 
     path = write(tmp_path / "loans.csv", loans(200))
     question = risk_sample.SampleQuestion(path=path, target="paid", bad=("no",), home=tmp_path / "home")
