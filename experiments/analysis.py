@@ -20,6 +20,7 @@ from experiments import (
     integrity,
     looks,
     metrics,
+    progress,
     quantiles,
     result,
     strata,
@@ -28,13 +29,13 @@ from experiments import (
 from experiments.adjustment import JointEstimates
 from experiments.bayes import Prior
 from experiments.collection import Collected
-from experiments.decide import Progress
 from experiments.effects import Effect
 from experiments.estimates import ArmEstimate
 from experiments.integrity import Check
 from experiments.looks import AnyTime, Looks
 from experiments.metrics import DENOMINATOR, NUMERATOR, VALUE
 from experiments.moments import Moments
+from experiments.progress import Progress
 from experiments.result import Comparison, ExperimentResult, MetricResult
 from experiments.sample_ratio import Epoch
 from experiments.spec import changes, fingerprint
@@ -60,13 +61,13 @@ def judge(
         for name, metric in named_metrics(experiment)
         for variant in experiment.variants
     ]
-    day, to_go, complete = _progress(experiment, collected, as_of)
+    so_far = _progress(experiment, collected, compared, as_of)
     return result.assemble(
         experiment.experiment_id,
         compared,
         checks,
-        looks=_looks(experiment, collected, compared, day, ended=complete),
-        progress=Progress(day=day, days_to_go=to_go, complete=complete),
+        looks=_looks(experiment, collected, compared, so_far),
+        progress=so_far,
         rules=experiment.decision,
         alpha=experiment.alpha,
         guardrail_alpha=experiment.guardrail_alpha,
@@ -319,31 +320,29 @@ def _compared(
     return Compared(units=counts, values=values, plain=plain, adjusted=adjusted)
 
 
-def _progress(experiment: ExperimentSettings, collected: Collected, as_of: datetime) -> tuple[int, int | None, bool]:
-    """Return the day of the experiment, 1 on the first, how many are left, and whether it has come to its end."""
-    today = as_of.astimezone(UTC).date()
-    first = (
-        experiment.starts_at.astimezone(UTC).date()
-        if experiment.starts_at
-        else next(iter(collected.exposed.daily), today)
-    )
-    day = max((today - first).days + 1, 1)
-    if experiment.ends_at is not None:
-        left = (experiment.ends_at.astimezone(UTC).date() - today).days
-    elif experiment.looks is not None:
-        left = experiment.looks.days - day
-    else:
-        return day, None, False
-    return day, max(left, 0), left <= 0
+def _progress(
+    experiment: ExperimentSettings, collected: Collected, compared: Sequence[Comparison], as_of: datetime
+) -> Progress:
+    """Return how far the experiment is; without a planned end by the first goal, where that states a planned effect."""
+    first = next((metric for metric in experiment.metrics if metric.role == "goal"), None)
+    sought = [
+        progress.Sought(
+            planned_effect=one.planned_effect,
+            standard_error=result.base(one).standard_error,
+            units=sum(one.units.values()),
+        )
+        for one in compared
+        if first is not None and one.metric == first.metric and one.planned_effect is not None
+    ]
+    first_day = next(iter(collected.exposed.daily), None)
+    return progress.of_plan(experiment, as_of.astimezone(UTC).date(), first_day, sought)
 
 
 def _looks(
     experiment: ExperimentSettings,
     collected: Collected,
     compared: Sequence[Comparison],
-    day: int,
-    *,
-    ended: bool,
+    so_far: Progress,
 ) -> Looks | dict[tuple[str, str], Looks]:
     if experiment.looks is None:
         return {
@@ -353,8 +352,8 @@ def _looks(
     return looks.of_plan(
         experiment.looks,
         units=sum(collected.exposed.customers.values()),
-        day=day,
-        ended=ended,
+        day=so_far.day,
+        ended=so_far.complete,
         alpha=experiment.alpha,
     )
 

@@ -15,12 +15,12 @@ from engine.config.experiments import ExperimentSettings
 from engine.numerics import multiplicity
 from experiments import estimates, interactions, metrics, moments, units
 from experiments.collection import Sources, active_units
-from experiments.decide import Sentence
 from experiments.estimates import ArmEstimate
 from experiments.interactions import SMALLEST, Crossing
 from experiments.metrics import Reading
 from experiments.moments import Moments, Sums
 from experiments.result import effect_json, number
+from experiments.sentences import Sentence
 
 MOST_PAIRS: Final = 60
 """Pairs of experiments that are crossed, those that share most customers first."""

@@ -25,31 +25,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import ceil, inf
+from math import inf
 from typing import Final, Literal
-
-from scipy.special import ndtri
 
 from engine.config.experiments import DecisionSettings
 from engine.domain.errors import RefusedByPolicy
 from experiments.effects import ALPHA, Direction, Effect, OneSided
 from experiments.integrity import Check
-from experiments.looks import ONCE, Looks, Planned, one_sided
+from experiments.looks import ONCE, Looks, one_sided
+from experiments.progress import Progress
+from experiments.sentences import Sentence
 
 Action = Literal["ship", "roll_back", "continue", "review"]
 Role = Literal["goal", "secondary", "guardrail"]
 Outcome = Literal["won", "lost", "flat", "undecided", "safe", "unknown", "harmed"]
 
 LONGEST_DAYS: Final = 365
-POWER: Final = 0.8
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sentence:
-    """One thing said in both languages."""
-
-    en: str
-    zh: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,27 +63,6 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """How far the experiment is. `days_to_go` is None where nothing says how long it should run.
-
-    complete : the planned power is reached, or the planned end; a goal that shows nothing by then is flat.
-    """
-
-    day: int
-    days_to_go: int | None = None
-    complete: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Override:
-    """Who decided otherwise, and why."""
-
-    owner: str
-    note: str
-    instead_of: Action
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class VariantDecision:
     """The decision on one variant: `rule` is the number of the rule in this module's table."""
 
@@ -112,7 +82,6 @@ class Decision:
     variant: str | None = None
     days: int | None = None
     variants: tuple[VariantDecision, ...] = ()
-    override: Override | None = None
 
     @property
     def headline(self) -> Sentence:
@@ -274,30 +243,11 @@ def decide(
         if chosen:
             days = [one.days for one in chosen if one.days is not None]
             reasons = tuple(dict.fromkeys(reason for one in chosen for reason in one.reasons))
+            if action == "continue" and not days and progress.why is not None:
+                reasons = *reasons, progress.why
             return Decision(action=chosen[0].action, reasons=reasons, days=max(days, default=None), variants=each)
     nothing = Sentence(en="No variant was compared with control.", zh="没有任何实验组可与对照组比较。")
     return Decision(action="review", reasons=(nothing,))
-
-
-def override(decision: Decision, action: Action, *, owner: str, note: str) -> Decision:
-    """Return the decision of a person in place of the rules'; the reasons of the rules stay.
-
-    Raises
-    ------
-    RefusedByPolicy
-        Nobody is named, or no note says why.
-    """
-    needs_owner_and_note(decision.action, owner=owner, note=note)
-    person = Override(owner=owner.strip(), note=note.strip(), instead_of=decision.action)
-    said = Sentence(
-        en=f"{person.owner} decided otherwise than the rules ({decision.action}): {person.note}",
-        zh=f"{person.owner} 未采用规则的结论（{decision.action}）：{person.note}",
-    )
-    variant = decision.variant if action == "ship" else None
-    days = decision.days if action == "continue" else None
-    return replace(
-        decision, action=action, variant=variant, days=days, reasons=(said, *decision.reasons), override=person
-    )
 
 
 def needs_owner_and_note(by_rules: str, *, owner: str, note: str) -> None:
@@ -308,57 +258,6 @@ def needs_owner_and_note(by_rules: str, *, owner: str, note: str) -> None:
             f"A decision other than {by_rules} needs an owner and a note that says why; {lacking} is missing. "
             "Give both, or keep the decision of the rules."
         )
-
-
-def days_to_go(
-    standard_error: float,
-    day: int,
-    planned_effect: float,
-    *,
-    critical: float | None = None,
-    alpha: float = ALPHA,
-    power: float = POWER,
-) -> int:
-    """Return the days until the planned effect would be shown with this power, if information comes in as until now.
-
-    standard_error : of the difference now, after `day` days. Information is its inverse square.
-    planned_effect : the smallest difference that matters, above 0.
-    critical : value to be passed at the end; that of one look at alpha unless given.
-    """
-    if not planned_effect > 0 or not standard_error > 0 or day < 1:
-        raise ValueError("days to go: the standard error and planned effect must be above 0, and a day have passed")
-    passed = float(-ndtri(alpha / 2)) if critical is None else critical
-    needed = (passed + float(ndtri(power))) ** 2 / planned_effect**2
-    return max(ceil(round(day * (needed * standard_error**2 - 1), 9)), 0)
-
-
-def progress(
-    day: int,
-    looks: Looks,
-    *,
-    planned_days: int | None = None,
-    goal: Effect | None = None,
-    planned_effect: float | None = None,
-    alpha: float = ALPHA,
-    power: float = POWER,
-) -> Progress:
-    """Return how far the experiment is, from the information so far where a planned effect says how much is needed.
-
-    goal : the effect of the first goal, as it is judged; planned_effect : the smallest difference in it that matters.
-
-    A plan of looks ends with its final look, whatever the information; without a planned effect the days of the plan
-    count, and without those nothing says when to stop.
-    """
-    if goal is not None and goal.standard_error and planned_effect is not None:
-        # the last look of a plan asks for little more than one look; the always valid bound for what it asks now
-        critical = looks.critical(alpha) if looks.design == "any_time" else None
-        days: int | None = days_to_go(
-            goal.standard_error, day, planned_effect, critical=critical, alpha=alpha, power=power
-        )
-    else:
-        days = None if planned_days is None else max(planned_days - day, 0)
-    complete = looks.final if isinstance(looks, Planned) else days == 0
-    return Progress(day=day, days_to_go=days, complete=complete)
 
 
 def shown(effect: Effect) -> str:

@@ -23,9 +23,9 @@ from experiments.analysis import named_metrics
 from experiments.assignment import PlannedEpoch
 from experiments.bayes import Prior
 from experiments.collection import Collected, Sources, collect
-from experiments.decide import Sentence
 from experiments.effects import Effect
 from experiments.result import ExperimentResult
+from experiments.sentences import Sentence
 
 Facts = Mapping[str, Any]
 

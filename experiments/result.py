@@ -16,11 +16,13 @@ import numpy as np
 from engine.config.experiments import DecisionSettings
 from experiments import bayes, effects, multiplicity
 from experiments.bayes import FLAT, Posterior, Prior
-from experiments.decide import Decision, Finding, Progress, Role, Sentence, decide, judge_goal, judge_guardrail
+from experiments.decide import Decision, Finding, Role, decide, judge_goal, judge_guardrail
 from experiments.effects import ALPHA, Direction, Effect, OneSided, Verdict
 from experiments.integrity import Check
 from experiments.looks import Design, Looks
 from experiments.multiplicity import Adjusted
+from experiments.progress import Progress
+from experiments.sentences import Sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +173,7 @@ def assemble(
     at = {_key(one): looks[_key(one)] if isinstance(looks, Mapping) else looks for one in given}
     guarded = alpha if guardrail_alpha is None else guardrail_alpha
     judged = _corrected(given, at, written, alpha, guarded)
-    guardrails = sum(one.role == "guardrail" and _base(one).p_value is not None for one in given)
+    guardrails = sum(one.role == "guardrail" and base(one).p_value is not None for one in given)
     made = []
     for one in given:
         effect = judged[_key(one)]
@@ -180,7 +182,7 @@ def assemble(
             finding = judge_guardrail(
                 one.metric,
                 one.variant,
-                _base(one),
+                base(one),
                 one.direction,
                 margin=one.margin,
                 relative=one.margin_relative,
@@ -207,7 +209,7 @@ def assemble(
                 judged=effect,
                 verdict=verdict,
                 finding=finding,
-                posterior=bayes.posterior(_base(one), prior, direction=one.direction),
+                posterior=bayes.posterior(base(one), prior, direction=one.direction),
             )
         )
     designs = {design.design for design in at.values()}
@@ -229,7 +231,7 @@ def _key(one: Comparison) -> tuple[str, str]:
     return one.metric, one.variant
 
 
-def _base(one: Comparison) -> Effect:
+def base(one: Comparison) -> Effect:
     """Return the effect that is judged: the adjusted one where there is one and it can be told."""
     return one.plain if one.adjusted is None or one.adjusted.p_value is None else one.adjusted
 
@@ -251,15 +253,15 @@ def _corrected(
     share = float(-np.expm1(np.log1p(-alpha) / max(len(variants), 1)))
     guardrails = [one for one in given if one.role == "guardrail"]
     watched = multiplicity.adjust(
-        [_base(one) for one in guardrails], "bonferroni", alpha=guarded, looks=[at[_key(one)] for one in guardrails]
+        [base(one) for one in guardrails], "bonferroni", alpha=guarded, looks=[at[_key(one)] for one in guardrails]
     )
     found = {_key(one): adjusted.effect for one, adjusted in zip(guardrails, watched, strict=True)}
     for variant in variants:
         goals = [one for one in given if (one.variant, one.role) == (variant, "goal")]
         secondary = [one for one in given if (one.variant, one.role) == (variant, "secondary")]
         first, second = multiplicity.gatekeep(
-            [_base(one) for one in goals],
-            [_base(one) for one in secondary],
+            [base(one) for one in goals],
+            [base(one) for one in secondary],
             needed=rules.goals_needed,
             alpha=share,
             looks=[at[_key(one)] for one in goals],
@@ -269,7 +271,7 @@ def _corrected(
         found |= {_key(one): _over_variants(adjusted, len(variants)) for one, adjusted in pairs}
     goals = [one for one in given if one.role == "goal"]
     if len({one.metric for one in goals}) == 1 and len(goals) > 1 and at[_key(goals[0])].design == "fixed":
-        sharper = multiplicity.dunnett([_base(one) for one in goals], alpha=alpha)
+        sharper = multiplicity.dunnett([base(one) for one in goals], alpha=alpha)
         found |= {_key(one): adjusted.effect for one, adjusted in zip(goals, sharper, strict=True)}
     return found
 
@@ -360,7 +362,6 @@ def _posterior_json(found: Posterior) -> dict[str, Any]:
 
 
 def _decision_json(decision: Decision) -> dict[str, Any]:
-    taken = decision.override
     return {
         "action": decision.action,
         "variant": decision.variant,
@@ -379,9 +380,7 @@ def _decision_json(decision: Decision) -> dict[str, Any]:
             }
             for one in decision.variants
         ],
-        "override": None
-        if taken is None
-        else {"owner": taken.owner, "note": taken.note, "instead_of": taken.instead_of},
+        "override": None,  # of a person; the store keeps those, and whoever reads both puts them together
     }
 
 

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from scipy.special import chdtrc, gammaln, logsumexp
 
 from engine.numerics import multiplicity
-from experiments.moments import Moments
 
 ALARM: Final = 0.001
 """A ratio this unlikely is a fault of assignment or logging, not chance: the usual threshold of one look."""
@@ -154,22 +153,6 @@ def sequential_test(
     )
 
 
-def running_p_values(
-    daily: Sequence[Counts], weights: Weights, *, concentrations: Sequence[float] = CONCENTRATIONS
-) -> list[float]:
-    """Return the sequential p-value after each day: the smallest so far, since evidence once found stays found."""
-    names = [name for name, weight in weights.items() if weight > 0]
-    none = [name for name, weight in weights.items() if weight <= 0]
-    if not daily:
-        return []
-    seen = np.cumsum([[day.get(name, 0) for name in names] for day in daily], axis=0, dtype=np.float64)
-    impossible = np.cumsum([sum(day.get(name, 0) for name in none) for day in daily]) > 0
-    shares = np.array([weights[name] for name in names])
-    evidence = _log_bayes_factor(seen, shares / shares.sum(), concentrations)
-    single = np.where(impossible, 0.0, np.exp(np.minimum(0.0, -evidence)))
-    return [float(value) for value in np.minimum.accumulate(single)]
-
-
 def by_group(
     groups: Mapping[str, Counts], weights: Weights, *, looks: bool, plans: Mapping[str, Weights] | None = None
 ) -> tuple[GroupRatio, ...]:
@@ -217,25 +200,6 @@ def epochs(daily: Mapping[date, Counts], *, alarm: float = ALARM) -> tuple[Epoch
         )
         for start, end in pairwise(cuts)
     )
-
-
-def by_epoch(daily: Mapping[str, Mapping[date, Moments]], spans: Sequence[Epoch]) -> dict[str, dict[str, Moments]]:
-    """Add up the moments of each arm by the epoch of the exposure, as strata that effects are put together from.
-
-    Raises
-    ------
-    ValueError
-        A day is in no epoch.
-    """
-    strata: dict[str, dict[str, Moments]] = {}
-    for arm, days in daily.items():
-        cells = strata.setdefault(arm, {})
-        for day, moments in days.items():
-            name = next((span.name for span in spans if span.first <= day <= span.last), None)
-            if name is None:
-                raise ValueError(f"{day.isoformat()} is in none of the {len(spans)} epochs")
-            cells[name] = cells[name] + moments if name in cells else moments
-    return strata
 
 
 def _cuts(seen: NDArray[np.float64], start: int, end: int, alarm: float) -> list[int]:

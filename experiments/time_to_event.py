@@ -117,22 +117,6 @@ def rate(counts: DailyCounts, horizon_days: int) -> ArmEstimate | None:
     return ArmEstimate(value=1 - left, variance=left**2 * spread, n=counts.n)
 
 
-def restricted_mean(counts: DailyCounts, horizon_days: int) -> ArmEstimate | None:
-    """Estimate the mean number of whole days without the event, at most the horizon. None where `rate` is.
-
-    References
-    ----------
-    Irwin (1949); Klein and Moeschberger (2003), Survival Analysis, section 4.5.
-    """
-    days = counts.until(horizon_days)
-    if days.at_risk[-1] - days.events[-1] < FEWEST:
-        return None
-    left = np.cumprod(1 - days.events / days.at_risk)
-    still = np.cumsum(left[::-1])[::-1]
-    terms = days.events / (days.at_risk * (days.at_risk - days.events).astype(np.float64))
-    return ArmEstimate(value=float(left.sum()), variance=float((still**2 * terms).sum()), n=counts.n)
-
-
 def compare(variant: DailyCounts, control: DailyCounts, horizon_days: int, *, alpha: float = ALPHA) -> Effect:
     """Compare the rates by a horizon of two arms while customers still mature.
 
@@ -156,16 +140,6 @@ def compare(variant: DailyCounts, control: DailyCounts, horizon_days: int, *, al
         few = f"fewer than {SMALL} events in a group, and customers who still mature"
         return Effect(method="kaplan_meier", reason=few)
     return effects.contrast(one, other, method="kaplan_meier", alpha=alpha)
-
-
-def compare_restricted_means(
-    variant: DailyCounts, control: DailyCounts, horizon_days: int, *, alpha: float = ALPHA
-) -> Effect:
-    """Compare the mean days without the event within a horizon: sees what only moves events earlier."""
-    one, other = restricted_mean(variant, horizon_days), restricted_mean(control, horizon_days)
-    if one is None or other is None:
-        return Effect(method="restricted_mean", reason=_too_soon(horizon_days))
-    return effects.contrast(one, other, method="restricted_mean", alpha=alpha)
 
 
 def _too_soon(horizon_days: int) -> str:

@@ -25,8 +25,8 @@ from engine.config.experiments import ExperimentSettings
 from engine.lake.engine import DuckDBEngine, quoted
 from experiments import comparisons, result, sequential, unit_tables
 from experiments.comparisons import Reading
-from experiments.decide import Progress
 from experiments.looks import AnyTime
+from experiments.progress import Progress
 from experiments.unit_tables import Cells, Measure
 
 METRICS = 10

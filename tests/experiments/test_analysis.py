@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from math import ceil
+from typing import Any
+
 import pytest
 
 from engine.config.experiments import Experiments
@@ -9,6 +12,8 @@ from engine.config.load import load
 from engine.domain.errors import SettingsFault
 from engine.domain.experiment_marts import EXPERIMENT_HEALTH, EXPERIMENT_RESULTS
 from engine.lake.schema import arrow_schema
+from experiments.looks import AnyTime
+from experiments.progress import NO_END
 from experiments.spec import fingerprint
 from tests.experiments.builders import analyse, check, day, experiment, many, result
 
@@ -159,3 +164,22 @@ def test_plan_whose_control_is_not_a_variant_is_refused() -> None:
 def test_shipped_experiments_load() -> None:
     shipped = load(Experiments, "experiments").experiments
     assert [one.experiment_id for one in shipped] == ["card_onboarding", "savings_banner", "loan_reminder"]
+
+
+def test_running_experiment_says_for_how_many_days_to_continue_or_what_its_plan_lacks() -> None:
+    bought = {"metric": "bought", "kind": "proportion", "role": "goal", "event": "buy", "window_days": 30}
+    events = [(f"{arm}{number}", "buy", 1, 1.0) for arm, buyers in (("a", 40), ("b", 42)) for number in range(buyers)]
+    exposures = [*many("a", 100), *many("b", 100)]
+
+    def decided(**metric: object) -> dict[str, Any]:
+        plan = experiment(metrics=[bought | metric])
+        (row,) = analyse(exposures, events, plan, as_of=day(60)).marts["experiment_decisions"].to_pylist()
+        return dict(row)
+
+    # looked for: .2; known on day 61: the difference of .40 and .42 with a variance of (.24 + .2436) / 100
+    critical = AnyTime(units=200, tuned_for=0.05).critical(0.05)
+    needed = (critical + 0.841621) ** 2 / 0.2**2
+    days = ceil(61 * (needed * (0.24 + 0.2436) / 100 - 1))
+    assert decided(planned_effect=0.2)["headline"] == f"Continue for {days} days" and days > 30
+    open_end = decided()
+    assert open_end["headline"] == "Continue" and NO_END.en in open_end["reasons"]

@@ -16,22 +16,20 @@ from experiments.decide import (
     Decision,
     Finding,
     Outcome,
-    Progress,
     Role,
-    Sentence,
-    days_to_go,
     decide,
     judge_goal,
     judge_guardrail,
-    override,
-    progress,
+    needs_owner_and_note,
 )
 from experiments.effects import Effect
 from experiments.estimates import ArmEstimate
 from experiments.integrity import Check
 from experiments.looks import AnyTime
 from experiments.moments import Moments
+from experiments.progress import NO_END, Progress
 from experiments.result import Comparison, ExperimentResult
+from experiments.sentences import Sentence
 
 FINE = Check(check="sample_ratio", status="ok", detail="Planned 50:50, observed 50:50.", p_value=0.5)
 BROKEN = Check(check="sample_ratio", status="stop", detail="Sample ratio mismatch. Results are withheld.", p_value=1e-9)
@@ -121,18 +119,16 @@ def test_experiment_without_variants_needs_a_review() -> None:
 
 
 @pytest.mark.parametrize(("owner", "note"), [("", "a reason"), ("Li", "  ")])
-def test_override_without_owner_or_note_is_refused(owner: str, note: str) -> None:
+def test_other_decision_without_owner_or_note_is_refused(owner: str, note: str) -> None:
     with pytest.raises(RefusedByPolicy, match="needs an owner and a note"):
-        override(decide([GOAL, SAFE], [FINE], RUNNING), "review", owner=owner, note=note)
+        needs_owner_and_note("ship", owner=owner, note=note)
 
 
-def test_override_keeps_the_reasons_of_the_rules() -> None:
-    before = decide([GOAL, SAFE], [FINE], RUNNING)
-    made = override(before, "continue", owner="Li", note="holiday week")
-    assert (made.action, made.variant) == ("continue", None)
-    assert made.reasons[0].en == "Li decided otherwise than the rules (ship): holiday week"
-    assert made.reasons[1:] == before.reasons
-    assert made.override is not None and made.override.instead_of == "ship"
+def test_continuing_without_an_end_says_what_the_plan_lacks() -> None:
+    made = decide([finding("undecided")], [FINE], Progress(day=10, why=NO_END))
+    assert (made.headline.en, made.days, made.reasons[-1]) == ("Continue", None, NO_END)
+    # what is shipped or known to go on for four days needs no such reason
+    assert NO_END not in decide([GOAL, SAFE], [FINE], Progress(day=10, why=NO_END)).reasons
 
 
 # outcomes
@@ -198,43 +194,6 @@ def test_alarms_of_several_guardrails_share_their_budget_and_safety_does_not() -
 def test_guardrail_that_cannot_be_told_is_unknown() -> None:
     found = judge_guardrail("g", "b", NOTHING, "decrease", margin=0.1)
     assert (found.outcome, found.harm) == ("unknown", None)
-
-
-# days to go
-
-
-def test_days_to_go_follow_the_information() -> None:
-    # needed: ((1.96 + .8416) / 2)^2 = 1.9622; now 1 after 10 days, so 9.62 more
-    assert days_to_go(1.0, 10, 2.0) == 10
-    # four times the information: twice as sure as needed
-    assert days_to_go(0.5, 10, 2.0) == 0
-    assert days_to_go(1.0, 10, 1.0) == 69  # 7.849 x 10 - 10
-
-
-def test_days_to_go_need_an_effect_to_look_for() -> None:
-    with pytest.raises(ValueError, match="above 0"):
-        days_to_go(1.0, 10, 0.0)
-
-
-def test_progress_without_a_planned_effect_counts_days() -> None:
-    design = AnyTime(units=500)
-    assert progress(10, design, planned_days=14) == Progress(day=10, days_to_go=4)
-    assert progress(20, design, planned_days=14) == Progress(day=20, days_to_go=0, complete=True)
-    assert progress(10, design) == Progress(day=10)
-
-
-def test_always_valid_design_needs_more_days_than_one_look() -> None:
-    once = progress(10, looks.ONCE, goal=effect(1.0), planned_effect=2.0)
-    daily = progress(10, AnyTime(units=5_000), goal=effect(1.0), planned_effect=2.0)
-    assert once.days_to_go == 10
-    assert daily.days_to_go is not None and daily.days_to_go > 10
-
-
-def test_plan_of_looks_is_complete_at_its_final_look() -> None:
-    last = looks.of_plan(LookSettings(days=14), units=1000, day=14)
-    assert progress(14, last, goal=effect(1.0), planned_effect=1.0).complete
-    before = looks.of_plan(LookSettings(days=14), units=1000, day=13)
-    assert not progress(13, before, planned_days=14).complete
 
 
 # the one result

@@ -27,11 +27,11 @@ from experiments import (
 )
 from experiments import report_words as words
 from experiments.analysis import Compared
-from experiments.decide import Progress
 from experiments.effects import Effect
 from experiments.estimates import ArmEstimate
 from experiments.integrity import Check
 from experiments.looks import AnyTime
+from experiments.progress import Progress
 from experiments.report import Facts, Report
 from experiments.report_words import HARD, Language
 from experiments.result import Comparison

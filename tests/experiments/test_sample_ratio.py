@@ -3,14 +3,10 @@
 from datetime import date, timedelta
 
 import numpy as np
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pytest import approx
 from scipy import stats
 
 from experiments import sample_ratio
-from experiments.moments import Moments
 
 EVEN = {"a": 1, "b": 1}
 START = date(2026, 1, 1)
@@ -39,7 +35,6 @@ def test_rare_arm_that_expects_few_is_tested_exactly_however_many_there_are() ->
 def test_nobody_is_no_test() -> None:
     for test in (sample_ratio.ratio_test, sample_ratio.exact_test, sample_ratio.once, sample_ratio.sequential_test):
         assert test({"a": 0}, EVEN) is None
-    assert sample_ratio.running_p_values([], EVEN) == []
 
 
 def test_anyone_in_an_arm_of_weight_0_is_impossible_at_every_look() -> None:
@@ -47,24 +42,11 @@ def test_anyone_in_an_arm_of_weight_0_is_impossible_at_every_look() -> None:
     for test in (sample_ratio.ratio_test, sample_ratio.exact_test, sample_ratio.once, sample_ratio.sequential_test):
         found = test({"a": 50, "b": 50, "off": 1}, weights)
         assert found is not None and (found.p_value, found.degrees) == (0.0, 1)
-    daily = [{"a": 5, "b": 5}, {"a": 5, "b": 5, "off": 1}, {"a": 5, "b": 5}]
-    assert sample_ratio.running_p_values(daily, weights) == [1.0, 0.0, 0.0]
 
 
 def test_arm_of_weight_0_with_nobody_changes_nothing() -> None:
     with_it = sample_ratio.sequential_test({"a": 500, "b": 400, "off": 0}, EVEN | {"off": 0})
     assert with_it == sample_ratio.sequential_test({"a": 500, "b": 400}, EVEN)
-
-
-@given(st.lists(st.tuples(st.integers(0, 400), st.integers(0, 400)), min_size=1, max_size=15))
-def test_running_p_value_is_the_smallest_of_the_looks_and_never_above_1(counts: list[tuple[int, int]]) -> None:
-    daily = [{"a": a, "b": b} for a, b in counts]
-    running = sample_ratio.running_p_values(daily, EVEN)
-    so_far = np.cumsum(counts, axis=0)
-    looks = [sample_ratio.sequential_test({"a": int(a), "b": int(b)}, EVEN) for a, b in so_far]
-    smallest = np.minimum.accumulate([1.0 if look is None else look.p_value for look in looks])
-    assert running == approx(smallest.tolist())
-    assert all(0 <= value <= 1 for value in running)
 
 
 def test_evidence_for_the_plan_has_a_mean_of_1_over_all_results() -> None:
@@ -123,15 +105,3 @@ def test_days_of_a_handful_do_not_make_an_epoch() -> None:
 def test_arm_that_starts_later_is_a_change() -> None:
     found = sample_ratio.epochs(days((500, 0), (500, 0), (250, 250), (250, 250)))
     assert [span.counts for span in found] == [{"a": 1000, "b": 0}, {"a": 500, "b": 500}]
-
-
-def test_epochs_become_strata() -> None:
-    spans = sample_ratio.epochs(days((900, 100), (900, 100), (500, 500)))
-    ones = {day: Moments.of_count(1, 10) for day in days((0, 0), (0, 0), (0, 0))}
-    strata = sample_ratio.by_epoch({"a": ones}, spans)
-    assert {name: cell.n for name, cell in strata["a"].items()} == {
-        "2026-01-01..2026-01-02": 20,
-        "2026-01-03..2026-01-03": 10,
-    }
-    with pytest.raises(ValueError, match="2026-02-01 is in none of the 2 epochs"):
-        sample_ratio.by_epoch({"a": {date(2026, 2, 1): Moments.of_count(1, 10)}}, spans)

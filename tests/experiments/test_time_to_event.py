@@ -54,15 +54,6 @@ def test_complete_arms_give_the_plain_share_and_its_plain_error() -> None:
     assert (found.value, found.variance) == approx((0.3, 0.3 * 0.7 / 100))
 
 
-def test_restricted_mean_of_complete_arms_is_the_mean_of_the_days_without_the_event() -> None:
-    days = [0, 0, 3, 7, 7, 7, 12, *[nan] * 43]
-    found = time_to_event.restricted_mean(DailyCounts.of_customers(days, [20.0] * 50, horizon_days=10), 10)
-    lived = np.nan_to_num(np.array(days), nan=99.0).clip(max=10)
-    assert found is not None
-    assert found.value == approx(lived.mean())
-    assert found.variance == approx(lived.var() / 50)
-
-
 def test_curve_says_what_the_rate_says() -> None:
     counts = DailyCounts(at_risk=np.array([100, 80, 60]), events=np.array([2, 0, 3]), n=100)
     found, rate = time_to_event.curve(counts), time_to_event.rate(counts, 3)

@@ -71,10 +71,13 @@ def test_looking_daily_alarms_hardly_ever_and_finds_52_to_48() -> None:
     rng = np.random.default_rng(5)
 
     def alarms(share: float) -> float:
-        drawn = rng.multinomial(714, [share, 1 - share], size=(500, 28))
-        runs = [[{"a": int(a), "b": int(b)} for a, b in run] for run in drawn]
-        found = [sample_ratio.running_p_values(run, EVEN)[-1] < sample_ratio.SEQUENTIAL_ALARM for run in runs]
+        drawn = rng.multinomial(714, [share, 1 - share], size=(150, 28))
+        found = [any(map(alarm, run)) for run in drawn.cumsum(axis=1).tolist()]
         return float(np.mean(found))
+
+    def alarm(so_far: list[int]) -> bool:
+        test = sample_ratio.sequential_test(dict(zip("ab", so_far, strict=True)), EVEN)
+        return test is not None and test.p_value < sample_ratio.SEQUENTIAL_ALARM
 
     assert alarms(0.5) <= 0.01
     assert alarms(0.52) > 0.94
@@ -93,7 +96,7 @@ def test_treatment_that_wins_on_both_days_does_not_lose_in_the_sum() -> None:
     spans = sample_ratio.epochs({day: {"c": control[day].n, "t": variant[day].n} for day in (FRIDAY, SATURDAY)})
     assert [(span.first, span.last) for span in spans] == [(FRIDAY, FRIDAY), (SATURDAY, SATURDAY)]
     assert spans[0].shares == approx({"c": 0.99, "t": 0.01})
-    strata = sample_ratio.by_epoch({"t": variant, "c": control}, spans)
+    strata = {name: {span.name: arm[span.first] for span in spans} for name, arm in (("t", variant), ("c", control))}
     together = stratification.post_stratify(strata, "value")
     assert together is not None
     effect = together.effect("t", "c").adjusted
