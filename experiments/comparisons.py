@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from engine.config.experiments import ExperimentSettings, MetricSettings, Quantile, TimeToEvent
 from experiments import adjustment, effects, quantiles, segments, strata, time_to_event
@@ -18,9 +18,7 @@ from experiments.result import Comparison, effect_json
 from experiments.segments import Breakdown
 from experiments.unit_ends import OrderedCells
 from experiments.unit_tables import ARM, Cells, Measure
-
-NO_SEGMENT: Final = "(none)"
-"""The segment of units whose segment is not known."""
+from experiments.writing import NO_SEGMENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

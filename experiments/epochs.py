@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from experiments import effects, health_zh, integrity, segments
+from experiments import effects, health_zh, segments
 from experiments.effects import ALPHA, Effect
 from experiments.estimates import ArmEstimate
 from experiments.integrity import Check
 from experiments.sample_ratio import Epoch
+from experiments.writing import grouped
 
 METHOD: Final = "by_epoch"
 
@@ -94,7 +95,7 @@ def unjudged_spans(customers: int, spans: Sequence[Epoch]) -> Check:
     return Check(
         check="unjudged_spans",
         status="warning" if customers else "ok",
-        detail=f"{integrity.grouped(customers)} customers were first exposed where no fair comparison can be made, "
+        detail=f"{grouped(customers)} customers were first exposed where no fair comparison can be made, "
         f"and are in no effect: {days}.",
-        detail_zh=health_zh.unjudged(integrity.grouped(customers), days),
+        detail_zh=health_zh.unjudged(grouped(customers), days),
     )

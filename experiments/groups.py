@@ -14,10 +14,10 @@ from engine.config.experiments import ExperimentSettings, MetricSettings
 from experiments import analysis, fairness, segments
 from experiments.analysis import Compared
 from experiments.collection import Collected
-from experiments.comparisons import NO_SEGMENT
 from experiments.fairness import Fairness, Gap, GroupHarm
 from experiments.result import effect_json, number
 from experiments.segments import Breakdown, Interaction
+from experiments.writing import NO_SEGMENT
 
 _JUDGED: Final = ("goal", "guardrail")
 

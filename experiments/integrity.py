@@ -15,6 +15,7 @@ from experiments import effects, health_zh
 from experiments import sample_ratio as sample_ratios
 from experiments.estimates import ArmEstimate
 from experiments.sample_ratio import ALARM, FEWEST, SEQUENTIAL_ALARM, Epoch, GroupRatio
+from experiments.writing import grouped
 
 DOUBT: Final = 0.01
 """A difference before exposure this unlikely is worth a look, and no reason yet to withhold results."""
@@ -483,8 +484,3 @@ def _split(weights: Mapping[str, float]) -> str:
 def shown(p_value: float) -> str:
     """Return a p-value as a sentence carries it."""
     return "p < 0.001" if p_value < ALARM else f"p = {p_value:.3f}"
-
-
-def grouped(count: int) -> str:
-    """Return a count with a space between thousands."""
-    return f"{count:,}".replace(",", " ")

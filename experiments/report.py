@@ -169,8 +169,13 @@ def _without_numbers(facts: Facts, stopped: Sequence[str]) -> Facts:
         for one in facts["metrics"]
     ]
     given = facts["decision"]
-    told = _ABOUT_DECISION if list(given["reasons"]) == list(stopped) else ()
-    decision = {"action": "review", "reasons": list(stopped)} | {key: given[key] for key in told if key in given}
+    person = 1 if given.get("override") else 0  # whose sentence comes before the reasons of the rules
+    if list(given["reasons"])[person:] != list(stopped):
+        decision = {"action": "review", "reasons": list(stopped)}
+    elif person:
+        decision = given
+    else:
+        decision = {"action": "review"} | {key: given[key] for key in _ABOUT_DECISION if key in given}
     kept = {key: value for key, value in facts.items() if key not in ("fairness", "interactions")}
     return kept | {"metrics": metrics, "decision": decision}
 

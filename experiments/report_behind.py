@@ -99,13 +99,19 @@ def _point(name: str, found: Reading, note: str = "", mark: Any = "open") -> Poi
 
 
 def _found(name: str, points: Sequence[Point], write: Any, language: Language) -> str:
-    last = points[-1]
-    told = {"name": name, "value": write(last.value), "day": last.name}
-    if last.lower <= 0 <= last.upper:
-        return say("found_open", language, **told)
+    told = {"name": name, "value": write(points[-1].value), "day": points[-1].name}
+    since = clear_since(points)
+    return (
+        say("found_open", language, **told) if since is None else say("found_since", language, since=since.name, **told)
+    )
+
+
+def clear_since(points: Sequence[Point]) -> Point | None:
+    """Return the first of the days, the last of all among them, whose intervals all leave out 0; None without one."""
     clear = [not one.lower <= 0 <= one.upper for one in points]
-    start = len(points) - (clear[::-1].index(False) if False in clear else len(points))
-    return say("found_since", language, since=points[start].name, **told)
+    if not clear or not clear[-1]:
+        return None
+    return points[len(points) - (clear[::-1].index(False) if False in clear else len(points))]
 
 
 def _wear(one: Facts, wear: Facts, level: float, language: Language) -> Block:

@@ -18,14 +18,17 @@ from experiments.report_words import span_of
 
 WIDTH: Final = 960
 
+WIDEST: Final = 6.0
+"""Reach of an axis in medians of the intervals' reach; what is wider is cut."""
+
+WIDEST_DAY: Final = 2.5
+"""The same by day, where the first intervals are as wide as their customers are few."""
+
 _LEFT, _RIGHT = 262, 690  # where dots lie; names stand before them, numbers behind
 _STEP, _HEAD, _FOOT = 30, 8, 26
 _PLOT: Final = (70.0, 940.0, 14.0, 214.0)  # left, right, top and bottom of the plot of days
 _TALL: Final = 246
 _LONGEST_NAME: Final = 36
-_WIDEST: Final = 6.0  # reach of an axis in medians of the intervals' reach; what is wider is cut
-_WIDEST_DAY: Final = 2.5  # of days, whose first intervals are as wide as their customers are few
-
 Write = Callable[[float | None], str]
 
 
@@ -43,7 +46,7 @@ class Point:
 
 def dots(points: Sequence[Point], title: str, write: Write, name: str) -> str:
     """Return one row for each point, on one axis with 0 on it; `name` tells this drawing from others of the page."""
-    low, high = _ends(points, _WIDEST)
+    low, high = ends(points, WIDEST)
     height = _HEAD + _STEP * len(points) + _FOOT
     bottom = height - _FOOT
 
@@ -66,7 +69,7 @@ def dots(points: Sequence[Point], title: str, write: Write, name: str) -> str:
 
 def days(points: Sequence[Point], title: str, write: Write, name: str) -> str:
     """Return the values of the points as a line in the band of their intervals, from the first to the last day."""
-    low, high = _ends(points, _WIDEST_DAY)
+    low, high = ends(points, WIDEST_DAY)
     left, right, top, bottom = _PLOT
     step = (right - left) / max(len(points) - 1, 1)
 
@@ -113,7 +116,7 @@ def _verticals(
         yield f'<text class="tick" x="{x(tick)}" y="{ends[1] + 15}">{escape(_tick(tick, write))}</text>'
 
 
-def _ends(points: Sequence[Point], widest: float) -> tuple[float, float]:
+def ends(points: Sequence[Point], widest: float) -> tuple[float, float]:
     """Return the ends of an axis: 0 and every value are on it, and every interval that is not far wider than others."""
     most = widest * median([max(abs(one.lower), abs(one.upper)) for one in points])
     ends = [0.0, *(one.value for one in points)]

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from math import floor, log10
 from typing import Final, Literal
 
-from experiments.integrity import grouped
 from experiments.report import Line, Reading, Report
 from experiments.report_vocabulary import MORE_WORDS
+from experiments.writing import grouped
 
 Language = Literal["en", "zh"]
 

@@ -23,7 +23,7 @@ _MEASURES: Final = {
 }
 _ATTRIBUTES: Final = {
     "gender": "性别", "marital_status": "婚姻状况", "region": "地区", "language": "语言", "age_band": "年龄段",
-    "group": "组别",
+    "age_group": "年龄段", "group": "组别",
 }  # fmt: skip
 _GROUPS: Final = {
     "female": "女", "male": "男", "other": "其他", "single": "单身", "married": "已婚", "divorced": "离异",

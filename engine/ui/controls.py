@@ -92,7 +92,7 @@ def show(
 
     `select` is the name of the selection in the chart; `unfolded` shows the table too, its sentences to their end.
     """
-    st.markdown(f"**{_plain(figure.finding)}**")
+    st.markdown(f"**{plain(figure.finding)}**")
     clicked = None
     if figure.chart is not None:
         drawn = figure.chart.configure_text(color=state.ink())
@@ -195,6 +195,6 @@ def _address(words: Words, filters: Mapping[str, str]) -> dict[str, str]:
     return {**filters, **language}
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Keep names that a bank chose from being read as formatting."""
     return text.replace("*", r"\*").replace("_", r"\_").replace("$", r"\$").replace("[", r"\[")

@@ -83,12 +83,15 @@ class Words:
         """Write a share of 1 as percent."""
         return UNDEFINED if is_undefined(value) else f"{self.number(_float(value) * 100, digits)} %"
 
+    def signed(self, value: object, digits: int = 0) -> str:
+        """Write a difference, always with its sign."""
+        return UNDEFINED if is_undefined(value) else ("+" if _float(value) > 0 else "") + self.number(value, digits)
+
     def points(self, value: object, digits: int = 1) -> str:
         """Write a difference of two shares as percentage points, always with its sign."""
         if is_undefined(value):
             return UNDEFINED
-        sign = "+" if _float(value) > 0 else ""
-        return self.t("unit.points", value=sign + self.number(_float(value) * 100, digits))
+        return self.t("unit.points", value=self.signed(_float(value) * 100, digits))
 
     def probability(self, value: object) -> str:
         """Write a p-value; one too small for four digits is said to be smaller."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import getpass
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from engine.domain.errors import RefusedByPolicy, UnknownName
 from engine.lake.runs import open_run
 from engine.store.facade import Store
+from engine.store.records import ExperimentDecisionRecord
 from engine.workflows import experiment_report, session
-from experiments.decide import Action, needs_owner_and_note
-
-ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
+from engine.workflows.experiment_decided import ACTIONS, action_of_rules, in_run
+from experiments.decide import needs_owner_and_note
 
 _SEVERITY: Final = ("ok", "warning", "stop")
 
@@ -25,13 +25,16 @@ def listing(home: Path, run_id: str | None = None) -> list[dict[str, Any]]:
     health = run.read("experiment_health").to_pylist()
     with Store(session.database_url(workspace)) as store:
         return [
-            _overview(row, results, health, experiment_report.of_person(store, row["experiment_id"], run.run_id))
+            _overview(row, results, health, in_run(store.experiment_decisions(row["experiment_id"]), run.run_id))
             for row in run.read("experiment_decisions").to_pylist()
         ]
 
 
 def _overview(
-    decided: dict[str, Any], results: list[dict[str, Any]], health: list[dict[str, Any]], person: dict[str, Any] | None
+    decided: dict[str, Any],
+    results: list[dict[str, Any]],
+    health: list[dict[str, Any]],
+    person: ExperimentDecisionRecord | None,
 ) -> dict[str, Any]:
     name = decided["experiment_id"]
     statuses = [row["status"] for row in health if row["experiment_id"] == name]
@@ -46,8 +49,8 @@ def _overview(
     }
 
 
-def _told(person: dict[str, Any]) -> str:
-    return f"{person['action'].replace('_', ' ').capitalize()}, decided by {person['owner']}"
+def _told(person: ExperimentDecisionRecord) -> str:
+    return f"{person.action.replace('_', ' ').capitalize()}, decided by {person.owner}"
 
 
 def decide(
@@ -68,7 +71,7 @@ def decide(
     if action not in ACTIONS:
         raise UnknownName("action", action, ACTIONS)
     facts = experiment_report.of_run(home, experiment_id, run_id=run_id)
-    by_rules = experiment_report.action_of_rules(facts)
+    by_rules = action_of_rules(facts)
     needs_owner_and_note(by_rules, owner=owner, note=note)
     if action == by_rules:
         raise RefusedByPolicy(

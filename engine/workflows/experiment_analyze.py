@@ -23,12 +23,13 @@ from engine.workflows.experiment_register import first_plan
 from experiments import comparisons, estimates, integrity, result, spec, unit_ends, unit_metrics, unit_tables
 from experiments.comparisons import OrderedReading, Reading
 from experiments.estimates import ArmEstimate
-from experiments.integrity import Check, grouped
+from experiments.integrity import Check
 from experiments.looks import ONCE, AnyTime, Looks, of_plan
 from experiments.progress import Progress
 from experiments.result import Comparison
 from experiments.unit_metrics import UnitMetric
 from experiments.unit_tables import ARM, Cells, Measure
+from experiments.writing import grouped
 
 _MOST_GROUPS: Final = 1_000
 _STRATUM: Final = "strata"

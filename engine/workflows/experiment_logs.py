@@ -25,7 +25,7 @@ from engine.workflows.experiment_question import ASKED, EventLog, Question, chec
 from engine.workflows.experiment_register import first_plan
 from experiments import analysis, portfolio
 from experiments.collection import Sources, collect
-from experiments.integrity import grouped
+from experiments.writing import grouped
 
 _EXPOSURES: Final = "exposure_log"
 _EXPOSED_AT: Final = (

@@ -12,7 +12,7 @@ from typing import Any, Final
 from engine.config.experiments import ExperimentSettings, Nulls, Windowed
 from engine.config.load import read_toml, validate
 from engine.domain.errors import NotEnoughData, SettingsFault, UnknownName, UnreadableSource
-from experiments.integrity import grouped
+from experiments.writing import grouped
 
 ASKED: Final = "wayline experiment analyze"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +19,7 @@ def first_plan(question: Question, plan: ExperimentSettings) -> Mapping[str, Any
     if named is not None or question.spec is None:
         return named
     workspace = session.workspace_at(question.home)
-    if not os.environ.get("WAYLINE_DATABASE_URL") and not (workspace.home / "wayline.db").is_file():
+    if not session.has_register(workspace):
         return None
     from engine.store.facade import Store  # noqa: PLC0415  a second to import, and most have no register
 

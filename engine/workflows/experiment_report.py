@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
@@ -15,8 +14,8 @@ from engine.domain.errors import CheckFailed, SettingsFault, UnknownName
 from engine.lake.runs import Run, open_run
 from engine.lake.workspace import Workspace
 from engine.store.facade import Store
-from engine.workflows import experiment_sources, session
-from experiments import portfolio, report, report_markdown, report_page, report_words
+from engine.workflows import experiment_decided, experiment_sources, session
+from experiments import portfolio, report, report_markdown, report_page
 from experiments.report_words import Language
 
 Format = Literal["json", "md", "html"]
@@ -47,59 +46,8 @@ def of_run(home: Path, experiment_id: str, *, show_withheld: bool = False, run_i
     if show_withheld and any(check["status"] == "stop" for check in facts["health"]):
         facts = _anyway(workspace, run, facts)
     with Store(session.database_url(workspace)) as store:
-        person = of_person(store, experiment_id, run.run_id)
-    if person is not None:
-        facts["decision"] = _overridden(facts["decision"], person)
-    return facts | {"run_id": run.run_id}
-
-
-def of_person(store: Store, experiment_id: str, run_id: str) -> dict[str, Any] | None:
-    """Return the newest decision of a person on an experiment in this run; None where the rules' decision stands."""
-    for one in store.experiment_decisions(experiment_id):
-        if one.run_id == run_id:
-            return asdict(one) | {"decided_at": one.decided_at.isoformat()}
-    return None
-
-
-def action_of_rules(facts: Mapping[str, Any]) -> str:
-    """Return what the rules decided, also where a person decided otherwise since."""
-    taken = facts["decision"]["override"]
-    return str(facts["decision"]["action"] if taken is None else taken["instead_of"])
-
-
-def _overridden(decision: Mapping[str, Any], person: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the decision of a person in place of that of the rules, whose reasons stay."""
-    action, before = str(person["action"]), str(person["instead_of"])
-    said = Decided(action=action, before=before, owner=str(person["owner"]), note=str(person["note"]))
-    shipped = decision["variant"] if action == "ship" else None
-    return {
-        **decision,
-        "action": action,
-        "variant": shipped,
-        "days": decision["days"] if action == "continue" else None,
-        "headline": report_words.say(action, "en"),
-        "headline_zh": report_words.say(action, "zh"),
-        "reasons": [said.sentence("en"), *decision["reasons"]],
-        "reasons_zh": [said.sentence("zh"), *decision["reasons_zh"]],
-        "override": {name: person[name] for name in ("owner", "note", "instead_of", "decided_at")},
-    }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decided:
-    """What a person decided in place of the rules."""
-
-    action: str
-    before: str
-    owner: str
-    note: str
-
-    def sentence(self, language: Language) -> str:
-        """Return it as a reason of the decision."""
-        before = report_words.say(self.before, language)
-        if language == "en":
-            return f"{self.owner} decided otherwise than the rules ({before.lower()}): {self.note}"
-        return f"{self.owner} 未采用规则的结论（{before}）：{self.note}"
+        stands = experiment_decided.in_run(store.experiment_decisions(experiment_id), run.run_id)
+    return experiment_decided.told(facts, stands) | {"run_id": run.run_id}
 
 
 def _anyway(workspace: Workspace, run: Run, facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -53,6 +53,11 @@ def database_url(workspace: Workspace) -> str:
     return os.environ.get("WAYLINE_DATABASE_URL") or f"sqlite:///{workspace.home / 'wayline.db'}"
 
 
+def has_register(workspace: Workspace) -> bool:
+    """Whether there is an operational database to read; looking for one must not make one."""
+    return bool(os.environ.get("WAYLINE_DATABASE_URL")) or (workspace.home / "wayline.db").is_file()
+
+
 def end_of_extract(report: dict[str, Any]) -> datetime:
     """Return the instant up to which the tables that were loaded are complete, by the report of their intake.
 

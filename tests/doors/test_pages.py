@@ -12,6 +12,7 @@ from engine.lake.runs import latest_run
 from engine.lake.workspace import Workspace
 from engine.ui.navigation import SPECS
 from engine.ui.words import LANGUAGES, Language, Words
+from engine.workflows import experiment
 from engine.workflows.view import customer, desk, journeys, risk, today
 from tests.conftest import REPOSITORY
 from tests.engine.ui import bank
@@ -179,10 +180,47 @@ def test_language_switch_changes_the_page_and_stays_in_the_address(monkeypatch: 
     assert app.query_params["lang"] == "zh"
 
 
-def test_withheld_experiment_shows_its_reason_and_no_number(monkeypatch: pytest.MonkeyPatch, full: Path) -> None:
-    app = opened(monkeypatch, full, "experiments", e_id="loan_reminder")
+def charts(app: AppTest) -> list[object]:
+    return [*app.get("vega_lite_chart"), *app.get("arrow_vega_lite_chart")]
+
+
+EXPERIMENT_PARTS = ("result", "time", "segments", "groups", "others", "decision")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("part", EXPERIMENT_PARTS)
+def test_every_part_of_an_experiment_is_shown_on_a_full_run(
+    monkeypatch: pytest.MonkeyPatch, full: Path, part: str, language: Language
+) -> None:
+    app = opened(monkeypatch, full, "experiments", lang=language, e_id="card_onboarding", e_part=part)
+    assert not app.exception and not app.info
+    assert Words(language=language).t(f"experiments.part_{part}") in sentences(app)
+    assert len(charts(app)) == {"time": 2, "decision": 0}.get(part, 1)
+
+
+@pytest.mark.parametrize("part", EXPERIMENT_PARTS)
+def test_withheld_experiment_shows_its_reason_and_no_number(
+    monkeypatch: pytest.MonkeyPatch, full: Path, part: str
+) -> None:
+    app = opened(monkeypatch, full, "experiments", e_id="loan_reminder", e_part=part)
     assert "5 412:4 603" in app.error[0].value
-    assert not app.get("vega_lite_chart") and not app.get("arrow_vega_lite_chart")
+    assert not charts(app) and not app.dataframe
+    if part not in ("result", "decision"):
+        assert "A health check failed" in sentences(app)
+
+
+def test_looking_at_experiments_makes_no_register_and_a_decision_on_record_stands_on_the_page(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    bank.make(tmp_path)
+    opened(monkeypatch, tmp_path, "experiments", e_id="card_onboarding", e_part="decision")
+    assert not (tmp_path / "wayline.db").exists()
+    experiment.decide(tmp_path, "card_onboarding", "ship", owner="Head of *Cards*", note="Season ends.")
+    app = opened(monkeypatch, tmp_path, "experiments", e_id="card_onboarding", e_part="decision")
+    assert not app.exception
+    assert r"Head of \*Cards\* decided on" in sentences(app), "names are shown as they are written"
+    assert "Season ends." in app.table[0].value.to_string()
+    assert "`roll_back`" in sentences(app) and "ACTION" in app.code[0].value
 
 
 def test_customer_page_shows_nothing_that_names_the_person(monkeypatch: pytest.MonkeyPatch, full: Path) -> None:

@@ -254,6 +254,19 @@ def test_withheld_numbers_shown_on_request_carry_a_warning() -> None:
     assert shown.banner["action"] == "review" and ("opened", "b") in shown.lines
 
 
+def test_person_who_decided_on_withheld_results_stays_on_the_banner() -> None:
+    facts = usual(checks=(BROKEN,))
+    by_rules = facts["decision"]
+    person = {"owner": "Head of Cards", "note": "The data are lost.", "instead_of": "review"}
+    said = "Head of Cards decided otherwise than the rules (review): The data are lost."
+    decided = {"action": "roll_back", "headline": "Roll back", "headline_zh": "回滚", "override": person}
+    facts["decision"] = by_rules | decided | {"reasons": [said, *by_rules["reasons"]]}
+    shown = page(facts)
+    assert shown.banner["action"] == "roll_back" and said in shown.text and not shown.lines
+    facts["decision"] |= {"reasons": [said, "b wins: +30.00%"]}
+    assert page(facts).banner["action"] == "review", "numbers among the reasons are not shown, whoever decided"
+
+
 def test_decision_of_a_failed_check_keeps_its_chinese_reason() -> None:
     facts = usual(checks=(BROKEN,))
     assert facts["decision"]["reasons_zh"][0] in page(facts, "zh").text

@@ -1,216 +1,222 @@
-"""Experiments as a list and as a forest of intervals; what is withheld shows its reason and no number."""
+"""Experiments as a list, and one of them as its decision and a forest of intervals; nothing withheld shows a number."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-import altair as alt
 import pandas as pd
 
-from engine.ui.views.figure import BAD, GOOD, NEUTRAL, Figure, height_of, scale
-from engine.ui.words import Words, is_undefined
+from engine.ui.views import effects
+from engine.ui.views.experiment_parts import attribute, named, unit, why
+from engine.ui.views.figure import BAD, GOOD, NEUTRAL, Figure
+from engine.ui.words import UNDEFINED, Words
+from engine.workflows.view.experiments import Decisions
+from experiments.report import Line, Reading, Report
 
-Badge = Literal["green", "red", "orange", "gray"]
-COLOURS: Final[dict[str, Badge]] = {
-    "better": "green",
-    "worse": "red",
-    "no_difference_shown": "gray",
-    "withheld": "orange",
-}
+Badge = Literal["green", "red", "orange", "blue"]
+COLOURS: Final[dict[str, Badge]] = {"review": "orange", "roll_back": "red", "ship": "green", "continue": "blue"}
+"""Actions as they are marked, the ones that need somebody first."""
 HEALTH: Final[dict[str, Badge]] = {"ok": "green", "warning": "orange", "stop": "red"}
-_RANK: Final = {"withheld": 0, "worse": 1, "better": 2, "no_difference_shown": 3}
-_ROLES: Final = ("goal", "guardrail", "secondary")
+_ORDER: Final = ("stop", "warning", "ok")
+_FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
+_MARKS: Final = {"better": GOOD, "worse": BAD, "open": NEUTRAL}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One experiment in the list: its verdict is that of its goal, withheld when any number is withheld."""
+    """One experiment in the list: the decision that stands, and who took it where that was not the rules."""
 
     experiment_id: str
     name: str
-    verdict: str
+    action: str
+    headline: str
     health: str
-    units: int
+    owner: str | None
 
 
-def listed(results: pd.DataFrame, health: pd.DataFrame, w: Words) -> list[Entry]:
-    """Return the experiments, the ones that need somebody first."""
+def listed(rows: pd.DataFrame, taken: Mapping[str, Decisions], run_id: str, w: Words) -> list[Entry]:
+    """Return the experiments, the ones that need somebody first; `taken` is what persons decided on each."""
     found = []
-    for experiment, rows in results.groupby("experiment_id", sort=True):
-        mine = health[(health["experiment_id"] == experiment) & ~health["check"].str.startswith("left_out.")]
-        checks = set(mine["status"])
-        arms = rows.drop_duplicates("variant")["variant_units"].sum() + rows["control_units"].max()
+    for row in rows.to_dict("records"):
+        name = str(row["experiment_id"])
+        person = next((one for one in taken.get(name, ()) if one.run_id == run_id), None)
         found.append(
             Entry(
-                experiment_id=str(experiment),
-                name=w.name("experiment", experiment),
-                verdict=_verdict(rows),
-                health="stop" if "stop" in checks else "warning" if "warning" in checks else "ok",
-                units=0 if is_undefined(arms) else int(arms),
+                experiment_id=name,
+                name=w.name("experiment", name),
+                action=row["action"] if person is None else person.action,
+                headline=w.pick(row["headline"], row["headline_zh"])
+                if person is None
+                else w.label("action", person.action),
+                health=row["health"],
+                owner=None if person is None else person.owner,
             )
         )
-    return sorted(
-        found, key=lambda entry: (list(HEALTH).index(entry.health) * -1, _RANK.get(entry.verdict, 9), entry.name)
-    )
+    return sorted(found, key=lambda one: (one.health != "stop", list(COLOURS).index(one.action), one.name))
 
 
 def advice(entry: Entry, w: Words) -> str:
     """Say in a sentence what the result means for the decision."""
-    return w.t(f"experiments.advice_{entry.verdict}", name=entry.name)
+    if entry.owner is not None:
+        return w.t("experiments.advice_person", name=entry.name, owner=entry.owner)
+    kind = "withheld" if entry.health == "stop" else entry.action
+    return w.t(f"experiments.advice_{kind}", name=entry.name)
 
 
-def withheld_reason(rows: pd.DataFrame) -> str | None:
-    """Return why the numbers of an experiment are withheld, None when they are not."""
-    held = rows.loc[rows["verdict"] == "withheld", "withheld_reason"].dropna()
-    return None if held.empty else str(held.iloc[0])
+def headline(report: Report, w: Words) -> str:
+    """Return the decision that stands."""
+    taken = report.facts["decision"]
+    return w.pick(taken.get("headline", w.label("action", report.action)), taken.get("headline_zh", ""))
 
 
-def forest(rows: pd.DataFrame, w: Words) -> Figure:
-    """Return each metric's relative difference with its 95 % interval, or the absolute one where none is defined.
+def reasons(report: Report, w: Words) -> tuple[str, ...]:
+    """Return the reasons of the decision, without those for which results are withheld."""
+    taken, held = report.facts["decision"], withheld(report, w)
+    found = (taken.get("reasons_zh") if w.language == "zh" else None) or taken["reasons"]
+    return tuple(one for one in found if one not in held)
 
-    `rows` are the results of one experiment; rows that are withheld are left out.
+
+def withheld(report: Report, w: Words) -> tuple[str, ...]:
+    """Return what the checks found for which results are withheld; none where they are shown."""
+    failed = [check for check in report.facts["health"] if check["status"] == "stop"] if report.withheld else []
+    return tuple(w.pick(check["detail"], check.get("detail_zh", "")) for check in failed)
+
+
+def forest(report: Report, w: Words) -> Figure:
+    """Return each metric's relative difference with the interval that its verdict rests on.
+
+    A metric without a relative difference stands in the table only. Nothing is drawn of what is withheld.
     """
-    shown = rows[rows["verdict"] != "withheld"].copy()
-    shown["order"] = [_ROLES.index(role) if role in _ROLES else len(_ROLES) for role in shown["role"]]
-    shown = shown.sort_values(["order", "metric", "variant"], ignore_index=True)
-    shown["name"] = [_named(row, w) for row in shown.to_dict("records")]
-    shown["mark"] = [_colour(row) for row in shown.to_dict("records")]
-    shown["verdict_name"] = [w.label("verdict", verdict) for verdict in shown["verdict"]]
-    drawn = shown.dropna(subset=["relative_difference"])
-    finding = _finding(shown, w)
-    table = forest_table(shown, w)
-    note = w.t("experiments.not_drawn") if len(drawn) < len(shown) else ""
-    if drawn.empty:
-        return Figure(finding=finding, chart=None, alt=finding, table=table, note=note)
-    return Figure(finding=finding, chart=_forest(drawn, w), alt=finding, table=table, note=note)
+    if report.withheld or not report.lines:
+        finding = w.t("experiments.part_withheld" if report.withheld else "experiments.finding_nothing")
+        return Figure(finding=finding, chart=None, alt=finding, table=pd.DataFrame())
+    drawn = [line for line in report.lines if line.relative.whole]
+    finding = _finding(report.lines[0], w)
+    note = w.t("experiments.not_drawn") if len(drawn) < len(report.lines) else ""
+    chart = _forest(drawn, report, w) if drawn else None
+    return Figure(finding=finding, chart=chart, alt=finding, table=forest_table(report, w), note=note)
 
 
-def _forest(drawn: pd.DataFrame, w: Words) -> Any:
-    colours = {"good": GOOD, "bad": BAD, "none": NEUTRAL}
-    base = alt.Chart(drawn).encode(
-        y=alt.Y("name:N", sort=list(drawn["name"]), title=None, axis=alt.Axis(labelLimit=260, zindex=1)),
-        color=alt.Color("mark:N", scale=scale(colours), legend=None),
-        tooltip=[
-            alt.Tooltip("name:N", title=w.t("experiments.metric")),
-            alt.Tooltip("relative_difference:Q", title=w.t("experiments.relative"), format="+.1%"),
-            alt.Tooltip("relative_lower:Q", title=w.t("experiments.lower"), format="+.1%"),
-            alt.Tooltip("relative_upper:Q", title=w.t("experiments.upper"), format="+.1%"),
-            alt.Tooltip("verdict_name:N", title=w.t("experiments.verdict")),
-        ],
+def _forest(drawn: list[Line], report: Report, w: Words) -> Any:
+    rows = pd.DataFrame(
+        {
+            "name": [_named(line, w) for line in drawn],
+            "value": [line.relative.value for line in drawn],
+            "lower": [line.relative.lower for line in drawn],
+            "upper": [line.relative.upper for line in drawn],
+            "mark": [w.label("mark", line.mark) for line in drawn],
+            "written": [_lift(line.relative.value, w) for line in drawn],
+            "span": [_span(line.relative, w) for line in drawn],
+            "verdict": [w.label("verdict", line.verdict) for line in drawn],
+        }
     )
-    zero = alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(color=NEUTRAL, strokeDash=[4, 3]).encode(x="zero:Q")
-    bounded = drawn.dropna(subset=["relative_lower", "relative_upper"])
-    lines = (
-        base.properties(data=bounded)
-        .mark_rule(strokeWidth=3)
-        .encode(
-            x=alt.X(
-                "relative_lower:Q",
-                title=w.t("experiments.axis"),
-                scale=alt.Scale(padding=24),
-                axis=alt.Axis(format="+.0%", tickCount=7),
-            ),
-            x2="relative_upper:Q",
-        )
+    shown = {line.mark for line in drawn}
+    return effects.dots(
+        rows,
+        title=w.t("experiments.axis", level=w.share(report.level, 0)),
+        form="+.0%",
+        colours={w.label("mark", mark): colour for mark, colour in _MARKS.items() if mark in shown},
+        tooltip={
+            "name": w.t("experiments.metric"),
+            "written": w.t("experiments.relative"),
+            "span": w.t("experiments.interval"),
+            "verdict": w.t("experiments.verdict"),
+        },
     )
-    dots = base.mark_point(filled=True, size=110, opacity=1).encode(
-        x=alt.X("relative_difference:Q", title=w.t("experiments.axis")),
-        shape=alt.Shape(
-            "role:N", scale=alt.Scale(domain=list(_ROLES), range=["circle", "diamond", "square"]), legend=None
-        ),
-    )
-    return (zero + lines + dots).properties(height=height_of(len(drawn), 44, 60))
 
 
-def forest_table(rows: pd.DataFrame, w: Words) -> pd.DataFrame:
+def forest_table(report: Report, w: Words) -> pd.DataFrame:
     """Return results as a table, each number in the unit of its metric."""
     lines = []
-    for row in rows.to_dict("records"):
-        share = row["metric_kind"] == "proportion"
-        level = w.share if share else _two_digits(w)
-        step = w.points if share else _two_digits(w)
+    for line in report.lines:
+        how = unit(line.kind, w)
         lines.append(
             {
-                w.t("experiments.metric"): row["name"],
-                w.t("experiments.role"): w.label("role", row["role"]),
-                w.t("experiments.control"): level(row["control_mean"]),
-                w.t("experiments.variant"): level(row["variant_mean"]),
-                w.t("experiments.difference"): step(row["difference"]),
-                w.t("experiments.interval"): f"{step(row['lower'])} … {step(row['upper'])}",
-                w.t("experiments.p_value"): w.probability(row["p_value"]),
-                w.t("experiments.verdict"): w.label("verdict", row["verdict"]),
+                w.t("experiments.metric"): named({"metric": line.metric, "variant": line.variant}, w),
+                w.t("experiments.role"): w.label("role", line.role),
+                w.t("experiments.control"): how.level(line.values[0]),
+                w.t("experiments.variant"): how.level(line.values[1]),
+                w.t("experiments.difference"): how.step(line.absolute.value),
+                w.t("experiments.interval"): how.span(line.absolute),
+                w.t("experiments.relative"): _lift(line.relative.value, w),
+                w.t("experiments.bound"): _lift(line.bound, w),
+                w.t("experiments.margin"): _lift(line.margin, w),
+                w.t("experiments.p_value"): w.probability(line.absolute.p_value),
+                w.t("experiments.verdict"): w.label("verdict", line.verdict),
+                w.t("word.note"): line.why or "",
             }
         )
     return pd.DataFrame(lines)
 
 
-def arms(rows: pd.DataFrame, w: Words) -> pd.DataFrame:
-    """Return how many customers each arm holds; known also where results are withheld."""
-    first = rows.iloc[0]
-    counted = {first["control"]: first["control_units"]}
-    counted |= dict(zip(rows["variant"], rows["variant_units"], strict=True))
+def arms(report: Report, w: Words) -> list[tuple[str, str, str]]:
+    """Return how many customers each arm holds, as key figures; known also where results are withheld."""
+    counted: dict[str, int] = {}
+    for line in report.lines:
+        for arm, units in zip((line.control, line.variant), line.n, strict=True):
+            counted[arm] = max(units, counted.get(arm, 0))  # a metric may leave customers out
+    return [(w.label("variant", arm), w.number(units), w.t("experiments.arm_help")) for arm, units in counted.items()]
+
+
+def checks(report: Report, w: Words) -> pd.DataFrame:
+    """Return the checks of one experiment as a table, what failed first."""
+    rows = sorted(report.facts["health"], key=lambda check: _ORDER.index(check["status"]))
     return pd.DataFrame(
         {
-            w.t("experiments.arm"): [w.label("variant", arm) for arm in counted],
-            w.t("word.customers"): [w.number(units) for units in counted.values()],
+            w.t("experiments.check"): [_check(check["check"], w) for check in rows],
+            w.t("experiments.status"): [w.label("health", check["status"]) for check in rows],
+            w.t("experiments.found"): [
+                _shortened(w.pick(check["detail"], check.get("detail_zh", ""))) for check in rows
+            ],
         }
     )
 
 
-def checks(rows: pd.DataFrame, w: Words) -> pd.DataFrame:
-    """Return the checks of one experiment as a table."""
-    return pd.DataFrame(
-        {
-            w.t("experiments.check"): [_check(check, w) for check in rows["check"]],
-            w.t("experiments.status"): [w.label("health", status) for status in rows["status"]],
-            w.t("experiments.found"): rows["detail"],
-        }
-    )
+def _shortened(sentence: str) -> str:
+    """Cut a fingerprint, which no line can hold; the report has it whole."""
+    return _FINGERPRINT.sub(lambda found: f"{found[0][:12]}…", sentence)
 
 
 def _check(check: str, w: Words) -> str:
-    """Name a check; one of a metric is written `check.metric`."""
-    kind, _, metric = check.partition(".")
-    return f"{w.label('check', kind)}: {w.label('metric', metric)}" if metric else w.label("check", kind)
+    """Name a check; one of a metric or a dimension is written `check.metric`."""
+    kind, _, of = check.partition(".")
+    name = w.label("check", kind)
+    if not of:
+        return name
+    if kind == "sample_ratio_by":
+        return f"{name} {attribute(of, w)}"
+    return w.t("experiments.check_of", check=name, of=w.label("table" if kind == "duplicates" else "metric", of))
 
 
-def _verdict(rows: pd.DataFrame) -> str:
-    if (rows["verdict"] == "withheld").any():
-        return "withheld"
-    guarded = rows[(rows["role"] == "guardrail") & (rows["verdict"] == "worse")]
-    if not guarded.empty:
-        return "worse"
-    goals = rows[rows["role"] == "goal"]
-    return str((goals if not goals.empty else rows).iloc[0]["verdict"])
+def _named(line: Line, w: Words) -> str:
+    name = named({"metric": line.metric, "variant": line.variant}, w)
+    return name if line.role == "goal" else w.t("experiments.named_role", name=name, role=w.label("role", line.role))
 
 
-def _named(row: Any, w: Words) -> str:
-    return f"{w.label('metric', row['metric'])}, {w.label('variant', row['variant'])}"
+def _lift(value: float | None, w: Words) -> str:
+    return UNDEFINED if value is None else f"{w.signed(value * 100, 1)} %"
 
 
-def _colour(row: Any) -> str:
-    return {"better": "good", "worse": "bad"}.get(row["verdict"], "none")
+def _span(found: Reading, w: Words) -> str:
+    return f"{_lift(found.lower, w)} … {_lift(found.upper, w)}"
 
 
-def _finding(shown: pd.DataFrame, w: Words) -> str:
-    if shown.empty:
-        return w.t("experiments.finding_nothing")
-    row = shown.iloc[0]
-    share = row["metric_kind"] == "proportion"
-    level, step = (w.share, w.points) if share else (_two_digits(w), _two_digits(w))
+def _finding(line: Line, w: Words) -> str:
+    name = named({"metric": line.metric, "variant": line.variant}, w)
+    if line.absolute.value is None:
+        return w.t("experiments.finding_none", name=name, why=why({"why": line.why or ""}, w))
+    how = unit(line.kind, w)
     return w.t(
         "experiments.finding",
-        metric=w.label("metric", row["metric"]),
-        variant=w.label("variant", row["variant"]),
-        at=level(row["variant_mean"]),
-        control=level(row["control_mean"]),
-        difference=step(row["difference"]),
-        lower=step(row["lower"]),
-        upper=step(row["upper"]),
-        verdict=w.label("verdict", row["verdict"]),
+        metric=w.label("metric", line.metric),
+        variant=w.label("variant", line.variant),
+        at=how.level(line.values[1]),
+        control=how.level(line.values[0]),
+        difference=how.step(line.absolute.value),
+        lower=how.step(line.absolute.lower),
+        upper=how.step(line.absolute.upper),
+        verdict=w.label("verdict", line.verdict),
     )
-
-
-def _two_digits(w: Words) -> Any:
-    return lambda value: w.number(value, 2)

@@ -24,7 +24,7 @@ from engine.features.table import CONTRACT as FEATURES
 from engine.lake.runs import Run, RunBuilder
 from engine.lake.schema import arrow_schema
 from engine.lake.workspace import Workspace
-from tests.engine.ui import risk_rows
+from tests.engine.ui import experiment_rows, risk_rows
 
 AS_OF = datetime(2026, 6, 30, 16, tzinfo=UTC)
 NOW = AS_OF.replace(tzinfo=None)
@@ -42,7 +42,7 @@ STAGES = {
         "journey_open_validation",
     ),
     "recommendations": ("recommendations", "decisions", "gates", "recommendation_models", "product_rules"),
-    "experiments": ("experiment_results", "experiment_health"),
+    "experiments": experiment_rows.MARTS,
 }
 CLUSTERS = (("Everyday savers", "日常储蓄"), ("Card travellers", "出行刷卡"), ("Quiet depositors", "安静存款"))
 TIERS = ("low", "medium", "high", "unknown")
@@ -90,7 +90,7 @@ def marts() -> dict[str, Rows]:
     made |= risk_rows.marts(made["risk"], NOW)
     made |= _journeys(ids, made, draw)
     made |= _recommendations(ids, made, draw)
-    return made | _experiments()
+    return made | experiment_rows.marts()
 
 
 def _segments(ids: list[str], draw: np.random.Generator) -> dict[str, Rows]:
@@ -410,33 +410,6 @@ def _recommendations(ids: list[str], made: dict[str, Rows], draw: np.random.Gene
         "recommendation_models": models,
         "product_rules": rules,
     }
-
-
-def _experiments() -> dict[str, Rows]:
-    good = {"variant_units": 4_980, "control_units": 5_020, "metric_kind": "proportion"}
-    results = [
-        {"experiment_id": "card_onboarding", "metric": "card_activation", "role": "goal", "variant": "checklist"}
-        | {"control": "control", "variant_mean": 0.46, "control_mean": 0.41, "difference": 0.05, "lower": 0.03}
-        | {"upper": 0.07, "p_value": 0.0001, "relative_difference": 0.122, "relative_lower": 0.07}
-        | {"relative_upper": 0.17, "verdict": "better"}
-        | good,
-        {"experiment_id": "card_onboarding", "metric": "complaint", "role": "guardrail", "variant": "checklist"}
-        | {"control": "control", "variant_mean": 0.021, "control_mean": 0.02, "difference": 0.001, "lower": -0.004}
-        | {"upper": 0.006, "p_value": 0.7, "relative_difference": 0.05, "relative_lower": -0.2}
-        | {"relative_upper": 0.3, "verdict": "no_difference_shown"}
-        | good,
-        {"experiment_id": "loan_reminder", "metric": "application_submitted", "role": "goal", "variant": "reminder"}
-        | {"control": "none", "verdict": "withheld", "withheld_reason": "planned 50:50, observed 5 412:4 603."}
-        | good,
-    ]
-    health = [
-        {"experiment_id": "card_onboarding", "check": "sample_ratio", "status": "ok", "p_value": 0.68}
-        | {"statistic": 0.16, "detail": "planned 50:50, observed 5 020:4 980."},
-        {"experiment_id": "loan_reminder", "check": "sample_ratio", "status": "stop", "p_value": 6e-16}
-        | {"statistic": 65.4, "detail": "planned 50:50, observed 5 412:4 603."},
-        {"experiment_id": "loan_reminder", "check": "several_variants", "status": "ok", "detail": "nobody saw both."},
-    ]
-    return {"experiment_results": results, "experiment_health": health}
 
 
 def _curate(workspace: Workspace) -> None:

@@ -13,11 +13,20 @@ from engine.lake.workspace import Workspace
 from engine.ui.views import customer as customer_views
 from engine.ui.views import data as data_views
 from engine.ui.views import drop_offs as drop_off_views
+from engine.ui.views import (
+    experiment_days,
+    experiment_groups,
+    experiment_others,
+    risk_attention,
+    risk_groups,
+    risk_losses,
+    risk_model,
+    risk_moves,
+)
 from engine.ui.views import experiments as experiment_views
 from engine.ui.views import funnel as funnel_views
 from engine.ui.views import recommendations as recommendation_views
 from engine.ui.views import risk as risk_views
-from engine.ui.views import risk_attention, risk_groups, risk_losses, risk_model, risk_moves
 from engine.ui.views import risk_lending as lending_views
 from engine.ui.views import segments as segment_views
 from engine.ui.views.figure import Figure
@@ -49,7 +58,8 @@ def figures(run: Run, w: Words) -> dict[str, Figure]:
     assert found is not None and found.decisions is not None
     everybody = journeys.funnel(run, "credit_card")
     by_tier = journeys.funnel(run, "credit_card", "value_tier")
-    results = experiments.results(run)
+    report = experiments.as_report(run, experiments.result(run, "card_onboarding"), ())
+    activation = report.facts["metrics"][0]
     return {
         "funnel": funnel_views.steps(everybody, w, "credit_card", as_share=False),
         "funnel as shares": funnel_views.steps(everybody, w, "credit_card", as_share=True),
@@ -64,7 +74,12 @@ def figures(run: Run, w: Words) -> dict[str, Figure]:
         "explain": customer_views.explain(found.decisions, recommendations.gates(run), w),
         "gates": recommendation_views.gates(recommendations.gates(run), w, 1_600),
         "offers": recommendation_views.offers(recommendations.offers(run), w),
-        "forest": experiment_views.forest(results[results["experiment_id"] == "card_onboarding"], w),
+        "forest": experiment_views.forest(report, w),
+        "effect by calendar": experiment_days.calendar(activation, w),
+        "effect since exposure": experiment_days.since_exposure(activation, report, w),
+        "effect by segment": experiment_groups.segments(activation, activation["segments"][0], report, w),
+        "effect by group": experiment_groups.fairness(report.facts["fairness"][0], report, w),
+        "crossings": experiment_others.crossings(report, w),
         "tiers": risk_views.tiers(risk.tiers(run), w),
         "losses": risk_views.losses(risk.tiers(run), w),
         "scores": risk_views.scores(risk.scores(run), w),
@@ -206,25 +221,6 @@ def test_friction_within_chance_is_not_called_a_finding() -> None:
     row |= {"difference": -0.02, "lower": -0.06, "upper": 0.02, "harmful": False, "structural": False}
     figure = drop_off_views.friction(pd.DataFrame([row], columns=columns), EN)
     assert figure.finding == "No sign of friction stands out from chance."
-
-
-def test_withheld_experiment_keeps_its_reason_and_loses_its_numbers(run: Run) -> None:
-    results = experiments.results(run)
-    held = results[results["experiment_id"] == "loan_reminder"]
-    assert experiment_views.withheld_reason(held) == "planned 50:50, observed 5 412:4 603."
-    figure = experiment_views.forest(held, EN)
-    assert figure.chart is None and figure.table.empty
-
-
-def test_experiment_with_a_worse_guardrail_is_worse_however_good_its_goal(run: Run) -> None:
-    results = experiments.results(run)
-    results.loc[results["metric"] == "complaint", "verdict"] = "worse"
-    entries = experiment_views.listed(results, experiments.health(run), EN)
-    assert {entry.experiment_id: entry.verdict for entry in entries} == {
-        "loan_reminder": "withheld",
-        "card_onboarding": "worse",
-    }
-    assert entries[0].experiment_id == "loan_reminder", "what failed its checks comes first"
 
 
 def test_bank_without_any_risk_signal_gets_dashes_and_no_share_of_zero() -> None:

@@ -44,9 +44,9 @@ def test_every_text_that_the_code_names_is_in_the_catalogue() -> None:
 def test_english_texts_hold_no_chinese_and_chinese_texts_some() -> None:
     han = re.compile(r"[\u4e00-\u9fff]")
     assert not [key for key, (english, _) in catalogue().items() if han.search(english)]
-    borrowed = {"EASE", "KS", "AUC", "MAP@7", "{sentence}"}
+    borrowed = {"EASE", "KS", "AUC", "MAP@7"}
     alike = [key for key, (_, chinese) in catalogue().items() if not han.search(chinese) and chinese not in borrowed]
-    assert not [key for key in alike if re.search(r"[A-Za-z]{4,}", catalogue()[key][1])]
+    assert not [key for key in alike if re.search(r"[A-Za-z]{4,}", re.sub(r"{\w+}", "", catalogue()[key][1]))]
 
 
 @pytest.mark.parametrize(
