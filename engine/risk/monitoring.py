@@ -60,7 +60,8 @@ def monitor(
 
     Parameters
     ----------
-    applicants : of `table.applicants`: each of the last months is compared with all earlier applications.
+    applicants : of `table.applicants`: each of the last months is compared with all applications before the first of
+        them; a month of few applications together with those before it, see `stretched`.
     snapshots : of `table.snapshots` on the dates of `month_ends`: each is compared with the oldest.
         Either may be None where the bank has no such table; that is noted, and makes the gate cautious.
     """
@@ -79,11 +80,18 @@ def monitor(
 
 
 def cautions(shifts: Sequence[Shift], settings: RiskSettings) -> list[Caution]:
-    """Return why the gate should be careful: what drifts in its latest period, and what nobody could check there."""
+    """Return why the gate should be careful: what drifts in its latest period, and what nobody could check there.
+
+    That nobody could check is said where no population's score could be: neither the applications of the whole window
+    together nor the customers are enough to compare, or there is nothing to compare with. The gate then does what
+    `[risk.caution] not_checked` says. As shipped, a person looks at every approval: with so few of them that is little
+    work, and it is the only check there is. A bank that wants it otherwise sets it to []: the caution is told all the
+    same.
+    """
     latest: dict[tuple[str, str, str], Shift] = {}
     for shift in shifts:
         key = (shift.population, shift.what, shift.measure)
-        if key not in latest or shift.begins > latest[key].begins:
+        if key not in latest or shift.ends > latest[key].ends:
             latest[key] = shift
     found = [_caution(shift, shifts, settings) for shift in latest.values() if shift.verdict == "drifted"]
     score = [shift for shift in latest.values() if shift.what == SCORE and shift.measure == stability.INDEX]
@@ -100,12 +108,37 @@ def unmodelled(settings: RiskSettings, reason: str, reason_zh: str) -> Caution:
     )  # fmt: skip
 
 
+def stretched(rows: Sequence[int], smallest: int) -> list[tuple[int, int]]:
+    """Return, month by month, the edges between which there are enough rows to judge it: start and end.
+
+    A month with fewer rows than `smallest` is judged together with as many of the months before it as it takes, so that
+    a bank with few applications is watched as well as one with many, only less promptly. Where all months to the first
+    are too few, the stretch is all of them, and nobody can judge it.
+
+    Parameters
+    ----------
+    rows : of each month, the oldest first; the months lie between edges 0, 1, 2 and so on.
+    """
+    found, start = [], 0
+    held = 0
+    for end, count in enumerate(rows, start=1):
+        held += count
+        # months that it no longer takes are left behind; what later months need is never before it
+        while start < end - 1 and held - rows[start] >= smallest:
+            held -= rows[start]
+            start += 1
+        found.append((start, end))
+    return found
+
+
 def _of_applications(model: RiskModel, applicants: pa.Table, edges: Sequence[datetime]) -> list[Shift]:
     scored = _scored(model, applicants)
     when = applicants["applied_at"].to_numpy().astype("datetime64[us]")
+    instants = np.array([naive_utc(edge) for edge in edges], dtype="datetime64[us]")
+    rows = np.diff(np.searchsorted(np.sort(when), instants)).tolist()
     periods = [
-        Period(begins=begins, ends=ends, columns=_between(scored, when, begins, ends))
-        for begins, ends in pairwise(edges)
+        Period(begins=edges[start], ends=edges[end], columns=_between(scored, when, edges[start], edges[end]))
+        for start, end in stretched(rows, model.settings.stability.smallest)
     ]
     before = _between(scored, when, datetime(1, 1, 1, tzinfo=UTC), edges[0])
     return _watch(model, before, periods, APPLICATIONS)

@@ -174,8 +174,8 @@ def since(shifts: Sequence[Shift], last: Shift) -> datetime | None:
         one for one in shifts if (one.population, one.what, one.measure) == (last.population, last.what, last.measure)
     ]
     began = last.begins
-    for one in sorted(same, key=lambda each: each.begins, reverse=True):
-        if one.begins > last.begins or one.verdict == "not_checked":
+    for one in sorted(same, key=lambda each: each.ends, reverse=True):
+        if one.ends > last.ends or one.verdict == "not_checked":
             continue
         if one.verdict == "stable":
             break

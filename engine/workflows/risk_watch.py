@@ -60,7 +60,7 @@ def monitor(home: Path, run_id: str | None = None) -> MonitorReport:
     newest: dict[tuple[str, str, str], dict[str, Any]] = {}
     for row in stability:
         key = (row["population"], row["what"], row["measure"])
-        if key not in newest or row["begins"] > newest[key]["begins"]:
+        if key not in newest or row["ends"] > newest[key]["ends"]:
             newest[key] = row
     return MonitorReport(
         run_id=run.run_id,

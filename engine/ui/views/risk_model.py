@@ -241,7 +241,7 @@ def cautions(rows: pd.DataFrame, held: int | None, w: Words) -> tuple[str, pd.Da
 
 def latest(rows: pd.DataFrame, w: Words) -> Figure:
     """Return the newest month's stability index of the score and every characteristic, with the limit of each."""
-    newest = rows.sort_values("begins").groupby("what", sort=False).tail(1)
+    newest = rows.sort_values("ends").groupby("what", sort=False).tail(1)
     newest = newest.sort_values(["value"], ascending=False, na_position="last", ignore_index=True)
     named = newest.assign(
         name=[what_name(what, w) for what in newest["what"]],
@@ -306,7 +306,7 @@ def _stability_table(rows: pd.DataFrame, w: Words) -> pd.DataFrame:
 
 def history(rows: pd.DataFrame, w: Words, what: str) -> Figure:
     """Return the stability index of one thing by month, with its limit."""
-    chosen = rows[rows["what"] == what].sort_values("begins", ignore_index=True)
+    chosen = rows[rows["what"] == what].sort_values("ends", ignore_index=True)
     named = chosen.assign(
         name=what_name(what, w), judged=[_verdict(row) for row in chosen.to_dict("records")], month=chosen["ends"]
     )

@@ -38,7 +38,7 @@ def stability(run: Run, population: str) -> pd.DataFrame:
     return reading.marts(
         run,
         """SELECT * FROM risk_stability WHERE measure = 'population_stability' AND population = $1
-           ORDER BY what <> 'score', what, begins""",
+           ORDER BY what <> 'score', what, ends""",
         "risk_stability",
         parameters=(population,),
     )
