@@ -94,7 +94,8 @@ def cell(name: str, value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(str(item) for item in value) or DASH
     if isinstance(value, str):
-        return moment(value) if KINDS.get(name) in (Kind.INSTANT, Kind.DATE) or name.endswith("_at") else value
+        is_moment = KINDS.get(name) in (Kind.INSTANT, Kind.DATE) or name.endswith(("_at", "_until"))
+        return moment(value) if is_moment else value
     return _numeric(name, value)
 
 

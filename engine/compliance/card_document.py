@@ -321,7 +321,7 @@ def _approvals(card: ModelCard, language: Language) -> Iterator[Block]:
     if not card.approvals:
         yield say("approvals_none", language)
         return
-    rows = tuple((one.by, str(one.on), one.decision, one.note) for one in card.approvals)
+    rows = tuple((one.by, str(one.on), say(one.decision, language), one.note) for one in card.approvals)
     yield Table(columns=_columns(language, "by", "on", "decision", "note"), rows=rows)
 
 

@@ -192,9 +192,12 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
         "None. A model is a proposal until somebody who answers for it approves it.",
         "尚无。在责任人批准之前，模型仅为提议。",
     ),
-    "by": ("by", "审批人"),
+    "by": ("by", "责任人"),
     "on": ("on", "日期"),
     "decision": ("decision", "决定"),
+    "proposed": ("proposed", "提议"),
+    "approved": ("approved", "批准"),
+    "retired": ("retired", "停用"),
     "note": ("note", "备注"),
     "regimes": ("Rules to look at", "相关法规"),
     "regimes_text": (

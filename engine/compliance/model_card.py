@@ -7,11 +7,14 @@ makers of the model gave.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any
+from typing import Any, ClassVar, Literal
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from engine.config.regimes import Regime
+from engine.domain.errors import ModelSpoilt
 from engine.risk.fairness import Fairness
 from engine.risk.metrics import Estimate
 from engine.risk.reject_comparison import RejectReport
@@ -103,7 +106,7 @@ class Approval:
 
     by: str
     on: date
-    decision: str
+    decision: Literal["proposed", "approved", "retired"]
     note: str
 
 
@@ -117,6 +120,9 @@ class ModelCard:
     flagged : characteristics that tell too much to be true, with the reason.
     rejects : the scorecard with the refused guessed at; None where the file held loans alone.
     """
+
+    # JSON has no word for what is undefined among numbers
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(ser_json_inf_nan="strings")
 
     data: Data
     champion: str
@@ -139,3 +145,20 @@ class ModelCard:
     regimes: tuple[Regime, ...]
     approvals: tuple[Approval, ...]
     version: str
+
+    def to_json(self) -> str:
+        """Return the card as JSON, from which `from_json` makes the very same card."""
+        return TypeAdapter(ModelCard).dump_json(self, indent=1).decode() + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, source: str) -> ModelCard:
+        """Return the card that `to_json` wrote; raises ModelSpoilt, naming `source`, where it is none."""
+        try:
+            return TypeAdapter(cls).validate_json(text)
+        except ValidationError as fault:
+            problem = f"its card is not written as this version of Wayline writes one ({fault.error_count()} faults)"
+            raise ModelSpoilt(source, problem) from None
+
+    def approved(self, approvals: tuple[Approval, ...]) -> ModelCard:
+        """Return the card with what was said about the model since it was learned."""
+        return replace(self, approvals=approvals)

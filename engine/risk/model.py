@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -66,6 +66,21 @@ class RiskModel:
     def score(self, scoring: pa.Table, as_of: datetime | None = None) -> pa.Table:
         """Return the RISK mart; see `score`."""
         return score(self, scoring, as_of)
+
+    def tried(self, training: pa.Table) -> RiskModel:
+        """Return the model with its measures taken anew, on the loans of a training table of a later date.
+
+        The samples are those on which a model learned from that table would be measured.
+
+        Raises
+        ------
+        NotEnoughData
+            Fewer defaults than settings ask for.
+        """
+        earlier, later = validation.split(_enough(training, self.settings)[0], self.settings)
+        samples = (self.sample("train", earlier), self.sample("out_of_time", later))
+        few = self.settings.small_sample_bads
+        return replace(self, measures=tuple(one for each in samples for one in validation.measures(each, few)))
 
     def sample(self, name: str, loans: pa.Table) -> Sample:
         """Return loans of the training table whose outcome is known as scored by this model, to be measured."""
@@ -147,11 +162,8 @@ def fit(training: pa.Table, settings: RiskSettings, as_of: datetime, seed: int =
         The table holds what was not known at `as_of`; see `hindsight`.
     """
     hindsight.refuse(training, as_of, settings)
-    known, left_out = of_known_outcome(training)
-    bads = int(pc.sum(known["bad"]).as_py() or 0)
-    if bads < settings.minimum_bads:
-        have = f"{bads} defaults among {known.num_rows} loans whose outcome is known"
-        raise NotEnoughData("default probability", have, f"{settings.minimum_bads} defaults or more")
+    known, left_out = _enough(training, settings)
+    bads = int(pc.sum(known["bad"]).as_py())
     earlier, later = validation.split(known, settings)
     card, calibrated = _calibrated(training_of(earlier, settings, seed))
     samples = [_sample(card, "train", earlier), _sample(card, "out_of_time", later)]
@@ -216,6 +228,16 @@ def of_known_outcome(training: pa.Table) -> tuple[pa.Table, dict[str, int]]:
     known = training.filter(pc.equal(training["outcome_state"], KNOWN))
     ordered = known.sort_by([("booked_at", "ascending"), ("application_id", "ascending")])
     return ordered, dict(sorted(left_out.items()))
+
+
+def _enough(training: pa.Table, settings: RiskSettings) -> tuple[pa.Table, dict[str, int]]:
+    """Return what `of_known_outcome` does; raises NotEnoughData where too few of the loans went bad."""
+    known, left_out = of_known_outcome(training)
+    bads = int(pc.sum(known["bad"]).as_py() or 0)
+    if bads < settings.minimum_bads:
+        have = f"{bads} defaults among {known.num_rows} loans whose outcome is known"
+        raise NotEnoughData("default probability", have, f"{settings.minimum_bads} defaults or more")
+    return known, left_out
 
 
 def inputs(loans: pa.Table, settings: RiskSettings) -> tuple[pa.Table, dict[str, str]]:

@@ -1,12 +1,14 @@
-"""The operational database: runs, exports, experiments, audiences, overrides, audit."""
+"""The operational database: runs, exports, experiments, audiences, overrides, models, audit."""
 
 from engine.store.facade import Store
+from engine.store.models import NewModel
 from engine.store.overrides import NewOverride
 from engine.store.records import (
     AudienceRecord,
     AuditRecord,
     ExperimentRecord,
     ExportRecord,
+    ModelRecord,
     OverrideRecord,
     RunRecord,
 )
@@ -16,6 +18,8 @@ __all__ = [
     "AuditRecord",
     "ExperimentRecord",
     "ExportRecord",
+    "ModelRecord",
+    "NewModel",
     "NewOverride",
     "OverrideRecord",
     "RunRecord",

@@ -15,7 +15,7 @@ from sqlmodel import Session, col, select
 
 from engine.domain.errors import UnknownName
 from engine.numerics.chain import Break, Head, Link, canonical, walk
-from engine.store import overrides, trail, versions
+from engine.store import models, overrides, trail, versions
 from engine.store.connection import open_engine, shown, told, writing
 from engine.store.migrate import upgrade
 from engine.store.records import (
@@ -24,6 +24,7 @@ from engine.store.records import (
     ExperimentDecisionRecord,
     ExperimentRecord,
     ExportRecord,
+    ModelRecord,
     OverrideRecord,
     RunRecord,
 )
@@ -243,6 +244,45 @@ class Store:
 
     def _noted(self, session: Session, action: str, one: OverrideRecord) -> OverrideRecord:
         self._note(session, action, f"override/{one.override_id}", overrides.audited(one))
+        return one
+
+    # Default models
+
+    def propose_model(self, wanted: models.NewModel) -> ModelRecord:
+        """Enter a model of the actor's as a challenger; raises RefusedByPolicy, see `models.propose`."""
+        with self._write() as session:
+            return self._told(session, models.PROPOSED, models.propose(session, wanted, self.actor, _now()))
+
+    def approve_model(self, model_id: int, note: str) -> ModelRecord:
+        """Make a challenger the champion, approved by the actor; see `models.approve` for what is refused."""
+        with self._write() as session:
+            approved, replaced = models.approve(session, model_id, self.actor, note, _now())
+            if replaced is not None:
+                self._told(session, models.RETIRED, replaced)
+            return self._told(session, models.APPROVED, approved)
+
+    def retire_model(self, model_id: int, note: str) -> ModelRecord:
+        """Retire a model; raises UnknownName or RefusedByPolicy, see `models.retire`."""
+        with self._write() as session:
+            return self._told(session, models.RETIRED, models.retire(session, model_id, self.actor, note, _now()))
+
+    def models(self) -> list[ModelRecord]:
+        """Return every model ever proposed, the oldest first."""
+        with self._read() as session:
+            return models.listed(session)
+
+    def champion(self, purpose: str) -> tuple[ModelRecord, str] | None:
+        """Return the approved model of a purpose and its content, if any; raises ModelSpoilt, see `models.champion`."""
+        with self._read() as session:
+            return models.champion(session, purpose)
+
+    def model(self, model_id: int) -> tuple[ModelRecord, str, str | None]:
+        """Return a model, its content and its card; raises UnknownName or ModelSpoilt, see `models.opened`."""
+        with self._read() as session:
+            return models.opened(session, model_id)
+
+    def _told(self, session: Session, action: str, one: ModelRecord) -> ModelRecord:
+        self._note(session, action, models.subject(one.model_id), models.audited(one))
         return one
 
     # Audit

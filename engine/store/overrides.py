@@ -11,6 +11,7 @@ from sqlmodel import Session, col, select
 
 from engine.domain.errors import RefusedByPolicy, UnknownName
 from engine.numerics.chain import digest
+from engine.store import persons
 from engine.store.records import OverrideRecord
 from engine.store.tables import OverrideRow
 
@@ -34,7 +35,7 @@ def add(session: Session, wanted: NewOverride, owner: str, now: datetime) -> Ove
         family=wanted.family,
         kind=wanted.kind,
         limit_minor=wanted.limit_minor,
-        owner=_name(owner),
+        owner=persons.name(owner),
         note=wanted.note,
         made_at=now,
         expires_at=wanted.expires_at,
@@ -56,11 +57,11 @@ def agree(session: Session, override_id: int, second: str, now: datetime) -> Ove
     """
     row = _row(session, override_id)
     _check_open(row, now)
-    if _name(second).casefold() == row.owner.casefold():
+    if persons.same(second, row.owner):
         raise RefusedByPolicy(f"Override {override_id} is {row.owner}'s own: a second person must agree to it.")
     if row.second is not None:
         raise RefusedByPolicy(f"{row.second} has agreed to override {override_id} already.")
-    row.second, row.agreed_at = _name(second), now
+    row.second, row.agreed_at = persons.name(second), now
     session.add(row)
     return record(row)
 
@@ -69,7 +70,7 @@ def revoke(session: Session, override_id: int, by: str, now: datetime) -> Overri
     """Take an override back; it stays on record. Raises UnknownName or RefusedByPolicy like `agree`."""
     row = _row(session, override_id)
     _check_open(row, now)
-    row.revoked_by, row.revoked_at = _name(by), now
+    row.revoked_by, row.revoked_at = persons.name(by), now
     session.add(row)
     return record(row)
 
@@ -99,10 +100,6 @@ def audited(one: OverrideRecord) -> Mapping[str, Any]:
 def record(row: OverrideRow) -> OverrideRecord:
     """Return a row as it is handed out."""
     return OverrideRecord(**row.model_dump())
-
-
-def _name(person: str) -> str:
-    return " ".join(person.split())
 
 
 def _row(session: Session, override_id: int) -> OverrideRow:

@@ -101,6 +101,32 @@ class OverrideRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRecord:
+    """A default model on record, without its content: what it is for, how it did, and who answers for it.
+
+    purpose : "runs" or "files". status : "challenger", "champion" or "retired".
+    """
+
+    model_id: int
+    purpose: str
+    model: str
+    source: str
+    learned_until: datetime | None
+    content_hash: str
+    figures: Mapping[str, Any]
+    owner: str
+    note: str
+    proposed_at: datetime
+    status: str
+    approver: str | None
+    approval_note: str | None
+    approved_at: datetime | None
+    retired_by: str | None
+    retirement_note: str | None
+    retired_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRecord:
     """One thing somebody did: who, what, to what, when, and its place in the chain."""
 

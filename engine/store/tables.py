@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import BigInteger, CheckConstraint, Integer, MetaData, Text, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, MetaData, Text, UniqueConstraint, text
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
@@ -25,6 +25,8 @@ NAMING: Final = {
 }
 RUN_STATUSES: Final = ("running", "done", "failed")
 OVERRIDE_KINDS: Final = ("approve", "decline", "limit", "hold")
+MODEL_PURPOSES: Final = ("runs", "files")
+MODEL_STATUSES: Final = ("challenger", "champion", "retired")
 # only a plain INTEGER key is SQLite's row number; it holds 64 bits there all the same
 LONG: Final = BigInteger().with_variant(Integer(), "sqlite")
 
@@ -121,6 +123,48 @@ class OverrideRow(Stored, table=True):
     agreed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     revoked_by: str | None = Field(default=None)
     revoked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+def _unique_where(name: str, column: str, condition: str) -> Index:
+    where = text(condition)
+    return Index(name, column, unique=True, sqlite_where=where, postgresql_where=where)
+
+
+class ModelRow(Stored, table=True):
+    """One row is one default model that was proposed: whose it is, who approved it, whether it was retired.
+
+    The database itself lets each purpose have one champion, and the same model be proposed once.
+    """
+
+    __tablename__ = "risk_models"
+    __table_args__ = (
+        CheckConstraint(f"purpose IN {MODEL_PURPOSES!r}", name="purpose"),
+        CheckConstraint(f"status IN {MODEL_STATUSES!r}", name="status"),
+        CheckConstraint("approver IS NULL OR approver <> owner", name="two_persons"),
+        CheckConstraint("status <> 'champion' OR approver IS NOT NULL", name="approved"),
+        _unique_where("ix_risk_models_one_champion", "purpose", "status = 'champion'"),
+        _unique_where("ix_risk_models_proposed_once", "content_hash", "status <> 'retired'"),
+    )
+
+    model_id: int | None = Field(default=None, primary_key=True)
+    purpose: str
+    model: str
+    source: str
+    learned_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    content: str = Field(sa_type=Text)
+    content_hash: str
+    card: str | None = Field(default=None, sa_type=Text)
+    figures: str = Field(sa_type=Text)
+    owner: str
+    note: str = Field(sa_type=Text)
+    proposed_at: datetime = Field(sa_type=UtcDateTime)
+    status: str
+    approver: str | None = Field(default=None)
+    approval_note: str | None = Field(default=None, sa_type=Text)
+    approved_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    retired_by: str | None = Field(default=None)
+    retirement_note: str | None = Field(default=None, sa_type=Text)
+    retired_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class AuditRow(Stored, table=True):

@@ -13,7 +13,7 @@ from engine.lake.workspace import Workspace
 from engine.risk import changes, table
 from engine.risk.model import RiskModel
 from engine.workflows import session
-from engine.workflows.stages.risk import MODEL
+from engine.workflows.risk_registry import RUN_MODEL
 
 _SAME: Final = 1e-9  # default probability; the tables still say what they said when the run was made
 _BY_RULE: Final = (
@@ -34,13 +34,14 @@ def told(workspace: Workspace, run: Run, customer_id: str, decisions: list[dict[
     """
     if not decisions or not run.has("risk_scorecard"):
         return [{"change": None, "no_change": None} for _ in decisions]
-    model = RiskModel.from_json(run.text(MODEL), MODEL)
+    model = RiskModel.from_json(run.text(RUN_MODEL), RUN_MODEL)
     settings = session.settings(workspace, RiskSettings, "risk")
     needed = [_needed(row, settings) for row in decisions]
     if all(below is None for below in needed):
         return [_said(row, None) for row in decisions]
     columns = _columns(workspace, run, customer_id, model, settings)
-    never = {*model.settings.protected, *model.settings.never_a_reason}
+    # an approved model was made under older settings than those of the run
+    never = {*settings.protected, *settings.never_a_reason, *model.settings.protected, *model.settings.never_a_reason}
     ways = {name: way for name, way in settings.changeable.items() if name not in never}
     same = abs(model.scorecard.score(columns, 1).probability[0] - _graded(run, customer_id)) <= _SAME
     found = {

@@ -15,8 +15,8 @@ from engine.lake.files import file_digest
 from engine.lake.runs import Run, open_run
 from engine.store.facade import Store
 from engine.workflows import session
+from engine.workflows.risk_registry import RUN_MODEL
 from engine.workflows.stages.recommendations import BUNDLE
-from engine.workflows.stages.risk import MODEL
 
 AUDIENCE: Final = "recommendations"
 
@@ -64,7 +64,7 @@ def recommendations(
             audience=EVERYBODY,
             answers=run.read("risk_gate", ["customer_id", "expires_at"]) if run.has("risk_gate") else None,
             policy_version=_digest(run, BUNDLE),
-            model_version=_digest(run, MODEL),
+            model_version=_digest(run, RUN_MODEL),
         )
         _know(store, run)
         store.record_export(

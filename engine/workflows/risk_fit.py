@@ -164,6 +164,7 @@ def files(fitted: Fitted) -> dict[str, str]:
         **inferred,
         "validation.json": model_folders.as_json(risk_card.validation(card)),
         "settings.json": model_folders.as_json(settings_used(fitted)),
+        "card.json": card.to_json(),
         "card.html": card_document.html(card, "en"),
         "card.md": card_document.text(card, "en"),
         "card.zh.html": card_document.html(card, "zh"),

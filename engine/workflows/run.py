@@ -15,11 +15,12 @@ from typing import Any, Final
 from engine.config.bank import BankSettings
 from engine.config.experiments import Experiments
 from engine.config.load import read_toml
+from engine.config.risk import RiskSettings
 from engine.domain.errors import WaylineError
 from engine.lake.runs import Run, RunBuilder, folder_digest, open_run, peak_memory_mb, run_id_of
 from engine.lake.workspace import Workspace
 from engine.store.facade import Store
-from engine.workflows import risk_overrides, session
+from engine.workflows import risk_overrides, risk_registry, session
 from engine.workflows.stages import experiments, features, journeys, recommendations, risk, segments
 from engine.workflows.stages.context import Context, Stage
 
@@ -87,6 +88,8 @@ def run(
     WorkspaceMissing, WorkspaceBusy, SettingsFault
     NotEnoughData
         Nothing says which date to look from.
+    ModelSpoilt, RefusedByPolicy
+        The approved risk model was changed, or looks ahead of the date.
     """
     workspace = session.workspace_at(home)
     report = workspace.report()
@@ -95,7 +98,8 @@ def run(
         moment = as_of or session.end_of_extract(report)
         chosen_seed = bank.seed if seed is None else seed
         persons = risk_overrides.in_force(workspace, moment)
-        facts = _facts(workspace, moment, chosen_seed) | risk_overrides.facts(persons)
+        approved = risk_registry.in_force(workspace, moment, session.settings(workspace, RiskSettings, "risk"))
+        facts = _facts(workspace, moment, chosen_seed) | risk_overrides.facts(persons) | risk_registry.facts(approved)
         run_id = run_id_of(moment, facts)
         if not again and (done := _completed(workspace, run_id)):
             return _summary(workspace, done, reused=True)
@@ -108,6 +112,7 @@ def run(
             as_of=moment,
             seed=chosen_seed,
             overrides=persons,
+            approved=approved,
         )
         return _summary(workspace, _registered(context, progress), reused=False)
 

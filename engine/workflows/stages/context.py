@@ -21,6 +21,7 @@ from engine.lake.schema import ibis_schema
 from engine.lake.workspace import Workspace
 from engine.risk.overrides import Override
 from engine.workflows import session
+from engine.workflows.risk_registry import Approved
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -29,7 +30,8 @@ Model = TypeVar("Model", bound=BaseModel)
 class Context:
     """A run in the making: its inputs, its date, its seed, and where its tables go.
 
-    `overrides` are the departures of persons from lending decisions that nobody took back.
+    `overrides` are the departures of persons from lending decisions that nobody took back; `approved` is the risk model
+    that grades, None where the run learns its own.
     """
 
     workspace: Workspace
@@ -40,6 +42,7 @@ class Context:
     as_of: datetime
     seed: int
     overrides: tuple[Override, ...] = ()
+    approved: Approved | None = None
 
     def settings(self, model: type[Model], section: str) -> Model:
         """Return a section's settings in this workspace."""

@@ -88,6 +88,18 @@ def test_a_model_of_the_bank_that_was_changed_cut_or_is_another_is_refused() -> 
             RiskModel.from_json(spoilt, "risk_model.json")
 
 
+def test_a_model_tried_again_on_the_loans_it_was_learned_from_parts_them_as_it_did() -> None:
+    made, again = _model(), _model().tried(_bank()[0])
+    assert again.scorecard == made.scorecard
+    kept = [(one.sample, one.measure, one.rows, one.bads) for one in made.measures]
+    assert [(one.sample, one.measure, one.rows, one.bads) for one in again.measures] == kept
+    # a level that was moved since changes no order
+    areas = [[one.estimate.value for one in each.measures if one.measure == "auc"] for each in (made, again)]
+    assert areas[0] == pytest.approx(areas[1], abs=1e-12)
+    with pytest.raises(NotEnoughData, match="defaults or more"):
+        made.tried(_bank()[0].slice(0, 0))
+
+
 def test_tiers_follow_the_cut_offs_and_expected_loss_the_exposure() -> None:
     scoring = _bank()[1]
     graded = model.score(_model(), scoring).to_pandas()

@@ -7,10 +7,10 @@ from typing import Final
 
 import typer
 
-from engine.cli.commands.risk import explaining, fitting, overriding, scoring, watching
+from engine.cli.commands.risk import explaining, fitting, governing, overriding, scoring, watching
 from engine.cli.groups import group
 
-COMMANDS: Final[tuple[ModuleType, ...]] = (fitting, scoring, explaining, watching, overriding)
+COMMANDS: Final[tuple[ModuleType, ...]] = (fitting, scoring, explaining, watching, overriding, governing)
 """One module for each command, or for a few that belong together; each adds its own."""
 
 
