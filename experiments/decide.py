@@ -33,7 +33,7 @@ from engine.domain.errors import RefusedByPolicy
 from experiments.effects import ALPHA, Direction, Effect, OneSided
 from experiments.integrity import Check
 from experiments.looks import ONCE, Looks, one_sided
-from experiments.progress import Progress
+from experiments.progress import ONLY_GUARDRAILS, Progress
 from experiments.sentences import Sentence
 
 Action = Literal["ship", "roll_back", "continue", "review"]
@@ -314,9 +314,11 @@ def _decide_variant(
     reasons = tuple(one.because for one in because)
     if rule == 9:
         reasons = _far_away(days), *reasons
-    return VariantDecision(
-        variant=variant, action=action, rule=rule, days=days if action == "continue" else None, reasons=reasons
-    )
+    shown_already = rule == 6 and progress.by_information
+    if shown_already:
+        reasons = *reasons, ONLY_GUARDRAILS
+    known = action == "continue" and not shown_already
+    return VariantDecision(variant=variant, action=action, rule=rule, days=days if known else None, reasons=reasons)
 
 
 def _far_away(days: int | None) -> Sentence:

@@ -20,6 +20,10 @@ NO_END: Final = Sentence(
     en="Nothing says for how long: state ends_at or looks in the plan, or the planned_effect of a goal.",
     zh="计划未说明还需多久：请在计划中写明 ends_at、looks 或目标指标的 planned_effect。",
 )
+ONLY_GUARDRAILS: Final = Sentence(
+    en="The goal is shown already; how long the guardrails still need is not planned: state ends_at or looks.",
+    zh="目标已经显现；护栏指标还需多久没有计划：请写明 ends_at 或 looks。",
+)
 NO_INFORMATION: Final = Sentence(
     en="How long until the planned effect would show cannot be told yet: the first goal has no standard error.",
     zh="尚无法判断还需多久才能看出计划的效应：首个目标指标还没有标准误。",
@@ -31,12 +35,14 @@ class Progress:
     """How far the experiment is. `days_to_go` is None where nothing says how long it should run.
 
     complete : the planned power is reached, or the planned end; a goal that shows nothing by then is flat.
+    by_information : the days are those that the first goal needs to show its planned effect, not those of a plan.
     why : where there are no days to go, what is missing for them.
     """
 
     day: int
     days_to_go: int | None = None
     complete: bool = False
+    by_information: bool = False
     why: Sentence | None = None
 
 
@@ -95,4 +101,4 @@ def of_plan(plan: ExperimentSettings, today: date, first_day: date | None, sough
     if len(known) < len(sought):
         return Progress(day=day, why=NO_INFORMATION)
     longest = max(known)
-    return Progress(day=day, days_to_go=longest, complete=longest == 0)
+    return Progress(day=day, days_to_go=longest, complete=longest == 0, by_information=True)

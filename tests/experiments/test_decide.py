@@ -27,7 +27,7 @@ from experiments.estimates import ArmEstimate
 from experiments.integrity import Check
 from experiments.looks import AnyTime
 from experiments.moments import Moments
-from experiments.progress import NO_END, Progress
+from experiments.progress import NO_END, ONLY_GUARDRAILS, Progress
 from experiments.result import Comparison, ExperimentResult
 from experiments.sentences import Sentence
 
@@ -129,6 +129,13 @@ def test_continuing_without_an_end_says_what_the_plan_lacks() -> None:
     assert (made.headline.en, made.days, made.reasons[-1]) == ("Continue", None, NO_END)
     # what is shipped or known to go on for four days needs no such reason
     assert NO_END not in decide([GOAL, SAFE], [FINE], Progress(day=10, why=NO_END)).reasons
+
+
+def test_days_that_the_goal_would_need_are_not_those_of_a_guardrail() -> None:
+    found = [GOAL, guard("unknown")]
+    made = decide(found, [FINE], Progress(day=10, days_to_go=40, by_information=True))
+    assert (made.action, made.days, made.reasons[-1]) == ("continue", None, ONLY_GUARDRAILS)
+    assert decide(found, [FINE], RUNNING).days == 4
 
 
 # outcomes

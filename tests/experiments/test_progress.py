@@ -62,10 +62,12 @@ def test_without_an_end_the_variant_that_needs_longest_counts_by_the_bound_of_an
     slow = of_plan(plan, TENTH, START, [sought(0.9), sought(1.0)])
     # of two variants each has 1 - .95^.5 = .0253 of the error
     critical = AnyTime(units=5_000, tuned_for=plan.alpha).critical(1 - 0.95**0.5)
-    assert slow == Progress(day=10, days_to_go=days_to_go(1.0, 10, 2.0, critical=critical))
+    assert slow == Progress(day=10, days_to_go=days_to_go(1.0, 10, 2.0, critical=critical), by_information=True)
     # one look would ask for ten days more
     assert slow.days_to_go is not None and slow.days_to_go > 10
-    assert of_plan(plan, TENTH, START, [sought(0.1)]) == Progress(day=10, days_to_go=0, complete=True)
+    assert of_plan(plan, TENTH, START, [sought(0.1)]) == Progress(
+        day=10, days_to_go=0, complete=True, by_information=True
+    )
 
 
 def test_information_that_cannot_be_told_is_no_number_of_days() -> None:
