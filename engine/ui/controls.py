@@ -124,6 +124,11 @@ def sentences(rows: pd.DataFrame) -> None:
     st.table(rows, hide_index=True, border="horizontal")
 
 
+def answers(told: Sequence[tuple[bool, str]]) -> None:
+    """Place sentences: those that lead in bold, the others as points below them."""
+    st.markdown("\n".join(f"\n**{plain(text)}**\n" if leads else f"- {plain(text)}" for leads, text in told))
+
+
 def choice(words: Words, label: str, options: Sequence[str], key: str, names: Mapping[str, str] | None = None) -> str:
     """Draw a picker whose choice stands in the address, and return what is chosen: the first option by default."""
     named = names or {}

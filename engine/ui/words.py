@@ -6,16 +6,15 @@ Undefined is an em dash, never a zero.
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cache
-from importlib.resources import files
 from typing import Final, Literal
 
 import pandas as pd
 
+from engine.domain import labels
 from engine.domain.errors import MartMissing, RunMissing, WaylineError
 from engine.domain.money import minor_digits
 
@@ -29,11 +28,8 @@ _UNITS: Final = ((86_400.0, "unit.days"), (3_600.0, "unit.hours"), (60.0, "unit.
 
 @cache
 def catalogue() -> Mapping[str, tuple[str, str]]:
-    """Return every fixed text by its key: English and Chinese."""
-    sections = tomllib.loads((files("engine.ui") / "texts.toml").read_text(encoding="utf-8"))
-    return {
-        f"{name}.{key}": (texts[0], texts[1]) for name, section in sections.items() for key, texts in section.items()
-    }
+    """Return every fixed text of the app and every word of the vocabulary by its key: English and Chinese."""
+    return {**labels.labels(), **labels.texts("engine.ui", "texts.toml")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

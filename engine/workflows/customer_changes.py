@@ -18,7 +18,7 @@ from engine.workflows.risk_registry import RUN_MODEL
 _SAME: Final = 1e-9  # default probability; the tables still say what they said when the run was made
 _BY_RULE: Final = (
     "A rule of the bank declines this, or a person, whatever the score.",
-    "无论评分如何，均由本行规则或人工决定不予批准。",
+    "无论评分如何，本行规则或人工审批均不予通过。",
 )
 _CHANGED: Final = (
     "The customer's records have changed since the run. Make a new run to see what would change the outcome.",

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from engine.domain.credit_reasons import reasons as credit_reasons
 from engine.domain.curated import CUSTOMERS
 from engine.domain.errors import WaylineError
-from engine.domain.risk_gate import reasons as gate_reasons
 from engine.domain.schema import Table
 from engine.lake.runs import Run, open_run
 from engine.lake.workspace import Workspace
-from engine.workflows import customer_changes, session
+from engine.workflows import customer_risk, customer_risk_told, session
 from engine.workflows.view import customer as view
 
 _SHOWN: Final = (
@@ -95,30 +94,15 @@ def _product(row: dict[str, Any], offer: dict[str, Any] | None, gates: list[dict
 
 
 def _risk_answers(workspace: Workspace, run: Run, customer_id: str) -> dict[str, Any]:
-    """Return what risk allows (with the sentence of every reason), decided, expects to lose, does, and who departed.
+    """Return what risk allows, decided, expects to lose, does, watches and who departed, as rows and as sentences.
 
     Beside a decline of the score stands the smallest change that would lift it.
     """
-    where = {"customer_id": customer_id}
-    marts = ("risk_gate", "credit_decisions", "risk_losses", "risk_treatments", "risk_overrides")
-    rows = {mart: run.read(mart, where=where).to_pylist() if run.has(mart) else [] for mart in marts}
-    for row in rows["risk_gate"]:
-        told = gate_reasons(row["reason_mask"])
-        row["reasons"] = [{"code": one.code, "text_en": one.text_en, "text_zh": one.text_zh} for one in told]
-    lifted = customer_changes.told(workspace, run, customer_id, rows["credit_decisions"])
-    for row, change in zip(rows["credit_decisions"], lifted, strict=True):
-        row.update(change)
-        why = credit_reasons(row["reason_mask"])
-        row["reasons"] = [
-            {"code": one.code, "kind": one.kind, "text_en": one.text_en, "text_zh": one.text_zh} for one in why
-        ]
-    return {
-        "gate": next(iter(rows["risk_gate"]), None),
-        "credit": rows["credit_decisions"],
-        "losses": next(iter(rows["risk_losses"]), None),
-        "treatment": next(iter(rows["risk_treatments"]), None),
-        "overrides": rows["risk_overrides"],
-    }
+    found = customer_risk.with_changes(customer_risk.find(run, customer_id), workspace, run, customer_id)
+    naming = customer_risk_told.naming(workspace)
+    one = {topic: found.one(topic) for topic in ("gate", "losses", "treatment", "watch", "reassessment")}
+    many = {topic: found.rows.get(topic, []) for topic in ("credit", "overrides")}
+    return {**one, **many, "told": [asdict(said) for said in customer_risk_told.statements(found, naming)]}
 
 
 def _profile(run: Run, customer_id: str, record: Any) -> dict[str, Any]:

@@ -330,6 +330,7 @@ def test_one_customer_is_explained_product_by_product_without_the_name(wayline: 
     for language, key in (("en", "text_en"), ("zh", "text_zh")):
         shown = wayline("explain", customer_id, "--home", bank, "--lang", language).out
         assert refused[0]["refusals"][0][key] in shown
+        assert [said for said in facts["told"] if said[key] not in shown] == []
 
 
 def offers(wayline: Any, bank: Path) -> list[str]:

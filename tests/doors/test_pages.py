@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from engine.lake.runs import latest_run
 from engine.lake.workspace import Workspace
 from engine.ui.navigation import SPECS
 from engine.ui.words import LANGUAGES, Language, Words
-from engine.workflows import experiment
+from engine.workflows import customer_risk, customer_risk_told, experiment
 from engine.workflows.view import customer, desk, journeys, risk, today
 from tests.conftest import REPOSITORY
 from tests.engine.ui import bank
@@ -229,6 +230,32 @@ def test_customer_page_shows_nothing_that_names_the_person(monkeypatch: pytest.M
     everything = sentences(app) + "".join(table.value.to_string() for table in app.dataframe)
     assert "Secret" not in everything
     assert "Complaint" in everything, "the complaint itself is shown, its words are not"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_customer_page_tells_everything_that_risk_answers(
+    monkeypatch: pytest.MonkeyPatch, full: Path, language: Language
+) -> None:
+    app = opened(monkeypatch, full, "customer", c_id="C00001", lang=language)
+    run = latest_run(Workspace(full))
+    naming = customer_risk_told.naming(Workspace(full))
+    words, shown = Words(language=language), sentences(app).replace("\\", "")
+    told = customer_risk_told.statements(customer_risk.find(run, "C00001"), naming)
+    assert {one.topic for one in told} == set(customer_risk.TOPICS)
+    assert [one for one in told if words.pick(one.text_en, one.text_zh) not in shown] == []
+
+
+def test_customer_page_without_one_table_of_risk_says_why_and_tells_the_rest(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    manifest = bank.make(tmp_path).folder / "manifest.json"
+    known = json.loads(manifest.read_text(encoding="utf-8"))
+    del known["marts"]["risk_losses"]
+    manifest.write_text(json.dumps(known), encoding="utf-8")
+    app = opened(monkeypatch, tmp_path, "customer", c_id="C00001")
+    assert not app.exception
+    assert "Not worked out in this run: this version of Wayline did not make it" in sentences(app)
+    assert "On the watch list since" in sentences(app)
 
 
 def test_customer_page_knows_nothing_later_than_the_cut_off(monkeypatch: pytest.MonkeyPatch, full: Path) -> None:

@@ -9,11 +9,10 @@ import typer
 
 from engine.cli import numbers, options
 from engine.cli.output import Output
+from engine.domain.labels import label
 
 _JOURNEYS: Final = ("journey", "stage", "step", "next_step", "status", "stage_since")
 _PRODUCTS: Final = ("product_id", "decision", "rank", "propensity", "expected_value_minor", "channel", "why")
-
-_CREDIT: Final = ("family", "outcome", "annual_rate", "limit_minor", "instalment_minor", "override_id", "why")
 
 
 def explain(
@@ -62,22 +61,14 @@ def _show(output: Output, facts: dict[str, Any], language: str) -> None:
 
 
 def _show_risk(output: Output, facts: dict[str, Any], language: str) -> None:
-    """What risk allows, decided and does, each with its reasons in a sentence."""
-    told = f"text_{language}"
-    if facts["gate"]:
-        why = " ".join(reason[told] for reason in facts["gate"]["reasons"])
-        output.line(f"Risk gate: {facts['gate']['outcome']}. {why}")
-    if facts["treatment"]:
-        output.line(f"Treatment: {facts['treatment']['treatment']}. {facts['treatment'][f'reason_{language}']}")
-    rows = [{**row, "why": " ".join(reason[told] for reason in row["reasons"])} for row in facts["credit"]]
-    if rows:
-        output.table(rows, _CREDIT, title="Credit")
-        for row in rows:
-            if row["change"]:
-                output.line(f"{row['family']}: the score would not decline it with {row['change'][told]}.")
-            elif row["no_change"]:
-                output.line(f"{row['family']}: no change is named. {row['no_change'][told]}")
-        output.line("")
+    """Show what risk answers, topic by topic: each answer, and below it why and on which terms."""
+    topic = ""
+    for said in facts["told"]:
+        if said["topic"] != topic:
+            topic = said["topic"]
+            output.line(label("risk_topic", topic)[language == "zh"])
+        output.line(("  " if said["leads"] else "    ") + said[f"text_{language}"])
+    output.line("")
 
 
 def _why(row: dict[str, Any], language: str) -> str:

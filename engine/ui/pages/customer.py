@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import streamlit as st
 
 from engine.ui import controls, state
 from engine.ui.views import customer as views
+from engine.workflows import customer_risk, customer_risk_told
+from engine.workflows.customer_risk import RiskAnswers
 from engine.workflows.view import customer, recommendations
 from engine.workflows.view.customer import TIMELINE_EVENTS, Customer
+
+_TOPICS: Final = (("gate", "credit", "overrides"), ("losses", "treatment", "watch", "reassessment"))
+"""What risk answers, by column: what is allowed on the left, what stands behind it on the right."""
 
 desk = controls.open_page("customer")
 words, run = desk.words, desk.run
@@ -21,10 +28,31 @@ def begin_with() -> None:
 
 
 def risk(found: Customer) -> None:
-    if found.risk is None or found.risk["score"] is None:
-        st.write(words.t("customer.risk_none"))
-        return
-    st.write(views.risk_line(found.risk, words))
+    answers = state.ask_freely(customer_risk.find, run, found.customer_id)
+    if not answers.rows:
+        run.require("risk_gate")
+    if found.risk is not None and found.risk["score"] is not None:
+        st.write(views.risk_line(found.risk, words))
+    naming = state.ask(customer_risk_told.naming, desk.workspace)
+    columns = st.columns(2, gap="large")
+    for column, topics in zip(columns, _TOPICS, strict=True):
+        with column:
+            for topic in topics:
+                st.subheader(words.label("risk_topic", topic))
+                if topic == "credit":
+                    answers = lifted(answers, found.customer_id)
+                told = customer_risk_told.statements(answers, naming)
+                controls.answers(views.sentences(told, topic, words))
+
+
+def lifted(answers: RiskAnswers, customer_id: str) -> RiskAnswers:
+    """Ask only when wanted: what would lift a decline is worked out from all records of the customer."""
+    if not any(row["outcome"] == "decline" for row in answers.rows.get("credit", ())):
+        return answers
+    if not st.button(words.t("customer.what_if"), help=words.t("customer.what_if_help"), icon=":material/swap_vert:"):
+        return answers
+    with st.spinner(words.t("customer.working")):
+        return state.ask_freely(customer_risk.with_changes, answers, desk.workspace, run, customer_id)
 
 
 def offers(found: Customer) -> None:
@@ -50,11 +78,9 @@ def stages(found: Customer) -> None:
 def show(found: Customer) -> None:
     controls.tiles(views.tiles(found, words, run.as_of))
     st.caption(views.cluster(found, words))
-    left, right = st.columns(2, gap="medium")
-    with left, controls.section(words, "customer.offers"):
+    with controls.section(words, "customer.offers"):
         offers(found)
-    with right, controls.section(words, "customer.risk"):
-        run.require("risk")
+    with controls.section(words, "customer.risk", "customer.risk_help"):
         risk(found)
     with controls.section(words, "customer.explain"):
         explain(found)

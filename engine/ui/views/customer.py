@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import altair as alt
@@ -10,6 +10,7 @@ import pandas as pd
 
 from engine.ui.views.figure import INK_ON_PALE, Figure, height_of, scale
 from engine.ui.words import UNDEFINED, Words, age_on, is_undefined
+from engine.workflows.customer_risk_told import Statement
 from engine.workflows.view.customer import Customer
 
 LANES: Final = ("digital", "money", "service", "application", "product", "contact")
@@ -157,9 +158,9 @@ def _cell(product: str, gate: Mapping[Any, Any], refused: bool, w: Words) -> dic
 
 def _grid(cells: pd.DataFrame, w: Words) -> Any:
     products, asked = list(cells["product"].drop_duplicates()), list(cells["gate"].drop_duplicates())
-    slanted = alt.Axis(orient="top", labelAngle=-35, labelLimit=150)
+    upright = alt.Axis(orient="top", labelAngle=-90, labelLimit=150, labelOverlap=False)
     base = alt.Chart(cells).encode(
-        x=alt.X("gate:N", sort=asked, title=None, axis=slanted),
+        x=alt.X("gate:N", sort=asked, title=None, axis=upright),
         y=alt.Y("product:N", sort=products, title=None, axis=alt.Axis(labelLimit=200)),
         tooltip=[
             alt.Tooltip("product:N", title=w.t("recommendations.product")),
@@ -204,17 +205,22 @@ def _detail(row: Any, w: Words) -> str:
     return w.label("decision", row["detail"]) if row["lane"] == "application" else w.label("topic", row["detail"])
 
 
+def sentences(told: Sequence[Statement], topic: str, w: Words) -> list[tuple[bool, str]]:
+    """Return what is said of one topic: whether a sentence leads, and the sentence."""
+    return [(one.leads, w.pick(one.text_en, one.text_zh)) for one in told if one.topic == topic]
+
+
 def risk_line(risk: Mapping[str, Any], w: Words) -> str:
     """Say how risky the customer is, and what costs the most points."""
     line = w.t(
         "customer.risk_line",
         score=w.number(risk["score"]),
         probability=w.share(risk["default_probability"], 2),
-        loss=w.money(risk["expected_loss_minor"]),
         day=w.day(risk["signal_at"]),
     )
-    causes = [w.name("characteristic", risk[f"reason_{n}"]) for n in (1, 2, 3) if risk[f"reason_{n}"]]
+    named = (w.name("characteristic", risk[f"reason_{n}"]) for n in (1, 2, 3) if risk[f"reason_{n}"])
+    causes = [name[:1].lower() + name[1:] for name in named]
     if not causes:
         return line
-    told = w.t("customer.risk_reasons", reasons=w.t("word.comma").join(causes))
+    told = w.t("customer.risk_reasons", reasons=w.t("word.semicolon").join(causes))
     return f"{line}\n\n{told}"
