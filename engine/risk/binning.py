@@ -2,8 +2,9 @@
 
 Numbers: quantile pre-bins, pooled until the bad rate is monotone (pool adjacent violators, in the direction that
 settings name or else that keeps the more information), then merged where the least information is lost until every bin
-is large enough and there are few enough. Categories: the rare ones share a bin, the others are ordered by bad rate and
-merged likewise. Missing values and declared special values never join another bin: each carries its own evidence.
+is large enough and there are few enough, and until the evidence, which says little of small bins, is monotone too.
+Categories: the rare ones share a bin, the others are ordered by bad rate and merged likewise. Missing values and
+declared special values never join another bin: each carries its own evidence.
 
 Rows may count with weights, such as those of applications whose outcome is inferred.
 
@@ -248,6 +249,7 @@ def _fit_number(name: str, values: Floats, bad: Bools, settings: BinningSettings
     edges, goods, bads = _prebins(values, bad, plain, settings.prebins, weights)
     found, trend = cuts.monotone(goods, bads, settings.direction(name))
     found = _merge(found, goods, bads, settings, _rows(bad, weights))
+    found = cuts.agree(found, goods, bads, trend, _pseudo(bad, settings, weights))
     kept = tuple(float(edges[cut - 1]) for cut in found[1:-1])
     blank = Bins(
         name=name, kind="number", edges=kept, specials=specials, trend=trend if kept else None,
@@ -328,6 +330,13 @@ def _counts(counts: Floats, weights: Floats | None) -> tuple[float, ...]:
 
 def _rows(bad: Bools, weights: Floats | None) -> float:
     return float(len(bad) if weights is None else weights.sum())
+
+
+def _pseudo(bad: Bools, settings: BinningSettings, weights: Floats | None) -> tuple[float, float]:
+    """Return the goods and bads that `weigh` adds to every bin."""
+    bads = float(bad.sum() if weights is None else weights[bad].sum())
+    goods = _rows(bad, weights) - bads
+    return (settings.smoothing_bads * goods / bads, settings.smoothing_bads) if bads else (0.0, 0.0)
 
 
 def _merge(found: list[int], goods: Floats, bads: Floats, settings: BinningSettings, rows: float) -> list[int]:

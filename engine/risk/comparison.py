@@ -188,13 +188,22 @@ def _result(tried: Unseen, earlier: Training, latest: Training | None, held: Boo
         probed=probes.probe(
             model,
             earlier.columns,
-            earlier.directions,
+            promised(model, earlier.directions),
             probes=settings.challengers.probes,
             seed=earlier.seed,
             special={name: settings.binning.specials(name) for name in earlier.directions},
         ),
         unseen=unseen,
     )
+
+
+def promised(model: DefaultModel, learned: Mapping[str, int]) -> dict[str, int]:
+    """Return the directions that a model is held to: its own where it has any, else those learned for all.
+
+    A scorecard's bins are monotone one characteristic at a time, and may count a number the other way than what is
+    learned beside all others: its promise is that of its points, which whoever reads them sees.
+    """
+    return {name: model.directions.get(name) or way for name, way in learned.items()}
 
 
 def _rival(one: Result, incumbent: Result, bad: Bools, held: Bools) -> Rival:

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from engine.config.load import load
 from engine.config.risk import RiskSettings
 from engine.domain.errors import NotEnoughData
-from engine.risk import binning, metrics, scorecard
+from engine.risk import binning, metrics, probes, scorecard
 from engine.risk.binning import Bins
+from engine.risk.models import ScorecardModel
 from engine.risk.scorecard import Scorecard
 from engine.risk.scorer import Scorer
 
@@ -42,13 +43,33 @@ def _unpacked(rows: list[tuple[float | None, str | None, bool]]) -> tuple[dict[s
 
 @given(columns)
 @settings(deadline=None, max_examples=60)
-def test_bad_rate_is_monotone_over_the_ordinary_bins_of_a_number(rows: list) -> None:
+def test_bad_rate_and_evidence_are_monotone_over_the_ordinary_bins_of_a_number(rows: list) -> None:
     table, bad = _unpacked(rows)
     bins = binning.fit("number", table["number"], bad, CUTTING)
     goods, bads = np.array(bins.goods[: bins.ordinary]), np.array(bins.bads[: bins.ordinary])
     rates = (bads / np.maximum(goods + bads, 1))[goods + bads > 0]
     steps = np.diff(rates)
     assert (steps >= 0).all() or (steps <= 0).all()
+    way = 1 if bins.trend == "rising" else -1
+    assert (way * np.diff(bins.evidence[: bins.ordinary]) <= 1e-12).all()
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(150, 700), st.floats(0.3, 2.0))
+@settings(deadline=None, max_examples=25)
+def test_no_probe_goes_against_the_trend_of_a_characteristic(seed: int, rows: int, strength: float) -> None:
+    draw = np.random.default_rng(seed)
+    first, second = draw.normal(size=(2, rows)).round(2)
+    first[draw.random(rows) < 0.1] = -9.0
+    bad = draw.random(rows) < 1 / (1 + np.exp(1.8 + strength * (second - first)))
+    table = {name: pa.chunked_array([pa.array(one)]) for name, one in (("number", first), ("other", second))}
+    try:
+        card = scorecard.fit(table, bad, CUTTING, SETTINGS.scaling)
+    except NotEnoughData:
+        return
+    model = ScorecardModel(card=card)
+    trends = {one.bins.name: 1 if one.bins.trend == "rising" else -1 for one in card.attributes if one.bins.trend}
+    special = {name: CUTTING.specials(name) for name in trends}
+    assert probes.probe(model, table, trends, probes=200, seed=1, special=special).violations == 0
 
 
 @given(columns)

@@ -64,12 +64,12 @@ def test_a_second_comparison_says_the_very_same() -> None:
     assert again.verdict == _compared().verdict
 
 
-def test_glass_box_and_boosting_keep_directions_that_the_forest_breaks() -> None:
+def test_all_but_the_forest_keep_directions() -> None:
     found = _compared()
     assert found.directions == {"use": 1, "line": -1, "noise": 0}
     broken = {one.name: one.monotonic_violations for one in found.results}
     assert broken["random_forest"] > 0
-    assert broken["glass_box"] == broken["monotone_boosting"] == 0
+    assert broken["scorecard"] == broken["glass_box"] == broken["monotone_boosting"] == 0
     assert {one.probed.probes for one in found.results} == {3_000}
 
 

@@ -213,3 +213,16 @@ def test_a_column_absent_at_scoring_is_a_sentence_at_the_door() -> None:
     with pytest.raises(MissingInputs, match=r'new\.csv: the columns "debt", "work" are missing') as fault:
         card.require(["savings", "city"], "new.csv")
     assert set(fault.value.missing) == {"debt", "work"}
+
+
+def test_a_small_bin_whose_evidence_would_go_against_the_trend_joins_its_neighbour() -> None:
+    # 1 bad in 25 (4.0 %), 2 in 45 (4.4 %) and 18 in 90 (20 %) of 160 rows with 21 bads: the bad rate rises. With half a
+    # bad and 0.5 * 139 / 21 goods more in each bin, the first has 1.5 / 28.81 = 5.2 %, the second 2.5 / 48.81 = 5.1 %
+    values = np.repeat([1.0, 2.0, 3.0], [25, 45, 90])
+    bad = np.concatenate([np.arange(25) < 1, np.arange(45) < 2, np.arange(90) < 18])
+    cutting = CUTTING.model_copy(update={"min_bin_share": 0.05, "smoothing_bads": 0.5})
+    bins = binning.fit("x", pa.chunked_array([pa.array(values)]), bad, cutting)
+    assert bins.trend == "rising"
+    assert (bins.edges, bins.goods[:2], bins.bads[:2]) == ((2.0,), (67, 72), (3, 18))
+    plain = cutting.model_copy(update={"smoothing_bads": 0.0})
+    assert binning.fit("x", pa.chunked_array([pa.array(values)]), bad, plain).edges == (1.0, 2.0)
