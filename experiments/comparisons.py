@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.config.experiments import ExperimentSettings, MetricSettings, Quantile, TimeToEvent
-from experiments import adjustment, effects, quantiles, segments, strata, time_to_event
+from experiments import adjustment, effects, quantiles, reasons_zh, segments, strata, time_to_event
 from experiments.adjustment import JointEstimates
 from experiments.effects import Effect
 from experiments.moments import VALUE, Moments
@@ -177,7 +177,7 @@ def _broken_down(
         "interaction": {
             "p_value": test.p_value,
             "adjusted_p_value": test.adjusted_p_value,
-            **({} if test.reason is None else {"why": test.reason}),
+            **reasons_zh.told(test.reason),
         },
         "values": [
             {

@@ -30,6 +30,7 @@ from typing import Final, Literal
 
 from engine.config.experiments import DecisionSettings
 from engine.domain.errors import RefusedByPolicy
+from experiments import reasons_zh
 from experiments.effects import ALPHA, Direction, Effect, OneSided
 from experiments.integrity import Check
 from experiments.looks import ONCE, Looks, one_sided
@@ -108,7 +109,10 @@ def judge_goal(
     name = f'"{metric}"'
     if effect.difference is None or effect.p_value is None:
         reason = effect.reason or "there is no comparison"
-        because = Sentence(en=f"{variant}: {name} cannot be told: {reason}.", zh=f"{variant}：{name} 无法判断。")
+        because = Sentence(
+            en=f"{variant}: {name} cannot be told: {reason}.",
+            zh=f"{variant}：{name} 无法判断{_because_zh(effect.reason)}。",
+        )
         return Finding(metric=metric, variant=variant, role=role, outcome="undecided", because=because)
     gain = effect.difference if direction == "increase" else -effect.difference
     found = Finding(
@@ -125,7 +129,7 @@ def judge_goal(
     if effect.reason is not None:  # it is too early, or the goals come first
         because = Sentence(
             en=f"{variant}: {name} ({plain(effect)}) is not judged: {effect.reason}.",
-            zh=f"{variant}：{name}（{plain(effect)}）暂不判断。",
+            zh=f"{variant}：{name}（{plain(effect)}）暂不判断{_because_zh(effect.reason)}。",
         )
         return replace(found, because=because)
     if effect.p_value < alpha:
@@ -149,6 +153,12 @@ def judge_goal(
         )
         return replace(found, outcome="flat", because=because)
     return found
+
+
+def _because_zh(reason: str | None) -> str:
+    """Return a reason as it follows a Chinese sentence; empty where it has no Chinese words."""
+    words = None if reason is None else reasons_zh.chinese(reason)
+    return "" if words is None else f"：{words}"
 
 
 def judge_guardrail(
@@ -178,7 +188,7 @@ def judge_guardrail(
         outcome="unknown",
         because=Sentence(
             en=f"{variant}: guardrail {name} cannot be told: {effect.reason or 'there is no comparison'}.",
-            zh=f"{variant}：护栏指标 {name} 无法判断。",
+            zh=f"{variant}：护栏指标 {name} 无法判断{_because_zh(effect.reason)}。",
         ),
     )
     if effect.difference is None or effect.p_value is None:

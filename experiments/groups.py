@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.config.experiments import ExperimentSettings, MetricSettings
-from experiments import analysis, fairness, segments
+from experiments import analysis, fairness, reasons_zh, segments
 from experiments.analysis import Compared
 from experiments.collection import Collected
 from experiments.fairness import Fairness, Gap, GroupHarm
@@ -143,7 +143,7 @@ def assessed(found: Fairness, of: Group, control: str, parts: Parts) -> dict[str
 
 def _group(name: str, one: Compared, found: Fairness, harm: GroupHarm, *, of_share: bool) -> dict[str, Any]:
     if name in found.suppressed:
-        return {"of": name, "safety": "suppressed", "n": None, "value": None, "why": harm.reason}
+        return {"of": name, "safety": "suppressed", "n": None, "value": None} | reasons_zh.told(harm.reason)
     return {
         "of": name,
         "safety": harm.safety,
@@ -154,7 +154,7 @@ def _group(name: str, one: Compared, found: Fairness, harm: GroupHarm, *, of_sha
         "safe_p_value": number(harm.safe_p_value),
         "harm_p_value": number(harm.harm_p_value),
         **effect_json(found.effects[name]),
-        **({} if harm.reason is None else {"why": harm.reason}),
+        **reasons_zh.told(harm.reason),
     }
 
 
@@ -173,5 +173,5 @@ def _interaction(test: Interaction) -> dict[str, Any]:
     return {
         "p_value": number(test.p_value),
         "adjusted_p_value": number(test.adjusted_p_value),
-        **({} if test.reason is None else {"why": test.reason}),
+        **reasons_zh.told(test.reason),
     }

@@ -327,6 +327,7 @@ def _segments(entry: Facts) -> Iterator[dict[str, Any]]:
                 "interaction_p_value": broken["interaction"]["p_value"],
                 "interaction_adjusted_p_value": broken["interaction"]["adjusted_p_value"],
                 "reason": part["absolute"].get("why"),
+                "reason_zh": part["absolute"].get("why_zh"),
             }
 
 
@@ -347,6 +348,7 @@ def _fairness(one: Facts) -> Iterator[dict[str, Any]]:
             "widest_gap": widest.get("difference"),
             "widest_gap_p_value": widest.get("adjusted_p_value"),
             "reason": group.get("why"),
+            "reason_zh": group.get("why_zh"),
         }
 
 
@@ -366,4 +368,5 @@ def _interaction(one: Facts) -> dict[str, Any]:
         "p_value": contrast["p_value"],
         "adjusted_p_value": one["adjusted_p_value"],
         "reason": contrast.get("why"),
+        "reason_zh": contrast.get("why_zh"),
     }

@@ -60,6 +60,7 @@ class Line:
     bound : one-sided bound, as a lift, that a guardrail is judged by: beyond 0 when harmed, short of its margin when
         safe. Its two-sided interval may reach a little further, and does not decide.
     verdict : the word of the result; `mark` is how it is drawn.
+    why, why_zh : why there is no number, or none to judge by, in English and in Chinese where the result has it.
     """
 
     metric: str
@@ -78,6 +79,7 @@ class Line:
     bound: float | None
     verdict: str
     why: str | None
+    why_zh: str | None
 
     @property
     def mark(self) -> Mark:
@@ -186,6 +188,7 @@ def _line(one: Facts, planned_metric: Mapping[str, Any] | None) -> Line:
     control, variant = one["control"], one["variant"]
     verdict = one["outcome"] if one["role"] == "guardrail" and "outcome" in one else one["verdict"]
     value = one["value"].get(control)
+    reason: Facts = next((found for found in (one, told["absolute"], told["relative"]) if found.get("why")), {})
     return Line(
         metric=one["metric"],
         kind=one.get("kind") or (planned_metric or {}).get("kind", ""),
@@ -202,7 +205,8 @@ def _line(one: Facts, planned_metric: Mapping[str, Any] | None) -> Line:
         margin=None if one["verdict"] == "withheld" else _margin(one, planned_metric, value),
         bound=None if one["verdict"] == "withheld" else _bound(one, value),
         verdict="withheld" if one["verdict"] == "withheld" else verdict,
-        why=one.get("why") or told["absolute"].get("why") or told["relative"].get("why"),
+        why=reason.get("why"),
+        why_zh=reason.get("why_zh"),
     )
 
 

@@ -168,7 +168,8 @@ def _differs(one: Facts, part: Facts, level: float, language: Language) -> str:
     test, told = part["interaction"], {"name": _named(one), "segment": part["segment"]}
     p_value = test["adjusted_p_value"]
     if p_value is None:
-        return say("segments_unknown", language, why=test.get("why") or say("not_comparable", language), **told)
+        why = words.because(test.get("why"), test.get("why_zh"), language) or say("not_comparable", language)
+        return say("segments_unknown", language, why=why, **told)
     return say(
         "segments_differ" if p_value < 1 - level else "segments_alike", language, p=words.p_value(p_value), **told
     )

@@ -103,7 +103,11 @@ def _results(report: Report, language: Language) -> Iterator[Block]:
         data=data,
     )
     yield say("intervals", language, level=words.percent(report.level, digits=0 if report.level == 0.95 else 1))
-    said = [f"{line.metric} ({line.variant}): {line.why}" for line in report.lines if line.why]
+    said = [
+        f"{line.metric} ({line.variant})" + say("colon", language) + words.because(line.why, line.why_zh, language)
+        for line in report.lines
+        if line.why
+    ]
     if said:
         yield Items(tuple(dict.fromkeys(said)))
 

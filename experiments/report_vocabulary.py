@@ -54,7 +54,8 @@ MORE_WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "{name}: no difference shown between values of {segment} (p {p}, corrected)",
         "{name}：{segment} 各取值之间未显示差异（校正后 p {p}）",
     ),
-    "segments_unknown": ("{name} by {segment}: {why}", "{name}，按 {segment}：没有足够的客户可比较"),
+    "segments_unknown": ("{name} by {segment}: {why}", "{name}，按 {segment}：{why}"),
+    "colon": (": ", "："),
     "not_comparable": ("nothing to compare", "没有可比较的内容"),
     "fairness_text": (
         "Every group is asked on its own whether it is worse off, with one error budget for all groups. Groups that "
@@ -89,7 +90,7 @@ MORE_WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "its own.",
         "{other} 与本实验的分组并非独立抽取（校正后 p {p}）：两者的效应无法区分。",
     ),
-    "interactions_uncrossed": ("Not crossed with {other}: {why}.", "未与 {other} 交叉分析。"),
+    "interactions_uncrossed": ("Not crossed with {other}: {why}.", "未与 {other} 交叉分析：{why}。"),
     "other": ("other experiment", "另一实验"),
     "shared": ("customers in both", "共同客户"),
     "drawn": ("drawn independently, p", "独立抽取，p 值"),

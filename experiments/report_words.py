@@ -352,6 +352,11 @@ def reasons(report: Report, language: Language) -> tuple[str, ...]:
     return tuple(decision.get("reasons_zh" if language == "zh" else "reasons") or decision["reasons"])
 
 
+def because(why: str | None, why_zh: str | None, language: Language) -> str:
+    """Return why there is no number, in the language where the result has it; empty where nothing says why."""
+    return (why_zh if language == "zh" else None) or why or ""
+
+
 def finding(report: Report, language: Language) -> str:
     """Return what was found in one sentence: the title of the chart. It is made of the lines that the chart draws."""
     if report.withheld:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from engine.config.experiments import DecisionSettings
-from experiments import bayes, effects, multiplicity
+from experiments import bayes, effects, multiplicity, reasons_zh
 from experiments.bayes import FLAT, Posterior, Prior
 from experiments.decide import Decision, Finding, Role, decide, judge_goal, judge_guardrail
 from experiments.effects import ALPHA, Direction, Effect, OneSided, Verdict
@@ -313,7 +313,7 @@ def _metric_json(one: MetricResult) -> dict[str, Any]:
             "harm": _one_sided_json(one.finding.harm, nothing),
             "safety": _one_sided_json(one.finding.safety, nothing),
         }
-    return made | ({} if one.why is None else {"why": one.why})
+    return made | reasons_zh.told(one.why)
 
 
 def effect_json(effect: Effect) -> dict[str, Any]:
@@ -329,17 +329,18 @@ def effect_json(effect: Effect) -> dict[str, Any]:
         "p_value": number(effect.p_value) if effect.relative_difference is not None else None,
     }
     if effect.reason is not None:
-        absolute["why"] = relative["why"] = effect.reason
+        absolute |= reasons_zh.told(effect.reason)
+        relative |= reasons_zh.told(effect.reason)
     elif effect.relative_difference is None:
-        relative["why"] = "control is 0, so there is nothing to divide by"
+        relative |= reasons_zh.told("control is 0, so there is nothing to divide by")
     elif relative["interval"] is None:
-        relative["why"] = "control cannot be told from 0, so any lift is possible"
+        relative |= reasons_zh.told("control cannot be told from 0, so any lift is possible")
     return {"method": effect.method, "absolute": absolute, "relative": relative}
 
 
 def _one_sided_json(test: OneSided | None, why: str) -> dict[str, Any]:
     if test is None:
-        return {"margin": None, "bound": None, "p_value": None, "why": why}
+        return {"margin": None, "bound": None, "p_value": None} | reasons_zh.told(why)
     made: dict[str, Any] = {
         "side": test.side,
         "margin": test.margin,
@@ -347,7 +348,7 @@ def _one_sided_json(test: OneSided | None, why: str) -> dict[str, Any]:
         "bound": number(test.bound),
         "p_value": number(test.p_value),
     }
-    return made if test.reason is None else made | {"why": test.reason}
+    return made | reasons_zh.told(test.reason)
 
 
 def _posterior_json(found: Posterior) -> dict[str, Any]:

@@ -138,6 +138,7 @@ EXPERIMENT_SEGMENTS = Table(
         _c("interaction_p_value", S, "that the effect is the same in all values of the attribute", "交互 p 值"),
         _c("interaction_adjusted_p_value", S, "corrected for all tests of the experiment", "校正后交互 p 值"),
         _c("reason", T, "why there is no effect", "原因"),
+        _c("reason_zh", T, "the same in Chinese", "中文原因"),
     ),
 )
 EXPERIMENT_FAIRNESS = Table(
@@ -160,6 +161,7 @@ EXPERIMENT_FAIRNESS = Table(
         _c("widest_gap", N, "largest difference between the effects of two groups", "最大差距"),
         _c("widest_gap_p_value", S, "of it, corrected for the pairs", "差距 p 值"),
         _c("reason", T, "why nothing is shown", "原因"),
+        _c("reason_zh", T, "the same in Chinese", "中文原因"),
     ),
 )
 EXPERIMENT_OVERLAPS = Table(
@@ -195,6 +197,7 @@ EXPERIMENT_INTERACTIONS = Table(
         _c("p_value", S, "two-sided", "p 值"),
         _c("adjusted_p_value", S, "corrected for all crossings of the run", "校正后 p 值"),
         _c("reason", T, "why there is no number", "原因"),
+        _c("reason_zh", T, "the same in Chinese", "中文原因"),
     ),
 )
 

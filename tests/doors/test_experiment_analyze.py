@@ -153,6 +153,7 @@ def test_every_unusable_question_gets_its_sentence(ask: Ask, refusal: Refuse, wr
         "interval": None,
         "p_value": None,
         "why": "fewer than two customers in a group",
+        "why_zh": "某组不足两位客户",
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from math import ceil
 from typing import Any
 
@@ -12,6 +13,7 @@ from engine.config.load import load
 from engine.domain.errors import SettingsFault
 from engine.domain.experiment_marts import EXPERIMENT_HEALTH, EXPERIMENT_RESULTS
 from engine.lake.schema import arrow_schema
+from experiments import report, report_markdown
 from experiments.looks import AnyTime
 from experiments.progress import NO_END
 from experiments.spec import fingerprint
@@ -164,6 +166,60 @@ def test_plan_whose_control_is_not_a_variant_is_refused() -> None:
 def test_shipped_experiments_load() -> None:
     shipped = load(Experiments, "experiments").experiments
     assert [one.experiment_id for one in shipped] == ["card_onboarding", "savings_banner", "loan_reminder"]
+
+
+def test_guardrails_have_an_error_budget_of_their_own() -> None:
+    """Complaints of 40 and 62 in 400: a difference of .055 with variance (.1 x .9 + .155 x .845) / 400, z = 2.34."""
+    complained = {"metric": "complained", "kind": "proportion", "role": "guardrail", "event": "complain"}
+    metrics = [
+        complained | {"window_days": 30, "direction": "decrease", "margin": 0.1},
+        {"metric": "bought", "kind": "proportion", "role": "goal", "event": "buy", "window_days": 30},
+    ]
+    events = [(f"{arm}{number}", "complain", 1, 1.0) for arm, some in (("a", 40), ("b", 62)) for number in range(some)]
+    events += [(f"{arm}{number}", "buy", 1, 1.0) for arm, some in (("a", 90), ("b", 95)) for number in range(some)]
+    exposures = [*many("a", 400), *many("b", 400)]
+    z = 0.055 / ((0.1 * 0.9 + 0.155 * 0.845) / 400) ** 0.5
+    bound = AnyTime(units=800, tuned_for=0.05)
+    assert bound.critical(0.2, sides=1) < z < bound.critical(0.05, sides=1)
+
+    usual, eager = (
+        analyse(exposures, events, experiment(metrics=metrics, **budget)) for budget in ({}, {"guardrail_alpha": 0.2})
+    )
+    assert [result(made, "complained")["verdict"] for made in (usual, eager)] == ["no_difference_shown", "worse"]
+    actions = [made.marts["experiment_decisions"].to_pylist()[0]["action"] for made in (usual, eager)]
+    assert actions == ["continue", "roll_back"]
+    goals = [result(made, "bought") | {"spec_hash": None} for made in (usual, eager)]
+    assert goals[0] == goals[1], "the budget of the goals is another"
+
+
+def test_goal_that_can_no_longer_gain_what_was_planned_ends_before_its_time() -> None:
+    bought = {"metric": "bought", "kind": "proportion", "role": "goal", "event": "buy", "window_days": 30}
+    events = [(f"{arm}{number}", "buy", 1, 1.0) for arm, some in (("a", 400), ("b", 410)) for number in range(some)]
+    exposures = [*many("a", 1_000), *many("b", 1_000)]
+    # .40 and .41: the interval reaches to .01 + critical x ((.24 + .2419) / 1000) ** .5 = .01 + 3.124 x .02195 = .0786
+    best = 0.01 + AnyTime(units=2_000, tuned_for=0.05).critical(0.05) * ((0.24 + 0.2419) / 1_000) ** 0.5
+    assert 0.078 < best < 0.079
+
+    def decided(planned: float) -> tuple[str, str]:
+        plan = experiment(metrics=[bought | {"planned_effect": planned}])
+        tables = analyse(exposures, events, plan, as_of=day(60))
+        (row,) = tables.marts["experiment_decisions"].to_pylist()
+        return row["action"], row["reasons"]
+
+    assert decided(0.078)[0] == "continue"
+    action, reasons = decided(0.079)
+    assert action == "review" and 'b: "bought" can no longer gain the planned 0.079' in reasons
+
+
+def test_metric_that_cannot_be_told_says_why_in_both_languages() -> None:
+    tables = analyse([*many("a", 9), ("b0", "b", 0)], [("a0", "buy", 1, 2.0)])
+    (row,) = tables.marts["experiment_decisions"].to_pylist()
+    assert '"spend" cannot be told: fewer than two customers in a group.' in row["reasons"]
+    assert '"spend" 无法判断：某组不足两位客户。' in row["reasons_zh"]
+    facts = json.loads(row["result"])
+    english, chinese = (report_markdown.render(report.make(facts), language) for language in ("en", "zh"))
+    assert "fewer than two customers in a group" in english
+    assert "spend (b)：某组不足两位客户" in chinese and "fewer than" not in chinese
 
 
 def test_running_experiment_says_for_how_many_days_to_continue_or_what_its_plan_lacks() -> None:

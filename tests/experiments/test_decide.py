@@ -272,7 +272,8 @@ def test_undefined_numbers_are_null_with_a_reason() -> None:
     assert (made["relative"]["lift"], made["relative"]["p_value"]) == (None, None)
     assert made["relative"]["why"] == "control is 0, so there is nothing to divide by"
     untold = assembled(comparison("bought", "goal", (30, 100), (0, 100), plain=NOTHING)).to_json()["metrics"][0]
-    assert untold["absolute"] == {"difference": None, "interval": None, "p_value": None, "why": NOTHING.reason}
+    why = {"why": NOTHING.reason, "why_zh": "某组不足两位客户"}
+    assert untold["absolute"] == {"difference": None, "interval": None, "p_value": None} | why
     assert (untold["verdict"], untold["why"]) == ("withheld", NOTHING.reason)
 
 

@@ -475,7 +475,7 @@ def test_protected_group_too_small_to_show_has_no_number() -> None:
     for name in found.suppressed:
         assert rows[name][1:5] == ("—",) * 4
         hidden = next(one for one in told["groups"] if one["of"] == name)
-        assert set(hidden) == {"of", "safety", "n", "value", "why"} and hidden["n"] is hidden["value"] is None
+        assert set(hidden) == {"of", "safety", "n", "value", "why", "why_zh"} and hidden["n"] is hidden["value"] is None
     assert rows["old"][1] == f"4{HARD}321" and rows["old"][-1].text == "harmed"
     assert "Worst for: old." in section.blocks
     drawn = next(block for block in section.blocks if isinstance(block, report_blocks.Drawing))

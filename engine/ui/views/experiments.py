@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 import pandas as pd
 
 from engine.ui.views import effects
-from engine.ui.views.experiment_parts import attribute, named, unit, why
+from engine.ui.views.experiment_parts import attribute, named, unit
 from engine.ui.views.figure import BAD, GOOD, NEUTRAL, Figure
 from engine.ui.words import UNDEFINED, Words
 from engine.workflows.view.experiments import Decisions
@@ -146,7 +146,7 @@ def forest_table(report: Report, w: Words) -> pd.DataFrame:
                 w.t("experiments.margin"): _lift(line.margin, w),
                 w.t("experiments.p_value"): w.probability(line.absolute.p_value),
                 w.t("experiments.verdict"): w.label("verdict", line.verdict),
-                w.t("word.note"): line.why or "",
+                w.t("word.note"): w.pick(line.why or "", line.why_zh or ""),
             }
         )
     return pd.DataFrame(lines)
@@ -207,7 +207,7 @@ def _span(found: Reading, w: Words) -> str:
 def _finding(line: Line, w: Words) -> str:
     name = named({"metric": line.metric, "variant": line.variant}, w)
     if line.absolute.value is None:
-        return w.t("experiments.finding_none", name=name, why=why({"why": line.why or ""}, w))
+        return w.t("experiments.finding_none", name=name, why=w.pick(line.why or "", line.why_zh or ""))
     how = unit(line.kind, w)
     return w.t(
         "experiments.finding",
