@@ -92,7 +92,7 @@ def _check(wanted: NewOverride, owner: str, max_days: int) -> None:
         raise RefusedByPolicy("An override needs an owner and a note that says why. Give them with --by and --note.")
     if wanted.kind in ("approve", "limit") and (wanted.limit_minor is None or wanted.limit_minor < 0):
         raise RefusedByPolicy(
-            f'An override of the kind "{wanted.kind}" needs an amount of 0 or more. Give it with --limit.'
+            f'An override of the kind "{wanted.kind}" needs an amount of 0 or more. Give it with --limit-minor.'
         )
     now = datetime.now(UTC)
     if not now < wanted.expires_at <= now + timedelta(days=max_days):

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -369,6 +374,27 @@ def test_column_that_is_missing_at_scoring_is_named(
     assert not (tmp_path / "out.csv").exists()
 
 
+def test_fit_killed_while_it_writes_leaves_the_model_before_it_and_nothing_half_written(
+    fitted: tuple[Path, Path, dict[str, Any]], ask: Ask, tmp_path: Path
+) -> None:
+    path, folder, found = fitted
+    model = tmp_path / "model"
+    shutil.copytree(folder, model)
+    cut_off = str(found["cut_off"] + 7)  # another model, to be told from the one before
+    asked = ("fit", str(path), *FIT, "--time", "booked", "--cut-off", cut_off, "--out", str(model))
+    command = [sys.executable, "-m", "engine.cli.main", "risk", *asked, "--home", str(tmp_path / "home"), "--json"]
+    building = tmp_path / "_building-model"
+    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    while running.poll() is None and not building.exists():
+        time.sleep(0.0005)  # the folder beside its place is there for as long as its files are written
+    os.killpg(running.pid, signal.SIGKILL)
+    assert running.wait() == -signal.SIGKILL
+    assert risk_score.open_model(model)[0].cut_off == found["cut_off"]
+    ask(*asked)
+    assert risk_score.open_model(model)[0].cut_off == found["cut_off"] + 7
+    assert sorted(one.name for one in tmp_path.iterdir() if "model" in one.name) == ["model"]
+
+
 def test_folder_of_something_else_is_not_replaced(refusal: Refuse, tmp_path: Path) -> None:
     path = write(tmp_path / "loans.csv", loans(200))
     (tmp_path / "photos").mkdir()
@@ -414,7 +440,7 @@ def test_question_that_cannot_be_answered_gets_a_sentence(
         (b"x,paid\n", "has no rows"),
         (b"x,paid\n1,no\n2,yes\n3,yes\n", "20 bad rows or more"),
         (b"x,x,paid\n1,2,no\n", "two columns"),
-        (b"x,paid\n\xe9\xe8,no\n" + b"\xff\xfe\xfd,yes\n" * 3, ""),
+        (b"x,paid\n" + b"\xe9\xe8,no\n2,yes\n" * 30 + b"\xff\x81\xfd,yes\n", "line 62, byte 367: not valid"),
         (b"\x00\x01\x02\x03", "zero bytes"),
     ],
 )
@@ -484,6 +510,33 @@ def test_card_of_a_glass_box_has_its_own_points_and_how_it_holds_on_later_rows(t
         moved = one["verdict"] == "drifted"
         assert moved == (one["index"] > one["limit"] >= one["chance_limit"])
         assert one["decided_by"] in ("chance", "materiality")
+
+
+def test_a_thousand_loans_of_coded_categories_make_a_model(ask: Ask, tmp_path: Path) -> None:
+    draw, rows = np.random.default_rng(11), 1_000
+    account, history = draw.integers(1, 5, rows), draw.integers(0, 5, rows)
+    months, amount = draw.integers(4, 73, rows), draw.gamma(2, 1_600, rows).round()
+    odds = 0.9 - 0.7 * account - 0.25 * history + 0.03 * months + 0.0001 * amount
+    outcome = np.where(draw.random(rows) < 1 / (1 + np.exp(-odds)), 2, 1)
+    # codes of letters and digits, and an outcome of 1 and 2, as the German credit data have them
+    table = {
+        "account": [f"A1{code}" for code in account],
+        "months": months,
+        "history": [f"A3{code}" for code in history],
+        "amount": amount,
+        "status_sex": [f"A9{at % 4 + 1}" for at in range(rows)],
+        "age": np.arange(rows) % 60 + 19,
+        "class": outcome,
+    }
+    path = write(tmp_path / "german.csv", pa.table(table))
+    found = ask("fit", path, "--target", "class", "--bad", "2", "--protected", "status_sex,age")
+    assert (found["rows"], found["flagged"]) == (rows, [])
+    assert {"account", "months"} <= set(found["characteristics"]) <= {"account", "months", "history", "amount"}
+    scorecard = found["models"][0]
+    # with the odds that made the file known, the AUC would be about 0.75
+    assert 0.65 < scorecard["auc"] < 0.8
+    lower, upper = scorecard["auc_interval"]
+    assert lower < scorecard["auc"] < upper
 
 
 def test_name_of_a_column_cannot_become_markup(ask: Ask, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from engine.intake.load import load_sources
 from engine.intake.simulation.bank import simulate_bank
 from engine.lake.engine import DuckDBEngine
 from engine.lake.workspace import Workspace
-from engine.risk import metrics, model, table, validation
+from engine.risk import metrics, model, table, tiers, validation
 from engine.risk.model import RiskModel
 from engine.risk.table import KNOWN
 
@@ -115,3 +115,12 @@ def test_whoever_the_bureau_does_not_know_or_has_forgotten_has_no_tier(lender: L
     has_signal = lender.grades["signal_at"] >= oldest
     assert ((lender.grades["risk_tier"] == "unknown") == ~has_signal).all()
     assert 0.2 < 1 - has_signal.mean() < 0.5
+
+
+def test_observed_defaults_of_later_loans_rise_from_tier_to_tier(lender: Lender) -> None:
+    card, later = lender.model.scorecard, lender.later
+    said = card.score({name: later[name] for name in card.inputs}, later.num_rows).probability
+    tier = tiers.codes(said, np.ones(later.num_rows, dtype=bool), SETTINGS.tiers)
+    bad = later["bad"].to_numpy().astype(bool)
+    low, medium, high = (bad[tier == place].mean() for place in range(3))
+    assert low < medium < high
