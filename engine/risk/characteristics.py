@@ -7,15 +7,16 @@ from typing import Final, Literal
 
 from engine.domain.schema import Kind
 
-Source = Literal["customer", "bureau", "application"]
+Source = Literal["customer", "bureau", "account", "application"]
 MISSING_SUFFIX: Final = "_missing"
 """What a reason code ends with when the value is missing rather than bad."""
 SPECIAL_SUFFIX: Final = "_special"
 """What it ends with when the value is a code, such as "no record", rather than a quantity."""
 
 BUREAU_RECORD: Final = "bureau_record"
+ACCOUNT_RECORD: Final = "account_record"
 APPLICATION: Final = "application"
-ASKED: Final[dict[Source, str]] = {"bureau": BUREAU_RECORD, "application": APPLICATION}
+ASKED: Final[dict[Source, str]] = {"bureau": BUREAU_RECORD, "account": ACCOUNT_RECORD, "application": APPLICATION}
 """For a source that a customer may not have, the column of the risk table that says "yes" where there is one."""
 
 
@@ -55,6 +56,16 @@ CHARACTERISTICS: Final = (
     _of("bureau", "public_records", "bankruptcies and judgements", "公共负面记录数"),
     _of("bureau", "debt_to_income", "instalments due a month over income a month", "月还款收入比"),
     _of("bureau", "balance_to_income", "debt at all lenders over income a month", "负债收入比"),
+    _of(
+        "bureau", "utilisation_change_6m", "share of limits in use, less that of 6 months before", "额度使用率近6月变动"
+    ),
+    _of("customer", ACCOUNT_RECORD, "whether accounts here were used in 6 months", "近6月是否有账务往来", Kind.TEXT),
+    _of("account", "falling_months_6m", "of 6 months, those in which the balance fell", "近6月余额下降月数"),
+    _of("account", "below_zero_share_6m", "share of bookings that left the balance below zero", "近6月入账后透支占比"),
+    _of("account", "income_months_6m", "of 6 months, those with a salary or pension", "近6月有工资或养老金月数"),
+    _of("account", "income_steadiness_6m", "lowest monthly income of 6 months over the highest", "近6月收入稳定度"),
+    _of("account", "cash_share_6m", "share of what was paid out that was drawn as cash", "近6月取现占支出比"),
+    _of("account", "spent_share_6m", "what was paid out over what came in, 6 months", "近6月支出收入比"),
     _of("application", "requested_to_income", "amount asked for over income a month", "申请金额收入比"),
     _of("application", "instalment_to_income", "instalment asked for over income a month", "申请月供收入比"),
     _of("application", "requested_minor", "amount asked for", "申请金额"),

@@ -21,7 +21,7 @@ from engine.risk import calibrators, crossvalidation, hindsight, models, sealing
 from engine.risk.attributes import Attributes
 from engine.risk.binning import Codes
 from engine.risk.challengers.training import Training
-from engine.risk.characteristics import APPLICATION, ASKED, BUREAU_RECORD, BY_NAME
+from engine.risk.characteristics import ACCOUNT_RECORD, APPLICATION, ASKED, BUREAU_RECORD, BY_NAME
 from engine.risk.scorecard import Scorecard
 from engine.risk.scorer import Scorer
 from engine.risk.table import KNOWN
@@ -313,7 +313,7 @@ def _missing_share(card: Scorecard, codes: Sequence[Codes]) -> Floats:
 
 def _is_own(attribute: Attributes) -> bool:
     """Whether a customer has the characteristic without applying for anything; that there is a record is not one."""
-    return attribute.asked != APPLICATION and attribute.bins.name != BUREAU_RECORD
+    return attribute.asked != APPLICATION and attribute.bins.name not in {BUREAU_RECORD, ACCOUNT_RECORD}
 
 
 def _columns(card: Scorecard, rows: pa.Table) -> dict[str, pa.ChunkedArray]:

@@ -222,7 +222,7 @@ def fit(
         if one is None and name not in told_by
     ]
     candidates = [one for one in binned.values() if one is not None]
-    strong, weak = _informative(candidates, scaling, told_by)
+    strong, weak = _informative(candidates, scaling, asked)
     attributes, intercept, idle = _regress(strong, columns, bad, scaling, asked=asked, weights=weights)
     if not attributes:
         raise NotEnoughData(
@@ -295,17 +295,19 @@ def _suspects(candidates: Iterable[Bins], scaling: ScalingSettings) -> Iterable[
 
 
 def _informative(
-    candidates: Iterable[Bins], scaling: ScalingSettings, told_by: frozenset[str]
+    candidates: Iterable[Bins], scaling: ScalingSettings, asked: Mapping[str, str]
 ) -> tuple[list[Bins], list[Dropped]]:
     """Return those with enough information, most first, and the others with the reason.
 
-    Where only some were asked, whether they were always stays (`told_by`): evidence among the asked is set against the
-    asked alone, and this one carries how these differ from the rest.
+    Where only some were asked, whether they were stays as long as anything asked of them does: evidence among the asked
+    is set against the asked alone, and this one carries how these differ from the rest.
     """
+    found = {bins.name: _too_weak(bins, scaling) for bins in candidates}
+    told_by = frozenset(asked[name] for name, why in found.items() if why is None and name in asked)
     strong, weak = [], []
     for bins in sorted(candidates, key=lambda bins: (-bins.information_value, bins.name)):
-        why = None if _levels(bins, told_by) else _too_weak(bins, scaling)
-        if why is None:
+        why = found[bins.name]
+        if why is None or _levels(bins, told_by):
             strong.append(bins)
         else:
             weak.append(Dropped(name=bins.name, information_value=bins.information_value, why=why))

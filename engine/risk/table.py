@@ -1,8 +1,9 @@
 """The risk table as of an instant: what was known of whoever was lent to, and what is known of every customer now.
 
-Characteristics are those known at the application: the newest bureau record not later than it, age and tenure on
-its day. A customer's income, employment, education and dependants are kept without history, so that
-the present value stands in for the one at the application.
+Characteristics are those known at the application: the newest bureau record not later than it and that of half a year
+before, the whole months of bookings before it (`behaviour`), age and tenure on its day. A customer's income,
+employment, education and dependants are kept without history, so that the present value stands in for the one at the
+application.
 
 A default counts only inside the outcome window, and a loan counts only when its window has closed by `as_of`, whether
 it went bad or not: to take early defaults from windows still open would fill the latest months with bads.
@@ -10,7 +11,7 @@ it went bad or not: to take early defaults from windows still open would fill th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -22,8 +23,8 @@ from engine.domain.curated import BUREAU
 from engine.domain.errors import NotEnoughData
 from engine.domain.schema import Kind
 from engine.lake.schema import instant, naive_utc
-from engine.risk import exposures
-from engine.risk.characteristics import BUREAU_RECORD, CHARACTERISTICS, Characteristic
+from engine.risk import behaviour, exposures
+from engine.risk.characteristics import ACCOUNT_RECORD, BUREAU_RECORD, CHARACTERISTICS, Characteristic
 
 Tables = Mapping[str, Any]
 KNOWN, OPEN, CUT_SHORT = "known", "open", "cut_short"
@@ -35,6 +36,9 @@ _CUSTOMER_FIELDS = (
     "marital_status", "region", "language",
 )  # fmt: skip
 _APPLICATION_FIELDS = ("requested_minor", "instalment_minor", "term_months")
+UTILISATION_CHANGE = "utilisation_change_6m"
+"""The one characteristic that compares two records of the bureau."""
+_HALF_A_YEAR = ibis.interval(months=6)
 _RECORDED = ("gender", "marital_status", "region", "language")
 RECORDED = "recorded_"
 """How the name of a column begins that is there to compare groups with, and never input."""
@@ -54,7 +58,7 @@ def training(tables: Tables, as_of: datetime, settings: RiskSettings) -> Any:
     if "outcomes" not in tables:
         raise NotEnoughData("default probability", "there is no table outcomes", "booked loans and which defaulted")
     booked = _booked(tables, as_of, settings)
-    wide = _with_bureau(_with_customer(booked, tables["customers"]), tables, _dates_per_application(booked, tables))
+    wide = _wide(booked, tables, _dates_per_application(booked, tables), "application_id")
     kept = ("application_id", "customer_id", "applied_at", "booked_at", "outcome_state", "bad", "signal_at")
     return wide.select(*kept, application=ibis.literal("yes"), **_characteristics(wide, settings))
 
@@ -68,7 +72,7 @@ def scoring(tables: Tables, as_of: datetime, settings: RiskSettings, bank: BankS
     customers, moment = tables["customers"], instant(as_of)
     people = customers.filter(customers.joined_at <= moment).select("customer_id", applied_at=moment)
     people = people.mutate(product_id=_null("string"), **{name: _null("int64") for name in _APPLICATION_FIELDS})
-    wide = _with_bureau(_with_customer(people, customers), tables, _dates_per_customer(tables, moment))
+    wide = _wide(people, tables, _dates_per_customer(tables, moment), "customer_id", as_of)
     signal = wide.signal_at if "bureau" in tables else wide.applied_at
     applying = ibis.literal("no")
     scored = wide.select("customer_id", application=applying, **_characteristics(wide, settings), signal_at=signal)
@@ -105,17 +109,20 @@ def applicants(tables: Tables, as_of: datetime, settings: RiskSettings) -> Any:
     kept = ("application_id", "customer_id", "product_id", "applied_at")
     rows = asked.select(*kept, decision=decided, **_same(_APPLICATION_FIELDS))
     rows = _with_outcome(rows, tables, as_of, settings)
-    wide = _with_bureau(_with_customer(rows, tables["customers"]), tables, _dates_per_application(rows, tables))
+    wide = _wide(rows, tables, _dates_per_application(rows, tables), "application_id")
     found = ("decision", "booked_at", "outcome_state", "bad", "signal_at")
     made = {name: value for name, value in _characteristics(wide, settings).items() if name != "product_id"}
     recorded = {f"{RECORDED}{name}": wide[name] for name in _RECORDED}
     return wide.select(*kept, *found, application=ibis.literal("yes"), **made, **recorded)
 
 
-def snapshots(tables: Tables, dates: Sequence[datetime], settings: RiskSettings) -> Any:
+def snapshots(
+    tables: Tables, dates: Sequence[datetime], settings: RiskSettings, only: Collection[str] | None = None
+) -> Any:
     """Return one row per customer and date, of those joined by then: what `scoring` gives for each date, in one pass.
 
-    Columns: customer_id, at, signal_at, application ("no"), then the characteristics that settings allow.
+    Columns: customer_id, at, signal_at, application ("no"), then the characteristics that settings allow, or those
+    `only`, such as the inputs of a scorecard: what nobody asks for is not worked out a dozen times.
     """
     customers = tables["customers"]
     parts = [
@@ -128,12 +135,11 @@ def snapshots(tables: Tables, dates: Sequence[datetime], settings: RiskSettings)
     ]
     people = ibis.union(*parts, distinct=False) if len(parts) > 1 else parts[0]
     people = people.mutate(product_id=_null("string"), **{name: _null("int64") for name in _APPLICATION_FIELDS})
-    wide = _with_bureau(_with_customer(people, customers), tables, _dates_per_application(people, tables))
+    wide = _wide(people, tables, _dates_per_application(people, tables), "application_id", min(dates), only)
     signal = wide.signal_at if "bureau" in tables else wide.applied_at
     applying = ibis.literal("no")
-    return wide.select(
-        "customer_id", at=wide.applied_at, signal_at=signal, application=applying, **_characteristics(wide, settings)
-    )
+    made = {name: one for name, one in _characteristics(wide, settings).items() if only is None or name in only}
+    return wide.select("customer_id", at=wide.applied_at, signal_at=signal, application=applying, **made)
 
 
 def exposure(tables: Tables, as_of: datetime, settings: RiskSettings, bank: BankSettings) -> Any:
@@ -192,20 +198,42 @@ def _labelled(outcomes: Any, as_of: datetime, settings: RiskSettings) -> Any:
     return stated.mutate(bad=bad).drop("within")
 
 
+def _wide(  # noqa: PLR0917
+    rows: Any,
+    tables: Tables,
+    dates: Any,
+    key: str,
+    earliest: datetime | None = None,
+    only: Collection[str] | None = None,
+) -> Any:
+    """Add what was known of each row's customer at `applied_at`, which is not before `earliest`.
+
+    `dates` are those of the bureau records, by `key`. What is in `only` is added at least.
+    """
+    lived = only is None or not {ACCOUNT_RECORD, *behaviour.COUNTED}.isdisjoint(only)
+    # first, while the rows are narrow: they are read once for each thing that is joined
+    known = behaviour.add(rows, tables if lived else {}, ACCOUNT_RECORD, earliest)
+    change = only is None or UTILISATION_CHANGE in only
+    return _with_bureau(_with_customer(known, tables["customers"]), tables, dates, key, change=change)
+
+
 def _with_customer(rows: Any, customers: Any) -> Any:
     known = customers.select("customer_id", **_same(_CUSTOMER_FIELDS))
     return rows.left_join(known, "customer_id").select(*rows.columns, *_CUSTOMER_FIELDS)
 
 
 def _dates_per_application(booked: Any, tables: Tables) -> Any:
-    """Return the newest bureau record not later than each application."""
+    """Return the newest bureau record not later than each application, and than half a year before it."""
     if "bureau" not in tables:
         return None
     records = tables["bureau"].select(of_customer="customer_id", reported_at="reported_at")
     earlier = (booked.customer_id == records.of_customer) & (records.reported_at <= booked.applied_at)
     pairs = booked.inner_join(records, earlier)
-    newest = pairs.group_by("application_id").agg(signal_at=pairs.reported_at.max())
-    return newest.select(of_row="application_id", signal_at="signal_at")
+    long_before = pairs.reported_at <= pairs.applied_at - _HALF_A_YEAR
+    newest = pairs.group_by("application_id").agg(
+        signal_at=pairs.reported_at.max(), before_at=pairs.reported_at.max(where=long_before)
+    )
+    return newest.select("signal_at", "before_at", of_row="application_id")
 
 
 def _dates_per_customer(tables: Tables, moment: Any) -> Any:
@@ -213,19 +241,29 @@ def _dates_per_customer(tables: Tables, moment: Any) -> Any:
         return None
     records = tables["bureau"]
     records = records.filter(records.reported_at <= moment)
-    newest = records.group_by("customer_id").agg(signal_at=records.reported_at.max())
-    return newest.select(of_row="customer_id", signal_at="signal_at")
+    newest = records.group_by("customer_id").agg(
+        signal_at=records.reported_at.max(),
+        before_at=records.reported_at.max(where=records.reported_at <= moment - _HALF_A_YEAR),
+    )
+    return newest.select("signal_at", "before_at", of_row="customer_id")
 
 
-def _with_bureau(rows: Any, tables: Tables, dates: Any) -> Any:
-    """Add the bureau record of the given dates; `dates` is keyed by the application, or else by the customer."""
+def _with_bureau(rows: Any, tables: Tables, dates: Any, key: str, *, change: bool) -> Any:
+    """Add the bureau record of the given dates and, for a `change`, what was in use of limits half a year before."""
     if dates is None:
-        return rows.mutate(signal_at=_null("timestamp(6)"), **{name: _null("float64") for name in _BUREAU_FIELDS})
-    key = "application_id" if "application_id" in rows.columns else "customer_id"
+        fields = {name: _null("float64") for name in (*_BUREAU_FIELDS, "utilisation_before")}
+        return rows.mutate(signal_at=_null("timestamp(6)"), **fields)
     dated = rows.left_join(dates, rows[key] == dates.of_row).drop("of_row")
     records = tables["bureau"].select(of_customer="customer_id", reported_at="reported_at", **_same(_BUREAU_FIELDS))
     same = (dated.customer_id == records.of_customer) & (dated.signal_at == records.reported_at)
-    return dated.left_join(records, same).drop("of_customer", "reported_at")
+    now = dated.left_join(records, same).drop("of_customer", "reported_at")
+    if not change:
+        return now.mutate(utilisation_before=_null("float64")).drop("before_at")
+    earlier = tables["bureau"].select(
+        of_customer="customer_id", reported_at="reported_at", utilisation_before="utilisation_rate"
+    )
+    before = (now.customer_id == earlier.of_customer) & (now.before_at == earlier.reported_at)
+    return now.left_join(earlier, before).drop("of_customer", "reported_at", "before_at")
 
 
 def _characteristics(wide: Any, settings: RiskSettings) -> dict[str, Any]:
@@ -236,6 +274,7 @@ def _characteristics(wide: Any, settings: RiskSettings) -> dict[str, Any]:
         "age_years": (wide.applied_at.date().delta(wide.birth_date, unit="day") / 365.25).floor(),
         "tenure_months": (days >= 0).ifelse((days / 30.4375).floor(), _null("float64")),
         BUREAU_RECORD: wide.signal_at.notnull().ifelse("yes", "no"),
+        UTILISATION_CHANGE: wide.utilisation_rate - wide.utilisation_before,
         "debt_to_income": wide.instalments_monthly_minor / income,
         "balance_to_income": wide.total_balance_minor / income,
         "requested_to_income": wide.requested_minor / income,

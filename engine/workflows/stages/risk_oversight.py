@@ -101,7 +101,7 @@ def _monthly_tiers(context: Context, settings: RiskSettings, fitted: RiskModel |
     if fitted is None:
         return None
     ends = monitoring.month_ends(context.as_of, settings.stability.months)
-    rows: pa.Table = context.engine.arrow(table.snapshots(context.tables, ends, settings))
+    rows: pa.Table = context.engine.arrow(table.snapshots(context.tables, ends, settings, fitted.scorecard.inputs))
     return rows.append_column("risk_tier", fitted.tiers(rows))
 
 
