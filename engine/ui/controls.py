@@ -102,6 +102,8 @@ def show(
         clicked = marks[0] if isinstance(marks, list) and marks else None
     if figure.note:
         st.caption(figure.note)
+    if figure.table.empty and figure.chart is None:
+        return None
     with st.expander(words.t("head.table"), expanded=unfolded, icon=":material/table:"):
         if unfolded:
             sentences(figure.table)
@@ -120,8 +122,9 @@ def table(rows: pd.DataFrame, key: str, columns: Mapping[str, Any] | None = None
 
 
 def sentences(rows: pd.DataFrame) -> None:
-    """Place a small table whose cells are sentences, each shown to its end."""
-    st.table(rows, hide_index=True, border="horizontal")
+    """Place a small table whose cells are sentences, each shown to its end and as it is written."""
+    written = rows.map(lambda cell: plain(cell) if isinstance(cell, str) else cell)
+    st.table(written, hide_index=True, border="horizontal")
 
 
 def answers(told: Sequence[tuple[bool, str]]) -> None:

@@ -216,11 +216,11 @@ def test_looking_at_experiments_makes_no_register_and_a_decision_on_record_stand
     bank.make(tmp_path)
     opened(monkeypatch, tmp_path, "experiments", e_id="card_onboarding", e_part="decision")
     assert not (tmp_path / "wayline.db").exists()
-    experiment.decide(tmp_path, "card_onboarding", "ship", owner="Head of *Cards*", note="Season ends.")
+    experiment.decide(tmp_path, "card_onboarding", "ship", owner="Head of *Cards*", note="Season *ends*.")
     app = opened(monkeypatch, tmp_path, "experiments", e_id="card_onboarding", e_part="decision")
     assert not app.exception
     assert r"Head of \*Cards\* decided on" in sentences(app), "names are shown as they are written"
-    assert "Season ends." in app.table[0].value.to_string()
+    assert r"Season \*ends\*." in app.table[0].value.to_string()
     assert "`roll_back`" in sentences(app) and "ACTION" in app.code[0].value
 
 

@@ -151,12 +151,14 @@ def decided(taken: Decisions, run_id: str, w: Words) -> tuple[str, pd.DataFrame]
         )
     rows = [
         {
-            w.t("experiments.decided_at"): w.instant(one.decided_at),
-            w.t("experiments.action"): w.label("action", one.action),
-            w.t("experiments.instead_of"): w.label("action", one.instead_of),
+            w.t("experiments.recorded"): f"{w.instant(one.decided_at)}, {one.decided_by}",
+            w.t("experiments.action"): w.t(
+                "experiments.instead_of",
+                action=w.label("action", one.action),
+                before=w.label("action", one.instead_of),
+            ),
             w.t("experiments.owner"): one.owner,
             w.t("word.note"): one.note,
-            w.t("experiments.recorded_by"): one.decided_by,
             w.t("experiments.run"): w.t("experiments.this_run") if one.run_id == run_id else one.run_id,
         }
         for one in taken

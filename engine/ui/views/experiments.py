@@ -55,7 +55,10 @@ def listed(rows: pd.DataFrame, taken: Mapping[str, Decisions], run_id: str, w: W
                 owner=None if person is None else person.owner,
             )
         )
-    return sorted(found, key=lambda one: (one.health != "stop", list(COLOURS).index(one.action), one.name))
+    order = list(COLOURS)
+    return sorted(
+        found, key=lambda one: (one.owner is not None, one.health != "stop", order.index(one.action), one.name)
+    )
 
 
 def advice(entry: Entry, w: Words) -> str:

@@ -56,7 +56,8 @@ def test_experiment_whose_check_failed_comes_first_and_says_that_no_number_is_sh
 
 def test_decision_of_a_person_stands_in_its_run_and_in_no_other() -> None:
     taken = {"card_onboarding": (person(),)}
-    here = views.listed(rows(), taken, "this", EN)[1]
+    waiting, here = views.listed(rows(), taken, "this", EN)
+    assert waiting.experiment_id == "loan_reminder", "what nobody decided on yet comes first"
     assert (here.action, here.headline, here.owner) == ("ship", "Ship", "Head of Cards")
     assert "decided by Head of Cards" in views.advice(here, EN)
     later = views.listed(rows(), taken, "next", EN)[1]
@@ -202,4 +203,5 @@ def test_decisions_of_earlier_runs_are_listed_and_do_not_stand() -> None:
     assert list(table["Run"]) == ["earlier"]
     finding, table = experiment_others.decided((person(),), "this", EN)
     assert finding == "Head of Cards decided on 2026-07-01: Ship, in place of the rules (Continue)."
-    assert list(table["Recorded by"]) == ["mei"]
+    assert list(table["Recorded, by"]) == ["2026-07-01 09:30, mei"]
+    assert list(table["Decision"]) == ["Ship, in place of Continue"]
