@@ -291,7 +291,7 @@ def _show(output: Output, facts: dict[str, Any]) -> None:
     for why in dict.fromkeys(one["why"] for one in facts["metrics"] if "why" in one):
         output.line(why)
     output.line("")
-    output.line(" ".join([facts["decision"]["headline"], *facts["decision"]["reasons"]]))
+    output.line(" ".join([facts["decision"]["headline"] + ".", *facts["decision"]["reasons"]]))
 
 
 def _readable(one: dict[str, Any], effect: dict[str, Any]) -> dict[str, Any]:
