@@ -32,6 +32,7 @@ class GuardedStream:
         self._packed = path.open("rb")
         self._source = _unpacked(self._packed, name)
         self._compressed = self._source is not self._packed
+        self._encoding = encoding
         self._decoder = _decoder(encoding, name)
         self._recode = codecs.lookup(encoding).name != "utf-8"
         self._quote = quote.encode() or None
@@ -128,7 +129,7 @@ class GuardedStream:
         start = seen.rfind(b"\n", 0, fault.start) + 1
         return UnreadableSource(
             self.name,
-            f"line {line}, byte {offset}: not valid {fault.encoding}",
+            f"line {line}, byte {offset}: not valid {self._encoding}",
             f'If the file is in another encoding, say so under [<table>.csv], such as encoding = "'
             f'{likely_encoding(seen[start : start + 4000])}".',
         )
