@@ -33,7 +33,9 @@ _MOST_COLUMNS: Final = 10_000
 _MOST_FOOTER_BYTES: Final = 64 << 20
 _FILE_BITS: Final = 40
 _ANOTHER_FORMAT: Final = "Export it as CSV, Parquet or XES."
-_HOW_WRITTEN: Final = "Name the encoding it was written in (--encoding gb18030, cp1252, utf-8, ...), and check its delimiter and quotes."
+_HOW_WRITTEN: Final = (
+    "Name the encoding it was written in (--encoding gb18030, cp1252, utf-8, ...), and check its delimiter and quotes."
+)
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _BYTE_ORDER_MARKS: Final = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
