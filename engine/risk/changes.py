@@ -105,11 +105,12 @@ def of_card(card: Scorecard, columns: Columns, rows: int, probability: float, wa
     return _changes(told, ways, [reason_text(name) for name in card.names])
 
 
-def below(reason_mask: int, family: str, settings: RiskSettings) -> float | None:
+def below(reason_mask: int, family: str, settings: RiskSettings, probability: float) -> float | None:
     """Return the default probability below which the score no longer declines a family of credit.
 
-    None where a rule of the bank declines it whatever the score, and where tiers go by the expected loss, which depends
-    on more than the score.
+    `probability` is the one that it was declined with: a medium tier that would be lent to and was declined all the
+    same counts as high while the model is under watch, so that the low tier has to be reached. None where a rule of the
+    bank declines it whatever the score, and where tiers go by the expected loss, which depends on more than the score.
     """
     declines = {
         one.code for bit, one in enumerate(REASONS) if reason_mask >> bit & 1 and one.outcome == CreditOutcome.DECLINE
@@ -122,7 +123,7 @@ def below(reason_mask: int, family: str, settings: RiskSettings) -> float | None
     cut, most = settings.tiers, settings.credit.cut_offs.decline_from
     if not tier:
         return most if declines else None
-    if lent.get(RiskTier.MEDIUM.value, 0) > 0:
+    if lent.get(RiskTier.MEDIUM.value, 0) > 0 and probability >= cut.high_from:
         return min(most, cut.high_from)
     return min(most, cut.medium_from) if lent.get(RiskTier.LOW.value, 0) > 0 else None
 

@@ -67,6 +67,21 @@ class FileScorer:
         self._scorer = None if card is None else Scorer(card, never, most)
         self.words = Words.none() if self._scorer is None else Words.of(model, self._scorer)
 
+    @property
+    def unexplained(self) -> int | None:
+        """The fewest points with which there may be no reason; None where points are no sum of reasons."""
+        return None if self._scorer is None or self.model.bend is not None else self._scorer.reasons.unexplained
+
+    def silent_at(self, cut_off: int) -> str | None:
+        """Return the sentence that says that a refusal at a cut-off may have no reason to give; None where all have."""
+        if self.unexplained is None or cut_off <= self.unexplained:
+            return None
+        return (
+            f"An applicant may have {self.unexplained} points without anything that can be given as a reason. At the "
+            f"cut-off of {cut_off} points such a refusal would have none, and no notice could be written: set the "
+            f"cut-off at {self.unexplained} or below, or leave out the inputs that are never a reason."
+        )
+
     def block(self, columns: Columns, rows: int) -> Scores:
         """Score every row of a block.
 

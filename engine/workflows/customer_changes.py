@@ -36,14 +36,15 @@ def told(workspace: Workspace, run: Run, customer_id: str, decisions: list[dict[
         return [{"change": None, "no_change": None} for _ in decisions]
     model = RiskModel.from_json(run.text(RUN_MODEL), RUN_MODEL)
     settings = session.settings(workspace, RiskSettings, "risk")
-    needed = [_needed(row, settings) for row in decisions]
+    graded = _graded(run, customer_id)
+    needed = [_needed(row, settings, graded) for row in decisions]
     if all(below is None for below in needed):
         return [_said(row, None) for row in decisions]
     columns = _columns(workspace, run, customer_id, model, settings)
     # an approved model was made under older settings than those of the run
     never = {*settings.protected, *settings.never_a_reason, *model.settings.protected, *model.settings.never_a_reason}
     ways = {name: way for name, way in settings.changeable.items() if name not in never}
-    same = abs(model.scorecard.score(columns, 1).probability[0] - _graded(run, customer_id)) <= _SAME
+    same = abs(model.scorecard.score(columns, 1).probability[0] - graded) <= _SAME
     found = {
         below: changes.of_card(model.scorecard, columns, 1, below, ways)[0]
         for below in set(needed)
@@ -54,10 +55,10 @@ def told(workspace: Workspace, run: Run, customer_id: str, decisions: list[dict[
     ]
 
 
-def _needed(row: dict[str, Any], settings: RiskSettings) -> float | None:
+def _needed(row: dict[str, Any], settings: RiskSettings, graded: float) -> float | None:
     if row["outcome"] != "decline" or row["override_id"] is not None:
         return None
-    return changes.below(row["reason_mask"], row["family"], settings)
+    return changes.below(row["reason_mask"], row["family"], settings, graded)
 
 
 def _graded(run: Run, customer_id: str) -> float:

@@ -23,6 +23,7 @@ from engine.domain.errors import NotEnoughData, SettingsFault, UnknownName
 from engine.exports import model_folders
 from engine.risk.challengers.training import Training
 from engine.risk.file_model import FileModel
+from engine.risk.file_scorer import FileScorer
 from engine.risk.reject_comparison import RejectReport
 from engine.risk.rejects import Method
 from engine.workflows import risk_card, risk_rejects, risk_sample, session
@@ -216,6 +217,7 @@ def _accepted(fitted: Fitted) -> dict[str, Any] | None:
 
 def _answer(fitted: Fitted) -> dict[str, Any]:
     sample, trials = fitted.sample, fitted.trials
+    silent = FileScorer(fitted.model).silent_at(fitted.cut_off)
     return {
         "rows": len(sample.bad),
         "bad_rate": sample.bads / len(sample.bad),
@@ -230,7 +232,7 @@ def _answer(fitted: Fitted) -> dict[str, Any]:
         "characteristics": list(trials.models[trials.champion].inputs),
         "left_out": [{"column": one.name, "why": one.why, "values": one.values} for one in sample.left_out],
         "flagged": [{"characteristic": name, "why": why[0]} for name, why in trials.flagged],
-        "notes": [*told(sample), *trials.notes],
+        "notes": [*told(sample), *trials.notes, *([silent] if silent else [])],
         "out": None if fitted.question.out is None else str(fitted.question.out),
     }
 

@@ -126,6 +126,7 @@ def score(question: ScoreQuestion) -> dict[str, Any]:
         for note in file.notes:
             question.say(note)
         answer = _answer(question, model, checksum, cut_off, tally, file)
+        answer["notes"] += [said for said in (scorer.silent_at(cut_off),) if said is not None]
         if question.notices is not None:
             answer["notices"] = {"written": letters.written, "folder": str(question.notices)}
         if isinstance(sink, _Listed):

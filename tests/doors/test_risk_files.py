@@ -364,6 +364,22 @@ def test_half_a_model_and_no_model_are_told(
     assert "no such folder" in refusal("score", path, "--model", tmp_path / "none")
 
 
+def test_cut_off_at_which_a_refusal_may_have_no_reason_is_pointed_out(
+    fitted: tuple[Path, Path, dict[str, Any]], ask: Ask, tmp_path: Path
+) -> None:
+    _, folder, _ = fitted
+    model = risk_score.open_model(folder)[0]
+    fewest = FileScorer(replace(model, never_a_reason=("used",))).unexplained
+    assert fewest is not None
+    # the points of whoever is best in all that is a reason and worst in what is none
+    best_of_all = FileScorer(model).unexplained
+    assert best_of_all == model.range[1] > fewest
+    path = write(tmp_path / "few.csv", loans(20))
+    assert ask("score", path, "--model", folder, "--cut-off", best_of_all)["notes"] == []
+    told = ask("score", path, "--model", folder, "--cut-off", best_of_all + 1)["notes"]
+    assert f"may have {best_of_all} points without anything" in told[0]
+
+
 def test_column_that_is_missing_at_scoring_is_named(
     fitted: tuple[Path, Path, dict[str, Any]], refusal: Refuse, tmp_path: Path
 ) -> None:

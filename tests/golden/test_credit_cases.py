@@ -137,19 +137,21 @@ def test_an_instalment_carries_what_its_annuity_repays() -> None:
 
 
 @pytest.mark.parametrize(
-    ("family", "codes", "below"),
+    ("family", "codes", "probability", "below"),
     [
         # cards are lent to the medium tier, which ends at .10; mortgages to the low one alone, which ends at .03
-        ("card", ("TIER_TOO_HIGH", "PROBABILITY_TOO_HIGH"), 0.10),
-        ("mortgage", ("TIER_TOO_HIGH",), 0.03),
-        ("card", ("PROBABILITY_TOO_HIGH",), 0.15),
+        ("card", ("TIER_TOO_HIGH", "PROBABILITY_TOO_HIGH"), 0.2, 0.10),
+        ("mortgage", ("TIER_TOO_HIGH",), 0.05, 0.03),
+        ("card", ("PROBABILITY_TOO_HIGH",), 0.2, 0.15),
+        # of the medium tier and declined for it: while the model is under watch it counts as high
+        ("card", ("TIER_TOO_HIGH", "MODEL_UNDER_WATCH"), 0.05, 0.03),
         # a reason that only refers to a person stands in no change's way, a rule that declines does
-        ("card", ("TIER_TOO_HIGH", "DELAY_ELSEWHERE"), 0.10),
-        ("card", ("TIER_TOO_HIGH", "IN_DEFAULT"), None),
-        ("card", ("PROBABILITY_BORDERLINE",), None),
+        ("card", ("TIER_TOO_HIGH", "DELAY_ELSEWHERE"), 0.12, 0.10),
+        ("card", ("TIER_TOO_HIGH", "IN_DEFAULT"), 0.12, None),
+        ("card", ("PROBABILITY_BORDERLINE",), 0.09, None),
     ],
 )
 def test_probability_below_which_the_score_declines_no_longer(
-    family: str, codes: tuple[str, ...], below: float | None
+    family: str, codes: tuple[str, ...], probability: float, below: float | None
 ) -> None:
-    assert changes.below(sum(1 << BITS[code] for code in codes), family, SETTINGS) == below
+    assert changes.below(sum(1 << BITS[code] for code in codes), family, SETTINGS, probability) == below
