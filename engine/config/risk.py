@@ -118,6 +118,7 @@ class RiskSettings(Settings):
     small_sample_bads: Count
     signal_max_age_days: Count
     default_lgd: Share
+    uses_application: bool
     protected: tuple[str, ...]
     never_a_reason: tuple[str, ...]
     changeable: dict[str, Way] = Field(default_factory=dict)

@@ -21,7 +21,7 @@ from engine.risk import calibrators, crossvalidation, hindsight, models, sealing
 from engine.risk.attributes import Attributes
 from engine.risk.binning import Codes
 from engine.risk.challengers.training import Training
-from engine.risk.characteristics import ACCOUNT_RECORD, APPLICATION, ASKED, BUREAU_RECORD, BY_NAME
+from engine.risk.characteristics import ACCOUNT_RECORD, APPLICATION, ASKED, BUREAU_RECORD, BY_NAME, CHARACTERISTICS
 from engine.risk.scorecard import Scorecard
 from engine.risk.scorer import Scorer
 from engine.risk.table import KNOWN
@@ -242,9 +242,11 @@ def _enough(training: pa.Table, settings: RiskSettings) -> tuple[pa.Table, dict[
 
 def inputs(loans: pa.Table, settings: RiskSettings) -> tuple[pa.Table, dict[str, str]]:
     """Return the columns that a model may learn from, and in which of them it stands whether there was anything."""
-    allowed = [name for name in BY_NAME if name in loans.column_names and name not in settings.protected]
+    used = [one for one in CHARACTERISTICS if settings.uses_application or one.source != APPLICATION]
+    allowed = [one.name for one in used if one.name in loans.column_names and one.name not in settings.protected]
     asked = {name: ASKED[BY_NAME[name].source] for name in allowed if BY_NAME[name].source in ASKED}
-    return loans.select([name for name in (*allowed, APPLICATION) if name in loans.column_names]), asked
+    told = [APPLICATION] if settings.uses_application and APPLICATION in loans.column_names else []
+    return loans.select([*allowed, *told]), asked
 
 
 def training_of(loans: pa.Table, settings: RiskSettings, seed: int) -> Training:

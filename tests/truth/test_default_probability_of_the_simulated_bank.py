@@ -124,3 +124,13 @@ def test_observed_defaults_of_later_loans_rise_from_tier_to_tier(lender: Lender)
     bad = later["bad"].to_numpy().astype(bool)
     low, medium, high = (bad[tier == place].mean() for place in range(3))
     assert low < medium < high
+
+
+def test_the_slope_of_what_a_run_serves_against_the_truth_is_one(lender: Lender) -> None:
+    served = lender.grades[lender.grades["default_probability"].notna()]
+    said, true = (
+        np.log((1 - served[name].to_numpy()) / served[name].to_numpy()) for name in ("default_probability", "true_pd")
+    )
+    assert len(served) > 10_000
+    assert 0.9 <= np.polyfit(said, true, 1)[0] <= 1.1
+    assert np.corrcoef(said, true)[0, 1] > 0.95

@@ -66,7 +66,8 @@ _CHANNEL: Final = {
 }
 _NOTE: Final = """Settings for the PKDD'99 Czech bank, written by `wayline init --from berka`.
 Amounts are Czech crowns. The set has no events and no experiments. It does not tell when a loan went bad, so the
-risk model predicts "ever". Only the transactions up to 1994-03-31 are usually to be had: behaviour is seen early."""
+risk model predicts "ever"; it learns from what was asked for, since the set has no bureau and no incomes. Only the
+transactions up to 1994-03-31 are usually to be had: behaviour is seen early."""
 
 
 def prepare(folder: Path, out: Path, bank: BankSettings, *, assume_consent: bool) -> Path:
@@ -111,7 +112,7 @@ def _write_settings(out: Path, bank: BankSettings) -> None:
             },
             "journeys": {"journeys": []},
             "experiments": {"experiments": []},
-            "risk": {"outcome": "ever"},
+            "risk": {"outcome": "ever", "uses_application": True},
         },
     )
 
