@@ -219,6 +219,7 @@ PRODUCT_RULES = Table(
         _c("support", S, "of all customers, hold both", "支持度"),
         _c("confidence", S, "of those who hold the first, hold the second", "置信度"),
         _c("lift", N, "confidence over the share of all who hold the second", "提升度"),
+        _c("leverage", N, "support less what it would be if the two had nothing to do with each other", "杠杆率"),
         _c(
             "zhang",
             N,

@@ -51,6 +51,23 @@ def average_precision(
     return found
 
 
+def expected_average_precision(ranked: NDArray[np.int64], outcomes: Flags, chances: Floats, k: int) -> Floats:
+    """Return the average precision at k that each order of the products can expect.
+
+    Which products are taken together matters: two orders of the same chances of single products can differ.
+
+    Parameters
+    ----------
+    ranked : shape (orders, P), the rank of each product, 1 the best.
+    outcomes : shape (S, P), the sets of products that may be taken, each with its chance in `chances`, shape (S,).
+        A set of nothing counts for 0.
+    """
+    orders, sets = len(ranked), len(outcomes)
+    each = average_precision(np.repeat(ranked, sets, axis=0), np.tile(outcomes, (orders, 1)), k)
+    found: Floats = np.nan_to_num(each).reshape(orders, sets) @ chances
+    return found
+
+
 def recall(ranked: NDArray[np.int64], relevant: Flags, k: int) -> Floats:
     """Return the share of what is relevant that each customer finds among the first k, NaN without anything."""
     wanted = relevant.sum(axis=1)

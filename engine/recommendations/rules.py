@@ -36,6 +36,7 @@ def find(owned: Flags, product_ids: tuple[str, ...], settings: CandidateSettings
         "support": both / len(owned),
         "confidence": both / first,
         "lift": (both / first) / (second / len(owned)),
+        "leverage": both / len(owned) - (first / len(owned)) * (second / len(owned)),
         "zhang": pa.array(zhang, mask=np.isnan(zhang)),
     }
     return to_contract(PRODUCT_RULES, pa.table(rows))

@@ -22,7 +22,16 @@ _MODELS: Final = (
     "customers",
     "note",
 )
-_RULES: Final = ("has_product_id", "takes_product_id", "customers", "support", "confidence", "lift", "zhang")
+_RULES: Final = (
+    "has_product_id",
+    "takes_product_id",
+    "customers",
+    "support",
+    "confidence",
+    "lift",
+    "leverage",
+    "zhang",
+)
 
 Has = Annotated[str | None, typer.Option("--has", help="Only rules from this product.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="Show so many rules, the strongest lift first.")]
@@ -56,7 +65,7 @@ def rules(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Show who has one product and also takes another: support, confidence, lift and Zhang's measure.
+    """Show who has one product and also takes another: support, confidence, lift, leverage and Zhang's measure.
 
     [bold]Examples[/]
 
