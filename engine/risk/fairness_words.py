@@ -7,15 +7,16 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from engine.config.risk_oversight import FairnessSettings
+from engine.risk.stability_words import in_chinese
 
 _MEASURES: Final = {
     "share_of_applications": ("share of applications", "申请占比"),
     "scored_rate": ("share that could be scored", "可评分占比"),
     "mean_score": ("mean score", "平均评分"),
-    "pass_rate": ("share below the cut-off", "通过分界的占比"),
+    "pass_rate": ("share below the cut-off", "通过准入线的占比"),
     "approval_rate": ("share approved", "批准占比"),
-    "true_positive_rate": ("share of defaulters that the cut-off refuses", "违约者被分界拒绝的占比"),
-    "false_positive_rate": ("share of good payers that the cut-off refuses", "正常还款者被分界拒绝的占比"),
+    "true_positive_rate": ("share of defaulters that the cut-off refuses", "违约者被准入线拒绝的占比"),
+    "false_positive_rate": ("share of good payers that the cut-off refuses", "正常还款者被准入线拒绝的占比"),
     "mean_rate": ("mean yearly rate offered", "平均年利率"),
     "default_rate": ("default rate", "违约率"),
     "calibration_gap": ("predicted minus observed default rate", "预测违约率减实际违约率"),
@@ -61,7 +62,7 @@ def told(row: Mapping[str, Any], settings: FairnessSettings) -> tuple[str, str]:
     if row["verdict"] == "suppressed":
         return f"{who}{name} {text}", f"{who_zh}{name_zh}{text_zh}"
     value = f"{_written(row, row['value'])}{_interval(row, 'lower', 'upper')}"
-    return f"{who}{name} {value}. {text}", f"{who_zh}{name_zh} {value}。{text_zh}"
+    return f"{who}{name} {value}. {text}", in_chinese(f"{who_zh}{name_zh} {value}。{text_zh}")
 
 
 def _verdict(row: Mapping[str, Any], settings: FairnessSettings) -> tuple[str, str]:
@@ -125,7 +126,7 @@ def _interval(row: Mapping[str, Any], lower: str, upper: str, form: str | None =
     if row[lower] is None or row[upper] is None:
         return ""
     low, high = ((form.format(row[end]) if form else _written(row, row[end])) for end in (lower, upper))
-    return f" ({low} … {high})"
+    return f" ({low} to {high})"
 
 
 def _chinese(name: str, words: Mapping[str, str]) -> str:

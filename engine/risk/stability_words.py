@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -19,10 +20,17 @@ _POPULATIONS: Final = {
     "loans": ("loans", "贷款"),
 }
 
+_INTERVAL: Final = re.compile(r" \((\S+) to (\S+)\)")
+
 
 def what_is(what: str) -> tuple[str, str]:
     """Return what is watched, in English and Chinese."""
     return ("score", "评分") if what == "score" else reason_text(what)
+
+
+def in_chinese(text: str) -> str:
+    """Return a sentence whose intervals, written as in English, are written as in Chinese."""
+    return _INTERVAL.sub(r"（\1 至 \2）", text)
 
 
 def told(row: Mapping[str, Any]) -> tuple[str, str]:
@@ -42,7 +50,8 @@ def told(row: Mapping[str, Any]) -> tuple[str, str]:
     side, side_zh = ("beyond", "超出") if drifted else ("within", "未超出")
     return (
         f"{start}{found}, {side} {_limit(row)} ({by}, {row['rows']:,} against {row['reference_rows']:,} rows).",
-        f"{start_zh}{found_zh}，{side_zh}{by_zh} {_limit(row)}（{row['rows']:,} 行对 {row['reference_rows']:,} 行）。",
+        in_chinese(f"{start_zh}{found_zh}")
+        + f"，{side_zh}{by_zh} {_limit(row)}（{row['rows']:,} 行对 {row['reference_rows']:,} 行）。",
     )
 
 
@@ -54,8 +63,8 @@ def _found(row: Mapping[str, Any]) -> tuple[str, str]:
         return f"area under the curve lost {value:.3f}{interval}", f"AUC 下降 {value:.3f}{interval}"
     if row["measure"] == "default_level":
         return (
-            f"observed over predicted defaults, less 1: {value:+.0%}{interval}",
-            f"实际/预测违约率之比减 1：{value:+.0%}{interval}",
+            f"{abs(value):.0%} {'fewer' if value < 0 else 'more'} defaults than predicted{interval}",
+            f"实际违约比预测{'少' if value < 0 else '多'} {abs(value):.0%}{interval}",
         )
     floored = row["floored_bins"]
     note = f", {floored} nearly empty bins raised to the floor" if floored else ""
@@ -64,7 +73,7 @@ def _found(row: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _interval(row: Mapping[str, Any]) -> str:
-    return "" if row["lower"] is None else f" ({_written(row, row['lower'])} … {_written(row, row['upper'])})"
+    return "" if row["lower"] is None else f" ({_written(row, row['lower'])} to {_written(row, row['upper'])})"
 
 
 def _limit(row: Mapping[str, Any]) -> str:

@@ -22,6 +22,7 @@ from engine.workflows.view import desk, segments
 
 ROWS_A_PAGE: Final = 25
 STALE_DAYS: Final = 35  # monthly extracts: older than a month and some days of delivery
+_PADDING: Final = {"left": 4, "top": 4, "right": 18, "bottom": 4}  # the last mark of an axis is cut off without
 _PAGES: Final = Path(__file__).parent / "pages"
 
 
@@ -95,7 +96,7 @@ def show(
     st.markdown(f"**{plain(figure.finding)}**")
     clicked = None
     if figure.chart is not None:
-        drawn = figure.chart.configure_text(color=state.ink())
+        drawn = figure.chart.configure_text(color=state.ink()).properties(padding=_PADDING)
         options: dict[str, Any] = {} if select is None else {"on_select": "rerun"}
         event: Any = st.altair_chart(drawn, key=key, alt=figure.alt, width="stretch", **options)
         marks = event["selection"].get(select) if select is not None else None

@@ -10,9 +10,12 @@ import streamlit as st
 from engine.ui import controls, state
 from engine.ui.views import risk as views
 from engine.ui.views import risk_attention, risk_groups, risk_lending, risk_losses, risk_model, risk_moves
+from engine.ui.words import capital
 from engine.workflows.view import risk
 from engine.workflows.view import risk_lending as lending
 from engine.workflows.view import risk_watch as watch
+
+_FLAGGED_UNFOLDED: Final = 20
 
 desk = controls.open_page("risk")
 words, run = desk.words, desk.run
@@ -50,7 +53,9 @@ def on_which_terms() -> None:
 def what_may_be_lost() -> None:
     with controls.section(words, "risk.stages", "risk.stages_help"):
         rows = state.ask(lending.stages, run)
-        controls.tiles(risk_losses.tiles(rows, words))
+        figures, unit = risk_losses.tiles(rows, words)
+        controls.tiles(figures)
+        st.caption(unit)
         controls.show(words, risk_losses.stages(rows, words), "k_stages")
     with controls.section(words, "risk.losses", "risk.losses_help"):
         controls.show(words, views.losses(state.ask(risk.tiers, run), words), "k_losses")
@@ -113,7 +118,7 @@ def how_groups_fare() -> None:
             st.write(words.t("risk.finding_no_groups"))
             return
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            names = {name: words.pick(*told) for name, told in attributes.items()}
+            names = {name: capital(words.pick(*told)) for name, told in attributes.items()}
             attribute = controls.choice(words, "risk.attribute", tuple(names), "r_attribute", names)
             rows = state.ask(watch.fairness, run, attribute)
             measures = risk_groups.known(rows)
@@ -124,7 +129,10 @@ def how_groups_fare() -> None:
         finding, table = risk_groups.flagged(state.ask(watch.flagged, run), words)
         st.markdown(f"**{finding}**")
         if len(table):
-            controls.table(table, "k_flagged", height=views.height(table))
+            with st.container(
+                height=views.height(table) if len(table) > _FLAGGED_UNFOLDED else "content", border=False
+            ):
+                controls.sentences(table)
 
 
 def who_needs_attention() -> None:

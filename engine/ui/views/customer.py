@@ -183,12 +183,13 @@ def _explained(row: Any, product: str, refusing: list[Any], w: Words) -> dict[st
         outcome = w.t("customer.passed")
     else:
         outcome = w.t("customer.offered", rank=w.number(row["rank"]))
+    told = [w.pick(gate["text_en"], gate["text_zh"]) for gate in refusing]
+    said = w.t("customer.explained", outcome=outcome, reasons=w.pick(" ".join(told), "".join(told)))
     return {
         w.t("recommendations.product"): product,
-        w.t("customer.outcome"): outcome,
+        w.t("customer.reasons"): said.strip(),
         w.t("recommendations.propensity"): w.share(row["propensity"]),
         w.t("recommendations.value"): w.money(row["expected_value_minor"]),
-        w.t("customer.reasons"): " ".join(w.pick(gate["text_en"], gate["text_zh"]) for gate in refusing),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ INK_ON_PALE: Final = "#1B2430"  # on a coloured cell; elsewhere text takes the c
 TIER_COLOURS: Final = {"low": "#7FB69A", "medium": "#E9B44C", "high": "#C8553D", "unknown": "#A9B2BD"}
 DIVERGING: Final = ("#2F63D1", "#EDF0F5", "#CC5A33")
 BAND: Final = {"band": 0.68}  # of the room a category has, so that bars never touch
+_LEGEND: Final = 30  # letters in one row of a legend, the mark before each name counted as three
 SEQUENTIAL: Final = ("#EEF3FD", "#0846C2")
 
 
@@ -44,6 +46,13 @@ def ordered(title: str, values: list[str]) -> dict[str, Any]:
 def scale(colours: dict[str, str]) -> Any:
     """Return a scale that gives each category its own colour."""
     return alt.Scale(domain=list(colours), range=list(colours.values()))
+
+
+def legend(names: Iterable[str]) -> Any:
+    """Return a legend above the chart, in as many columns as a phone has room for beside the names of the bars."""
+    letters = sorted((len(name) * (1 if name.isascii() else 2) + 3 for name in names), reverse=True)
+    columns = len(letters) if sum(letters) <= _LEGEND else 2 if sum(letters[:2]) <= _LEGEND else 1
+    return alt.Legend(title=None, orient="top", labelLimit=300, columns=max(1, columns))
 
 
 def text_colour(field: str, threshold: float, domain: str = "datum") -> Any:

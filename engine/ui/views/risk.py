@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import altair as alt
 import pandas as pd
 import streamlit as st
 
+from engine.risk.file_reasons import bin_text
 from engine.ui.views.figure import BAND, TIER_COLOURS, Figure, axis, peak, scale
-from engine.ui.words import Words
+from engine.ui.words import Words, catalogue
 
 TIERS: Final = tuple(TIER_COLOURS)
+_ANY_NUMBER: Final = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?")
 
 
 def _ordered(rows: pd.DataFrame) -> pd.DataFrame:
@@ -121,7 +124,9 @@ def scorecard(rows: pd.DataFrame, w: Words) -> pd.DataFrame:
     return pd.DataFrame(
         {
             w.t("risk.characteristic"): [w.name("characteristic", name) for name in rows["characteristic"]],
-            w.t("risk.bin"): rows["bin"],
+            w.t("risk.bin"): [
+                _range(name, text, w) for name, text in zip(rows["characteristic"], rows["bin"], strict=True)
+            ],
             w.t("risk.points"): rows["points"],
             w.t("risk.bad_rate"): rows["bad_rate"] * 100,
             w.t("risk.goods"): rows["goods"],
@@ -130,6 +135,22 @@ def scorecard(rows: pd.DataFrame, w: Words) -> pd.DataFrame:
             w.t("risk.iv"): rows["information_value"],
         }
     )
+
+
+def _range(name: str, text: str, w: Words) -> str:
+    """Write a bin for readers: amounts in the currency, shares as percent, values of the vocabulary by their words."""
+    if _ANY_NUMBER.search(text) is None:
+        words = [w.label(name, value) if f"{name}.{value}" in catalogue() else value for value in text.split(", ")]
+        return bin_text(w.t("word.comma").join(words), w.language)
+    if name.endswith("_minor") and not text.startswith("="):
+        text = _ANY_NUMBER.sub(lambda found: w.number(w.major(_read(found))), text) + f" {w.currency}"
+    elif name.endswith("_rate") and not text.startswith("="):
+        text = _ANY_NUMBER.sub(lambda found: w.share(_read(found)), text)
+    return bin_text(text, w.language)
+
+
+def _read(found: re.Match[str]) -> float:
+    return float(found.group().replace(",", ""))
 
 
 def scorecard_finding(rows: pd.DataFrame, w: Words) -> str:

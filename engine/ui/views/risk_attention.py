@@ -157,7 +157,7 @@ def people(rows: pd.DataFrame, kind: str, w: Words) -> pd.DataFrame:
         {
             w.t("control.customer"): rows["customer_id"],
             w.t(f"risk.list_{what}"): [w.label(what, value) for value in rows["what"]],
+            w.t("risk.by_when"): [w.day(moment) for moment in rows["by_when"]],
             w.t("risk.why"): why,
-            w.t("risk.by_when"): [w.instant(moment) for moment in rows["by_when"]],
         }
     )

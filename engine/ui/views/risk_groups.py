@@ -7,7 +7,7 @@ from typing import Any, Final
 import altair as alt
 import pandas as pd
 
-from engine.ui.views.figure import BAD, GOOD, NEUTRAL, Figure, height_of, scale
+from engine.ui.views.figure import BAD, GOOD, NEUTRAL, Figure, height_of, legend, scale
 from engine.ui.words import UNDEFINED, Words, is_undefined
 
 MEASURES: Final = (
@@ -49,9 +49,7 @@ def groups(rows: pd.DataFrame, w: Words, measure: str) -> Figure:
     }
     base = alt.Chart(drawn).encode(
         y=alt.Y("name:N", sort=list(drawn["name"]), title=None, axis=alt.Axis(labelLimit=260)),
-        color=alt.Color(
-            "verdict_name:N", scale=scale(colours), legend=alt.Legend(title=None, orient="top", labelLimit=300)
-        ),
+        color=alt.Color("verdict_name:N", scale=scale(colours), legend=legend(colours)),
         tooltip=[
             alt.Tooltip("name:N", title=w.t("risk.group")),
             alt.Tooltip("written:N", title=w.label("fairness_measure", measure)),

@@ -71,12 +71,12 @@ def credit_reasons(rows: pd.DataFrame, w: Words) -> Figure:
 def _reasons(rows: pd.DataFrame, counted: str, w: Words, effect: tuple[str, str, str]) -> Figure:
     kind, column, title = effect
     named = rows.assign(
-        reason_text=[w.pick(en, zh) for en, zh in zip(rows["text_en"], rows["text_zh"], strict=True)],
+        reason_text=[w.pick(en, zh).rstrip(".。") for en, zh in zip(rows["text_en"], rows["text_zh"], strict=True)],
         leads_to=[w.label(kind, value) for value in rows[column]],
         also=rows[counted] - rows[f"{counted}_only_by_this"],
     )
     shown = named[named[counted] > 0].head(_REASONS_SHOWN)
-    parts = {w.t("recommendations.only_this"): f"{counted}_only_by_this", w.t("risk.with_others"): "also"}
+    parts = {w.t("risk.only_this"): f"{counted}_only_by_this", w.t("risk.with_others"): "also"}
     tidy = pd.concat([shown.assign(part=part, count=shown[name]) for part, name in parts.items()])
     chart = bars.stacked(
         tidy,
@@ -97,7 +97,7 @@ def _reasons(rows: pd.DataFrame, counted: str, w: Words, effect: tuple[str, str,
             w.t("risk.reason"): named["reason_text"],
             title: named["leads_to"],
             title_of(w, counted): named[counted],
-            w.t("recommendations.only_this"): named[f"{counted}_only_by_this"],
+            w.t("risk.only_this"): named[f"{counted}_only_by_this"],
         }
     )
     if shown.empty:
@@ -106,9 +106,9 @@ def _reasons(rows: pd.DataFrame, counted: str, w: Words, effect: tuple[str, str,
     first, alone = shown.iloc[0], named.sort_values(f"{counted}_only_by_this", ascending=False).iloc[0]
     finding = w.t(
         f"risk.finding_reason_{counted}",
-        first=first["reason_text"].rstrip(".。"),
+        first=first["reason_text"],
         count=w.number(first[counted]),
-        alone=alone["reason_text"].rstrip(".。"),
+        alone=alone["reason_text"],
         only=w.number(alone[f"{counted}_only_by_this"]),
     )
     return Figure(finding=finding, chart=chart, alt=finding, table=table, note=w.t("risk.reasons_note"))

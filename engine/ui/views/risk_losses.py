@@ -7,21 +7,29 @@ from typing import Final
 import altair as alt
 import pandas as pd
 
-from engine.ui.views.figure import Figure, axis, scale
+from engine.ui.views.figure import Figure, axis, legend, scale
 from engine.ui.words import Words
 
 MONEY: Final = ("expected_loss_12m_minor", "expected_loss_lifetime_minor", "allowance_minor")
-_COLOURS: Final = ("#8FB0F0", "#0846C2", "#1B2430")
+_MILLION: Final = 1_000_000
+_COLOURS: Final = ("#8FB0F0", "#0846C2", "#E9B44C")
 
 
-def tiles(rows: pd.DataFrame, w: Words) -> list[tuple[str, str, str]]:
-    """Return exposure, losses and allowance of the whole portfolio: label, value, what it means."""
+def tiles(rows: pd.DataFrame, w: Words) -> tuple[list[tuple[str, str, str]], str]:
+    """Return exposure, losses and allowance of the whole portfolio (label, value, what it means), and their unit.
+
+    Large portfolios are told in millions: whole amounts would not fit a phone.
+    """
     names = ("at_default_minor", *MONEY)
     known = {name: rows[name].dropna() for name in names}
-    return [
-        (w.t(f"risk.{name}"), w.money(known[name].sum() if len(known[name]) else None), w.t(f"risk.{name}_help"))
-        for name in names
-    ]
+    sums = {name: w.major(known[name].sum()) if len(known[name]) else None for name in names}
+    shorter = max((amount for amount in sums.values() if amount is not None), default=0.0) >= 10 * _MILLION
+    told = {
+        name: w.number(amount / _MILLION, 1) if shorter and amount is not None else w.number(amount)
+        for name, amount in sums.items()
+    }
+    unit = w.t("risk.in_millions" if shorter else "risk.in_units", currency=w.currency)
+    return [(w.t(f"risk.{name}"), text, w.t(f"risk.{name}_help")) for name, text in told.items()], unit
 
 
 def stages(rows: pd.DataFrame, w: Words) -> Figure:
@@ -48,9 +56,7 @@ def stages(rows: pd.DataFrame, w: Words) -> Figure:
             x=alt.X("amount:Q", title=w.t("risk.axis_money", currency=w.currency), axis=axis()),
             y=alt.Y("stage_name:N", title=None),
             yOffset=alt.YOffset("kind_name:N", sort=list(colours)),
-            color=alt.Color(
-                "kind_name:N", scale=scale(colours), legend=alt.Legend(title=None, orient="top", labelLimit=260)
-            ),
+            color=alt.Color("kind_name:N", scale=scale(colours), legend=legend(colours)),
             tooltip=[
                 alt.Tooltip("stage_name:N", title=w.t("risk.stage")),
                 alt.Tooltip("kind_name:N", title=w.t("risk.measure")),

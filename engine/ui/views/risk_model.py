@@ -8,7 +8,7 @@ import altair as alt
 import pandas as pd
 
 from engine.ui.views import bars
-from engine.ui.views.figure import BAD, CONTINUED, GOOD, NEUTRAL, WAITING, Figure, height_of, peak, scale
+from engine.ui.views.figure import BAD, CONTINUED, GOOD, NEUTRAL, WAITING, Figure, height_of, legend, peak, scale
 from engine.ui.words import UNDEFINED, Words, is_undefined
 
 CHAMPION: Final = "scorecard"
@@ -32,7 +32,7 @@ def models(rows: pd.DataFrame, w: Words) -> Figure:
             "model_name:N", sort=list(dict.fromkeys(drawn["model_name"])), title=None, axis=alt.Axis(labelLimit=260)
         ),
         yOffset=alt.YOffset("sample_name:N", sort=list(samples)),
-        color=alt.Color("sample_name:N", scale=scale(samples), legend=alt.Legend(title=None, orient="top")),
+        color=alt.Color("sample_name:N", scale=scale(samples), legend=legend(samples)),
         tooltip=[
             alt.Tooltip("model_name:N", title=w.t("risk.model")),
             alt.Tooltip("sample_name:N", title=w.t("risk.sample")),
@@ -191,7 +191,7 @@ def calibration(rows: pd.DataFrame, w: Words) -> Figure:
         y=alt.Y(
             "model_name:N", sort=list(dict.fromkeys(named["model_name"])), title=None, axis=alt.Axis(labelLimit=260)
         ),
-        color=alt.Color("kind:N", scale=scale(kinds), legend=alt.Legend(title=None, orient="top", labelLimit=260)),
+        color=alt.Color("kind:N", scale=scale(kinds), legend=legend(kinds)),
         tooltip=[
             alt.Tooltip("model_name:N", title=w.t("risk.model")),
             alt.Tooltip("kind:N", title=w.t("risk.measure")),
@@ -262,6 +262,7 @@ def latest(rows: pd.DataFrame, w: Words) -> Figure:
     colours = {
         w.label("stability_verdict", name): colour
         for name, colour in {"stable": GOOD, "drifted": BAD, "one_bin": NEUTRAL, "not_checked": NEUTRAL}.items()
+        if name in set(drawn["judged"])
     }
     base = alt.Chart(drawn).encode(
         y=alt.Y("name:N", sort=list(drawn["name"]), title=None, axis=alt.Axis(labelLimit=300)),
@@ -274,9 +275,7 @@ def latest(rows: pd.DataFrame, w: Words) -> Figure:
     )
     dots = base.mark_point(filled=True, size=90, opacity=1).encode(
         x=alt.X("value:Q", title=w.t("risk.axis_index")),
-        color=alt.Color(
-            "verdict_name:N", scale=scale(colours), legend=alt.Legend(title=None, orient="top", labelLimit=260)
-        ),
+        color=alt.Color("verdict_name:N", scale=scale(colours), legend=legend(colours)),
     )
     limits = base.mark_tick(thickness=3, color=WAITING, size=18).encode(x="limit:Q")
     chart = (limits + dots).properties(height=height_of(len(drawn), 26, 100)) if len(drawn) else None
@@ -332,7 +331,7 @@ def history(rows: pd.DataFrame, w: Words, what: str) -> Figure:
             color=alt.Color(
                 "kind:N",
                 scale=scale({w.t("risk.index"): CONTINUED, w.t("risk.stability_limit"): WAITING}),
-                legend=alt.Legend(title=None, orient="top"),
+                legend=legend(parts),
             ),
             tooltip=[
                 alt.Tooltip("kind:N", title=w.t("risk.measure")),
@@ -383,7 +382,7 @@ def rejects(rows: pd.DataFrame, w: Words) -> Figure:
                 title=None,
                 axis=alt.Axis(labelLimit=340, grid=True),
             ),
-            color=alt.Color("method_name:N", scale=scale(colours), legend=alt.Legend(title=None, orient="top")),
+            color=alt.Color("method_name:N", scale=scale(colours), legend=legend(colours)),
             tooltip=[
                 alt.Tooltip("measure_name:N", title=w.t("risk.measure")),
                 alt.Tooltip("method_name:N", title=w.t("risk.method")),

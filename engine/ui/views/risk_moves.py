@@ -142,7 +142,7 @@ def vintages(rows: pd.DataFrame, w: Words) -> Figure:
         .encode(
             x=alt.X("month:Q", title=w.t("risk.months_on_book"), axis=alt.Axis(tickMinStep=1, format="d")),
             y=alt.Y("share:Q", title=w.t("risk.axis_defaulted"), axis=alt.Axis(format=".1%")),
-            color=alt.Color("cohort:N", legend=alt.Legend(title=w.t("risk.cohort"), orient="top", columns=8)),
+            color=alt.Color("cohort:N", legend=alt.Legend(title=w.t("risk.cohort"), orient="top", columns=4)),
             tooltip=[
                 alt.Tooltip("cohort:N", title=w.t("risk.cohort")),
                 alt.Tooltip("month:Q", title=w.t("risk.months_on_book")),

@@ -10,10 +10,8 @@ import pytest
 from engine.domain.marts import MARTS
 from engine.lake.runs import Run
 from engine.lake.workspace import Workspace
-from engine.ui.views import customer as customer_views
-from engine.ui.views import data as data_views
-from engine.ui.views import drop_offs as drop_off_views
 from engine.ui.views import (
+    bars,
     experiment_days,
     experiment_groups,
     experiment_others,
@@ -23,6 +21,9 @@ from engine.ui.views import (
     risk_model,
     risk_moves,
 )
+from engine.ui.views import customer as customer_views
+from engine.ui.views import data as data_views
+from engine.ui.views import drop_offs as drop_off_views
 from engine.ui.views import experiments as experiment_views
 from engine.ui.views import funnel as funnel_views
 from engine.ui.views import recommendations as recommendation_views
@@ -251,3 +252,29 @@ def test_customer_carries_no_column_that_names_the_person(run: Run) -> None:
     assert found is not None
     assert "full_name" not in found.record
     assert not found.timeline.astype(str).apply(lambda column: column.str.contains("Secret").any()).any()
+
+
+@pytest.mark.parametrize(
+    ("characteristic", "text", "english", "chinese"),
+    [
+        ("requested_minor", "above 610,000 to 1,100,000", "above 6,100 to 11,000 CNY", "高于6,100至11,000 CNY"),
+        ("utilisation_rate", "up to 0.1804", "up to 18.0 %", "不高于18.0 %"),
+        ("delinquencies_12m", "above 1", "above 1", "高于1"),
+        ("employment", "employed, retired", "Employed, Retired", "受雇、退休"),
+        ("income_monthly_minor", "missing", "missing", "缺失"),
+    ],
+)
+def test_bins_of_the_scorecard_are_in_the_currency_in_percent_and_in_words(
+    characteristic: str, text: str, english: str, chinese: str
+) -> None:
+    empty = dict.fromkeys(("points", "bad_rate", "goods", "bads", "weight_of_evidence", "information_value"), 0)
+    rows = pd.DataFrame([{"characteristic": characteristic, "bin": text, **empty}])
+    shown = [risk_views.scorecard(rows, w)[w.t("risk.bin")][0] for w in (EN, Words(language="zh"))]
+    assert shown == [english, chinese]
+
+
+def test_long_names_of_bars_stand_on_several_lines_so_that_bars_have_room_on_a_phone() -> None:
+    rows = pd.DataFrame([{"name": "The risk tier is above what some families of credit allow.", "n": 3, "part": "a"}])
+    chart = bars.stacked(rows, "name", "n", "part", title="n", colours={"a": "#000000"}, tooltip={"n": "n"})
+    axis = chart.to_dict()["encoding"]["y"]["axis"]
+    assert '["The risk tier is above what", "some families of credit allow."]' in axis["labelExpr"]
