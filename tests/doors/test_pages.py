@@ -245,6 +245,21 @@ def test_customer_page_tells_everything_that_risk_answers(
     assert [one for one in told if words.pick(one.text_en, one.text_zh) not in shown] == []
 
 
+def test_customer_page_says_what_would_lift_a_decline_only_when_asked(
+    monkeypatch: pytest.MonkeyPatch, demo_home: Path
+) -> None:
+    workspace, run = desk.newest(demo_home)
+    declined = run.read("credit_decisions", where={"outcome": "decline"}, limit=1).to_pylist()[0]["customer_id"]
+    told = customer_risk.with_changes(customer_risk.find(run, declined), workspace, run, declined)
+    lifting = [row["change"] or row["no_change"] for row in told.rows["credit"]]
+    texts = [one["text_en"] for one in lifting if one]
+    app = opened(monkeypatch, demo_home, "customer", c_id=declined)
+    assert texts and not any(text in sentences(app) for text in texts)
+    app.button[0].click().run()
+    assert not app.exception
+    assert all(text in sentences(app).replace("\\", "") for text in texts)
+
+
 def test_customer_page_without_one_table_of_risk_says_why_and_tells_the_rest(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
