@@ -319,6 +319,9 @@ def _interactions(table: Any, moment: Any, trigger: Trigger) -> Any:
 
 def _balance(table: Any, moment: Any, trigger: Trigger) -> Any:
     rows = table.filter(table.balance_after_minor.notnull())
+    # most accounts never get there, and to sort their bookings is what takes long
+    low = rows.filter(rows.balance_after_minor < trigger.below_minor).select(low_holding="holding_id").distinct()
+    rows = rows.semi_join(low, rows.holding_id == low.low_holding)
     order = ibis.window(group_by=rows.holding_id, order_by=(rows.booked_at, rows.transaction_id))
     compared = rows.mutate(before=rows.balance_after_minor.lag(1).over(order))
     below = trigger.below_minor
