@@ -18,6 +18,10 @@ Seed = Annotated[
     int | None, typer.Option("--seed", min=0, help="Every random draw descends from it; by default the bank's own.")
 ]
 RunId = Annotated[str | None, typer.Option("--run", help="A run's id; by default the current run.")]
+Encoding = Annotated[
+    str | None,
+    typer.Option("--encoding", help="Encoding of CSV files, such as gb18030; by default as their bytes tell."),
+]
 
 HOME = Path("workspace")
 

@@ -113,10 +113,6 @@ OneLook = Annotated[
 ShowWithheld = Annotated[
     bool, typer.Option("--show-withheld", help="Show numbers that a failed check withholds; do not decide on them.")
 ]
-Encoding = Annotated[
-    str | None,
-    typer.Option("--encoding", help="Encoding of a CSV file, such as gb18030; by default as its bytes tell."),
-]
 Report = Annotated[
     Path | None,
     typer.Option("--report", help="Write the report to this .html, .md or .json file: what was found, and how."),
@@ -159,7 +155,7 @@ def analyze(
     activation: Activation = None,
     as_of: AsOf = None,
     show_withheld: ShowWithheld = False,
-    encoding: Encoding = None,
+    encoding: options.Encoding = None,
     report: Report = None,
     lang: Lang = options.Language.EN,
     home: options.Home = options.HOME,

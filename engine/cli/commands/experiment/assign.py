@@ -40,10 +40,6 @@ At = Annotated[
 Out = Annotated[
     Path | None, typer.Option("--out", help="Write the rows to this .csv or .parquet file: the way for many units.")
 ]
-Encoding = Annotated[
-    str | None,
-    typer.Option("--encoding", help="Encoding of a CSV file, such as gb18030; by default as its bytes tell."),
-]
 
 
 def assign(
@@ -59,7 +55,7 @@ def assign(
     coverage: Coverage = None,
     at: At = None,
     out: Out = None,
-    encoding: Encoding = None,
+    encoding: options.Encoding = None,
     home: options.Home = options.HOME,
     as_json: options.Json = False,
     quiet: options.Quiet = False,

@@ -63,10 +63,6 @@ Out = Annotated[
     Path | None,
     typer.Option("--out", help="Write arm and propensity of each unit to this .csv or .parquet file: keep it as log."),
 ]
-Encoding = Annotated[
-    str | None,
-    typer.Option("--encoding", help="Encoding of CSV files, such as gb18030; by default as their bytes tell."),
-]
 
 
 def bandit(
@@ -90,7 +86,7 @@ def bandit(
     assign: Assign = None,
     column: Column = None,
     out: Out = None,
-    encoding: Encoding = None,
+    encoding: options.Encoding = None,
     home: options.Home = options.HOME,
     as_json: options.Json = False,
     quiet: options.Quiet = False,

@@ -51,10 +51,6 @@ Control = Annotated[
 Clip = Annotated[float | None, typer.Option("--clip", help="The largest weight of a decision; by default none is cut.")]
 Alpha = Annotated[float, typer.Option("--alpha", help="Intervals cover 1 - alpha.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="By it rows are split in folds for the model.")]
-Encoding = Annotated[
-    str | None,
-    typer.Option("--encoding", help="Encoding of a CSV file, such as gb18030; by default as its bytes tell."),
-]
 
 
 def off_policy(
@@ -72,7 +68,7 @@ def off_policy(
     clip: Clip = None,
     alpha: Alpha = 0.05,
     seed: Seed = 7,
-    encoding: Encoding = None,
+    encoding: options.Encoding = None,
     home: options.Home = options.HOME,
     as_json: options.Json = False,
     quiet: options.Quiet = False,

@@ -40,7 +40,6 @@ Covariates = Annotated[
 ]
 Cluster = Annotated[str | None, typer.Option("--cluster", help="With FILE: column of what is randomised.")]
 Time = Annotated[str | None, typer.Option("--time", help="With FILE: column of the day a unit came, for the traffic.")]
-Encoding = Annotated[str | None, typer.Option("--encoding", help="Encoding of a CSV file, such as gb18030.")]
 Baseline = Annotated[float | None, typer.Option("--baseline", help="The metric in control; 0.2 for 20 %.")]
 Deviation = Annotated[float | None, typer.Option("--sd", help="Standard deviation of one unit's values, for a mean.")]
 Relative = Annotated[bool, typer.Option("--relative", help="Effect and margin are shares of control's value.")]

@@ -59,10 +59,6 @@ TimeFormat = Annotated[
     str | None,
     typer.Option("--time-format", help="How times are written when not in ISO 8601, such as '%d/%m/%Y %H:%M'."),
 ]
-Encoding = Annotated[
-    str | None,
-    typer.Option("--encoding", help="Encoding of a CSV file, such as gb18030; by default as its bytes tell."),
-]
 
 _LOG: Final[tuple[tuple[str, Any, Any], ...]] = (
     ("file", File, None),
@@ -76,7 +72,7 @@ _LOG: Final[tuple[tuple[str, Any, Any], ...]] = (
     ("as_of", AsOf, None),
     ("zone", Zone, None),
     ("time_format", TimeFormat, None),
-    ("encoding", Encoding, None),
+    ("encoding", options.Encoding, None),
     ("home", options.Home, options.HOME),
     ("quiet", options.Quiet, False),
 )

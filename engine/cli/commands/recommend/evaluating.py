@@ -47,10 +47,6 @@ TimeFormat = Annotated[
     str | None, typer.Option("--time-format", help="How times are written, such as %d/%m/%Y; by default as they look.")
 ]
 K = Annotated[int, typer.Option("--k", help="How many products are looked at.")]
-Encoding = Annotated[
-    str | None,
-    typer.Option("--encoding", help="Encoding of a CSV file, such as gb18030; by default as its bytes tell."),
-]
 
 
 def evaluate(
@@ -64,7 +60,7 @@ def evaluate(
     time_format: TimeFormat = None,
     k: K = 7,
     seed: options.Seed = None,
-    encoding: Encoding = None,
+    encoding: options.Encoding = None,
     home: options.Home = options.HOME,
     as_json: options.Json = False,
     quiet: options.Quiet = False,

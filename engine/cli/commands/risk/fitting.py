@@ -97,10 +97,6 @@ Inference = Annotated[
     RejectInference | None,
     typer.Option("--reject-inference", help="How those not accepted are guessed at, beside; fuzzy by default."),
 ]
-Encoding = Annotated[
-    str | None,
-    typer.Option("--encoding", help="Encoding of a CSV file, such as gb18030; by default as its bytes tell."),
-]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Every random draw descends from it.")]
 
 
@@ -125,7 +121,7 @@ def fit(
     cut_off: CutOff = None,
     accepted: Accepted = None,
     reject_inference: Inference = None,
-    encoding: Encoding = None,
+    encoding: options.Encoding = None,
     seed: Seed = 42,
     home: options.Home = options.HOME,
     as_json: options.Json = False,

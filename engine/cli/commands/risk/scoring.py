@@ -44,7 +44,6 @@ Changeable = Annotated[
         help="Column that an applicant can change: +, - or either way; repeatable. For the smallest change of outcome.",
     ),
 ]
-Encoding = Annotated[str | None, typer.Option("--encoding", help="Encoding of a CSV file, such as gb18030.")]
 Lang = Annotated[options.Language, typer.Option("--lang", help="English or Chinese, for reasons and notices.")]
 
 
@@ -60,7 +59,7 @@ def score(
     received: Received = None,
     decided: Decided = None,
     changeable: Changeable = None,
-    encoding: Encoding = None,
+    encoding: options.Encoding = None,
     lang: Lang = options.Language.EN,
     home: options.Home = options.HOME,
     as_json: options.Json = False,
