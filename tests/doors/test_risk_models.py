@@ -7,14 +7,19 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
+from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine.cli.main import main
+from engine.compliance.model_card import Band, ModelCard
+from engine.domain.errors import ModelSpoilt
 from engine.lake.runs import latest_run, open_run
 from engine.lake.workspace import Workspace
+from engine.risk.metrics import Estimate
 from tests import loans
 
 Ask = Callable[..., Any]
@@ -84,7 +89,8 @@ def test_a_run_goes_by_the_model_that_another_person_approved_until_it_is_retire
 
 def test_the_card_of_a_model_shows_who_proposed_and_approved_it_in_both_languages(tmp_path: Path, ask: Ask) -> None:
     loans.write(tmp_path / "loans.csv")
-    ask("risk", "fit", tmp_path / "loans.csv", "--target", "status", "--bad", "default", "--out", tmp_path / "m")
+    asked = ("--target", "status", "--bad", "default", "--time", "booked_on", "--protected", "gender")
+    ask("risk", "fit", tmp_path / "loans.csv", *asked, "--out", tmp_path / "m")
     number = ask("risk", "propose", tmp_path / "m", "--owner", "ann", "--note", "branch <b>loans</b>")["model_id"]
     before = ask("risk", "card", number)
     assert [one["decision"] for one in before["approvals"]] == ["proposed"]
@@ -97,6 +103,16 @@ def test_the_card_of_a_model_shows_who_proposed_and_approved_it_in_both_language
     page = (tmp_path / "card.html").read_text(encoding="utf-8")
     assert "批准" in page
     assert "<b>loans" not in page
+
+    kept = (tmp_path / "m" / "card.json").read_text(encoding="utf-8")
+    whole = ModelCard.from_json(kept, "m/card.json")
+    assert whole.to_json() == kept
+    undefined = replace(whole, calibration=(Band(label="1", rows=0, predicted=nan, observed=Estimate(value=nan)),))
+    back = ModelCard.from_json(undefined.to_json(), "m/card.json")
+    assert isnan(back.calibration[0].observed.value)
+    for spoilt in ("{}", "[", kept.replace('"cut_off":', '"cut":')):
+        with pytest.raises(ModelSpoilt, match=r"m/card\.json .*not written as this version"):
+            ModelCard.from_json(spoilt, "m/card.json")
 
 
 def test_what_is_no_model_or_was_changed_is_refused_in_a_sentence(demo_home: Path, tmp_path: Path, ask: Ask) -> None:
