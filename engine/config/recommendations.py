@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from engine.config.contact import ContactChannel, ContactPolicy
 from engine.config.load import Settings
 
-ContactChannel = Literal["email", "sms", "phone", "push", "post"]
 KnownTier = Literal["low", "medium", "high"]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -18,13 +18,11 @@ Positive = Annotated[int, Field(ge=1)]
 class GatePolicy(Settings):
     """The limits that the gates hold; a lower limit never lets a pair pass that a higher one refused.
 
-    What risk allows is settled by risk's own gate, under [risk.gate].
+    What risk allows is settled by risk's own gate, under [risk.gate]; how often to contact anybody under [contact].
     """
 
     max_debt_service_ratio: Share
     revolving_payment_share: Share
-    max_contacts: Positive
-    contact_window_days: Positive
     min_expected_value_minor: Count
 
 
@@ -32,6 +30,7 @@ class Assumptions(Settings):
     """What holds where the bank's data are silent; as shipped nothing is assumed, and silence refuses."""
 
     consent_channels: tuple[ContactChannel, ...]
+    empty_histories: tuple[Literal["offers_feedback", "interactions"], ...]
     debts_from: Literal["bureau", "own_loans"]
     income_feature: str
     income_feature_months: Annotated[float, Field(gt=0)]
@@ -87,6 +86,7 @@ class RecommendationSettings(Settings):
     block_customers: Positive
     contact_cost_minor: dict[ContactChannel, Count]
     gates: GatePolicy
+    contact: ContactPolicy
     assumptions: Assumptions
     tracks: TrackPolicy
     training: Training
@@ -99,4 +99,8 @@ class RecommendationSettings(Settings):
         unpriced = [name for name in self.assumptions.consent_channels if name not in self.contact_cost_minor]
         if unpriced:
             raise ValueError(f"assumptions.consent_channels names {', '.join(unpriced)}, which has no contact cost")
+        # never used, so a cap on it would only look like a protection
+        for name, cap in self.contact.caps.items():
+            if cap.channel is not None and cap.channel not in self.contact_cost_minor:
+                raise ValueError(f"contact.caps.{name} limits {cap.channel}, which has no contact cost: add its cost")
         return self

@@ -268,7 +268,10 @@ RECOMMENDATIONS = Table(
         _c("channel", T, "contact channel that the customer agreed to", "触达渠道"),
         _c("propensity", S, "calibrated probability of taking it in the next 90 days", "90天购买概率"),
         _c(
-            "expected_value_minor", M, "propensity x (margin - expected loss) - contact cost, base currency", "期望价值"
+            "expected_value_minor",
+            M,
+            "share of response left x propensity x (margin - expected loss) - contact cost, base currency",
+            "期望价值",
         ),
         _c("expected_loss_minor", M, "loss expected if it is taken, base currency", "预期损失"),
         _c("track", T, "fast_track, standard or extra_verification", "处理通道"),

@@ -22,7 +22,7 @@ from engine.recommendations.propensity import Logistic, Scaling
 from engine.recommendations.race import Fitted
 from engine.recommendations.softmax import Softmax
 
-SCHEMA: Final = "2"
+SCHEMA: Final = "3"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

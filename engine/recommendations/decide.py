@@ -18,10 +18,11 @@ from engine.config.recommendations import TrackPolicy
 from engine.domain.marts import DECISIONS, RECOMMENDATIONS
 from engine.domain.words import RiskTier
 from engine.lake.schema import arrow_schema
-from engine.recommendations import gates, value
+from engine.recommendations import contact, gates, value
 from engine.recommendations.bundle import Bundle
 from engine.recommendations.explain import REASONS, top_reasons
 from engine.recommendations.frame import TIERS, Catalogue, DecisionBlock, Flags, Floats, Integers
+from engine.recommendations.gate import Case
 
 TRACKS: Final = ("fast_track", "standard", "extra_verification")
 
@@ -31,7 +32,7 @@ class DecisionTable:
     """What was decided for n customers and P products; all pair arrays are (n, P).
 
     `value` and `loss` are whole minor units, NaN is unknown. `rank` is 0 where the product is not offered, `channel`
-    -1 where the customer agreed to none. `offer_rows`, `offer_products` list the offers in the order of customer and
+    -1 where none is usable. `offer_rows`, `offer_products` list the offers in the order of customer and
     rank, with `offer_tracks` and `offer_reasons` (offers, 2) beside them.
     """
 
@@ -58,9 +59,11 @@ def decide(block: DecisionBlock, bundle: Bundle) -> DecisionTable:
     catalogue, settings = bundle.catalogue, bundle.settings
     scores = bundle.fitted.ranker.scores(block.view)
     propensity = bundle.fitted.calibration.probabilities(scores)
-    channel, cost = contact_channels(block, tuple(settings.contact_cost_minor.values()))
-    worth = value.of(block, catalogue, propensity, cost)
-    masks = gates.evaluate(gates.Case(block=block, catalogue=catalogue, settings=settings, value=worth.value))
+    left = contact.open_channels(block.consent, block.contacts, settings)
+    channel, cost = contact_channels(left, tuple(settings.contact_cost_minor.values()))
+    kept = contact.response_kept(block.unanswered, settings.contact)
+    worth = value.of(block, catalogue, propensity, cost, kept)
+    masks = gates.evaluate(Case(block=block, catalogue=catalogue, settings=settings, value=worth.value))
     rank = rank_offers(worth.value, masks, settings.top_n)
     rows, products = offers_in_order(rank)
     terms = bundle.fitted.ranker.terms(block.view)
@@ -79,15 +82,16 @@ def decide(block: DecisionBlock, bundle: Bundle) -> DecisionTable:
     )
 
 
-def contact_channels(block: DecisionBlock, costs: tuple[int, ...]) -> tuple[Integers, Floats]:
-    """Return the cheapest channel that each customer agreed to and its cost; the first listed of equally cheap ones.
+def contact_channels(usable: Flags, costs: tuple[int, ...]) -> tuple[Integers, Floats]:
+    """Return the cheapest channel that is usable for each customer and its cost; the first listed of equal ones.
 
-    Where none is agreed to the channel is -1, and the cost is that of the cheapest of all, so that the value of an
-    offer that the consent gate refuses is still known.
+    `usable` (n, C) marks the channels that the customer agreed to and that no contact cap closes. Where there is none
+    the channel is -1, and the cost is that of the cheapest of all, so that the value of an offer that a gate refuses
+    for it is still known.
     """
     price = np.array(costs, dtype=np.float64)
-    agreed = np.where(block.consent, price, np.inf)
-    channel = np.where(block.consent.any(axis=1), np.argmin(agreed, axis=1), -1)
+    offered = np.where(usable, price, np.inf)
+    channel = np.where(usable.any(axis=1), np.argmin(offered, axis=1), -1)
     return channel, price[np.where(channel < 0, np.argmin(price), channel)]
 
 

@@ -15,7 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from engine.config.contact import ContactPolicy
+from engine.config.recommendations import RecommendationSettings
 from engine.domain.words import RiskTier
+from engine.recommendations import contact
 from engine.recommendations.inputs import Inputs
 
 Floats = NDArray[np.float64]
@@ -78,7 +81,9 @@ class View:
 class DecisionBlock:
     """n customers, sorted by id, with all that a decision looks at; NaN is unknown.
 
-    `consent` (n, C) is one flag per contact channel in the order of the settings. What risk's gate answered stands in
+    `consent` (n, C) is one flag per contact channel in the order of the settings, `contacts` (n, K) what counts against
+    each contact cap in theirs; the days since the last contact and complaint are infinite for never, and contacts were
+    `unanswered` since the last answer: see `contact.reading`. What risk's gate answered stands in
     `is_answered` (it answered, and the answer still holds), `gate_reasons` (bits as in `risk_gate.REASONS`), `is_held`
     and two masks of product families, bit i for PRODUCT_FAMILIES[i]: see the mart risk_gate.
     """
@@ -94,6 +99,9 @@ class DecisionBlock:
     signal_age_days: Floats
     consent: Flags
     contacts: Floats
+    unanswered: Floats
+    days_since_contact: Floats
+    days_since_complaint: Floats
     is_answered: Flags
     gate_reasons: Integers
     tier_families: Integers
@@ -312,19 +320,19 @@ def view_of(base: Base, names: Sequence[str], rows: Any) -> View:
 
 
 def blocks(
-    base: Base, names: Sequence[str], channels: Sequence[str], income: tuple[str, float] | None, customers: int
+    base: Base, names: Sequence[str], settings: RecommendationSettings, customers: int
 ) -> Iterator[DecisionBlock]:
     """Cut the base into blocks of at most so many customers, in the order of their ids.
 
-    `income` names a feature and the months it covers; it stands in where no income was declared.
+    Where no income was declared, the feature that the assumptions name stands in.
     """
     for start in range(0, base.size, customers):
-        yield _block(base, names, channels, income, np.arange(start, min(start + customers, base.size)))
+        yield _block(base, names, settings, np.arange(start, min(start + customers, base.size)))
 
 
-def _block(
-    base: Base, names: Sequence[str], channels: Sequence[str], income: tuple[str, float] | None, rows: Integers
-) -> DecisionBlock:
+def _block(base: Base, names: Sequence[str], settings: RecommendationSettings, rows: Integers) -> DecisionBlock:
+    assumed = settings.assumptions
+    income = (assumed.income_feature, assumed.income_feature_months) if assumed.income_feature else None
     profile = base.profile.slice(rows[0], len(rows))
     pd, tier, signal_age = _risk(base, rows)
     return DecisionBlock(
@@ -337,8 +345,8 @@ def _block(
         default_probability=pd,
         tier=tier,
         signal_age_days=signal_age,
-        consent=np.column_stack([_flags(profile[f"consent_{channel}"]) for channel in channels]),
-        contacts=_values(profile["contacts"], np.nan),
+        consent=np.column_stack([_flags(profile[f"consent_{channel}"]) for channel in settings.contact_cost_minor]),
+        **_contact(base, profile, settings.contact),
         **_gate(base, rows),
     )
 
@@ -350,6 +358,20 @@ def _income(base: Base, profile: pa.Table, rows: Integers, stand_in: tuple[str, 
     feature, months = stand_in
     seen = features_of(base, [feature], rows)[:, 0].astype(np.float64) / months
     return np.where(np.isnan(declared), seen, declared)
+
+
+def _contact(base: Base, profile: pa.Table, policy: ContactPolicy) -> dict[str, Any]:
+    unanswered = _values(profile["unanswered"], np.nan)
+    known = {"contact": ~np.isnan(unanswered), "complaint": _flags(profile["complaints_known"])}
+    days = {
+        # never is long ago, but only where it would have been written down
+        f"days_since_{what}": np.where(
+            known[what], _values(_days_before(base.as_of, profile[f"last_{what}_at"]), np.inf), np.nan
+        )
+        for what in known
+    }
+    counts = [_values(profile[contact.column(cap)], np.nan) for cap in policy.caps]
+    return {"contacts": np.column_stack(counts), "unanswered": unanswered, **days}
 
 
 def _risk(base: Base, rows: Integers) -> tuple[Floats, Integers, Floats]:

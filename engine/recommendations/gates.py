@@ -8,7 +8,7 @@ What risk, identity checks and complaints say comes from the answer of risk's ow
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,35 +16,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from engine.config.recommendations import RecommendationSettings
 from engine.domain.marts import GATES as MART
 from engine.domain.risk_gate import BITS
 from engine.domain.words import PRODUCT_FAMILIES
 from engine.lake.schema import to_contract
-from engine.recommendations.frame import Catalogue, DecisionBlock, Flags, Floats, Integers
+from engine.recommendations import contact_gates
+from engine.recommendations.frame import Flags, Integers
+from engine.recommendations.gate import Case, Gate
 
 Masks = NDArray[np.uint64]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """What gates look at: n customers, P products, the limits, and the expected value of each pair (NaN unknown)."""
-
-    block: DecisionBlock
-    catalogue: Catalogue
-    settings: RecommendationSettings
-    value: Floats
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gate:
-    """One gate: its name, the code and sentences given with a refusal, and the question it asks."""
-
-    name: str
-    reason_code: str
-    text_en: str
-    text_zh: str
-    refuses: Callable[[Case], Flags]
 
 
 def _relationship(case: Case) -> Flags:
@@ -107,11 +87,6 @@ def _value(case: Case) -> Flags:
 
 def _complaint(case: Case) -> Flags:
     return _gate_says(case, "open_complaint")
-
-
-def _contact_cap(case: Case) -> Flags:
-    below: Flags = case.block.contacts < case.settings.gates.max_contacts
-    return ~below[:, None]
 
 
 def _held_back(case: Case) -> Flags:
@@ -234,9 +209,9 @@ GATES: Final = (
     Gate(
         name="contact_cap",
         reason_code="CONTACT_CAP",
-        text_en="The customer was contacted as often as the policy allows, or it is not known how often.",
-        text_zh="触达次数已达上限或次数未知。",
-        refuses=_contact_cap,
+        text_en="The customer was contacted as often as the policy allows.",
+        text_zh="触达次数已达上限。",
+        refuses=contact_gates.cap,
     ),
     Gate(
         name="risk_hold",
@@ -259,6 +234,7 @@ GATES: Final = (
         text_zh="风险闸口未作答复或答复已失效，不作任何推荐。",
         refuses=_no_answer,
     ),
+    *contact_gates.GATES,
 )
 
 

@@ -16,6 +16,7 @@ from engine.config.recommendations import RecommendationSettings
 from engine.domain.errors import WaylineError
 from engine.domain.words import CONTACT_CHANNELS, MARKETING
 from engine.lake.schema import instant, naive_utc
+from engine.recommendations import contact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +81,7 @@ def profile(tables: Mapping[str, Any], as_of: datetime, settings: Recommendation
     """Return one row per customer known at the instant: what the gates look at.
 
     Columns: customer_id, is_open, age_years, income_minor, debts_minor (monthly instalments, null when unknown),
-    contacts (sent within the contact window), and one column `consent_<channel>` for each contact channel.
+    one column `consent_<channel>` for each contact channel, and those of `contact.reading`.
     """
     customers = tables["customers"]
     customers = customers.filter(customers.joined_at <= instant(as_of))
@@ -92,7 +93,6 @@ def profile(tables: Mapping[str, Any], as_of: datetime, settings: Recommendation
     )
     parts = (
         (_debts(tables, as_of, settings), {"debts_minor": _unknown("int64")}),
-        (_contacts(tables, as_of, settings), {"contacts": ibis.literal(0, "int64")}),
         (_consents(tables, as_of), {f"consent_{channel}": ibis.literal(False) for channel in CONTACT_CHANNELS}),
     )
     for part, absent in parts:
@@ -100,7 +100,8 @@ def profile(tables: Mapping[str, Any], as_of: datetime, settings: Recommendation
     if "consents" not in tables:
         assumed = settings.assumptions.consent_channels
         rows = rows.mutate(**{f"consent_{channel}": ibis.literal(channel in assumed) for channel in CONTACT_CHANNELS})
-    return rows.mutate(debts_minor=rows.debts_minor.cast("int64"), contacts=rows.contacts.cast("int64"))
+    ledger = contact.reading(tables, as_of, settings.contact, settings.assumptions.empty_histories)
+    return _join(rows.mutate(debts_minor=rows.debts_minor.cast("int64")), ledger, {})
 
 
 def _join(rows: Any, part: Any, absent: Mapping[str, Any]) -> Any:
@@ -142,16 +143,6 @@ def _own_instalments(tables: Mapping[str, Any], as_of: datetime) -> Any:
     owed = running.group_by("customer_id").agg(debts_minor=running.instalment_minor.sum())
     joined = everyone.left_join(owed, "customer_id").drop("customer_id_right")
     return joined.mutate(debts_minor=joined.debts_minor.fill_null(0).cast("int64"))
-
-
-def _contacts(tables: Mapping[str, Any], as_of: datetime, settings: RecommendationSettings) -> Any:
-    if "offers_feedback" not in tables:
-        return None
-    since = as_of - timedelta(days=settings.gates.contact_window_days)
-    sent = tables["offers_feedback"].filter(
-        lambda row: (row.event == "sent") & (row.occurred_at > instant(since)) & (row.occurred_at <= instant(as_of))
-    )
-    return sent.group_by("customer_id").agg(contacts=sent.count())
 
 
 def _consents(tables: Mapping[str, Any], as_of: datetime) -> Any:

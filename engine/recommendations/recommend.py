@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from engine.config.recommendations import RecommendationSettings
 from engine.domain.errors import NotEnoughData
-from engine.recommendations import explain, frame, race, rules
+from engine.recommendations import contact, explain, frame, race, rules
 from engine.recommendations import panel as panels
 from engine.recommendations.bundle import Bundle
 from engine.recommendations.decide import DecisionTable, decide, decision_rows, recommendation_rows
@@ -118,7 +118,7 @@ def recommend(
         bundle=bundle,
         models=raced.models,
         rules=rules.find(base.owned, catalogue.product_ids, settings.candidates, seed),
-        notes=raced.notes + _notes(risk, gate, by_cluster),
+        notes=raced.notes + _notes(risk, gate, by_cluster) + _silences(now.profile, settings),
         base=base,
     )
 
@@ -134,12 +134,24 @@ def _notes(risk: pa.Table | None, gate: pa.Table | None, by_cluster: bool) -> tu
     return tuple(notes)
 
 
+def _silences(profile: pa.Table, settings: RecommendationSettings) -> tuple[str, ...]:
+    """Say which history of contacts is missing, so that nobody may be contacted."""
+    asked = settings.contact.quiet_after_complaint_days > 0
+    missing = {
+        contact.CONTACTS: ("earlier contacts", pc.all(pc.is_null(profile["unanswered"])).as_py()),
+        contact.COMPLAINTS: ("complaints", asked and not pc.any(profile["complaints_known"]).as_py()),
+    }
+    return tuple(
+        f"No record of {what}, so nothing is offered to anybody: load the table {table}, or name it under "
+        "[recommendations.assumptions] empty_histories if there were none."
+        for table, (what, absent) in missing.items()
+        if absent
+    )
+
+
 def blocks_of(base: frame.Base, bundle: Bundle) -> Iterator[frame.DecisionBlock]:
     """Cut aligned customers into the blocks that a bundle decides."""
-    assumed = bundle.settings.assumptions
-    income = (assumed.income_feature, assumed.income_feature_months) if assumed.income_feature else None
-    channels = tuple(bundle.settings.contact_cost_minor)
-    return frame.blocks(base, bundle.features, channels, income, bundle.settings.block_customers)
+    return frame.blocks(base, bundle.features, bundle.settings, bundle.settings.block_customers)
 
 
 def rows_of(table: DecisionTable, bundle: Bundle, digest: str) -> BlockResult:

@@ -168,6 +168,7 @@ def test_nobody_consents_unless_it_is_assumed_and_then_the_mapping_says_so(
     assert "ASSUMED" not in (silent.home / "mapping.toml").read_text()
     assumed = importers.prepare("berka", real_data / "berka", tmp_path, BANK, assume_consent=True)
     assert "ASSUMED, not in the data" in assumed.read_text()
+    assert "empty_histories" in (tmp_path / "wayline.toml").read_text()
     answers = pd.read_csv(tmp_path / "source" / "consents.csv")
     assert len(answers) == 5369 * 5  # every client, every contact channel
 

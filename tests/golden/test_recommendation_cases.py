@@ -67,7 +67,7 @@ def test_expected_value_of_a_loan_worked_by_hand() -> None:
     # P .08, margin 300.00, PD .04, LGD .45, exposure 5,000.00, contact 1.20
     loss = value.expected_loss(np.array([0.04]), np.array([0.45]), np.array([500_000.0]))
     assert loss.tolist() == [9_000.0]  # .04 x .45 x 5,000 = 90.00
-    worth = value.expected_value(np.array([0.08]), np.array([30_000.0]), loss, np.array([120.0]))
+    worth = value.expected_value(np.array([0.08]), np.array([30_000.0]), loss, np.array([120.0]), np.ones(1))
     assert worth.tolist() == [1_560.0]  # .08 x (300 - 90) - 1.20 = 15.60
 
 
@@ -75,7 +75,7 @@ def test_the_default_probability_at_which_that_loan_is_worth_nothing() -> None:
     # margin 300 - 1.20 / .08 = 285 is what may be lost: 285 / (.45 x 5,000) = .126667
     for probability, sign in ((0.1266, 1.0), (0.1268, -1.0)):
         loss = value.expected_loss(np.array([probability]), np.array([0.45]), np.array([500_000.0]))
-        worth = value.expected_value(np.array([0.08]), np.array([30_000.0]), loss, np.array([120.0]))
+        worth = value.expected_value(np.array([0.08]), np.array([30_000.0]), loss, np.array([120.0]), np.ones(1))
         assert np.sign(worth[0]) == sign
 
 

@@ -70,7 +70,10 @@ def _block() -> DecisionBlock:
 
 
 def _policy(limits: dict[str, Any]) -> RecommendationSettings:
-    return builders.settings({"gates": {name: value for name, value in limits.items() if name not in _RISK_LIMITS}})
+    contact = {name: value for name, value in limits["contact"].items() if name != "caps"}
+    caps = {name: {"max_contacts": most} for name, most in limits["contact"]["caps"].items()}
+    own = {name: value for name, value in limits.items() if name not in (*_RISK_LIMITS, "contact")}
+    return builders.settings({"gates": own, "contact": contact | {"caps": caps}})
 
 
 def _decide(limits: dict[str, Any]) -> DecisionTable:
@@ -85,7 +88,16 @@ _limits = st.fixed_dictionaries(
     {
         "signal_max_age_days": st.integers(1, 150),
         "max_debt_service_ratio": st.floats(0, 1),
-        "max_contacts": st.integers(1, 8),
+        "contact": st.fixed_dictionaries(
+            {
+                "caps": st.fixed_dictionaries(dict.fromkeys(builders.settings().contact.caps, st.integers(0, 10))),
+                "quiet_after_complaint_days": st.integers(0, 60),
+                "quiet_after_contact_days": st.integers(0, 60),
+                "fatigue": st.fixed_dictionaries(
+                    {"max_unanswered": st.integers(1, 9), "response_kept": st.sampled_from([1.0, 0.9, 0.5])}
+                ),
+            }
+        ),
         "min_expected_value_minor": st.integers(0, 5000),
         "max_risk_tier": st.fixed_dictionaries(
             {family: st.sampled_from(["none", "low", "medium", "high"]) for family in ("card", "loan", "mortgage")}
@@ -101,9 +113,20 @@ def _tighter(limits: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
         family: min(tier, other["max_risk_tier"][family], key=_TIERS.index)
         for family, tier in limits["max_risk_tier"].items()
     }
-    lower = {name: min(value, other[name]) for name, value in limits.items() if name != "max_risk_tier"}
+    apart = ("max_risk_tier", "contact")
+    lower = {name: min(value, other[name]) for name, value in limits.items() if name not in apart}
     dearest = max(limits["min_expected_value_minor"], other["min_expected_value_minor"])
-    return lower | {"max_risk_tier": tiers, "min_expected_value_minor": dearest}
+    contact = _stricter(limits["contact"], other["contact"])
+    return lower | {"max_risk_tier": tiers, "min_expected_value_minor": dearest, "contact": contact}
+
+
+def _stricter(policy: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    quiet = {name: max(value, other[name]) for name, value in policy.items() if name.startswith("quiet")}
+    lower = {
+        part: {name: min(value, other[part][name]) for name, value in policy[part].items()}
+        for part in ("caps", "fatigue")
+    }
+    return quiet | lower
 
 
 @given(limits=_limits, other=_limits)

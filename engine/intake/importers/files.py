@@ -16,6 +16,9 @@ ASSUMED: Final = (
     "ASSUMED, not in the data: consent and identity checks, to demonstrate on public data. "
     "The importer was told to; never do so for real customers."
 )
+NO_HISTORY: Final = (
+    "ASSUMED, not in the data: that nobody was contacted before and nobody complained, to demonstrate on public data."
+)
 
 
 def find(folder: Path, *names: str) -> Path:
@@ -53,7 +56,10 @@ def write_source(out: Path, name: str, rows: pd.DataFrame) -> None:
 def write_mapping(
     out: Path, until: Any, tables: Values[str, TableMapping], *, assume_consent: bool, zone: str = "UTC"
 ) -> Path:
-    """Write the mapping of the source files and return its path; consents only when they are assumed."""
+    """Write the mapping of the source files and return its path; consents only when they are assumed.
+
+    With assumed consents the settings, which must be written before, say that no history of contacts is an empty one.
+    """
     mapped = {name: table.model_copy(update={"source": f"source/{name}.csv"}) for name, table in tables.items()}
     if assume_consent:
         customers = mapped["customers"]
@@ -62,9 +68,17 @@ def write_mapping(
         mapped["consents"] = TableMapping(source="source/consents.csv", note=ASSUMED)
         customer_rows = pd.read_csv(out / "source" / "customers.csv", dtype=str, usecols=["customer_id", "joined_at"])
         write_source(out, "consents", _assumed_consents(customer_rows))
+        _assume_no_history(out)
     path = out / "mapping.toml"
     write(Mapping(extract=Extract(until=until, time_zone=zone), tables=mapped), path)
     return path
+
+
+def _assume_no_history(out: Path) -> None:
+    lines = ["", f"# {NO_HISTORY}", "[recommendations.assumptions]"]
+    lines += ['empty_histories = ["offers_feedback", "interactions"]', ""]
+    with (out / "wayline.toml").open("a", encoding="utf-8") as settings:
+        settings.write("\n".join(lines))
 
 
 def _assumed_consents(customers: pd.DataFrame) -> pd.DataFrame:

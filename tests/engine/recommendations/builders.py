@@ -6,16 +6,19 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
+import duckdb
+import ibis
 import numpy as np
 import pyarrow as pa
 
 from engine.config.load import load
 from engine.config.recommendations import RecommendationSettings
 from engine.config.risk import RiskSettings
-from engine.domain.curated import PRODUCTS
+from engine.domain.curated import CURATED, PRODUCTS
 from engine.domain.words import CONTACT_CHANNELS
 from engine.lake.schema import arrow_schema
 from engine.recommendations.frame import Catalogue, DecisionBlock, View, catalogue
@@ -121,10 +124,27 @@ def _profile(ids: pa.Array, random: Any) -> pa.Table:
         "age_years": pa.array(random.integers(10, 90, size), mask=some[1] < 0.03),
         "income_minor": pa.array(random.integers(100_000, 5_000_000, size), mask=some[2] < 0.1),
         "debts_minor": pa.array(random.integers(0, 500_000, size), mask=some[5] < 0.1),
-        "contacts": random.integers(0, 6, size),
+        **_contacts(random, size),
     }
     consents = {f"consent_{channel}": some[7 + place] < 0.4 for place, channel in enumerate(CONTACT_CHANNELS)}
     return pa.table(columns | consents)
+
+
+def _contacts(random: Any, size: int) -> dict[str, Any]:
+    """Return what the ledger says: a fifth were never contacted, a twentieth complained, some of them lately."""
+    customer, others = random.integers(0, 6, size), random.integers(0, 5, size)
+    days = random.integers(0, 60, (2, size)).astype("timedelta64[D]")
+    last = np.datetime64(AS_OF.replace(tzinfo=None), "us") - days
+    return {
+        "contacts_customer_month": customer,
+        "contacts_household_month": customer + others,
+        "contacts_sms_week": random.integers(0, 2, size),
+        "contacts_phone_quarter": random.integers(0, 2, size),
+        "unanswered": random.integers(0, 8, size),
+        "last_contact_at": pa.array(last[0], mask=random.random(size) < 0.2),
+        "last_complaint_at": pa.array(last[1], mask=random.random(size) < 0.95),
+        "complaints_known": np.ones(size, dtype=bool),
+    }
 
 
 def _risk(ids: pa.Array, random: Any) -> pa.Table:
@@ -160,7 +180,10 @@ def good_customer(catalogue: Catalogue, **changes: Any) -> DecisionBlock:
         tier=np.array([0]),
         signal_age_days=np.array([5.0]),
         consent=np.ones((1, 5), dtype=bool),
-        contacts=np.array([0.0]),
+        contacts=np.zeros((1, 4)),
+        unanswered=np.array([0.0]),
+        days_since_contact=np.array([np.inf]),
+        days_since_complaint=np.array([np.inf]),
         is_answered=np.array([True]),
         gate_reasons=np.array([0]),
         tier_families=np.array([0]),
@@ -170,3 +193,21 @@ def good_customer(catalogue: Catalogue, **changes: Any) -> DecisionBlock:
         gate_expires_at=np.array([np.datetime64("2026-07-30", "us")]),
     )
     return replace(block, **changes)
+
+
+def run(expression: Any, tables: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+    """Run an expression over rows of curated tables and return its rows by customer."""
+    connection = duckdb.connect()
+    for name, rows in tables.items():
+        schema = arrow_schema(CURATED[name])
+        filled = [dict.fromkeys(schema.names) | row for row in rows]
+        connection.register(name, pa.Table.from_pylist(filled, schema=schema))
+    found = connection.execute(_compiled(expression)).fetchall()
+    names = [column[0] for column in connection.description or ()]
+    return {row[0]: dict(zip(names, row, strict=True)) for row in found}
+
+
+@lru_cache(maxsize=8)
+def _compiled(expression: Any) -> str:
+    # compiling takes far longer than running over a handful of rows
+    return str(ibis.to_sql(expression, dialect="duckdb"))

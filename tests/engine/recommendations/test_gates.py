@@ -10,6 +10,7 @@ from engine.domain.risk_gate import BITS
 from engine.domain.words import PRODUCT_FAMILIES
 from engine.recommendations import gates
 from engine.recommendations.frame import View
+from engine.recommendations.gate import Case
 from tests.engine.recommendations import builders
 
 LOAN = 1 << PRODUCT_FAMILIES.index("loan")
@@ -22,7 +23,7 @@ def _refusals(product: str, worth: float = 100.0, policy: dict[str, Any] | None 
     owned = np.array([[name in held for name in catalogue.product_ids]])
     view = View(owned=owned, x=np.zeros((1, 0), np.float32), group=np.zeros(1, np.int64))
     changed = {name: np.array([value]) for name, value in changes.items()}
-    case = gates.Case(
+    case = Case(
         block=builders.good_customer(catalogue, view=view, **changed),
         catalogue=catalogue,
         settings=builders.settings(policy),
@@ -59,8 +60,21 @@ def test_good_customer_is_refused_nothing_on_sale() -> None:
         ("negative_value", "index_fund", {"worth": 0.0}),
         ("negative_value", "index_fund", {"worth": np.nan}),
         ("open_complaint", "index_fund", {"gate_reasons": 1 << BITS["open_complaint"]}),
-        ("contact_cap", "index_fund", {"contacts": 4.0}),
-        ("contact_cap", "index_fund", {"contacts": np.nan}),
+        # caps in the order of the shipped policy: customer, household, sms, phone
+        ("contact_cap", "index_fund", {"contacts": [4.0, 4.0, 0.0, 0.0]}),
+        ("household_cap", "index_fund", {"contacts": [0.0, 8.0, 0.0, 0.0]}),
+        (
+            "channel_cap",
+            "index_fund",
+            {"contacts": [1.0, 1.0, 1.0, 0.0], "consent": [False, False, True, False, False]},
+        ),
+        ("quiet_after_complaint", "index_fund", {"days_since_complaint": 29.9}),
+        ("quiet_after_contact", "index_fund", {"days_since_contact": 1.9}),
+        ("contact_fatigue", "index_fund", {"unanswered": 6.0}),
+        ("contact_history", "index_fund", {"contacts": [np.nan] * 4}),
+        ("contact_history", "index_fund", {"unanswered": np.nan}),
+        ("contact_history", "index_fund", {"days_since_contact": np.nan}),
+        ("complaint_history", "index_fund", {"days_since_complaint": np.nan}),
     ],
 )
 def test_each_fault_is_refused_by_its_gate_alone(gate: str, product: str, changes: dict[str, Any]) -> None:
@@ -109,13 +123,20 @@ def test_bits_of_decisions_made_before_mean_what_they_meant() -> None:
         "HELD_BY_RISK",
         "CREDIT_HELD_BY_RISK",
         "NO_ANSWER_OF_RISK",
+        "CHANNEL_CAP",
+        "HOUSEHOLD_CAP",
+        "QUIET_AFTER_COMPLAINT",
+        "QUIET_AFTER_CONTACT",
+        "CONTACT_FATIGUE",
+        "CONTACT_HISTORY_MISSING",
+        "COMPLAINT_HISTORY_MISSING",
     ]
 
 
 def test_product_not_yet_on_sale_and_one_withdrawn_are_refused() -> None:
     catalogue = builders.demo_catalogue()
     shut = replace(catalogue, on_sale=np.zeros(catalogue.size, dtype=bool))
-    case = gates.Case(
+    case = Case(
         block=builders.good_customer(shut), catalogue=shut, settings=builders.settings(), value=np.full((1, 24), 1.0)
     )
     assert all("not_on_sale" in {gate.name for gate in gates.reasons(int(mask))} for mask in gates.evaluate(case)[0])

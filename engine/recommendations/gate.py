@@ -1,0 +1,30 @@
+"""What a gate is: a question about every customer and product, with the code and sentences of its refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from engine.config.recommendations import RecommendationSettings
+from engine.recommendations.frame import Catalogue, DecisionBlock, Flags, Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """What gates look at: n customers, P products, the limits, and the expected value of each pair (NaN unknown)."""
+
+    block: DecisionBlock
+    catalogue: Catalogue
+    settings: RecommendationSettings
+    value: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """One gate: its name, the code and sentences given with a refusal, and the question it asks."""
+
+    name: str
+    reason_code: str
+    text_en: str
+    text_zh: str
+    refuses: Callable[[Case], Flags]
