@@ -7,16 +7,18 @@ from typing import Final
 
 import typer
 
-from engine.cli.commands.recommend import evaluating, runs
+from engine.cli.commands.recommend import evaluating, runs, uplifting
 from engine.cli.groups import group
 
-COMMANDS: Final[tuple[ModuleType, ...]] = (runs, evaluating)
+COMMANDS: Final[tuple[ModuleType, ...]] = (runs, evaluating, uplifting)
 """One module for each command, or for a few that belong together; each adds its own."""
 
 
 def add_to(wayline: typer.Typer) -> None:
     """Add the group."""
-    recommend = group("recommend", "Judge the models that recommend: those of a run, and all of them on any file.")
+    recommend = group(
+        "recommend", "Judge the models that recommend, of a run or on any file, and learn on whom a treatment works."
+    )
     for command in COMMANDS:
         command.add_to(recommend)
     wayline.add_typer(recommend)
