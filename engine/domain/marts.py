@@ -6,6 +6,7 @@ are registered by the feature package itself, theme by theme; here stand only th
 
 from __future__ import annotations
 
+from engine.domain.allocation_marts import ALLOCATION_MARTS
 from engine.domain.drop_off_marts import DROP_OFF_MARTS
 from engine.domain.experiment_marts import EXPERIMENT_MARTS
 from engine.domain.oversight_marts import OVERSIGHT_MARTS
@@ -331,6 +332,7 @@ MARTS: dict[str, Table] = {
         RECOMMENDATIONS,
         DECISIONS,
         GATES,
+        *ALLOCATION_MARTS,
         *EXPERIMENT_MARTS,
     )
 }

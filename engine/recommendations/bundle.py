@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from engine.config.recommendations import RecommendationSettings
+from engine.recommendations.allocation import Prices
 from engine.recommendations.boosted import BoostedTrees
 from engine.recommendations.calibration import Calibration
 from engine.recommendations.candidates import Ease, GroupPopularity, PairRules, Popularity
@@ -30,6 +31,7 @@ class Bundle:
     """Catalogue, policies, the ranker that won with its calibration, and the sentences; as of one instant.
 
     `features` names the columns of a block's `x`; `by_cluster` says whether group codes are clusters or age bands.
+    `prices` are what offers are charged where limits hold on all of them together, None where none is set.
     """
 
     as_of: datetime
@@ -39,6 +41,7 @@ class Bundle:
     features: tuple[str, ...]
     phrases: Phrases
     by_cluster: bool
+    prices: Prices | None = None
 
     def to_json(self) -> str:
         """Return the bundle as text: the same bundle always gives the same text."""
@@ -77,13 +80,17 @@ _CLASSES: Final = {
         Logistic,
         BoostedTrees,
         Scaling,
+        Prices,
     )
 }
 
 
 def _encode(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
+        # prices that are not there are left out: without limits a bundle reads as it did before there were any
         content = {field.name: _encode(getattr(value, field.name)) for field in fields(value)}
+        if isinstance(value, Bundle) and value.prices is None:
+            del content["prices"]
         return {"_class": type(value).__name__, **content}
     if isinstance(value, tuple):
         return {"_tuple": [_encode(item) for item in value]}

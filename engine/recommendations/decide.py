@@ -19,10 +19,13 @@ from engine.domain.marts import DECISIONS, RECOMMENDATIONS
 from engine.domain.words import RiskTier
 from engine.lake.schema import arrow_schema
 from engine.recommendations import contact, gates, value
+from engine.recommendations.allocation import Demand
 from engine.recommendations.bundle import Bundle
 from engine.recommendations.explain import REASONS, top_reasons
 from engine.recommendations.frame import TIERS, Catalogue, DecisionBlock, Flags, Floats, Integers
 from engine.recommendations.gate import Case
+
+_NOT_ALLOTTED: Final = np.uint64(1)  # anything but 0: what is not allotted is ranked no more than what is refused
 
 TRACKS: Final = ("fast_track", "standard", "extra_verification")
 
@@ -54,8 +57,24 @@ class DecisionTable:
         return gates.count(self.masks, len(self.offer_rows))
 
 
-def decide(block: DecisionBlock, bundle: Bundle) -> DecisionTable:
-    """Decide every product for every customer of the block; rows never influence each other."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessed:
+    """What every product is worth to every customer of a block and which gates refuse it, before any is chosen."""
+
+    propensity: Floats
+    worth: value.Values
+    masks: NDArray[np.uint64]
+    channel: Integers
+    cost: Floats
+
+    @property
+    def demand(self) -> Demand:
+        """What could be offered: the value of each pair, NaN where a gate refuses it."""
+        return Demand(value=np.where(self.masks == 0, self.worth.value, np.nan), channel=self.channel, cost=self.cost)
+
+
+def assess(block: DecisionBlock, bundle: Bundle) -> Assessed:
+    """Score, value and gate every product for every customer of the block."""
     catalogue, settings = bundle.catalogue, bundle.settings
     scores = bundle.fitted.ranker.scores(block.view)
     propensity = bundle.fitted.calibration.probabilities(scores)
@@ -64,17 +83,31 @@ def decide(block: DecisionBlock, bundle: Bundle) -> DecisionTable:
     kept = contact.response_kept(block.unanswered, settings.contact)
     worth = value.of(block, catalogue, propensity, cost, kept)
     masks = gates.evaluate(Case(block=block, catalogue=catalogue, settings=settings, value=worth.value))
-    rank = rank_offers(worth.value, masks, settings.top_n)
+    return Assessed(propensity=propensity, worth=worth, masks=masks, channel=channel, cost=cost)
+
+
+def decide(block: DecisionBlock, bundle: Bundle, allotted: Flags | None = None) -> DecisionTable:
+    """Decide every product for every customer of the block; rows never influence each other.
+
+    Where the bundle has prices only what pays them is offered. `allotted`, shape (n, P), replaces that: the pairs that
+    an allocation of the whole base gave to these customers, of which none that a gate refuses is offered all the same.
+    """
+    catalogue, settings = bundle.catalogue, bundle.settings
+    found = assess(block, bundle)
+    if allotted is None and bundle.prices is not None:
+        allotted = bundle.prices.choose(found.demand, settings.top_n)
+    withheld = found.masks if allotted is None else np.where(allotted, found.masks, _NOT_ALLOTTED)
+    rank = rank_offers(found.worth.value, withheld, settings.top_n)
     rows, products = offers_in_order(rank)
     terms = bundle.fitted.ranker.terms(block.view)
     return DecisionTable(
         customer_ids=block.customer_ids,
-        propensity=propensity,
-        value=worth.value,
-        loss=worth.loss,
-        masks=masks,
+        propensity=found.propensity,
+        value=found.worth.value,
+        loss=found.worth.loss,
+        masks=found.masks,
         rank=rank,
-        channel=channel,
+        channel=found.channel,
         offer_rows=rows,
         offer_products=products,
         offer_tracks=tracks(block.tier[rows], block.needs_person[rows], products, catalogue, settings.tracks),

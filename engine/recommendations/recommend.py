@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -32,7 +33,8 @@ class BlockResult:
 class Prepared:
     """Models fitted and judged, customers aligned: ready to decide, block by block, in the order of customer ids.
 
-    `models` and `rules` are the marts recommendation_models and product_rules.
+    `models` and `rules` are the marts recommendation_models and product_rules. `allotted`, shape (n, P), are the pairs
+    that limits on all offers together let through; None where there are no limits.
     """
 
     bundle: Bundle
@@ -40,6 +42,7 @@ class Prepared:
     rules: pa.Table
     notes: tuple[str, ...]
     base: frame.Base
+    allotted: frame.Flags | None = None
 
     def decision_blocks(self) -> Iterator[frame.DecisionBlock]:
         """Return the customers as blocks."""
@@ -47,9 +50,12 @@ class Prepared:
 
     def blocks(self) -> Iterator[BlockResult]:
         """Decide for all customers and return the rows block by block; blocks follow each other in key order."""
-        digest = self.bundle.digest()
+        digest, begins = self.bundle.digest(), 0
         for block in self.decision_blocks():
-            yield rows_of(decide(block, self.bundle), self.bundle, digest)
+            ends = begins + len(block.customer_ids)
+            allotted = None if self.allotted is None else self.allotted[begins:ends]
+            yield rows_of(decide(block, self.bundle, allotted), self.bundle, digest)
+            begins = ends
 
 
 def recommend(
@@ -164,9 +170,18 @@ def rows_of(table: DecisionTable, bundle: Bundle, digest: str) -> BlockResult:
 
 
 def replay(
-    bundle: Bundle, now: Inputs, risk: pa.Table | None, gate: pa.Table | None, customer_id: str
+    bundle: Bundle,
+    now: Inputs,
+    risk: pa.Table | None,
+    gate: pa.Table | None,
+    customer_id: str,
+    *,
+    changes: pa.Table | None = None,
 ) -> dict[str, Any]:
     """Decide again for one customer and return the rows; the same as the run's own to the last bit.
+
+    `changes` is the mart allocation_changes of the run. What the repair of an allocation gave or took depends on all
+    customers, so it is looked up there; all else follows from the customer's own row and the prices in the bundle.
 
     Raises
     ------
@@ -185,8 +200,17 @@ def replay(
         raise KeyError(customer_id)
     base = frame.align(one, bundle.catalogue.product_ids, by_cluster=bundle.by_cluster, risk=risk, gate=gate)
     block = next(blocks_of(base, bundle))
-    rows = rows_of(decide(block, bundle), bundle, bundle.digest())
+    table = decide(block, bundle)
+    if changes is not None and changes.num_rows:
+        table = decide(block, bundle, _repaired(table.rank > 0, _of(changes, wanted), bundle.catalogue.product_ids))
+    rows = rows_of(table, bundle, bundle.digest())
     return {"recommendations": rows.recommendations, "decisions": rows.decisions}
+
+
+def _repaired(by_prices: frame.Flags, changes: pa.Table, product_ids: tuple[str, ...]) -> frame.Flags:
+    repaired = changes.filter(pc.not_equal(changes["by_prices"], changes["offered"]))
+    turned: frame.Flags = np.isin(np.array(product_ids), repaired["product_id"].to_numpy(zero_copy_only=False))
+    return by_prices ^ turned
 
 
 def _of(rows: pa.Table, wanted: pa.Array) -> pa.Table:

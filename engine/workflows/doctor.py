@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from engine.config.allocation import AllocationSettings
 from engine.config.bank import BankSettings
 from engine.config.experiments import Experiments
 from engine.config.journeys import Journeys
@@ -30,6 +31,7 @@ from engine.workflows import session
 Status = Literal["ok", "warning", "fail"]
 
 SECTIONS: Final[dict[str, type[Settings]]] = {
+    "allocation": AllocationSettings,
     "bank": BankSettings,
     "experiments": Experiments,
     "journeys": Journeys,

@@ -8,17 +8,26 @@ from typing import Any, Final
 import ibis
 import pyarrow as pa
 
+from engine.config.allocation import AllocationSettings
 from engine.config.recommendations import RecommendationSettings
+from engine.domain.allocation_marts import ALLOCATION_MARTS
 from engine.domain.marts import DECISIONS, RECOMMENDATIONS
 from engine.features import table as feature_table
 from engine.features.table import FEATURES
 from engine.lake.schema import arrow_schema
-from engine.recommendations import inputs
+from engine.recommendations import allotment, allotment_rows, inputs
 from engine.recommendations.gates import no_counts
 from engine.recommendations.recommend import Prepared, recommend
 from engine.workflows.stages.context import Context, Stage
 
-MARTS = ("product_rules", "recommendation_models", "recommendations", "decisions", "gates")
+MARTS: Final = (
+    "product_rules",
+    "recommendation_models",
+    "recommendations",
+    "decisions",
+    "gates",
+    *(mart.name for mart in ALLOCATION_MARTS),
+)
 BUNDLE = "decision_bundle.json"
 _SAMPLE: Final = "_sampled_customers"
 
@@ -27,11 +36,20 @@ def write(context: Context, facts: dict[str, Any]) -> None:
     """Write the offers, every decision behind them, the gates' counts, the race of the models and the pair rules."""
     settings = context.settings(RecommendationSettings, "recommendations")
     prepared = prepare(context, settings)
-    facts["notes"] = list(prepared.notes)
+    limits = context.settings(AllocationSettings, "allocation")
+    made = None
+    if limits.is_on:
+        prepared, made = allotment.within(prepared, limits, context.seed)
+    facts["notes"] = [*prepared.notes, *([allotment_rows.note(made)] if made else [])]
     context.builder.write_rows("recommendation_models", prepared.models)
     context.builder.write_rows("product_rules", prepared.rules)
     context.builder.write_text(BUNDLE, prepared.bundle.to_json())
     _decide(context, prepared)
+    bundle = prepared.bundle
+    channels = tuple(bundle.settings.contact_cost_minor)
+    rows = allotment_rows.tables(made, prepared.base.customer_ids, bundle.catalogue.product_ids, channels)
+    for mart, table in rows.items():
+        context.builder.write_rows(mart, table)
 
 
 def prepare(context: Context, settings: RecommendationSettings) -> Prepared:
