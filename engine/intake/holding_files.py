@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -14,24 +14,13 @@ from numpy.typing import NDArray
 
 from engine.config.intake import IntakeSettings
 from engine.domain.errors import NotEnoughData, SettingsFault, UnknownName
-from engine.intake import applicant_files
+from engine.intake import applicant_files, profiles
 from engine.intake.event_files import EventFile
 from engine.lake.engine import DuckDBEngine
 
-_HELD: Final = ("true", "t", "yes", "y")
-_NOT_HELD: Final = ("false", "f", "no", "n")
 _MOST_LISTED: Final = 50
 # a date that both read is taken as the first of them, and that is said
 _FORMS: Final[tuple[str, ...]] = ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%Y/%m/%d", "%d/%m/%y", "%m/%d/%y")
-_WHY: Final = {
-    "id": "it has another value in nearly every row",
-    "date": "it holds dates; name what orders the customers with --time",
-    "free_text": "it is free text",
-    "many_values": "it has too many different values for the rows there are",
-    "constant": "it is the same in every row",
-    "empty": "it is empty",
-    "nested": "its values are lists or records",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +74,9 @@ def read(
     """
     file = applicant_files.read(path, engine, spool, rules, encoding=encoding)
     _refuse_unknown(file, roles)
-    kinds, notes = _profile(file, roles, engine)
+    kinds, notes = profiles.learnable(
+        file, roles.profile, engine, instead_of_dates="name what orders the customers with --time"
+    )
     texts = dict.fromkeys([roles.customer, *roles.products, *([roles.segment] if roles.segment else [])])
     if roles.time is not None:
         texts[roles.time] = None
@@ -107,12 +98,9 @@ def read(
         times = _times(rows[roles.time], read, roles, faults, notes)
     if faults:
         raise SettingsFault(file.name, faults)
-    columns = {
-        name: pc.cast(rows[name], pa.float64() if kind == "number" else pa.string()) for name, kind in kinds.items()
-    }
     return Holdings(
         owned=owned,
-        profile=pa.table(columns) if columns else pa.table({"none": pa.nulls(rows.num_rows)}).select([]),
+        profile=profiles.columns(rows, kinds),
         segment=None if roles.segment is None else rows[roles.segment],
         times=times,
         notes=tuple(notes),
@@ -125,20 +113,6 @@ def _refuse_unknown(file: EventFile, roles: HoldingRoles) -> None:
     for what, name in named:
         if name is not None and name not in file.columns:
             raise UnknownName(f"{what} column", name, list(file.columns)[:_MOST_LISTED])
-
-
-def _profile(
-    file: EventFile, roles: HoldingRoles, engine: DuckDBEngine
-) -> tuple[Mapping[str, applicant_files.Kind], list[str]]:
-    """Return the kinds of the profile columns that can be learned from, and what was left out."""
-    asked = replace(file, columns={name: file.columns[name] for name in roles.profile})
-    found = applicant_files.columns(asked, engine)
-    notes = [f'"{one.name}" was not learned from: {_WHY[one.why]}.' for one in found.left_out]
-    notes += [
-        f'"{one.name}": {one.no_number + one.infinite:,} values that are no numbers were read as unknown.'
-        for one in found.unread
-    ]
-    return found.kinds, notes
 
 
 def _refuse_repeated(customers: pa.ChunkedArray, name: str) -> None:
@@ -156,9 +130,9 @@ def _held(rows: pa.Table, product: str, faults: list[str]) -> NDArray[np.bool_]:
     codes = pc.dictionary_encode(rows[product].combine_chunks())
     held, wrong = [], []
     for value in codes.dictionary.to_pylist():
-        word = _held_word(str(value).lower())
-        held.append(bool(word))
-        wrong.append(word is None)
+        number = profiles.number_of(str(value))
+        held.append(number is not None and number > 0)
+        wrong.append(number is None)
     places = np.asarray(pc.fill_null(codes.indices, len(held)), dtype=np.int64)
     bad = np.append(np.array(wrong, dtype=bool), False)[places]
     if bad.any():
@@ -168,15 +142,6 @@ def _held(rows: pa.Table, product: str, faults: list[str]) -> NDArray[np.bool_]:
             f"row {first:,}; a product column says how many are held, 0 for none"
         )
     return np.append(np.array(held, dtype=bool), False)[places]
-
-
-def _held_word(word: str) -> bool | None:
-    if word in _HELD or word in _NOT_HELD:
-        return word in _HELD
-    try:
-        return float(word) > 0
-    except ValueError:
-        return None
 
 
 def _times(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -14,22 +13,10 @@ from numpy.typing import NDArray
 
 from engine.config.intake import IntakeSettings
 from engine.domain.errors import NotEnoughData, SettingsFault, UnknownName
-from engine.intake import applicant_files
-from engine.intake.event_files import EventFile
+from engine.intake import applicant_files, profiles
 from engine.lake.engine import DuckDBEngine
 
-_YES: Final = ("true", "t", "yes", "y")
-_NO: Final = ("false", "f", "no", "n")
 _MOST_LISTED: Final = 20
-_WHY: Final = {
-    "id": "it has another value in nearly every row",
-    "date": "it holds dates",
-    "free_text": "it is free text",
-    "many_values": "it has too many different values for the rows there are",
-    "constant": "it is the same in every row",
-    "empty": "it is empty",
-    "nested": "its values are lists or records",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +73,7 @@ def read(
     for what, name in named:
         if name not in file.columns:
             raise UnknownName(f"{what} column", name, list(file.columns))
-    kinds, notes = _profile(file, roles, engine)
+    kinds, notes = profiles.learnable(file, roles.profile, engine)
     notes += file.notes
     rows = applicant_files.table(file, dict(kinds), engine, (roles.treatment, roles.outcome))
     rows = _complete(rows, roles, notes)
@@ -98,30 +85,14 @@ def read(
         rows = rows.filter(kept)
     if len(treated) > 1:
         notes.append(f"Treated are those of {len(treated)} arms: {', '.join(treated[:_MOST_LISTED])}.")
-    columns = {
-        name: pc.cast(rows[name], pa.float64() if kind == "number" else pa.string()) for name, kind in kinds.items()
-    }
     return TrialRows(
         treated=np.asarray(pc.is_in(rows[roles.treatment], value_set=pa.array(treated, pa.string())), dtype=bool),
         outcome=_outcome(rows, roles.outcome, file.name),
-        profile=pa.table(columns) if columns else pa.table({"none": pa.nulls(rows.num_rows)}).select([]),
+        profile=profiles.columns(rows, kinds),
         control=", ".join(control),
         treated_arms=tuple(treated),
         notes=tuple(notes),
     )
-
-
-def _profile(
-    file: EventFile, roles: TrialRoles, engine: DuckDBEngine
-) -> tuple[Mapping[str, applicant_files.Kind], list[str]]:
-    asked = replace(file, columns={name: file.columns[name] for name in roles.profile})
-    found = applicant_files.columns(asked, engine)
-    notes = [f'"{one.name}" was not learned from: {_WHY[one.why]}.' for one in found.left_out]
-    notes += [
-        f'"{one.name}": {one.no_number + one.infinite:,} values that are no numbers were read as unknown.'
-        for one in found.unread
-    ]
-    return found.kinds, notes
 
 
 def _complete(rows: pa.Table, roles: TrialRoles, notes: list[str]) -> pa.Table:
@@ -149,7 +120,7 @@ def _arms(arms: list[str], roles: TrialRoles) -> tuple[list[str], list[str]]:
         return [roles.control], treated
     if roles.treated is not None:
         return [arm for arm in arms if arm != roles.treated], [roles.treated]
-    words = {arm: _yes_or_number(arm) for arm in arms}
+    words = {arm: profiles.number_of(arm) for arm in arms}
     if any(value not in {0.0, 1.0} for value in words.values()):
         # a column of many values is no treatment, and its values may be people's
         listed = ", ".join(arms) if len(arms) <= _MOST_LISTED else f"{len(arms):,} different values"
@@ -165,7 +136,7 @@ def _arms(arms: list[str], roles: TrialRoles) -> tuple[list[str], list[str]]:
 
 def _outcome(rows: pa.Table, name: str, source: str) -> NDArray[np.float64]:
     codes = pc.dictionary_encode(rows[name].combine_chunks())
-    values = [_yes_or_number(str(value)) for value in codes.dictionary.to_pylist()]
+    values = [profiles.number_of(str(value)) for value in codes.dictionary.to_pylist()]
     known = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
     found: NDArray[np.float64] = known[np.asarray(codes.indices, dtype=np.int64)]
     wrong = ~np.isfinite(found)
@@ -174,17 +145,8 @@ def _outcome(rows: pa.Table, name: str, source: str) -> NDArray[np.float64]:
         raise SettingsFault(
             source,
             [
-                f'"{name}": {int(wrong.sum()):,} of {len(wrong):,} values are neither numbers nor yes or no, the first '
-                f"in row {first:,}; an outcome is 1 or 0, yes or no, or an amount"
+                f'"{name}": {int(wrong.sum()):,} of {len(wrong):,} values are neither finite numbers nor yes or no, '
+                f"the first in row {first:,}; an outcome is 1 or 0, yes or no, or an amount"
             ],
         )
     return found
-
-
-def _yes_or_number(word: str) -> float | None:
-    if word.lower() in _YES or word.lower() in _NO:
-        return float(word.lower() in _YES)
-    try:
-        return float(word)
-    except ValueError:
-        return None

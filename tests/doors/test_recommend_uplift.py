@@ -79,7 +79,7 @@ def test_wrong_columns_and_values_are_told_in_a_sentence(door: Door) -> None:
     rows = {"sent": ["a", "b", "c"], "age": [30, 40, 50], "region": ["n", "s", "n"], "bought": ["1", "0", "often"]}
     assert '"sent" holds a, b, c: expected 1 and 0 or yes and no' in door.refused(rows, *COLUMNS)
     assert 'Unknown value of "sent" "d". Known: a, b, c.' in door.refused(rows, *COLUMNS, "--control", "d")
-    assert '"bought": 1 of 3 values are neither numbers nor yes or no, the first in row 3' in door.refused(
+    assert '"bought": 1 of 3 values are neither finite numbers nor yes or no, the first in row 3' in door.refused(
         rows, *COLUMNS, "--control", "a"
     )
     assert "--share 30: expected a share above 0 and at most 1" in door.refused(rows, *COLUMNS, "--share", "30")
