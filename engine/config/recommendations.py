@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from engine.config.contact import ContactChannel, ContactPolicy
 from engine.config.load import Settings
 
+ValueTier = Literal["top", "high", "middle", "low", "none"]
 KnownTier = Literal["low", "medium", "high"]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -36,12 +37,29 @@ class Assumptions(Settings):
     income_feature_months: Annotated[float, Field(gt=0)]
 
 
+class Retention(Settings):
+    """Whom an offer should keep: these value tiers, doing less with the bank than this share of the usual."""
+
+    value_tiers: tuple[ValueTier, ...]
+    pace_below: Share
+
+
 class TrackPolicy(Settings):
     """Which offers go through quickly and which need a second look."""
 
     verify_tiers: tuple[KnownTier, ...]
     verify_credit_from_minor: Count
     fast_credit_up_to_minor: Count
+    retention: Retention
+
+    @model_validator(mode="after")
+    def _small_is_below_large(self) -> TrackPolicy:
+        if self.fast_credit_up_to_minor >= self.verify_credit_from_minor:
+            raise ValueError(
+                f"fast_credit_up_to_minor = {self.fast_credit_up_to_minor} is not below verify_credit_from_minor = "
+                f"{self.verify_credit_from_minor}: no credit can be both small and large"
+            )
+        return self
 
 
 class Training(Settings):

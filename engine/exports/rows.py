@@ -54,6 +54,10 @@ COLUMNS: Final = (
     ExportColumn(
         name="score", kind=SCORE, source="propensity", meaning="probability of taking it within the run's horizon"
     ),
+    # how to handle it; why it goes on that track names the customer's risk, and stays in the bank
+    ExportColumn(
+        name="track", kind=_TEXT, source="track", meaning="fast_track, standard, extra_verification or retention_offer"
+    ),
     ExportColumn(name="reason_text", kind=_TEXT, source="reason_1", nullable=True, meaning="why, in English"),
     ExportColumn(name="reason_text_zh", kind=_TEXT, source="reason_1_zh", nullable=True, meaning="why, in Chinese"),
     ExportColumn(name="reason_2_text", kind=_TEXT, source="reason_2", nullable=True, meaning="second reason, English"),

@@ -23,7 +23,7 @@ from engine.recommendations.propensity import Logistic, Scaling
 from engine.recommendations.race import Fitted
 from engine.recommendations.softmax import Softmax
 
-SCHEMA: Final = "3"
+SCHEMA: Final = "4"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

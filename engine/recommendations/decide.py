@@ -7,27 +7,25 @@ mixes rows, and sums run in the same order for one row as for many.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from engine.config.recommendations import TrackPolicy
 from engine.domain.marts import DECISIONS, RECOMMENDATIONS
-from engine.domain.words import RiskTier
 from engine.lake.schema import arrow_schema
-from engine.recommendations import contact, gates, value
+from engine.recommendations import contact, gates, tracks, value
 from engine.recommendations.allocation import Demand
 from engine.recommendations.bundle import Bundle
 from engine.recommendations.explain import REASONS, top_reasons
-from engine.recommendations.frame import TIERS, Catalogue, DecisionBlock, Flags, Floats, Integers
+from engine.recommendations.frame import Catalogue, DecisionBlock, Flags, Floats, Integers
 from engine.recommendations.gate import Case
 
 _NOT_ALLOTTED: Final = np.uint64(1)  # anything but 0: what is not allotted is ranked no more than what is refused
 
-TRACKS: Final = ("fast_track", "standard", "extra_verification")
+Places: TypeAlias = tuple[Integers, Integers]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +34,7 @@ class DecisionTable:
 
     `value` and `loss` are whole minor units, NaN is unknown. `rank` is 0 where the product is not offered, `channel`
     -1 where none is usable. `offer_rows`, `offer_products` list the offers in the order of customer and
-    rank, with `offer_tracks` and `offer_reasons` (offers, 2) beside them.
+    rank, with `offer_tracks` (places in `tracks.REASONS`) and `offer_reasons` (offers, 2) beside them.
     """
 
     customer_ids: pa.Array
@@ -110,7 +108,7 @@ def decide(block: DecisionBlock, bundle: Bundle, allotted: Flags | None = None) 
         channel=found.channel,
         offer_rows=rows,
         offer_products=products,
-        offer_tracks=tracks(block.tier[rows], block.needs_person[rows], products, catalogue, settings.tracks),
+        offer_tracks=tracks.reasons(_tracks(block, catalogue, found.masks, (rows, products)), settings.tracks),
         offer_reasons=top_reasons(terms, bundle.phrases, rows, products),
     )
 
@@ -144,21 +142,17 @@ def offers_in_order(rank: Integers) -> tuple[Integers, Integers]:
     return rows[order], products[order]
 
 
-def tracks(
-    tier: Integers, needs_person: Flags, products: Integers, catalogue: Catalogue, policy: TrackPolicy
-) -> Integers:
-    """Return the place in TRACKS of each offer.
-
-    Credit of a large amount, and anything to a tier that the policy wants verified, gets a second look. What is no
-    credit, or little credit, goes quickly to a customer of low risk, unless risk wants a person to look at all
-    credit. All else is standard.
-    """
-    credit, amount = catalogue.is_credit[products], catalogue.amount[products]
-    verified = np.isin(tier, [TIERS.index(RiskTier(name)) for name in policy.verify_tiers])
-    verify = verified | (credit & (amount >= policy.verify_credit_from_minor))
-    small = ~credit | ((amount <= policy.fast_credit_up_to_minor) & ~needs_person)
-    fast = (tier == TIERS.index(RiskTier.LOW)) & small
-    return np.where(verify, 2, np.where(fast, 0, 1))
+def _tracks(block: DecisionBlock, catalogue: Catalogue, masks: NDArray[np.uint64], pairs: Places) -> tracks.Pairs:
+    rows, products = pairs
+    return tracks.Pairs(
+        refused=masks[rows, products] != 0,
+        tier=block.tier[rows],
+        value_tier=block.value_tier[rows],
+        pace=block.pace[rows],
+        needs_person=block.needs_person[rows],
+        is_credit=catalogue.is_credit[products],
+        amount=catalogue.amount[products],
+    )
 
 
 def recommendation_rows(table: DecisionTable, bundle: Bundle, digest: str) -> pa.Table:
@@ -179,7 +173,10 @@ def recommendation_rows(table: DecisionTable, bundle: Bundle, digest: str) -> pa
         "propensity": pa.array(table.propensity[rows, products]),
         "expected_value_minor": _whole(table.value[rows, products]),
         "expected_loss_minor": _whole(table.loss[rows, products]),
-        "track": _pick(TRACKS, table.offer_tracks),
+        **{
+            name: _pick(tuple(getattr(reason, field) for reason in tracks.REASONS), table.offer_tracks)
+            for name, field in (("track", "track"), ("track_reason", "text_en"), ("track_reason_zh", "text_zh"))
+        },
     }
     for place in range(REASONS):
         columns[f"reason_{place + 1}"] = _pick(bundle.phrases.en, table.offer_reasons[:, place])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -18,15 +18,18 @@ from numpy.typing import NDArray
 from engine.config.contact import ContactPolicy
 from engine.config.recommendations import RecommendationSettings
 from engine.domain.words import RiskTier
-from engine.recommendations import contact
+from engine.recommendations import columns, contact
 from engine.recommendations.inputs import Inputs
 
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
-Integers = NDArray[np.int64]
+Floats: TypeAlias = columns.Floats
+Flags: TypeAlias = columns.Flags
+Integers: TypeAlias = columns.Integers
 
 TIERS: Final = (RiskTier.LOW, RiskTier.MEDIUM, RiskTier.HIGH, RiskTier.UNKNOWN)
 """In order of risk; the code of a tier is its place here, so that a higher code is never the better risk."""
+
+VALUE_TIERS: Final = ("top", "high", "middle", "low", "none")
+"""What a customer earns the bank, the most first; the code of a tier is its place here, -1 for unknown."""
 
 NO_GROUP: Final = 0
 
@@ -97,6 +100,8 @@ class DecisionBlock:
     default_probability: Floats
     tier: Integers
     signal_age_days: Floats
+    value_tier: Integers
+    pace: Floats
     consent: Flags
     contacts: Floats
     unanswered: Floats
@@ -193,6 +198,7 @@ class Base:
     profile: pa.Table
     risk: pa.Table | None = None
     gate: pa.Table | None = None
+    relationship: pa.Table | None = None
 
     @property
     def size(self) -> int:
@@ -202,7 +208,7 @@ class Base:
     @property
     def ages(self) -> Floats:
         """The age of each customer in years, NaN for unknown."""
-        return _values(self.profile["age_years"], np.nan)
+        return columns.values(self.profile["age_years"], np.nan)
 
 
 def align(
@@ -220,7 +226,7 @@ def align(
     later than that are marked in `opened`.
     """
     profile = inputs.profile.sort_by("customer_id").combine_chunks()
-    ids = _plain(profile["customer_id"])
+    ids = columns.plain(profile["customer_id"])
     owned, opened = _owned(inputs, ids, product_ids, opened_after)
     return Base(
         as_of=inputs.as_of,
@@ -228,45 +234,33 @@ def align(
         owned=owned,
         opened=opened,
         features=inputs.features,
-        feature_rows=_places(ids, inputs.features["customer_id"]),
+        feature_rows=columns.places(ids, inputs.features["customer_id"]),
         group=_cluster_codes(ids, inputs.clusters) if by_cluster else _age_bands(profile),
         profile=profile,
         risk=None if risk is None else _aligned(risk, ids),
         gate=None if gate is None else _aligned(gate, ids),
+        relationship=None if inputs.relationship is None else _aligned(inputs.relationship, ids),
     )
-
-
-def _plain(column: Any) -> pa.Array:
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-
-
-def _places(wanted: pa.Array, among: Any) -> Integers:
-    """Return for each wanted id its row among others, -1 where it is missing."""
-    return np.asarray(pc.fill_null(pc.index_in(wanted, value_set=_plain(among)), -1).to_numpy(zero_copy_only=False))
 
 
 def _owned(
     inputs: Inputs, ids: pa.Array, product_ids: Sequence[str], opened_after: datetime | None
 ) -> tuple[Flags, Flags | None]:
-    customers = _places(inputs.holdings["customer_id"], ids)
-    products = _places(inputs.holdings["product_id"], pa.array(product_ids, pa.string()))
+    customers = columns.places(inputs.holdings["customer_id"], ids)
+    products = columns.places(inputs.holdings["product_id"], pa.array(product_ids, pa.string()))
     known = (customers >= 0) & (products >= 0)
     owned = np.zeros((len(ids), len(product_ids)), dtype=bool)
     owned[customers[known], products[known]] = True
     if opened_after is None:
         return owned, None
     opened = np.zeros_like(owned)
-    new = known & (inputs.holdings["opened_at"].to_numpy().astype("datetime64[us]") > _naive(opened_after))
+    new = known & (inputs.holdings["opened_at"].to_numpy().astype("datetime64[us]") > columns.naive(opened_after))
     opened[customers[new], products[new]] = True
     return owned, opened
 
 
-def _naive(moment: datetime) -> np.datetime64:
-    return np.datetime64(moment.astimezone(UTC).replace(tzinfo=None), "us")
-
-
 def _aligned(rows: pa.Table, ids: pa.Array) -> pa.Table:
-    places = _places(ids, rows["customer_id"])
+    places = columns.places(ids, rows["customer_id"])
     return rows.take(pa.array(places, mask=places < 0)).combine_chunks()
 
 
@@ -275,22 +269,13 @@ def _cluster_codes(ids: pa.Array, clusters: pa.Table | None) -> Integers:
     if clusters is None:
         return np.full(len(ids), NO_GROUP, dtype=np.int64)
     codes = _aligned(clusters.select(["customer_id", "cluster_id"]), ids)["cluster_id"]
-    return _values(codes, -1).astype(np.int64) + 1
+    return columns.values(codes, -1).astype(np.int64) + 1
 
 
 def _age_bands(profile: pa.Table) -> Integers:
     """Return 1 + the decade of life of each customer, 0 where the age is unknown; 90 and more is one band."""
-    ages = _values(profile["age_years"], -1)
+    ages = columns.values(profile["age_years"], -1)
     return np.where(ages < 0, NO_GROUP, 1 + np.clip(ages, 0, 90) // 10).astype(np.int64)
-
-
-def _values(column: Any, missing: float) -> Floats:
-    filled = pc.fill_null(pc.cast(column, pa.float64()), missing)
-    return np.asarray(filled.to_numpy(), dtype=np.float64)
-
-
-def _flags(column: Any) -> Flags:
-    return np.asarray(pc.fill_null(column, False).to_numpy(zero_copy_only=False), dtype=bool)
 
 
 def features_of(base: Base, names: Sequence[str], rows: Any) -> NDArray[np.float32]:
@@ -303,7 +288,7 @@ def features_of(base: Base, names: Sequence[str], rows: Any) -> NDArray[np.float
     for index, name in enumerate(names):
         if name in base.features.column_names:
             column = pc.cast(_picked(base.features[name], places), pa.float64())
-            x[:, index] = np.where(known, _values(column, np.nan), np.nan)
+            x[:, index] = np.where(known, columns.values(column, np.nan), np.nan)
     return x
 
 
@@ -335,24 +320,27 @@ def _block(base: Base, names: Sequence[str], settings: RecommendationSettings, r
     income = (assumed.income_feature, assumed.income_feature_months) if assumed.income_feature else None
     profile = base.profile.slice(rows[0], len(rows))
     pd, tier, signal_age = _risk(base, rows)
+    value_tier, pace = _relationship(base, rows)
     return DecisionBlock(
         customer_ids=base.customer_ids[rows[0] : rows[-1] + 1],
         view=view_of(base, names, rows),
-        is_open=_flags(profile["is_open"]),
-        age=_values(profile["age_years"], np.nan),
+        is_open=columns.flags(profile["is_open"]),
+        age=columns.values(profile["age_years"], np.nan),
         income=_income(base, profile, rows, income),
-        debts=_values(profile["debts_minor"], np.nan),
+        debts=columns.values(profile["debts_minor"], np.nan),
         default_probability=pd,
         tier=tier,
         signal_age_days=signal_age,
-        consent=np.column_stack([_flags(profile[f"consent_{channel}"]) for channel in settings.contact_cost_minor]),
+        value_tier=value_tier,
+        pace=pace,
+        consent=np.column_stack([columns.flags(profile[f"consent_{name}"]) for name in settings.contact_cost_minor]),
         **_contact(base, profile, settings.contact),
         **_gate(base, rows),
     )
 
 
 def _income(base: Base, profile: pa.Table, rows: Integers, stand_in: tuple[str, float] | None) -> Floats:
-    declared = _values(profile["income_minor"], np.nan)
+    declared = columns.values(profile["income_minor"], np.nan)
     if stand_in is None:
         return declared
     feature, months = stand_in
@@ -361,16 +349,16 @@ def _income(base: Base, profile: pa.Table, rows: Integers, stand_in: tuple[str, 
 
 
 def _contact(base: Base, profile: pa.Table, policy: ContactPolicy) -> dict[str, Any]:
-    unanswered = _values(profile["unanswered"], np.nan)
-    known = {"contact": ~np.isnan(unanswered), "complaint": _flags(profile["complaints_known"])}
+    unanswered = columns.values(profile["unanswered"], np.nan)
+    known = {"contact": ~np.isnan(unanswered), "complaint": columns.flags(profile["complaints_known"])}
     days = {
         # never is long ago, but only where it would have been written down
         f"days_since_{what}": np.where(
-            known[what], _values(_days_before(base.as_of, profile[f"last_{what}_at"]), np.inf), np.nan
+            known[what], columns.values(columns.days_before(base.as_of, profile[f"last_{what}_at"]), np.inf), np.nan
         )
         for what in known
     }
-    counts = [_values(profile[contact.column(cap)], np.nan) for cap in policy.caps]
+    counts = [columns.values(profile[contact.column(cap)], np.nan) for cap in policy.caps]
     return {"contacts": np.column_stack(counts), "unanswered": unanswered, **days}
 
 
@@ -380,9 +368,17 @@ def _risk(base: Base, rows: Integers) -> tuple[Floats, Integers, Floats]:
         nothing = np.full(len(rows), np.nan)
         return nothing, np.full(len(rows), unknown, dtype=np.int64), nothing
     risk = base.risk.slice(rows[0], len(rows))
-    codes = pc.index_in(_plain(risk["risk_tier"]), value_set=pa.array([str(tier) for tier in TIERS]))
-    age = _values(_days_before(base.as_of, risk["signal_at"]), np.nan)
-    return _values(risk["default_probability"], np.nan), _values(codes, unknown).astype(np.int64), age
+    codes = pc.index_in(columns.plain(risk["risk_tier"]), value_set=pa.array([str(tier) for tier in TIERS]))
+    age = columns.values(columns.days_before(base.as_of, risk["signal_at"]), np.nan)
+    return columns.values(risk["default_probability"], np.nan), columns.values(codes, unknown).astype(np.int64), age
+
+
+def _relationship(base: Base, rows: Integers) -> tuple[Integers, Floats]:
+    if base.relationship is None:
+        return np.full(len(rows), -1, dtype=np.int64), np.full(len(rows), np.nan)
+    known = base.relationship.slice(rows[0], len(rows))
+    codes = pc.index_in(columns.plain(known["value_tier"]), value_set=pa.array(VALUE_TIERS))
+    return columns.values(codes, -1).astype(np.int64), columns.values(known["pace"], np.nan)
 
 
 def _gate(base: Base, rows: Integers) -> dict[str, Any]:
@@ -394,28 +390,14 @@ def _gate(base: Base, rows: Integers) -> dict[str, Any]:
         masks = dict.fromkeys(("gate_reasons", "tier_families", "held_families"), nothing)
         return {"is_answered": no, "is_held": no, "needs_person": ~no, "gate_expires_at": never, **masks}
     gate = base.gate.slice(rows[0], size)
-    expires_at = _plain(gate["expires_at"]).cast(pa.timestamp("us")).to_numpy(zero_copy_only=False)
+    expires_at = columns.plain(gate["expires_at"]).cast(pa.timestamp("us")).to_numpy(zero_copy_only=False)
     return {
         # a comparison with NaT is false: an answer that says no end does not hold either
-        "is_answered": _known(gate["reason_mask"]) & (expires_at >= _naive(base.as_of)),
-        "is_held": _flags(gate["is_held"]),
-        "needs_person": _flags(gate["needs_person"]),
-        "gate_reasons": _integers(gate["reason_mask"]),
-        "tier_families": _integers(gate["tier_families"]),
-        "held_families": _integers(gate["held_families"]),
+        "is_answered": columns.known(gate["reason_mask"]) & (expires_at >= columns.naive(base.as_of)),
+        "is_held": columns.flags(gate["is_held"]),
+        "needs_person": columns.flags(gate["needs_person"]),
+        "gate_reasons": columns.integers(gate["reason_mask"]),
+        "tier_families": columns.integers(gate["tier_families"]),
+        "held_families": columns.integers(gate["held_families"]),
         "gate_expires_at": expires_at.astype("datetime64[us]"),
     }
-
-
-def _integers(column: Any) -> Integers:
-    return np.asarray(pc.fill_null(column, 0).to_numpy(), dtype=np.int64)
-
-
-def _known(column: Any) -> Flags:
-    return np.asarray(pc.is_valid(_plain(column)).to_numpy(zero_copy_only=False), dtype=bool)
-
-
-def _days_before(as_of: datetime, moments: Any) -> Any:
-    micros = pc.cast(pc.cast(moments, pa.timestamp("us")), pa.int64())
-    now = int(_naive(as_of).astype(np.int64))
-    return pc.divide(pc.cast(pc.subtract(pa.scalar(now), micros), pa.float64()), 86_400_000_000.0)

@@ -26,7 +26,8 @@ class Inputs:
     `features` has one row per customer: customer_id and numeric columns, computed as of the same instant.
     `holdings` has customer_id, product_id and opened_at of what was open then (see `holdings` below).
     `profile` has one row per customer (see `profile` below) and says which customers there are.
-    `clusters`, where there are any, has customer_id and cluster_id as of the same instant.
+    `clusters`, where there are any, has customer_id and cluster_id as of the same instant, `relationship` is a table of
+    `tracks.relationship`.
     """
 
     as_of: datetime
@@ -34,6 +35,7 @@ class Inputs:
     holdings: pa.Table
     profile: pa.Table
     clusters: pa.Table | None = None
+    relationship: pa.Table | None = None
 
 
 class LabelsInFeatures(WaylineError):

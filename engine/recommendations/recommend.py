@@ -195,6 +195,7 @@ def replay(
         holdings=_of(now.holdings, wanted),
         profile=_of(now.profile, wanted),
         clusters=None if now.clusters is None else _of(now.clusters, wanted),
+        relationship=None if now.relationship is None else _of(now.relationship, wanted),
     )
     if one.profile.num_rows == 0:
         raise KeyError(customer_id)

@@ -11,6 +11,7 @@ from engine.domain.errors import WaylineError
 from engine.domain.schema import Table
 from engine.lake.runs import Run, open_run
 from engine.lake.workspace import Workspace
+from engine.recommendations.tracks import NO_OFFER, REFUSED
 from engine.workflows import customer_risk, customer_risk_told, session
 from engine.workflows.view import customer as view
 
@@ -90,7 +91,9 @@ def _product(row: dict[str, Any], offer: dict[str, Any] | None, gates: list[dict
         if mask >> gate["bit"] & 1
     ]
     decision = "refused" if refusals else "offered" if row["rank"] else "allowed"
-    return {**row, "decision": decision, **(offer or {}), "refusals": refusals}
+    # what is allowed but not among the best goes on no track: nothing was to be handled
+    track = {"track": NO_OFFER, "track_reason": REFUSED.text_en, "track_reason_zh": REFUSED.text_zh} if refusals else {}
+    return {**row, "decision": decision, **(offer or {}), **track, "refusals": refusals}
 
 
 def _risk_answers(workspace: Workspace, run: Run, customer_id: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from engine.cli.output import Output
 from engine.domain.labels import label
 
 _JOURNEYS: Final = ("journey", "stage", "step", "next_step", "status", "stage_since")
-_PRODUCTS: Final = ("product_id", "decision", "rank", "propensity", "expected_value_minor", "channel", "why")
+_PRODUCTS: Final = ("product_id", "decision", "rank", "propensity", "expected_value_minor", "channel", "track", "why")
 
 
 def explain(
@@ -72,11 +72,12 @@ def _show_risk(output: Output, facts: dict[str, Any], language: str) -> None:
 
 
 def _why(row: dict[str, Any], language: str) -> str:
-    """The sentence of every gate that refused, else the reasons for the offer."""
+    """The sentence of every gate that refused, else the reasons for the offer and for its track."""
     if row["refusals"]:
         return " ".join(refusal[f"text_{language}"] for refusal in row["refusals"])
     suffix = "_zh" if language == "zh" else ""
-    return " ".join(row[name] for name in (f"reason_1{suffix}", f"reason_2{suffix}") if row.get(name))
+    names = [f"{name}{suffix}" for name in ("reason_1", "reason_2", "track_reason")]
+    return " ".join(row[name] for name in names if row.get(name))
 
 
 def add_to(wayline: typer.Typer) -> None:

@@ -103,10 +103,12 @@ def stages(rows: pd.DataFrame, w: Words) -> pd.DataFrame:
 
 
 def offers(rows: pd.DataFrame, w: Words) -> list[str]:
-    """Return one sentence per offer, the best first, with its reasons."""
+    """Return one sentence per offer, the best first, with its reasons and that of its track."""
     lines = []
     for row in rows.sort_values("rank").to_dict("records"):
-        reasons = [w.pick(row["reason_1"], row["reason_1_zh"]), w.pick(row["reason_2"], row["reason_2_zh"])]
+        # a run made before tracks had reasons has no such column
+        names = ("reason_1", "reason_2", "track_reason")
+        reasons = [w.pick(row.get(name), row.get(f"{name}_zh")) for name in names]
         told = " ".join(reason for reason in reasons if reason not in ("None", "nan", ""))
         lines.append(
             w.t(

@@ -15,7 +15,7 @@ from engine.domain.marts import DECISIONS, RECOMMENDATIONS
 from engine.features import table as feature_table
 from engine.features.table import FEATURES
 from engine.lake.schema import arrow_schema
-from engine.recommendations import allotment, allotment_rows, inputs
+from engine.recommendations import allotment, allotment_rows, inputs, tracks
 from engine.recommendations.gates import no_counts
 from engine.recommendations.recommend import Prepared, recommend
 from engine.workflows.stages.context import Context, Stage
@@ -79,7 +79,16 @@ def _now(context: Context, profile: pa.Table) -> inputs.Inputs:
         features=context.rows("features", names),
         holdings=context.engine.arrow(holdings),
         profile=profile,
+        relationship=_relationship(context),
     )
+
+
+def _relationship(context: Context) -> pa.Table | None:
+    """What tells a customer worth keeping; nobody is, where segments were not worked out."""
+    if not context.wrote("segments"):
+        return None
+    activity = context.rows("features", ["customer_id", "transactions_90d", "transactions_365d"])
+    return tracks.relationship(context.rows("segments", ["customer_id", "value_tier"]), activity)
 
 
 def _sampled(context: Context, moment: datetime, settings: RecommendationSettings) -> inputs.Inputs:

@@ -58,6 +58,7 @@ def test_row_holds_what_a_campaign_tool_needs_and_no_risk(tmp_path: Path) -> Non
         "action_rank": 1,
         "channel": "email",
         "score": 0.123457,
+        "track": "fast_track",
         "reason_text": "Already has: Debit card.",
         "reason_text_zh": "已持有借记卡。",
         "reason_2_text": None,

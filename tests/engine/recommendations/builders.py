@@ -84,6 +84,7 @@ def bank(customers: int, seed: int = 7) -> tuple[Inputs, Inputs, Inputs, pa.Tabl
         made.append(_inputs(ids, product_ids, opened, savings=savings, as_of=AS_OF - windows * HORIZON, random=random))
         _open_some(opened, product_ids, savings, AS_OF - windows * HORIZON, random)
     earlier, past, now = made
+    now = replace(now, relationship=_relationship(ids))
     return now, past, earlier, _risk(ids, random)
 
 
@@ -128,6 +129,13 @@ def _profile(ids: pa.Array, random: Any) -> pa.Table:
     }
     consents = {f"consent_{channel}": some[7 + place] < 0.4 for place, channel in enumerate(CONTACT_CHANNELS)}
     return pa.table(columns | consents)
+
+
+def _relationship(ids: pa.Array) -> pa.Table:
+    random = np.random.default_rng(12)
+    tiers = np.array(["top", "high", "middle", "low", "none"])[random.integers(0, 5, len(ids))]
+    pace = pa.array(random.uniform(0, 1.5, len(ids)), mask=random.random(len(ids)) < 0.1)
+    return pa.table({"customer_id": ids, "value_tier": tiers, "pace": pace})
 
 
 def _contacts(random: Any, size: int) -> dict[str, Any]:
@@ -179,6 +187,8 @@ def good_customer(catalogue: Catalogue, **changes: Any) -> DecisionBlock:
         default_probability=np.array([0.001]),
         tier=np.array([0]),
         signal_age_days=np.array([5.0]),
+        value_tier=np.array([2]),
+        pace=np.array([1.0]),
         consent=np.ones((1, 5), dtype=bool),
         contacts=np.zeros((1, 4)),
         unanswered=np.array([0.0]),

@@ -9,7 +9,7 @@ import pytest
 
 from engine.domain.errors import NotEnoughData
 from engine.recommendations.bundle import Bundle
-from engine.recommendations.decide import contact_channels, decide, rank_offers, tracks
+from engine.recommendations.decide import contact_channels, decide, rank_offers
 from engine.recommendations.gates import GATES
 from engine.recommendations.inputs import Inputs
 from engine.recommendations.race import ORDER
@@ -229,16 +229,3 @@ def test_cheapest_agreed_channel_is_taken_and_the_first_of_equal_ones() -> None:
 def test_equal_values_rank_in_product_order_and_refused_ones_not_at_all() -> None:
     masks = np.array([[0, 0, 1, 0]], dtype=np.uint64)
     assert rank_offers(np.array([[5.0, 7.0, 9.0, 7.0]]), masks, 2).tolist() == [[0, 1, 0, 2]]
-
-
-def test_track_follows_from_risk_and_amount() -> None:
-    catalogue = builders.demo_catalogue()
-    place = catalogue.product_ids.index
-    products = np.array([place("index_fund"), place("credit_card_classic"), place("personal_loan"), place("mortgage")])
-    policy = builders.settings().tracks
-    free = np.zeros(4, dtype=bool)
-    assert tracks(np.zeros(4, np.int64), free, products, catalogue, policy).tolist() == [0, 0, 1, 2]
-    assert tracks(np.full(4, 1), free, products, catalogue, policy).tolist() == [1, 1, 1, 2]
-    assert tracks(np.full(4, 2), free, products, catalogue, policy).tolist() == [2, 2, 2, 2]
-    # where risk wants a person to look, little credit is no longer quick; a fund still is
-    assert tracks(np.zeros(4, np.int64), ~free, products, catalogue, policy).tolist() == [0, 1, 1, 2]
