@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from engine.config.load import Settings
+from engine.config.load import Settings, faults
 
 ContactChannel = Literal["email", "sms", "phone", "push", "post"]
 CapName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -25,9 +25,11 @@ class ContactCap(Settings):
     @model_validator(mode="after")
     def _channel_where_it_belongs(self) -> ContactCap:
         if self.per == "channel" and self.channel is None:
-            raise ValueError('per = "channel" without a channel: name it, such as channel = "sms"')
+            told = 'missing, though per = "channel" limits one channel. Name it, such as channel = "sms"'
+            raise faults("ContactCap", [(("channel",), told)])
         if self.per != "channel" and self.channel is not None:
-            raise ValueError(f'per = "{self.per}" counts every channel: leave channel out, or write per = "channel"')
+            told = f'per = "{self.per}" counts every channel. Leave channel out, or write per = "channel"'
+            raise faults("ContactCap", [(("channel",), told)])
         return self
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from engine.config.contact import ContactChannel, ContactPolicy
-from engine.config.load import Settings
+from engine.config.load import Settings, faults
 
 ValueTier = Literal["top", "high", "middle", "low", "none"]
 KnownTier = Literal["low", "medium", "high"]
@@ -55,10 +55,11 @@ class TrackPolicy(Settings):
     @model_validator(mode="after")
     def _small_is_below_large(self) -> TrackPolicy:
         if self.fast_credit_up_to_minor >= self.verify_credit_from_minor:
-            raise ValueError(
-                f"fast_credit_up_to_minor = {self.fast_credit_up_to_minor} is not below verify_credit_from_minor = "
-                f"{self.verify_credit_from_minor}: no credit can be both small and large"
+            told = (
+                f"{self.fast_credit_up_to_minor} is not below verify_credit_from_minor = "
+                f"{self.verify_credit_from_minor}, and no credit can be both small and large. Lower it"
             )
+            raise faults("TrackPolicy", [(("fast_credit_up_to_minor",), told)])
         return self
 
 
@@ -120,5 +121,6 @@ class RecommendationSettings(Settings):
         # never used, so a cap on it would only look like a protection
         for name, cap in self.contact.caps.items():
             if cap.channel is not None and cap.channel not in self.contact_cost_minor:
-                raise ValueError(f"contact.caps.{name} limits {cap.channel}, which has no contact cost: add its cost")
+                told = f"{cap.channel} has no contact cost, so it is never used. Add it to contact_cost_minor"
+                raise faults("RecommendationSettings", [(("contact", "caps", name, "channel"), told)])
         return self

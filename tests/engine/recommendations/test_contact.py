@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from engine.config.contact import ContactPolicy
+from engine.config.load import validate
+from engine.config.recommendations import RecommendationSettings
 from engine.domain.curated import CURATED
 from engine.domain.errors import SettingsFault
 from engine.lake.schema import unbound
@@ -100,8 +102,11 @@ def _cap(channel: str | None, most: int, per: str = "channel", days: int = 30) -
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
-        ({"caps": {"mail": _cap(None, 2)}}, 'per = "channel" without a channel'),
-        ({"caps": {"mail": _cap("email", 2, per="customer")}}, "leave channel out"),
+        ({"caps": {"mail": _cap(None, 2)}}, "contact.caps.mail.channel: missing, though per"),
+        (
+            {"caps": {"mail": _cap("email", 2, per="customer")}},
+            'contact.caps.mail.channel: per = "customer" counts every channel',
+        ),
         ({"caps": {"mail": _cap("email", -1)}}, "contact.caps.mail.max_contacts"),
         ({"caps": {"mail": _cap("email", 2, days=0)}}, "contact.caps.mail.days"),
         ({"caps": {"mail": _cap("fax", 2)}}, "contact.caps.mail.channel"),
@@ -114,3 +119,15 @@ def test_a_bad_value_is_refused_with_its_place(flags: dict[str, Any], told: str)
     with pytest.raises(SettingsFault) as fault:
         _policy(**flags)
     assert told in str(fault.value)
+
+
+def test_a_cap_on_a_channel_that_is_never_used_is_pointed_out() -> None:
+    flags = {"contact": {"caps": {"letters": _cap("post", 1)}}}
+    with pytest.raises(SettingsFault, match=r"letters\.channel: post has no contact cost"):
+        validate(RecommendationSettings, _without_post(flags), "test")
+
+
+def _without_post(flags: dict[str, Any]) -> dict[str, Any]:
+    values = builders.settings(flags).model_dump()
+    del values["contact_cost_minor"]["post"]
+    return values

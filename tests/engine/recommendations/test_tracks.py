@@ -122,7 +122,10 @@ def test_every_reason_has_its_own_code_and_a_sentence_in_both_languages() -> Non
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
-        ({"fast_credit_up_to_minor": 5, "verify_credit_from_minor": 5}, "both small and large"),
+        (
+            {"fast_credit_up_to_minor": 5, "verify_credit_from_minor": 5},
+            "fast_credit_up_to_minor: 5 is not below",
+        ),
         ({"retention": {"pace_below": 70}}, "tracks.retention.pace_below"),
         ({"retention": {"value_tiers": ["best"]}}, "tracks.retention.value_tiers"),
     ],
