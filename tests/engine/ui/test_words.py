@@ -14,6 +14,8 @@ from engine.domain import words as vocabulary
 from engine.domain.errors import MartMissing, NotEnoughData
 from engine.lake.runs import RunBuilder
 from engine.lake.workspace import Workspace
+from engine.recommendations.gates import GATES
+from engine.recommendations.tracks import REASONS
 from engine.ui.words import UNDEFINED, Words, catalogue
 from engine.workflows.view import recommendations, today
 from tests.engine.ui import bank
@@ -38,6 +40,11 @@ def test_every_text_that_the_code_names_is_in_the_catalogue() -> None:
         re.findall(r"""(?:\bt\(|section\(words, |choice\(\s*words, |switch\(\s*words, )f?["']([\w.]+)["']""", code)
     )
     assert len(named) > 150
+    assert named - set(catalogue()) == set()
+
+
+def test_every_gate_and_track_has_a_short_name() -> None:
+    named = {f"gate.{gate.name}" for gate in GATES} | {f"track.{reason.track}" for reason in REASONS}
     assert named - set(catalogue()) == set()
 
 
