@@ -79,10 +79,13 @@ class _Work:
     def used(self, chosen: Flags) -> Usage:
         return usage(chosen, self.demand, len(self.limits.channel))
 
-    def pairs(self, among: Flags, order_by: Floats | None = None) -> tuple[Integers, Integers]:
-        """Return the pairs, the highest surplus first, equal ones by lot and then by product."""
+    def pairs(self, among: Flags, order_by: Floats | None = None, few: int | None = None) -> tuple[Integers, Integers]:
+        """Return the pairs, the highest surplus first, equal ones by lot and product; only `few` where given."""
+        worth = self.surplus if order_by is None else order_by
+        if few is not None and 0 < few < np.count_nonzero(among):
+            among = among & (worth >= -np.partition(-worth[among], few - 1)[few - 1])  # equal ones all stay: by lot
         rows, columns = np.nonzero(among)
-        key = (self.surplus if order_by is None else order_by)[rows, columns]
+        key = worth[rows, columns]
         order = np.lexsort((columns, self.lot[rows], -key))
         return rows[order], columns[order]
 
@@ -162,13 +165,21 @@ class _Work:
         budget = limits.budget - used.budget
         open_rows = (of_customer > 0) & (of_channel[demand.channel] >= 1) & (demand.cost <= budget)
         open_columns = of_product >= 1 if products is None else products & (of_product >= 1)
-        rows, columns = self.pairs(demand.worthwhile & ~kept & open_rows[:, None] & open_columns)
+        most = min(most, float(of_product[open_columns].sum()), self._most_offers() - used.offers)
+        few = None if np.isinf(most) else max(int(most), 0) * 4 + 1000  # more than can fit, so that few rounds are left
+        rows, columns = self.pairs(demand.worthwhile & ~kept & open_rows[:, None] & open_columns, few=few)
         channel = demand.channel[rows]
         fits = place_in_group(columns, len(of_product)) <= of_product[columns]
         fits &= place_in_group(channel % len(of_channel), len(of_channel)) <= of_channel[channel]
         fits &= place_in_group(rows, len(kept)) <= of_customer[rows]
         fits &= (np.cumsum(demand.cost[rows]) <= budget) & (np.arange(len(rows)) < most)
         return rows[fits], columns[fits]
+
+    def _most_offers(self) -> float:
+        """Return how many offers there can be at most: as many as the scarcest minimum share allows."""
+        shared = self.limits.share > 0
+        most = np.minimum(self.limits.product, self.demand.worthwhile.sum(axis=0))[shared] / self.limits.share[shared]
+        return float(most.min()) + _DUST if shared.any() else np.inf
 
     def level(self, chosen: Flags) -> Flags:
         """Withdraw offers until every minimum share holds: the most that can stay is as many as the scarcest allows."""
