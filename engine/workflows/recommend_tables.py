@@ -1,4 +1,4 @@
-"""The race of the models of a run, and its pair rules."""
+"""The race of the models of a run, its pair rules, and the limits on all its offers together."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ from engine.workflows import session
 CAPTION: Final = (
     "A model is used only where it beats popularity beyond chance: the lower end of its gain is above zero."
 )
+
+PRICED: Final = (
+    "A shadow price is the expected value, in minor units, that one more unit of a limit would bring. No allocation "
+    "within the limits is worth more than the bound."
+)
+UNLIMITED: Final = "No limits were set on all offers together. Set them under [allocation] in wayline.toml."
 
 
 def models(home: Path, run_id: str | None = None) -> dict[str, Any]:
@@ -47,3 +53,19 @@ def rules(home: Path, run_id: str | None = None, has: str | None = None, limit: 
         rows = [row for row in rows if row["has_product_id"] == has]
     rows.sort(key=lambda row: (-row["lift"], row["has_product_id"], row["takes_product_id"]))
     return {"run_id": run.run_id, "total": len(rows), "rules": rows[:limit]}
+
+
+def limits(home: Path, run_id: str | None = None) -> dict[str, Any]:
+    """Return the limits on all offers of a run together, each with its price and use, and how close the offers came.
+
+    Both lists are empty where no limit was set; `caption` says what the answer means.
+
+    Raises
+    ------
+    RunMissing, WorkspaceMissing, MartMissing
+    """
+    run = open_run(session.workspace_at(home), run_id)
+    run.require("allocation_limits")
+    rows, measures = run.read("allocation_limits").to_pylist(), run.read("allocation").to_pylist()
+    caption = PRICED if rows else UNLIMITED
+    return {"run_id": run.run_id, "limits": rows, "measures": measures, "caption": caption}

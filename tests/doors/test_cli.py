@@ -343,6 +343,12 @@ def offers(wayline: Any, bank: Path) -> list[str]:
     return [json.loads(line)["external_id"] for line in lines]
 
 
+def test_limits_on_all_offers_are_shown_and_where_none_is_set_it_says_how_to(wayline: Any, bank: Path) -> None:
+    shown = wayline("recommend", "limits", "--home", bank, "--json").json
+    assert shown["limits"] == []
+    assert "[allocation]" in shown["caption"]
+
+
 def test_an_export_is_made_noted_verified_and_found_out_when_touched(wayline: Any, bank: Path, tmp_path: Path) -> None:
     outbox = tmp_path / "outbox"
     made = wayline("export", "recommendations", "--to", outbox, "--home", bank, "--json")

@@ -89,6 +89,12 @@ def test_the_rows_of_the_limits_say_what_the_offers_use() -> None:
     assert all(row["binds"] == (row["shadow_price_minor"] > 0) for row in rows.values())
 
 
+def test_every_limit_and_measure_has_a_row_and_a_sentence_in_both_languages() -> None:
+    measures = _tables()["allocation"].to_pylist()
+    assert all(row["text"] and row["text_zh"] for row in measures)
+    assert len({row["measure"] for row in measures}) == 9
+
+
 def test_the_offers_come_within_two_percent_of_the_printed_bound() -> None:
     measures = {row["measure"]: row["value"] for row in _tables()["allocation"].to_pylist()}
     offers = _rows(True)[0]

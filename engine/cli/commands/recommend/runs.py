@@ -1,4 +1,4 @@
-"""`wayline recommend models` and `rules`: the race of a run, and which products go together."""
+"""`wayline recommend models`, `rules` and `limits`: the race of a run, its pair rules, its limits on all offers."""
 
 # ruff: noqa: PLC0415  the engine is imported when a command runs, so that help answers at once
 from __future__ import annotations
@@ -32,6 +32,7 @@ _RULES: Final = (
     "leverage",
     "zhang",
 )
+_LIMITS: Final = ("kind", "subject", "allowed", "used", "wanted", "shadow_price", "binds")
 
 Has = Annotated[str | None, typer.Option("--has", help="Only rules from this product.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="Show so many rules, the strongest lift first.")]
@@ -77,6 +78,25 @@ def rules(
     output.result(recommend_tables.rules(home, run, has, limit), lambda facts: _show_rules(output, facts))
 
 
+def limits(
+    *,
+    run: options.RunId = None,
+    home: options.Home = options.HOME,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Show the limits on all offers together: how much each allows, what is used, what one more unit would bring.
+
+    [bold]Examples[/]
+
+      wayline recommend limits --json
+    """
+    from engine.workflows import recommend_tables
+
+    output = Output(as_json, quiet)
+    output.result(recommend_tables.limits(home, run), lambda facts: _show_limits(output, facts))
+
+
 def _show_models(output: Output, facts: dict[str, Any]) -> None:
     rows = [
         one
@@ -97,7 +117,21 @@ def _show_rules(output: Output, facts: dict[str, Any]) -> None:
     output.line(f"{len(facts['rules'])} of {facts['total']} rules are shown.")
 
 
+def _show_limits(output: Output, facts: dict[str, Any]) -> None:
+    if facts["limits"]:
+        # in minor units as it is: a budget's price is a fraction of one, which in the base currency reads as nothing
+        rows = [one | {"shadow_price": numbers.number(one["shadow_price_minor"])} for one in facts["limits"]]
+        output.table(rows, _LIMITS, title="Limits on all offers together")
+        measures = [
+            one | {"value": numbers.share(one["value"], 2)} if one["measure"] == "share_of_bound" else one
+            for one in facts["measures"]
+        ]
+        output.table(measures, ("measure", "value", "text"), title="How close the offers came")
+    output.line(facts["caption"])
+
+
 def add_to(recommend: typer.Typer) -> None:
     """Add the commands."""
     recommend.command()(models)
     recommend.command()(rules)
+    recommend.command()(limits)
