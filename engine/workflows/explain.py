@@ -41,7 +41,8 @@ def customer(home: Path, customer_id: str, run_id: str | None = None) -> dict[st
     """Return everything that led to one customer's offers and refusals, in the words of the run.
 
     Every product is there: offered with its rank and reasons, allowed but not among the best, or refused with the
-    sentence of every gate that refused it, in English and Chinese.
+    sentence of every gate that refused it, in English and Chinese. `limits` of a product says `withheld` where limits
+    on all offers together took the offer, `let_in` where they made room for it, and is empty where they did neither.
 
     Raises
     ------
@@ -79,8 +80,21 @@ def products(run: Run, customer_id: str) -> list[dict[str, Any]]:
         row["product_id"]: row for row in run.read("recommendations", where={"customer_id": customer_id}).to_pylist()
     }
     decided = run.read("decisions", where={"customer_id": customer_id}).to_pylist()
-    rows = [_product(row, offers.get(row["product_id"]), gates) for row in decided]
+    changed = _changed_by_limits(run, customer_id)
+    rows = [
+        _product(row, offers.get(row["product_id"]), gates) | {"limits": changed.get(row["product_id"])}
+        for row in decided
+    ]
     return sorted(rows, key=lambda row: (row["rank"] is None, row["rank"] or len(row["refusals"]), row["product_id"]))
+
+
+def _changed_by_limits(run: Run, customer_id: str) -> dict[str, str]:
+    """Return by product what limits on all offers together did: withheld an offer, or let it in for one withheld."""
+    if not run.has("allocation_changes"):
+        return {}
+    rows = run.read("allocation_changes", where={"customer_id": customer_id}).to_pylist()
+    differ = [row for row in rows if row["offered"] != row["without_limits"]]
+    return {row["product_id"]: "let_in" if row["offered"] else "withheld" for row in differ}
 
 
 def _product(row: dict[str, Any], offer: dict[str, Any] | None, gates: list[dict[str, Any]]) -> dict[str, Any]:

@@ -12,6 +12,10 @@ from engine.cli.output import Output
 from engine.domain.labels import label
 
 _JOURNEYS: Final = ("journey", "stage", "step", "next_step", "status", "stage_since")
+_WITHHELD: Final = (
+    "Withheld: limits on all offers together leave no room for it.",
+    "未推荐：受全部推荐的总限额约束，已无余量。",
+)
 _PRODUCTS: Final = ("product_id", "decision", "rank", "propensity", "expected_value_minor", "channel", "track", "why")
 
 
@@ -72,9 +76,11 @@ def _show_risk(output: Output, facts: dict[str, Any], language: str) -> None:
 
 
 def _why(row: dict[str, Any], language: str) -> str:
-    """The sentence of every gate that refused, else the reasons for the offer and for its track."""
+    """The sentence of every gate that refused, else that limits withheld it, else the reasons for offer and track."""
     if row["refusals"]:
         return " ".join(refusal[f"text_{language}"] for refusal in row["refusals"])
+    if row["limits"] == "withheld":
+        return _WITHHELD[language == "zh"]
     suffix = "_zh" if language == "zh" else ""
     names = [f"{name}{suffix}" for name in ("reason_1", "reason_2", "track_reason")]
     return " ".join(row[name] for name in names if row.get(name))

@@ -113,6 +113,7 @@ def test_an_explanation_names_every_product_and_no_person(demo_home: Path) -> No
     told = explain.customer(demo_home, made.read("decisions", ["customer_id"], limit=1)["customer_id"][0].as_py())
     assert len(told["products"]) == 24
     assert all(bool(row["refusals"]) == (row["decision"] == "refused") for row in told["products"])
+    assert {row["limits"] for row in told["products"]} == {None}, "without limits nothing is withheld"
     personal = {column.name for column in CURATED["customers"] if column.personal}
     assert not personal & set(told["profile"])
     # a decline names what would lift it, or says why nothing would
