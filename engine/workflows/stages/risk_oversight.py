@@ -93,7 +93,8 @@ def _applicants(context: Context, settings: RiskSettings) -> pa.Table | None:
     if "applications" not in context.tables:
         return None
     rows: pa.Table = context.engine.arrow(table.applicants(context.tables, context.as_of, settings))
-    return rows
+    # the engine gives rows in any order, and sums of another order differ in their last bits
+    return rows.sort_by("application_id")
 
 
 def _monthly_tiers(context: Context, settings: RiskSettings, fitted: RiskModel | None) -> pa.Table | None:
@@ -102,6 +103,7 @@ def _monthly_tiers(context: Context, settings: RiskSettings, fitted: RiskModel |
         return None
     ends = monitoring.month_ends(context.as_of, settings.stability.months)
     rows: pa.Table = context.engine.arrow(table.snapshots(context.tables, ends, settings, fitted.scorecard.inputs))
+    rows = rows.sort_by([("at", "ascending"), ("customer_id", "ascending")])
     return rows.append_column("risk_tier", fitted.tiers(rows))
 
 
