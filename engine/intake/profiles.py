@@ -27,6 +27,12 @@ _WHY: Final[Mapping[Why, str]] = {
 }
 
 
+def named_twice(roles: Sequence[str]) -> list[str]:
+    """Return a sentence for each column that plays more than one role."""
+    several = [name for name in dict.fromkeys(roles) if roles.count(name) > 1]
+    return [f'"{name}" is named twice; a column plays one role' for name in several]
+
+
 def learnable(
     file: EventFile, names: Sequence[str], engine: DuckDBEngine, *, instead_of_dates: str = ""
 ) -> tuple[Mapping[str, Kind], list[str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -13,7 +12,6 @@ from zoneinfo import ZoneInfo
 
 import ibis
 
-from engine.config.intake import IntakeSettings
 from engine.domain.errors import NotEnoughData, SettingsFault, UnknownName
 from engine.intake import event_files, event_roles
 from engine.intake.event_roles import LOG, Roles
@@ -97,18 +95,12 @@ def opened(source: LogSource) -> Iterator[OpenLog]:
 
 @contextmanager
 def _file(source: LogSource, path: Path) -> Iterator[OpenLog]:
-    workspace = session.workspace_at(source.home)
-    with (
-        tempfile.TemporaryDirectory(prefix="wayline-log-") as scratch,
-        session.engine_aside(source.home, Path(scratch) / "engine") as engine,
-    ):
-        rules = session.settings(workspace, IntakeSettings, "intake")
-        spool = Path(scratch) / "log"
-        spool.mkdir()
-        file = event_files.read(path, engine, spool, rules, encoding=source.encoding)
+    with session.files_aside(source.home) as aside:
+        engine = aside.engine
+        file = event_files.read(path, engine, aside.folder("log"), aside.rules, encoding=source.encoding)
         zone = _checked_zone(source.zone)
         typed = event_roles.attach(
-            file, source.roles(), engine, Path(scratch), zone=zone, time_format=source.time_format
+            file, source.roles(), engine, aside.scratch, zone=zone, time_format=source.time_format
         )
         for note in typed.notes:
             source.say(note)
@@ -141,12 +133,9 @@ def _prepared(source: LogSource, path: Path) -> Iterator[OpenLog]:
             had = f'"{roles[role]}"' if role in roles else "none"
             fault = f'--{role} "{named}": the log was prepared with {had}; prepare it again with the column'
             raise SettingsFault(path.name, [fault])
-    with (
-        tempfile.TemporaryDirectory(prefix="wayline-log-") as scratch,
-        session.engine_aside(source.home, Path(scratch)) as engine,
-    ):
+    with session.files_aside(source.home) as aside:
         log = EventLog(
-            table=_attached(engine, blocks),
+            table=_attached(aside.engine, blocks),
             customer=CUSTOMER,
             event=EVENT,
             time=AT,
@@ -157,7 +146,7 @@ def _prepared(source: LogSource, path: Path) -> Iterator[OpenLog]:
             prepared=blocks,
         )
         report = LogReport(read=manifest.rows_read, kept=manifest.events, **manifest.left_out)
-        yield _ready(source, engine, log, source.as_of or manifest.as_of, report)
+        yield _ready(source, aside.engine, log, source.as_of or manifest.as_of, report)
 
 
 def _attached(engine: DuckDBEngine, blocks: Prepared) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.config.experiments import ExperimentSettings, Quantile, TimeToEvent
-from engine.config.intake import IntakeSettings
 from engine.domain.errors import NotEnoughData, SettingsFault
 from engine.intake import event_files, unit_files
 from engine.intake.event_files import EventFile
@@ -46,18 +44,12 @@ def analyze(question: Question) -> dict[str, Any]:
         says why.
     """
     plan = draft(question)
-    workspace = session.workspace_at(question.home)
-    with (
-        tempfile.TemporaryDirectory(prefix="wayline-units-") as scratch,
-        session.engine_aside(question.home, Path(scratch) / "engine") as engine,
-    ):
-        rules = session.settings(workspace, IntakeSettings, "intake")
+    with session.files_aside(question.home) as aside:
+        engine = aside.engine
         if question.events is not None:
-            return experiment_logs.answer(question, plan, engine, Path(scratch), rules)
-        spool = Path(scratch) / "file"
-        spool.mkdir()
-        file = event_files.read(question.path, engine, spool, rules, encoding=question.encoding)
-        return _answer(question, plan, file, engine, Path(scratch))
+            return experiment_logs.answer(question, plan, engine, aside.scratch, aside.rules)
+        file = event_files.read(question.path, engine, aside.folder("file"), aside.rules, encoding=question.encoding)
+        return _answer(question, plan, file, engine, aside.scratch)
 
 
 def _answer(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +20,6 @@ from engine.config.assignment import (
     weights_fault,
 )
 from engine.config.experiments import Experiments
-from engine.config.intake import IntakeSettings
 from engine.config.load import validate
 from engine.domain.errors import NotEnoughData, SettingsFault, UnknownName
 from engine.intake import event_files
@@ -184,16 +182,11 @@ def _units(question: Question) -> tuple[list[str], NDArray[np.bool_] | None, int
         if not all(ids):
             raise SettingsFault(_ASKED, ["--unit is empty; write the id of a unit"])
         return ids, None, 0
-    workspace = session.workspace_at(question.home)
-    with (
-        tempfile.TemporaryDirectory(prefix="wayline-units-") as scratch,
-        session.engine_aside(question.home, Path(scratch) / "engine") as engine,
-    ):
-        rules = session.settings(workspace, IntakeSettings, "intake")
-        spool = Path(scratch) / "file"
-        spool.mkdir()
-        file = event_files.read(question.path, engine, spool, rules, encoding=question.encoding)
-        return _read(question, file, engine)
+    with session.files_aside(question.home) as aside:
+        file = event_files.read(
+            question.path, aside.engine, aside.folder("file"), aside.rules, encoding=question.encoding
+        )
+        return _read(question, file, aside.engine)
 
 
 def _read(question: Question, file: EventFile, engine: DuckDBEngine) -> tuple[list[str], NDArray[np.bool_] | None, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from engine.config.intake import IntakeSettings
 from engine.domain.errors import NotEnoughData, SettingsFault, UnknownName
 from engine.intake import event_files
 from engine.intake.sql import first_row
@@ -81,27 +79,22 @@ def share_out(question: Question) -> dict[str, Any]:
         told = "within a segment rewards are counted as they are, not by their propensity; leave out one of"
         raise SettingsFault(_ASKED, [f"{told} --segment and --propensity"])
     unit_lists.refuse_out(_ASKED, question.out)
-    workspace = session.workspace_at(question.home)
-    with (
-        tempfile.TemporaryDirectory(prefix="wayline-bandit-") as scratch,
-        session.engine_aside(question.home, Path(scratch) / "engine") as engine,
-    ):
-        intake = session.settings(workspace, IntakeSettings, "intake")
-        spools = [Path(scratch) / name for name in ("log", "units")]
-        for spool in spools:
-            spool.mkdir()
-        file = event_files.read(question.path, engine, spools[0], intake, encoding=question.encoding)
+    with session.files_aside(question.home) as aside:
+        engine = aside.engine
+        file = event_files.read(question.path, engine, aside.folder("log"), aside.rules, encoding=question.encoding)
         texts = None if question.segment is None else {"segment": question.segment}
         columns = Columns(
             unit=question.unit, arm=question.arm, reward=question.reward, propensity=question.propensity, texts=texts
         )
-        counts = decision_logs.attach(file, columns, engine, Path(scratch))
+        counts = decision_logs.attach(file, columns, engine, aside.scratch)
         read = _read(question, engine, file.name)
         answer = _answer(question, read) | {"counts": asdict(counts) | dict(read.counts)}
         answer["notes"] += [*file.notes, *read.notes]
         if question.assign is None:
             return answer
-        units = event_files.read(question.assign, engine, spools[1], intake, encoding=question.encoding)
+        units = event_files.read(
+            question.assign, engine, aside.folder("units"), aside.rules, encoding=question.encoding
+        )
         return answer | _drawn(question, read.allocations, units, engine)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from math import inf, sqrt
@@ -13,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from engine.config.intake import IntakeSettings
 from engine.domain.errors import NotEnoughData, SettingsFault, UnknownName
 from engine.intake import event_files
 from engine.intake.event_files import EventFile
@@ -80,16 +78,10 @@ def evaluate(question: Question) -> dict[str, Any]:
         The file cannot be read, holds no decision to judge by, one action, or far too many.
     """
     _refuse(question)
-    workspace = session.workspace_at(question.home)
-    with (
-        tempfile.TemporaryDirectory(prefix="wayline-policy-") as scratch,
-        session.engine_aside(question.home, Path(scratch) / "engine") as engine,
-    ):
-        intake = session.settings(workspace, IntakeSettings, "intake")
-        spool = Path(scratch) / "log"
-        spool.mkdir()
-        file = event_files.read(question.path, engine, spool, intake, encoding=question.encoding)
-        counts = decision_logs.attach(file, _columns(question), engine, Path(scratch))
+    with session.files_aside(question.home) as aside:
+        engine = aside.engine
+        file = event_files.read(question.path, engine, aside.folder("log"), aside.rules, encoding=question.encoding)
+        counts = decision_logs.attach(file, _columns(question), engine, aside.scratch)
         answer = _answer(question, engine, file)
         answer["notes"] += file.notes
         return answer | {"counts": asdict(counts)}

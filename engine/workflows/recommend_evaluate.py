@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,10 +11,9 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from engine.config.intake import IntakeSettings
 from engine.config.recommendations import RecommendationSettings
 from engine.domain.errors import NotEnoughData, SettingsFault
-from engine.intake import holding_files
+from engine.intake import holding_files, profiles
 from engine.intake.holding_files import HoldingRoles, Holdings
 from engine.numerics.intervals import Interval
 from engine.numerics.ratios import or_none
@@ -63,16 +61,12 @@ def evaluate(question: Question) -> dict[str, Any]:
     faults = list(_faults(question))
     if faults:
         raise SettingsFault("wayline recommend evaluate", faults)
-    workspace = session.workspace_at(question.home)
-    settings = session.settings(workspace, RecommendationSettings, "recommendations")
-    with (
-        tempfile.TemporaryDirectory(prefix="wayline-holdings-") as scratch,
-        session.engine_aside(question.home, Path(scratch) / "engine") as engine,
-    ):
-        rules = session.settings(workspace, IntakeSettings, "intake")
-        spool = Path(scratch) / "file"
-        spool.mkdir()
-        found = holding_files.read(question.path, engine, spool, rules, _roles(question), encoding=question.encoding)
+    settings = session.settings(session.workspace_at(question.home), RecommendationSettings, "recommendations")
+    with session.files_aside(question.home) as aside:
+        spool = aside.folder("file")
+        found = holding_files.read(
+            question.path, aside.engine, spool, aside.rules, _roles(question), encoding=question.encoding
+        )
     for note in found.notes:
         question.say(note)
     return _answer(question, found, settings)
@@ -89,10 +83,7 @@ def _faults(question: Question) -> list[str]:
     if question.k < 1:
         found.append(f"--k {question.k}: expected how many products are looked at, 1 or more")
     roles = [question.customer, *question.products, *question.profile, *([question.time] if question.time else [])]
-    found += [
-        f'"{name}" is named twice; a column plays one role' for name in dict.fromkeys(roles) if roles.count(name) > 1
-    ]
-    return found
+    return [*found, *profiles.named_twice(roles)]
 
 
 def _roles(question: Question) -> HoldingRoles:

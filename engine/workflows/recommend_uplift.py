@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,9 +9,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from engine.config.intake import IntakeSettings
 from engine.domain.errors import SettingsFault
-from engine.intake import trial_files
+from engine.intake import profiles, trial_files
 from engine.intake.trial_files import TrialRoles, TrialRows
 from engine.numerics.intervals import Interval
 from engine.numerics.ratios import or_none
@@ -57,7 +55,6 @@ def evaluate(question: Question) -> dict[str, Any]:
     faults = list(_faults(question))
     if faults:
         raise SettingsFault("wayline recommend uplift", faults)
-    rules = session.settings(session.workspace_at(question.home), IntakeSettings, "intake")
     roles = TrialRoles(
         treatment=question.treatment,
         outcome=question.outcome,
@@ -65,13 +62,9 @@ def evaluate(question: Question) -> dict[str, Any]:
         control=question.control,
         treated=question.treated,
     )
-    with (
-        tempfile.TemporaryDirectory(prefix="wayline-trial-") as scratch,
-        session.engine_aside(question.home, Path(scratch) / "engine") as engine,
-    ):
-        spool = Path(scratch) / "file"
-        spool.mkdir()
-        found = trial_files.read(question.path, engine, spool, rules, roles, encoding=question.encoding)
+    with session.files_aside(question.home) as aside:
+        spool = aside.folder("file")
+        found = trial_files.read(question.path, aside.engine, spool, aside.rules, roles, encoding=question.encoding)
     for note in found.notes:
         question.say(note)
     return _answer(question, found)
@@ -86,10 +79,7 @@ def _faults(question: Question) -> list[str]:
     if question.control is not None and question.control == question.treated:
         found.append("--control and --treated name the same value")
     roles = [question.treatment, question.outcome, *question.profile]
-    found += [
-        f'"{name}" is named twice; a column plays one role' for name in dict.fromkeys(roles) if roles.count(name) > 1
-    ]
-    return found
+    return [*found, *profiles.named_twice(roles)]
 
 
 def _answer(question: Question, found: TrialRows) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,7 +14,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from engine.config.intake import IntakeSettings
 from engine.domain.errors import NotEnoughData, SettingsFault, UnknownName
 from engine.intake import applicant_files
 from engine.intake.applicant_files import ROW, Columns, Kind, LeftOut, Unread
@@ -119,18 +117,11 @@ def opened(path: Path, home: Path, encoding: str | None) -> Iterator[tuple[Event
     NotEnoughData
         It has no row.
     """
-    workspace = session.workspace_at(home)
-    with (
-        tempfile.TemporaryDirectory(prefix="wayline-risk-") as scratch,
-        session.engine_aside(home, Path(scratch) / "engine") as engine,
-    ):
-        rules = session.settings(workspace, IntakeSettings, "intake")
-        spool = Path(scratch) / "file"
-        spool.mkdir()
-        file = applicant_files.read(path, engine, spool, rules, encoding=encoding)
+    with session.files_aside(home) as aside:
+        file = applicant_files.read(path, aside.engine, aside.folder("file"), aside.rules, encoding=encoding)
         if file.rows - file.broken == 0:
             raise NotEnoughData("default model", f"{file.name} has no rows", "a file with a row for each loan")
-        yield file, engine
+        yield file, aside.engine
 
 
 def read(question: SampleQuestion) -> RiskSample:

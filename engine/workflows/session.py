@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from engine.config.intake import IntakeSettings
 from engine.config.load import Values, load
 from engine.config.runtime import RuntimeSettings
 from engine.domain.errors import NotEnoughData
@@ -41,6 +44,32 @@ def engine_aside(home: Path, spill: Path) -> Iterator[DuckDBEngine]:
     runtime = settings(workspace_at(home), RuntimeSettings, "runtime")
     with DuckDBEngine(runtime.memory_limit, runtime.threads, spill) as engine:
         yield engine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aside:
+    """What plain files are read with: an engine, the rules of intake, and a scratch folder that is removed after."""
+
+    engine: DuckDBEngine
+    rules: IntakeSettings
+    scratch: Path
+
+    def folder(self, name: str) -> Path:
+        """Return a new folder in the scratch folder."""
+        made = self.scratch / name
+        made.mkdir()
+        return made
+
+
+@contextmanager
+def files_aside(home: Path) -> Iterator[Aside]:
+    """Open what plain files are read with, under the workspace's settings: the workspace is not touched."""
+    with (
+        tempfile.TemporaryDirectory(prefix="wayline-files-") as scratch,
+        engine_aside(home, Path(scratch) / "engine") as engine,
+    ):
+        rules = settings(workspace_at(home), IntakeSettings, "intake")
+        yield Aside(engine=engine, rules=rules, scratch=Path(scratch))
 
 
 def workspace_at(home: Path) -> Workspace:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.config.intake import IntakeSettings
 from engine.domain.errors import NotEnoughData, SettingsFault
 from engine.intake import event_files, unit_files
 from engine.intake.unit_files import UnitRoles, UnitTable
@@ -92,15 +90,9 @@ def read(source: HistoryFile) -> History:
     UnreadableSource, UnknownName, SettingsFault, NotEnoughData
         The file or its columns cannot be used, or fewer than two units have a value.
     """
-    workspace = session.workspace_at(source.home)
-    with (
-        tempfile.TemporaryDirectory(prefix="wayline-units-") as scratch,
-        session.engine_aside(source.home, Path(scratch) / "engine") as engine,
-    ):
-        rules = session.settings(workspace, IntakeSettings, "intake")
-        spool = Path(scratch) / "file"
-        spool.mkdir()
-        file = event_files.read(source.path, engine, spool, rules, encoding=source.encoding)
+    with session.files_aside(source.home) as aside:
+        engine = aside.engine
+        file = event_files.read(source.path, engine, aside.folder("file"), aside.rules, encoding=source.encoding)
         roles = UnitRoles(
             unit=None,
             variant=None,
@@ -109,7 +101,7 @@ def read(source: HistoryFile) -> History:
             shares=source.columns if source.kind == "proportion" else (),
             groups=() if source.time is None else (source.time,),
         )
-        units = unit_files.attach(file, roles, engine, Path(scratch))
+        units = unit_files.attach(file, roles, engine, aside.scratch)
         return _history(source, units, engine, file.name)
 
 
