@@ -24,7 +24,7 @@ from threadpoolctl import threadpool_limits
 
 from engine.recommendations import frame, implicit_models
 from engine.recommendations.decide import decide
-from engine.recommendations.recommend import Prepared, blocks_of, recommend, rows_of
+from engine.recommendations.recommend import Prepared, blocks_of, rows_of
 from tests.engine.recommendations import builders
 
 PRODUCTS, NAMED, LEARNED_FROM = 24, 7, 6_000
@@ -102,17 +102,7 @@ def _decisions(customers: int) -> list[Row]:
 
 
 def _learned() -> Prepared:
-    now, past, earlier, risk = builders.bank(LEARNED_FROM)
-    return recommend(
-        now=now,
-        past=past,
-        earlier=earlier,
-        risk=risk,
-        gate=builders.answers(risk),
-        products=builders.products(),
-        settings=builders.settings(),
-        seed=1,
-    )
+    return builders.prepared(LEARNED_FROM)
 
 
 def _timed(work: Callable[[], Any]) -> tuple[Any, float]:

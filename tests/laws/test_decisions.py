@@ -18,7 +18,7 @@ from engine.recommendations.decide import DecisionTable, decide
 from engine.recommendations.explain import phrases
 from engine.recommendations.frame import DecisionBlock
 from engine.recommendations.panel import build
-from engine.recommendations.recommend import Prepared, blocks_of, recommend
+from engine.recommendations.recommend import Prepared, blocks_of
 from tests.engine.recommendations import builders
 
 CUSTOMERS = 1500
@@ -26,18 +26,7 @@ CUSTOMERS = 1500
 
 @cache
 def _prepared() -> Prepared:
-    now, past, earlier, risk = builders.bank(CUSTOMERS)
-    return recommend(
-        now=now,
-        past=past,
-        earlier=earlier,
-        risk=risk,
-        gate=builders.answers(risk),
-        products=builders.products(),
-        settings=builders.settings(),
-        seed=1,
-        meanings={"savings": ("savings", "储蓄")},
-    )
+    return builders.prepared(CUSTOMERS, meanings={"savings": ("savings", "储蓄")})
 
 
 @cache

@@ -23,6 +23,7 @@ from engine.domain.words import CONTACT_CHANNELS
 from engine.lake.schema import arrow_schema
 from engine.recommendations.frame import Catalogue, DecisionBlock, View, catalogue
 from engine.recommendations.inputs import Inputs
+from engine.recommendations.recommend import Prepared, recommend
 from engine.risk import gate
 from engine.risk.gate import Say, Watch
 from engine.risk.standing import WARNINGS
@@ -86,6 +87,28 @@ def bank(customers: int, seed: int = 7) -> tuple[Inputs, Inputs, Inputs, pa.Tabl
     earlier, past, now = made
     now = replace(now, relationship=_relationship(ids))
     return now, past, earlier, _risk(ids, random)
+
+
+def prepared(
+    customers: int,
+    flags: Mapping[str, Any] | None = None,
+    *,
+    seed: int = 1,
+    meanings: Mapping[str, tuple[str, str]] | None = None,
+) -> Prepared:
+    """Return what is recommended to the customers of a random bank, under settings changed by flags."""
+    now, past, earlier, risk = bank(customers)
+    return recommend(
+        now=now,
+        past=past,
+        earlier=earlier,
+        risk=risk,
+        gate=answers(risk),
+        products=products(),
+        settings=settings(flags),
+        seed=seed,
+        meanings=meanings,
+    )
 
 
 def _open_some(opened: Any, product_ids: list[str], savings: Any, since: datetime, random: Any) -> None:

@@ -17,7 +17,7 @@ from engine.lake.schema import arrow_schema
 from engine.recommendations import allotment, allotment_rows
 from engine.recommendations.allotment import Allotment
 from engine.recommendations.bundle import Bundle
-from engine.recommendations.recommend import Prepared, recommend, replay
+from engine.recommendations.recommend import Prepared, replay
 from tests.engine.recommendations import builders
 
 CUSTOMERS = 1500
@@ -36,17 +36,7 @@ def _settings(flags: dict[str, Any]) -> AllocationSettings:
 
 @cache
 def _free() -> Prepared:
-    now, past, earlier, risk = builders.bank(CUSTOMERS)
-    return recommend(
-        now=now,
-        past=past,
-        earlier=earlier,
-        risk=risk,
-        gate=builders.answers(risk),
-        products=builders.products(),
-        settings=builders.settings({"block_customers": 400}),
-        seed=1,
-    )
+    return builders.prepared(CUSTOMERS, {"block_customers": 400})
 
 
 @cache

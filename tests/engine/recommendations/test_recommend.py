@@ -20,18 +20,7 @@ MEANINGS = {"savings": ("savings", "储蓄"), "visits": ("visits to branches", "
 
 
 def _prepare(seed: int = 1, customers: int = 6000) -> Prepared:
-    now, past, earlier, risk = builders.bank(customers)
-    return recommend(
-        now=now,
-        past=past,
-        earlier=earlier,
-        risk=risk,
-        gate=builders.answers(risk),
-        products=builders.products(),
-        settings=builders.settings({"block_customers": 1000}),
-        seed=seed,
-        meanings=MEANINGS,
-    )
+    return builders.prepared(customers, {"block_customers": 1000}, seed=seed, meanings=MEANINGS)
 
 
 prepared = cache(_prepare)
