@@ -27,6 +27,12 @@ class GatePolicy(Settings):
     min_expected_value_minor: Count
 
 
+class ValuePolicy(Settings):
+    """On which terms credit is valued: see `engine.recommendations.terms`."""
+
+    terms: Literal["suggested", "typical", "highest"]
+
+
 class Assumptions(Settings):
     """What holds where the bank's data are silent; as shipped nothing is assumed, and silence refuses."""
 
@@ -104,6 +110,7 @@ class RecommendationSettings(Settings):
     top_n: Annotated[int, Field(ge=1, le=20)]
     block_customers: Positive
     contact_cost_minor: dict[ContactChannel, Count]
+    value: ValuePolicy
     gates: GatePolicy
     contact: ContactPolicy
     assumptions: Assumptions

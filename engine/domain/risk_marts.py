@@ -98,6 +98,12 @@ CREDIT_DECISIONS = Table(
         _c("family", T, "family of products", "产品大类", required=True),
         _c("outcome", T, "approve, refer (a person decides) or decline", "审批结论"),
         _c("annual_rate", N, "price a year; empty when declined or not known", "年利率"),
+        _c(
+            "margin_rate",
+            N,
+            "what that price leaves a year after funds and operations, before losses, of each unit lent",
+            "扣除资金与运营成本后、损失前的年利差",
+        ),
         _c("price_band", T, "A is the cheapest; empty without a price", "定价档"),
         _c("limit_minor", M, "the most that may be lent; empty when declined or not known", "可授信额度"),
         _c("instalment_minor", M, "instalment a month at that limit and price", "月还款额"),

@@ -54,6 +54,20 @@ COLUMNS: Final = (
     ExportColumn(
         name="score", kind=SCORE, source="propensity", meaning="probability of taking it within the run's horizon"
     ),
+    ExportColumn(
+        name="annual_rate",
+        kind=SCORE,
+        source="annual_rate",
+        nullable=True,
+        meaning="price a year of credit, 0.0565 is 5.65 %; empty for what is no credit, or where risk named none",
+    ),
+    ExportColumn(
+        name="limit_minor",
+        kind=_COUNT,
+        source="limit_minor",
+        nullable=True,
+        meaning="the most of this credit that may be lent, minor units of the base currency",
+    ),
     # how to handle it; why it goes on that track names the customer's risk, and stays in the bank
     ExportColumn(
         name="track", kind=_TEXT, source="track", meaning="fast_track, standard, extra_verification or retention_offer"

@@ -23,7 +23,7 @@ from engine.recommendations.propensity import Logistic, Scaling
 from engine.recommendations.race import Fitted
 from engine.recommendations.softmax import Softmax
 
-SCHEMA: Final = "4"
+SCHEMA: Final = "5"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from engine.domain.marts import DECISIONS, RECOMMENDATIONS
 from engine.lake.schema import arrow_schema
-from engine.recommendations import contact, gates, tracks, value
+from engine.recommendations import contact, gates, terms, tracks, value
 from engine.recommendations.allocation import Demand
 from engine.recommendations.bundle import Bundle
 from engine.recommendations.explain import REASONS, top_reasons
@@ -34,7 +34,7 @@ class DecisionTable:
 
     `value` and `loss` are whole minor units, NaN is unknown. `rank` is 0 where the product is not offered, `channel`
     -1 where none is usable. `offer_rows`, `offer_products` list the offers in the order of customer and
-    rank, with `offer_tracks` (places in `tracks.REASONS`) and `offer_reasons` (offers, 2) beside them.
+    rank, with `offer_tracks` (places in `tracks.REASONS`), `offer_terms` and `offer_reasons` (offers, 2) beside them.
     """
 
     customer_ids: pa.Array
@@ -47,6 +47,7 @@ class DecisionTable:
     offer_rows: Integers
     offer_products: Integers
     offer_tracks: Integers
+    offer_terms: terms.OfferTerms
     offer_reasons: Integers
 
     @property
@@ -59,16 +60,17 @@ class DecisionTable:
 class Assessed:
     """What every product is worth to every customer of a block and which gates refuse it, before any is chosen."""
 
-    propensity: Floats
+    odds: value.Odds
+    terms: terms.Terms
     worth: value.Values
     masks: NDArray[np.uint64]
     channel: Integers
-    cost: Floats
 
     @property
     def demand(self) -> Demand:
         """What could be offered: the value of each pair, NaN where a gate refuses it."""
-        return Demand(value=np.where(self.masks == 0, self.worth.value, np.nan), channel=self.channel, cost=self.cost)
+        worth = np.where(self.masks == 0, self.worth.value, np.nan)
+        return Demand(value=worth, channel=self.channel, cost=self.odds.cost)
 
 
 def assess(block: DecisionBlock, bundle: Bundle) -> Assessed:
@@ -79,9 +81,11 @@ def assess(block: DecisionBlock, bundle: Bundle) -> Assessed:
     left = contact.open_channels(block.consent, block.contacts, settings)
     channel, cost = contact_channels(left, tuple(settings.contact_cost_minor.values()))
     kept = contact.response_kept(block.unanswered, settings.contact)
-    worth = value.of(block, catalogue, propensity, cost, kept)
-    masks = gates.evaluate(Case(block=block, catalogue=catalogue, settings=settings, value=worth.value))
-    return Assessed(propensity=propensity, worth=worth, masks=masks, channel=channel, cost=cost)
+    odds = value.Odds(propensity=propensity, cost=cost, kept=kept)
+    on_terms = terms.of(block, catalogue, settings.value.terms)
+    worth = value.of(block, catalogue, on_terms, odds)
+    case = Case(block=block, catalogue=catalogue, settings=settings, value=worth.value, amount=on_terms.amount)
+    return Assessed(odds=odds, terms=on_terms, worth=worth, masks=gates.evaluate(case), channel=channel)
 
 
 def decide(block: DecisionBlock, bundle: Bundle, allotted: Flags | None = None) -> DecisionTable:
@@ -96,11 +100,13 @@ def decide(block: DecisionBlock, bundle: Bundle, allotted: Flags | None = None) 
         allotted = bundle.prices.choose(found.demand, settings.top_n)
     withheld = found.masks if allotted is None else np.where(allotted, found.masks, _NOT_ALLOTTED)
     rank = rank_offers(found.worth.value, withheld, settings.top_n)
-    rows, products = offers_in_order(rank)
-    terms = bundle.fitted.ranker.terms(block.view)
+    pairs = rows, products = offers_in_order(rank)
+    break_even = value.break_even_of(catalogue, found.terms, found.odds, pairs)
+    carried = terms.offered(block, catalogue, found.terms, pairs, break_even)
+    added = bundle.fitted.ranker.terms(block.view)
     return DecisionTable(
         customer_ids=block.customer_ids,
-        propensity=found.propensity,
+        propensity=found.odds.propensity,
         value=found.worth.value,
         loss=found.worth.loss,
         masks=found.masks,
@@ -108,8 +114,9 @@ def decide(block: DecisionBlock, bundle: Bundle, allotted: Flags | None = None) 
         channel=found.channel,
         offer_rows=rows,
         offer_products=products,
-        offer_tracks=tracks.reasons(_tracks(block, catalogue, found.masks, (rows, products)), settings.tracks),
-        offer_reasons=top_reasons(terms, bundle.phrases, rows, products),
+        offer_tracks=tracks.reasons(_tracks(block, catalogue, found, pairs), settings.tracks),
+        offer_terms=carried,
+        offer_reasons=top_reasons(added, bundle.phrases, rows, products),
     )
 
 
@@ -142,16 +149,16 @@ def offers_in_order(rank: Integers) -> tuple[Integers, Integers]:
     return rows[order], products[order]
 
 
-def _tracks(block: DecisionBlock, catalogue: Catalogue, masks: NDArray[np.uint64], pairs: Places) -> tracks.Pairs:
+def _tracks(block: DecisionBlock, catalogue: Catalogue, found: Assessed, pairs: Places) -> tracks.Pairs:
     rows, products = pairs
     return tracks.Pairs(
-        refused=masks[rows, products] != 0,
+        refused=found.masks[rows, products] != 0,
         tier=block.tier[rows],
         value_tier=block.value_tier[rows],
         pace=block.pace[rows],
         needs_person=block.needs_person[rows],
         is_credit=catalogue.is_credit[products],
-        amount=catalogue.amount[products],
+        amount=found.terms.amount[rows, products],
     )
 
 
@@ -178,10 +185,22 @@ def recommendation_rows(table: DecisionTable, bundle: Bundle, digest: str) -> pa
             for name, field in (("track", "track"), ("track_reason", "text_en"), ("track_reason_zh", "text_zh"))
         },
     }
+    columns |= _terms_columns(table.offer_terms)
     for place in range(REASONS):
         columns[f"reason_{place + 1}"] = _pick(bundle.phrases.en, table.offer_reasons[:, place])
         columns[f"reason_{place + 1}_zh"] = _pick(bundle.phrases.zh, table.offer_reasons[:, place])
     return pa.table(columns).select(RECOMMENDATIONS.names).cast(arrow_schema(RECOMMENDATIONS))
+
+
+def _terms_columns(told: terms.OfferTerms) -> dict[str, pa.Array]:
+    return {
+        "annual_rate": pa.array(told.rate, from_pandas=True),
+        "limit_minor": _whole(told.limit),
+        "amount_minor": _whole(told.amount),
+        "break_even_default_probability": pa.array(told.break_even, from_pandas=True),
+        "terms_note": _pick(tuple(note.text_en for note in terms.NOTES), told.note),
+        "terms_note_zh": _pick(tuple(note.text_zh for note in terms.NOTES), told.note),
+    }
 
 
 def decision_rows(table: DecisionTable, bundle: Bundle) -> pa.Table:

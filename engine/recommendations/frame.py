@@ -5,8 +5,8 @@ A block of one customer and a block of 50,000 go through the same code and come 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime
 from typing import Any, Final, TypeAlias
 
@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from engine.config.contact import ContactPolicy
 from engine.config.recommendations import RecommendationSettings
 from engine.domain.words import RiskTier
-from engine.recommendations import columns, contact
+from engine.recommendations import columns, contact, credit
+from engine.recommendations.credit import Credit
 from engine.recommendations.inputs import Inputs
 
 Floats: TypeAlias = columns.Floats
@@ -114,6 +115,7 @@ class DecisionBlock:
     is_held: Flags
     needs_person: Flags
     gate_expires_at: NDArray[np.datetime64]
+    credit: Credit
 
     @property
     def size(self) -> int:
@@ -126,8 +128,9 @@ class DecisionBlock:
 
     def rows(self, part: slice) -> DecisionBlock:
         """Return a stretch of the customers."""
-        own = {field.name: getattr(self, field.name)[part] for field in fields(self) if field.name != "view"}
-        return DecisionBlock(view=self.view.rows(part), **own)
+        parts = {"view": self.view.rows(part), "credit": self.credit.rows(part)}
+        own = {one.name: getattr(self, one.name)[part] for one in fields(self) if one.name not in parts}
+        return DecisionBlock(**parts, **own)
 
 
 def catalogue(products: pa.Table, as_of: datetime, revolving_payment_share: float) -> Catalogue:
@@ -199,6 +202,7 @@ class Base:
     risk: pa.Table | None = None
     gate: pa.Table | None = None
     relationship: pa.Table | None = None
+    credit: Mapping[str, pa.Table] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -218,12 +222,13 @@ def align(
     by_cluster: bool,
     risk: pa.Table | None = None,
     gate: pa.Table | None = None,
+    decided: pa.Table | None = None,
     opened_after: datetime | None = None,
 ) -> Base:
     """Bring all that is known of the customers at one instant into the order of their sorted ids.
 
     A holding of a product or a customer that is not known is passed over. With `opened_after` the holdings opened
-    later than that are marked in `opened`.
+    later than that are marked in `opened`. `decided` is the mart credit_decisions.
     """
     profile = inputs.profile.sort_by("customer_id").combine_chunks()
     ids = columns.plain(profile["customer_id"])
@@ -237,9 +242,10 @@ def align(
         feature_rows=columns.places(ids, inputs.features["customer_id"]),
         group=_cluster_codes(ids, inputs.clusters) if by_cluster else _age_bands(profile),
         profile=profile,
-        risk=None if risk is None else _aligned(risk, ids),
-        gate=None if gate is None else _aligned(gate, ids),
-        relationship=None if inputs.relationship is None else _aligned(inputs.relationship, ids),
+        risk=None if risk is None else columns.aligned(risk, ids),
+        gate=None if gate is None else columns.aligned(gate, ids),
+        relationship=None if inputs.relationship is None else columns.aligned(inputs.relationship, ids),
+        credit={} if decided is None else credit.by_family(decided, ids),
     )
 
 
@@ -259,16 +265,11 @@ def _owned(
     return owned, opened
 
 
-def _aligned(rows: pa.Table, ids: pa.Array) -> pa.Table:
-    places = columns.places(ids, rows["customer_id"])
-    return rows.take(pa.array(places, mask=places < 0)).combine_chunks()
-
-
 def _cluster_codes(ids: pa.Array, clusters: pa.Table | None) -> Integers:
     """Return 1 + the cluster of each customer, 0 where there is none."""
     if clusters is None:
         return np.full(len(ids), NO_GROUP, dtype=np.int64)
-    codes = _aligned(clusters.select(["customer_id", "cluster_id"]), ids)["cluster_id"]
+    codes = columns.aligned(clusters.select(["customer_id", "cluster_id"]), ids)["cluster_id"]
     return columns.values(codes, -1).astype(np.int64) + 1
 
 
@@ -336,6 +337,7 @@ def _block(base: Base, names: Sequence[str], settings: RecommendationSettings, r
         consent=np.column_stack([columns.flags(profile[f"consent_{name}"]) for name in settings.contact_cost_minor]),
         **_contact(base, profile, settings.contact),
         **_gate(base, rows),
+        credit=credit.credit_of(base.credit, int(rows[0]), len(rows)),
     )
 
 

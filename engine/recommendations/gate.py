@@ -11,12 +11,16 @@ from engine.recommendations.frame import Catalogue, DecisionBlock, Flags, Floats
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """What gates look at: n customers, P products, the limits, and the expected value of each pair (NaN unknown)."""
+    """What gates look at: n customers, P products, the limits, and of each pair the expected value and the amount.
+
+    Both are minor units, shape (n, P), NaN for unknown; `amount` is what the value of credit counts.
+    """
 
     block: DecisionBlock
     catalogue: Catalogue
     settings: RecommendationSettings
     value: Floats
+    amount: Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,7 +76,11 @@ def _risk_tier(case: Case) -> Flags:
 
 
 def _affordability(case: Case) -> Flags:
-    burden = case.catalogue.instalment + case.block.debts[:, None]
+    typical = case.catalogue.amount
+    # never less than what the typical amount costs a month: a lower limit of risk must not let a new offer past
+    with np.errstate(divide="ignore", invalid="ignore"):
+        times = np.where(case.amount > typical, case.amount / typical, 1.0)
+        burden = case.catalogue.instalment * times + case.block.debts[:, None]
     affordable = burden <= case.settings.gates.max_debt_service_ratio * case.block.income[:, None]
     return case.catalogue.is_credit & ~affordable
 

@@ -65,6 +65,7 @@ def recommend(
     earlier: Inputs | None,
     risk: pa.Table | None,
     gate: pa.Table | None,
+    credit: pa.Table | None = None,
     products: pa.Table,
     settings: RecommendationSettings,
     seed: int,
@@ -79,6 +80,8 @@ def recommend(
         a sample of the customers. Without `earlier` the logistic model cannot be judged, so it is not used.
     risk : the mart risk as of now; None when there is no signal, so that the value of credit is unknown.
     gate : the mart risk_gate as of now; None when risk gave no answer, and nothing at all is offered then.
+    credit : the mart credit_decisions as of now: the price and limit of each family; without it credit has the
+        catalogue's terms.
     products : the curated table products.
     meanings : English and Chinese meaning of each feature, for the reasons given.
     learn_from : names of the features that models may see; None for every number in the table.
@@ -107,7 +110,7 @@ def recommend(
 
     trainer = race.Trainer(product_ids=catalogue.product_ids, features=features, settings=settings, seed=seed)
     raced = race.run(panel(past, now), None if earlier is None else panel(earlier, past), trainer)
-    base = frame.align(now, catalogue.product_ids, by_cluster=by_cluster, risk=risk, gate=gate)
+    base = frame.align(now, catalogue.product_ids, by_cluster=by_cluster, risk=risk, gate=gate, decided=credit)
     spoken = explain.phrases(
         raced.winner.ranker.term_names, catalogue, meanings or {}, settings.training.unspoken_features
     )
@@ -176,6 +179,7 @@ def replay(
     gate: pa.Table | None,
     customer_id: str,
     *,
+    credit: pa.Table | None = None,
     changes: pa.Table | None = None,
 ) -> dict[str, Any]:
     """Decide again for one customer and return the rows; the same as the run's own to the last bit.
@@ -199,7 +203,9 @@ def replay(
     )
     if one.profile.num_rows == 0:
         raise KeyError(customer_id)
-    base = frame.align(one, bundle.catalogue.product_ids, by_cluster=bundle.by_cluster, risk=risk, gate=gate)
+    own = None if credit is None else _of(credit, wanted)
+    products, by_cluster = bundle.catalogue.product_ids, bundle.by_cluster
+    base = frame.align(one, products, by_cluster=by_cluster, risk=risk, gate=gate, decided=own)
     block = next(blocks_of(base, bundle))
     table = decide(block, bundle)
     if changes is not None and changes.num_rows:

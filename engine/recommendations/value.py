@@ -10,7 +10,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.recommendations.frame import Catalogue, DecisionBlock, Floats
+from engine.recommendations.frame import Catalogue, DecisionBlock, Floats, Integers
+from engine.recommendations.terms import Terms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Odds:
+    """How likely offers are taken and what they cost: propensity (n, P), cost of the contact and response kept (n,).
+
+    `kept` is the share of the response that fatigue leaves each customer.
+    """
+
+    propensity: Floats
+    cost: Floats
+    kept: Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,13 +49,34 @@ def expected_value(propensity: Floats, margin: Floats, loss: Floats, cost: Float
     return value
 
 
-def of(block: DecisionBlock, catalogue: Catalogue, propensity: Floats, cost: Floats, kept: Floats) -> Values:
-    """Return value and loss of every product for every customer; `cost` is that of each customer's contact.
+def break_even(propensity: Floats, margin: Floats, severity: Floats, cost: Floats, kept: Floats) -> Floats:
+    """Return the default probability at which an offer is worth nothing, between 0 and 1; 1 where none is too high.
 
-    `kept` is the share of the response that fatigue leaves each customer.
+    `severity` is the loss in a default, LGD x exposure. NaN where nothing could be lost, or something is not known.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = (margin - cost / (kept * propensity)) / severity
+    return np.where(severity > 0, np.clip(found, 0.0, 1.0), np.nan)
+
+
+def of(block: DecisionBlock, catalogue: Catalogue, terms: Terms, odds: Odds) -> Values:
+    """Return value and loss of every product for every customer on its terms.
 
     Nothing is lost on a product that is no credit. The value of credit to a customer of unknown risk is unknown.
     """
-    lent = expected_loss(block.default_probability[:, None], catalogue.lgd, catalogue.amount)
+    lent = expected_loss(block.default_probability[:, None], catalogue.lgd, terms.amount)
     loss = np.where(catalogue.is_credit, lent, 0.0)
-    return Values(value=expected_value(propensity, catalogue.margin, loss, cost[:, None], kept[:, None]), loss=loss)
+    worth = expected_value(odds.propensity, terms.margin, loss, odds.cost[:, None], odds.kept[:, None])
+    return Values(value=worth, loss=loss)
+
+
+def break_even_of(catalogue: Catalogue, terms: Terms, odds: Odds, pairs: tuple[Integers, Integers]) -> Floats:
+    """Return `break_even` of some pairs of customer and product, one value for each."""
+    rows, products = pairs
+    return break_even(
+        odds.propensity[rows, products],
+        terms.margin[rows, products],
+        catalogue.lgd[products] * terms.amount[rows, products],
+        odds.cost[rows],
+        odds.kept[rows],
+    )

@@ -21,7 +21,7 @@ from engine.risk.columns import Flags, Floats, Instants, Integers, flags, instan
 from engine.risk.credit import SCORE_REASONS, CreditBlock, CreditDecision, decide_credit
 from engine.risk.gate import Say, Watch
 from engine.risk.overrides import Departed, Override
-from engine.risk.pricing import BANDS
+from engine.risk.pricing import BANDS, margin_rate
 from engine.risk.tiers import TIERS, is_fresh
 
 _DECLINE: Final = OUTCOMES.index(CreditOutcome.DECLINE)
@@ -186,6 +186,7 @@ def _rows(
         "family": pa.array(PRODUCT_FAMILIES).take(pa.array(block.family)),
         "outcome": outcomes.take(pa.array(made.outcome)),
         "annual_rate": pa.array(made.price, from_pandas=True),
+        "margin_rate": pa.array(_margins(block, made.price, settings), from_pandas=True),
         "price_band": pa.array(list(BANDS)).take(pa.array(made.band, mask=(made.band < 0) | np.isnan(made.price))),
         "limit_minor": _whole(made.limit),
         "instalment_minor": _whole(made.instalment),
@@ -203,6 +204,16 @@ def _rows(
         "override_id": pa.array(departed.override_ids, mask=departed.override_ids == 0),
     }
     return pa.table(columns).select(CREDIT_DECISIONS.names).cast(arrow_schema(CREDIT_DECISIONS))
+
+
+def _margins(block: CreditBlock, price: Floats, settings: RiskSettings) -> Floats:
+    lent = {str(name): terms for name, terms in settings.credit.families.items()}
+    costs = [
+        (lent[name].cost_of_funds_rate, lent[name].operating_cost_rate) if name in lent else (np.nan, np.nan)
+        for name in PRODUCT_FAMILIES
+    ]
+    funds, operations = np.array(costs, dtype=np.float64)[block.family].T
+    return margin_rate(price, probability=block.default_probability, funds=funds, operations=operations)
 
 
 def _codes(masks: Integers) -> pa.Array:

@@ -39,6 +39,16 @@ def quoted_rate(break_even: Floats, settings: PriceSettings) -> Floats:
     return np.where(break_even > settings.legal_cap_rate, np.nan, capped)
 
 
+def margin_rate(rate: Floats, *, probability: Floats, funds: Floats, operations: Floats) -> Floats:
+    """Return what a price leaves a year of each unit lent after funds and operations, before anything is lost.
+
+    Interest comes from those alone who pay. At the break-even rate it is the expected loss and what the capital is
+    asked to earn above its funding. NaN where the rate or the probability is.
+    """
+    margin: Floats = rate * (1.0 - probability) - funds - operations
+    return margin
+
+
 def bands(rate: Floats, settings: PriceSettings) -> Integers:
     """Return the place in BANDS of each rate, A the cheapest; -1 where there is no rate."""
     place = np.searchsorted(np.array(settings.band_edges), rate, side="left")

@@ -95,6 +95,13 @@ def test_break_even_price_of_the_worked_loan() -> None:
     assert pytest.approx(0.0636) == 0.03 + 0.015 + 0.009 + 0.08 * 0.12
 
 
+def test_break_even_price_leaves_the_expected_loss_and_what_capital_earns_above_its_funding() -> None:
+    # .065714 x .98 - .03 - .015 = .0194 = .02 x .45 + .08 x (.12 / .75 - .03) = .009 + .0104
+    rate = pricing.break_even_rate(**COSTS, settings=PRICE)
+    left = pricing.margin_rate(rate, probability=_one(0.02), funds=_one(0.03), operations=_one(0.015))
+    assert left[0] == pytest.approx(0.009 + 0.0104)
+
+
 def test_price_is_rounded_up_and_never_passes_the_legal_cap() -> None:
     policy = PRICE.model_copy(update={"legal_cap_rate": 0.24, "round_up_to_rate": 0.0005})
     quoted = pricing.quoted_rate(np.array([0.065714, 0.066, 0.23985, 0.2401, np.nan, np.inf]), policy)

@@ -71,6 +71,16 @@ def test_expected_value_of_a_loan_worked_by_hand() -> None:
     assert worth.tolist() == [1_560.0]  # .08 x (300 - 90) - 1.20 = 15.60
 
 
+def test_break_even_probability_of_that_loan_is_told() -> None:
+    # (300 - 1.20 / .08) / (.45 x 5,000) = 285 / 2,250 = .126667
+    propensity, margin, severity = np.array([0.08]), np.array([30_000.0]), np.array([0.45 * 500_000.0])
+    found = value.break_even(propensity, margin, severity, np.array([120.0]), np.ones(1))
+    assert found == pytest.approx(0.126667, abs=5e-7)
+    # nothing to lose: no such probability; a margin above all that can be lost: none is too high
+    assert np.isnan(value.break_even(propensity, margin, np.zeros(1), np.array([120.0]), np.ones(1)))[0]
+    assert value.break_even(propensity, margin, np.array([100.0]), np.array([120.0]), np.ones(1)) == 1.0
+
+
 def test_the_default_probability_at_which_that_loan_is_worth_nothing() -> None:
     # margin 300 - 1.20 / .08 = 285 is what may be lost: 285 / (.45 x 5,000) = .126667
     for probability, sign in ((0.1266, 1.0), (0.1268, -1.0)):

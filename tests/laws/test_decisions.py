@@ -175,5 +175,10 @@ def _same(batch: DecisionTable, part: DecisionTable, start: int, stop: int) -> b
     equal = all(getattr(batch, name)[start:stop].tobytes() == getattr(part, name).tobytes() for name in by_pair)
     inside = (batch.offer_rows >= start) & (batch.offer_rows < stop)
     by_offer = ("offer_products", "offer_tracks", "offer_reasons")
-    assert {field.name for field in fields(batch)} == {*by_pair, *by_offer, "offer_rows", "customer_ids"}
-    return equal and all(np.array_equal(getattr(batch, name)[inside], getattr(part, name)) for name in by_offer)
+    assert {field.name for field in fields(batch)} == {*by_pair, *by_offer, "offer_rows", "offer_terms", "customer_ids"}
+    carried = all(
+        getattr(batch.offer_terms, one.name)[inside].tobytes() == getattr(part.offer_terms, one.name).tobytes()
+        for one in fields(batch.offer_terms)
+    )
+    same = all(np.array_equal(getattr(batch, name)[inside], getattr(part, name)) for name in by_offer)
+    return equal and carried and same

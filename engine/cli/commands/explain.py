@@ -16,7 +16,18 @@ _WITHHELD: Final = (
     "Withheld: limits on all offers together leave no room for it.",
     "未推荐：受全部推荐的总限额约束，已无余量。",
 )
-_PRODUCTS: Final = ("product_id", "decision", "rank", "propensity", "expected_value_minor", "channel", "track", "why")
+_PRODUCTS: Final = (
+    "product_id",
+    "decision",
+    "rank",
+    "propensity",
+    "expected_value_minor",
+    "annual_rate",
+    "limit_minor",
+    "channel",
+    "track",
+    "why",
+)
 
 
 def explain(
@@ -82,7 +93,7 @@ def _why(row: dict[str, Any], language: str) -> str:
     if row["limits"] == "withheld":
         return _WITHHELD[language == "zh"]
     suffix = "_zh" if language == "zh" else ""
-    names = [f"{name}{suffix}" for name in ("reason_1", "reason_2", "track_reason")]
+    names = [f"{name}{suffix}" for name in ("reason_1", "reason_2", "track_reason", "terms_note")]
     return " ".join(row[name] for name in names if row.get(name))
 
 

@@ -107,9 +107,9 @@ def offers(rows: pd.DataFrame, w: Words) -> list[str]:
     lines = []
     for row in rows.sort_values("rank").to_dict("records"):
         # a run made before tracks had reasons has no such column
-        names = ("reason_1", "reason_2", "track_reason")
+        names = ("reason_1", "reason_2", "track_reason", "terms_note")
         reasons = [w.pick(row.get(name), row.get(f"{name}_zh")) for name in names]
-        told = " ".join(reason for reason in reasons if reason not in ("None", "nan", ""))
+        told = " ".join([_terms(row, w), *(reason for reason in reasons if reason not in ("None", "nan", ""))]).strip()
         lines.append(
             w.t(
                 "customer.offer",
@@ -123,6 +123,16 @@ def offers(rows: pd.DataFrame, w: Words) -> list[str]:
             )
         )
     return lines
+
+
+def _terms(row: Mapping[Any, Any], w: Words) -> str:
+    """Say on which terms credit is offered; nothing where risk named neither a price nor a limit."""
+    rate, limit = row.get("annual_rate"), row.get("limit_minor")
+    if is_undefined(rate) and is_undefined(limit):
+        return ""
+    even = w.share(row.get("break_even_default_probability"))
+    amount = w.money(row.get("amount_minor"))
+    return w.t("customer.offer_terms", rate=w.share(rate, 2), limit=w.money(limit), amount=amount, even=even)
 
 
 def explain(decisions: pd.DataFrame, gates: pd.DataFrame, w: Words) -> Figure:

@@ -121,6 +121,8 @@ def offers(rows: pd.DataFrame, w: Words) -> Figure:
             w.t("recommendations.first_offers"): named["first_offers"],
             w.t("recommendations.propensity"): [w.share(value) for value in named["propensity"]],
             w.t("recommendations.value"): [w.money(value) for value in named["expected_value_minor"]],
+            w.t("recommendations.rate"): [w.share(value, 2) for value in named["annual_rate"]],
+            w.t("recommendations.limit"): [w.money(value) for value in named["limit_minor"]],
         }
     )
     return Figure(finding=finding, chart=chart, alt=finding, table=table)

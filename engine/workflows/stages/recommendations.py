@@ -15,7 +15,7 @@ from engine.domain.marts import DECISIONS, RECOMMENDATIONS
 from engine.features import table as feature_table
 from engine.features.table import FEATURES
 from engine.lake.schema import arrow_schema
-from engine.recommendations import allotment, allotment_rows, inputs, tracks
+from engine.recommendations import allotment, allotment_rows, credit, inputs, tracks
 from engine.recommendations.gates import no_counts
 from engine.recommendations.recommend import Prepared, recommend
 from engine.workflows.stages.context import Context, Stage
@@ -64,6 +64,7 @@ def prepare(context: Context, settings: RecommendationSettings) -> Prepared:
         earlier=_sampled(context, context.as_of - 2 * horizon, settings),
         risk=context.rows("risk") if context.wrote("risk") else None,
         gate=context.rows("risk_gate") if context.wrote("risk_gate") else None,
+        credit=context.rows("credit_decisions", credit.COLUMNS) if context.wrote("credit_decisions") else None,
         products=context.engine.arrow(context.tables["products"]),
         settings=settings,
         seed=context.seed,

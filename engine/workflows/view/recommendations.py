@@ -24,11 +24,12 @@ def considered(run: Run) -> tuple[int, int, int]:
 
 
 def offers(run: Run) -> pd.DataFrame:
-    """Return offers by product and channel with their expected value and mean propensity."""
+    """Return offers by product and channel: expected value, mean propensity, and of credit mean price, median limit."""
     return reading.marts(
         run,
         """SELECT product_id, channel, count(*) AS offers, count(*) FILTER (rank = 1) AS first_offers,
-                  CAST(sum(expected_value_minor) AS BIGINT) AS expected_value_minor, avg(propensity) AS propensity
+                  CAST(sum(expected_value_minor) AS BIGINT) AS expected_value_minor, avg(propensity) AS propensity,
+                  avg(annual_rate) AS annual_rate, CAST(median(limit_minor) AS BIGINT) AS limit_minor
            FROM recommendations GROUP BY ALL ORDER BY product_id, channel""",
         "recommendations",
     )

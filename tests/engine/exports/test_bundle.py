@@ -58,6 +58,8 @@ def test_row_holds_what_a_campaign_tool_needs_and_no_risk(tmp_path: Path) -> Non
         "action_rank": 1,
         "channel": "email",
         "score": 0.123457,
+        "annual_rate": 0.0565,
+        "limit_minor": 2_000_000,
         "track": "fast_track",
         "reason_text": "Already has: Debit card.",
         "reason_text_zh": "已持有借记卡。",

@@ -19,8 +19,9 @@ from engine.config.load import load
 from engine.config.recommendations import RecommendationSettings
 from engine.config.risk import RiskSettings
 from engine.domain.curated import CURATED, PRODUCTS
-from engine.domain.words import CONTACT_CHANNELS
+from engine.domain.words import CONTACT_CHANNELS, PRODUCT_FAMILIES
 from engine.lake.schema import arrow_schema
+from engine.recommendations.credit import UNDECIDED, Credit
 from engine.recommendations.frame import Catalogue, DecisionBlock, View, catalogue
 from engine.recommendations.inputs import Inputs
 from engine.recommendations.recommend import Prepared, recommend
@@ -67,6 +68,30 @@ def answers(risk: pa.Table, flags: Mapping[str, Any] | None = None) -> pa.Table:
     return gate.gate(block, chosen.gate, AS_OF, chosen.signal_max_age_days).table()
 
 
+def lent(risk: pa.Table) -> pa.Table:
+    """Return what risk decided on credit: a price and a limit for most, no limit for some, nothing for others."""
+    random, parts = np.random.default_rng(13), []
+    for family, most in (("card", 5_000_000), ("loan", 20_000_000), ("mortgage", 300_000_000)):
+        outcome = np.array(["approve", "refer", "decline"])[random.choice(3, risk.num_rows, p=[0.6, 0.25, 0.15])]
+        declined, untold = outcome == "decline", random.random(risk.num_rows) < 0.1
+        rate = np.round(random.uniform(0.03, 0.2, risk.num_rows), 4)
+        parts.append(
+            pa.table(
+                {
+                    "customer_id": risk["customer_id"],
+                    "family": pa.repeat(pa.scalar(family), risk.num_rows),
+                    "outcome": outcome,
+                    "annual_rate": pa.array(rate, mask=declined),
+                    "margin_rate": pa.array(rate * 0.4, mask=declined),
+                    "limit_minor": pa.array(
+                        random.integers(0, most // 100_000, risk.num_rows) * 100_000, mask=declined | untold
+                    ),
+                }
+            )
+        )
+    return pa.concat_tables(parts)
+
+
 def bank(customers: int, seed: int = 7) -> tuple[Inputs, Inputs, Inputs, pa.Table]:
     """Return a random bank as of now, one and two windows before, and its risk as of now.
 
@@ -104,6 +129,7 @@ def prepared(
         earlier=earlier,
         risk=risk,
         gate=answers(risk),
+        credit=lent(risk),
         products=products(),
         settings=settings(flags),
         seed=seed,
@@ -224,8 +250,22 @@ def good_customer(catalogue: Catalogue, **changes: Any) -> DecisionBlock:
         is_held=np.array([False]),
         needs_person=np.array([False]),
         gate_expires_at=np.array([np.datetime64("2026-07-30", "us")]),
+        credit=no_credit(1),
     )
     return replace(block, **changes)
+
+
+def no_credit(customers: int, **families: tuple[float, float, float]) -> Credit:
+    """Return that risk decided nothing, but for the families named: price, margin and limit of each."""
+    shape = (customers, len(PRODUCT_FAMILIES))
+    found = Credit(outcome=np.full(shape, UNDECIDED), **{
+        name: np.full(shape, np.nan) for name in ("rate", "margin_rate", "limit")
+    })  # fmt: skip
+    for family, (rate, margin_rate, limit) in families.items():
+        place = PRODUCT_FAMILIES.index(family)
+        found.outcome[:, place] = 0
+        found.rate[:, place], found.margin_rate[:, place], found.limit[:, place] = rate, margin_rate, limit
+    return found
 
 
 def run(expression: Any, tables: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:

@@ -107,7 +107,7 @@ def test_one_customer_is_decided_again_to_the_bit_also_where_the_repair_had_a_ha
     priced = sorted(set(changes["customer_id"].to_pylist()) - set(repaired))
     assert repaired
     for customer in (repaired[0], priced[0], priced[-1]):
-        again = replay(bundle, now, risk, builders.answers(risk), customer, changes=changes)
+        again = replay(bundle, now, risk, builders.answers(risk), customer, credit=builders.lent(risk), changes=changes)
         for name, rows in zip(("recommendations", "decisions"), _rows(True), strict=True):
             assert again[name].equals(rows.filter(pc.equal(rows["customer_id"], customer)).combine_chunks())
 

@@ -16,7 +16,13 @@ from tests.engine.recommendations import builders
 LOAN = 1 << PRODUCT_FAMILIES.index("loan")
 
 
-def _refusals(product: str, worth: float = 100.0, policy: dict[str, Any] | None = None, **changes: Any) -> set[str]:
+def _refusals(
+    product: str,
+    worth: float = 100.0,
+    policy: dict[str, Any] | None = None,
+    amount: float | None = None,
+    **changes: Any,
+) -> set[str]:
     """Return the names of the gates that refuse a product to the good customer, changed as told."""
     catalogue = builders.demo_catalogue()
     held = changes.pop("held", ("current_account",))
@@ -28,6 +34,7 @@ def _refusals(product: str, worth: float = 100.0, policy: dict[str, Any] | None 
         catalogue=catalogue,
         settings=builders.settings(policy),
         value=np.full((1, catalogue.size), worth),
+        amount=catalogue.amount[None, :] if amount is None else np.full((1, catalogue.size), amount),
     )
     mask = gates.evaluate(case)[0, catalogue.product_ids.index(product)]
     return {gate.name for gate in gates.reasons(int(mask))}
@@ -98,6 +105,13 @@ def test_product_of_which_several_may_be_held_is_offered_again() -> None:
     assert _refusals("term_deposit_1y", held=("current_account", "term_deposit_1y")) == set()
 
 
+def test_instalments_of_more_than_the_typical_amount_grow_with_it_and_of_less_do_not_shrink() -> None:
+    # typical 60,000.00 at 189,406 a month; twice as much is 378,812, above .45 x 800,000 = 360,000; half is not less
+    assert _refusals("personal_loan", income=800_000.0, amount=12_000_000.0) == {"affordability"}
+    assert _refusals("personal_loan", income=800_000.0, amount=6_000_000.0) == set()
+    assert _refusals("personal_loan", income=400_000.0, amount=3_000_000.0) == {"affordability"}
+
+
 def test_instalments_exactly_at_the_limit_pass_and_one_unit_more_does_not() -> None:
     # personal loan 189,406 a month; .45 x 500,000 = 225,000 leaves 35,594 for other debts
     assert _refusals("personal_loan", income=500_000.0, debts=35_594.0) == set()
@@ -137,7 +151,11 @@ def test_product_not_yet_on_sale_and_one_withdrawn_are_refused() -> None:
     catalogue = builders.demo_catalogue()
     shut = replace(catalogue, on_sale=np.zeros(catalogue.size, dtype=bool))
     case = Case(
-        block=builders.good_customer(shut), catalogue=shut, settings=builders.settings(), value=np.full((1, 24), 1.0)
+        block=builders.good_customer(shut),
+        catalogue=shut,
+        settings=builders.settings(),
+        value=np.full((1, 24), 1.0),
+        amount=np.zeros((1, 24)),
     )
     assert all("not_on_sale" in {gate.name for gate in gates.reasons(int(mask))} for mask in gates.evaluate(case)[0])
 

@@ -71,7 +71,7 @@ def test_replay_of_one_customer_equals_the_run() -> None:
     now, _, _, risk = builders.bank(6000)
     block = next(prepared().blocks())
     customer = block.recommendations["customer_id"][0].as_py()
-    again = replay(prepared().bundle, now, risk, builders.answers(risk), customer)
+    again = replay(prepared().bundle, now, risk, builders.answers(risk), customer, credit=builders.lent(risk))
     for name, rows in (("recommendations", block.recommendations), ("decisions", block.decisions)):
         assert again[name].equals(rows.filter(pa.compute.equal(rows["customer_id"], customer)))
 
