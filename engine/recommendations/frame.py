@@ -128,7 +128,7 @@ class DecisionBlock:
 
     def rows(self, part: slice) -> DecisionBlock:
         """Return a stretch of the customers."""
-        parts = {"view": self.view.rows(part), "credit": self.credit.rows(part)}
+        parts: dict[str, Any] = {"view": self.view.rows(part), "credit": self.credit.rows(part)}
         own = {one.name: getattr(self, one.name)[part] for one in fields(self) if one.name not in parts}
         return DecisionBlock(**parts, **own)
 

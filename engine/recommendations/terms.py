@@ -109,9 +109,8 @@ def offered(
     rows, products = pairs
     lent = catalogue.is_credit[products]
     family = _families(catalogue)[products]
-    decided, rate, limit = (
-        values[rows, family] for values in (block.credit.outcome, block.credit.rate, block.credit.limit)
-    )
+    decided = block.credit.outcome[rows, family]
+    rate, limit = block.credit.rate[rows, family], block.credit.limit[rows, family]
     return OfferTerms(
         rate=np.where(lent, rate, np.nan),
         limit=np.where(lent, limit, np.nan),
