@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from engine.config.contact import ContactChannel, ContactPolicy
+from engine.config.exploration import ExplorationPolicy
 from engine.config.load import Settings, faults
 
 ValueTier = Literal["top", "high", "middle", "low", "none"]
@@ -115,6 +116,7 @@ class RecommendationSettings(Settings):
     contact: ContactPolicy
     assumptions: Assumptions
     tracks: TrackPolicy
+    exploration: ExplorationPolicy
     training: Training
     candidates: CandidateSettings
 

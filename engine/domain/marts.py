@@ -7,6 +7,7 @@ are registered by the feature package itself, theme by theme; here stand only th
 from __future__ import annotations
 
 from engine.domain.allocation_marts import ALLOCATION_MARTS
+from engine.domain.contact_marts import CONTROL_GROUP
 from engine.domain.drop_off_marts import DROP_OFF_MARTS
 from engine.domain.experiment_marts import EXPERIMENT_MARTS
 from engine.domain.oversight_marts import OVERSIGHT_MARTS
@@ -286,6 +287,20 @@ RECOMMENDATIONS = Table(
         ),
         _c("terms_note", T, "why credit has no price or no limit, in English", "条件缺失原因（英）"),
         _c("terms_note_zh", T, "why credit has no price or no limit, in Chinese", "条件缺失原因（中）"),
+        _c(
+            "selection",
+            T,
+            "best: what is worth most; explored: drawn, another than the best; control: drawn evenly for the control "
+            "group",
+            "选取方式",
+        ),
+        _c(
+            "selection_probability",
+            S,
+            "chance that it had of being drawn at this place, given the offers above it; 1 where nothing is drawn, "
+            "empty where unknown",
+            "选取概率",
+        ),
         _c("track", T, "fast_track, standard, extra_verification or retention_offer", "处理通道"),
         _c("track_reason", T, "why it goes on that track, in English", "通道理由（英）"),
         _c("track_reason_zh", T, "why it goes on that track, in Chinese", "通道理由（中）"),
@@ -345,6 +360,7 @@ MARTS: dict[str, Table] = {
         RECOMMENDATIONS,
         DECISIONS,
         GATES,
+        CONTROL_GROUP,
         *ALLOCATION_MARTS,
         *EXPERIMENT_MARTS,
     )

@@ -139,9 +139,13 @@ class Prices:
 
         A pair that just pays them is not among them: at the margin more may do so than there is room for.
         """
+        return best(self.paid(demand), top_n)
+
+    def paid(self, demand: Demand) -> Floats:
+        """Return the value of each pair after its charges, shape (n, P), 0 where it does not pay them."""
         surplus = self.surplus(demand)
         pays = demand.worthwhile & (surplus > _JUST * demand.value)
-        return best(np.where(pays, surplus, 0.0), top_n)
+        return np.where(pays, surplus, 0.0)
 
 
 def best(worth: Floats, top_n: int) -> Flags:

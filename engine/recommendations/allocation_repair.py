@@ -57,16 +57,20 @@ def repair(chosen: Flags, surplus: Floats, demand: Demand, limits: Limits, seed:
     chosen : at most `top_n` worthwhile pairs of each customer, shape (n, P).
     surplus : the value of each pair after its charges, NaN where refused, shape (n, P).
     """
-    work = _Work(
-        demand=demand,
-        limits=limits,
-        surplus=np.where(demand.worthwhile, surplus, -np.inf),
-        lot=np.random.default_rng([seed, 91]).permutation(len(chosen)),
-    )
+    work = _Work.of(chosen, surplus, demand, limits, seed)
     kept = work.trimmed(chosen)
     for product in np.flatnonzero(short(work.used(kept), limits)):
         kept = work.raised(kept, int(product))
     return work.exchanged(work.level(work.filled(kept)))
+
+
+def withdraw(chosen: Flags, surplus: Floats, demand: Demand, limits: Limits, seed: int) -> Flags:
+    """Return what is left of chosen pairs when offers are withdrawn until no capacity and no budget is passed.
+
+    Nothing is added: what was drawn has a chance, what is put in its place would have none.
+    """
+    work = _Work.of(chosen, surplus, demand, limits, seed)
+    return work.trimmed(chosen)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +79,15 @@ class _Work:
     limits: Limits
     surplus: Floats
     lot: Integers
+
+    @staticmethod
+    def of(chosen: Flags, surplus: Floats, demand: Demand, limits: Limits, seed: int) -> _Work:
+        return _Work(
+            demand=demand,
+            limits=limits,
+            surplus=np.where(demand.worthwhile, surplus, -np.inf),
+            lot=np.random.default_rng([seed, 91]).permutation(len(chosen)),
+        )
 
     def used(self, chosen: Flags) -> Usage:
         return usage(chosen, self.demand, len(self.limits.channel))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -12,13 +12,18 @@ from engine.config.allocation import AllocationSettings
 from engine.domain.errors import SettingsFault, UnknownName
 from engine.recommendations import allocation
 from engine.recommendations.allocation import Demand, Limits, Prices, PricesNotFound, ShadowPrices
-from engine.recommendations.allocation_repair import Usage, repair, usage
+from engine.recommendations.allocation_repair import Usage, repair, usage, withdraw
 from engine.recommendations.bundle import Bundle
-from engine.recommendations.decide import assess
+from engine.recommendations.decide import assess, decide
 from engine.recommendations.frame import Flags
 from engine.recommendations.recommend import Prepared
 
 _STEPS: Final = (1.0, 0.3, 0.1)
+_FORCED: Final = (
+    "a least share of all offers is held by adding offers that nobody drew, so that the chances logged under "
+    '[recommendations.exploration] would be wrong. Take min_share out, or draw nothing (strategy = "best", '
+    "control.share = 0)."
+)
 _SHARPENED: Final = 2  # times; more move the bound by less than a thousandth
 
 
@@ -26,8 +31,9 @@ _SHARPENED: Final = 2  # times; more move the bound by less than a thousandth
 class Allotment:
     """The offers made within limits, and what they are worth beside what they could be.
 
-    `offered`, `by_prices` and `without_limits` are (n, P): the offers made, those that the prices alone choose, and
-    those that would be made without limits. `bound` is in minor units, and no allocation is worth more.
+    `offered`, `by_prices` and `without_limits` are (n, P): the offers made, those that the prices alone choose (drawn
+    among those that pay them, where offers are drawn), and the best without limits. `bound` is in minor units, and no
+    allocation is worth more.
     """
 
     limits: Limits
@@ -63,11 +69,14 @@ class Allotment:
         return usage(chosen, self.demand, len(self.limits.channel))
 
 
-def allot(demand: Demand, limits: Limits, *, sample: int, seed: int) -> Allotment:
+def allot(
+    demand: Demand, limits: Limits, *, sample: int, seed: int, draw: Callable[[Prices], Flags] | None = None
+) -> Allotment:
     """Choose the offers within the limits.
 
     The prices come from at most `sample` of the customers to whom anything can be offered, drawn by `seed`. Where these
-    are all there are, the bound is the value of the linear programme itself; otherwise it is a little above.
+    are all there are, the bound is the value of the linear programme itself; otherwise it is a little above. `draw`
+    returns what is drawn among the pairs that pay the prices; of that offers are only withdrawn, and none is added.
 
     Raises
     ------
@@ -83,12 +92,13 @@ def allot(demand: Demand, limits: Limits, *, sample: int, seed: int) -> Allotmen
         for _ in range(_SHARPENED):
             shadow_prices = sharpened(shadow_prices, demand, limits, sample)
     charged = shadow_prices.charged(limits)
-    by_prices = charged.choose(demand, limits.top_n)
+    by_prices = charged.choose(demand, limits.top_n) if draw is None else draw(charged)
+    mend = repair if draw is None else withdraw
     return Allotment(
         limits=limits,
         shadow_prices=shadow_prices,
         demand=demand,
-        offered=repair(by_prices, charged.surplus(demand), demand, limits, seed),
+        offered=mend(by_prices, charged.surplus(demand), demand, limits, seed),
         by_prices=by_prices,
         without_limits=allocation.best(demand.value, limits.top_n),
         bound=allocation.bound(demand, limits, shadow_prices),
@@ -163,15 +173,25 @@ def within(prepared: Prepared, settings: AllocationSettings, seed: int) -> tuple
 
     Raises
     ------
-    SettingsFault, PricesNotFound
+    SettingsFault
+        A limit names what is not there, or asks for offers that nobody drew.
+    PricesNotFound
     """
     limits = limits_of(settings, prepared.bundle)
+    if prepared.bundle.evidence and settings.min_share:
+        raise SettingsFault("allocation settings", [f"min_share: {_FORCED}"])
     found = [assess(block, prepared.bundle).demand for block in prepared.decision_blocks()]
     demand = Demand(
         value=np.concatenate([part.value for part in found]),
         channel=np.concatenate([part.channel for part in found]),
         cost=np.concatenate([part.cost for part in found]),
     )
-    made = allot(demand, limits, sample=settings.sample_customers, seed=seed)
+
+    def draw(prices: Prices) -> Flags:
+        priced = replace(prepared.bundle, prices=prices)
+        return np.concatenate([decide(block, priced).rank > 0 for block in prepared.decision_blocks()])
+
+    drawn = draw if prepared.bundle.evidence else None
+    made = allot(demand, limits, sample=settings.sample_customers, seed=seed, draw=drawn)
     bundle = replace(prepared.bundle, prices=made.prices)
     return replace(prepared, bundle=bundle, allotted=made.offered), made

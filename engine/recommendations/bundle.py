@@ -17,13 +17,14 @@ from engine.recommendations.boosted import BoostedTrees
 from engine.recommendations.calibration import Calibration
 from engine.recommendations.candidates import Ease, GroupPopularity, PairRules, Popularity
 from engine.recommendations.explain import Phrases
+from engine.recommendations.explore import Evidence
 from engine.recommendations.frame import Catalogue
 from engine.recommendations.implicit_models import Als, ItemKnn
 from engine.recommendations.propensity import Logistic, Scaling
 from engine.recommendations.race import Fitted
 from engine.recommendations.softmax import Softmax
 
-SCHEMA: Final = "5"
+SCHEMA: Final = "6"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +32,8 @@ class Bundle:
     """Catalogue, policies, the ranker that won with its calibration, and the sentences; as of one instant.
 
     `features` names the columns of a block's `x`; `by_cluster` says whether group codes are clusters or age bands.
-    `prices` are what offers are charged where limits hold on all of them together, None where none is set.
+    `prices` are what offers are charged where limits hold on all of them together, None where none is set; `evidence`
+    is what draws rest on, None where nothing is drawn.
     """
 
     as_of: datetime
@@ -42,6 +44,7 @@ class Bundle:
     phrases: Phrases
     by_cluster: bool
     prices: Prices | None = None
+    evidence: Evidence | None = None
 
     def to_json(self) -> str:
         """Return the bundle as text: the same bundle always gives the same text."""
@@ -81,16 +84,19 @@ _CLASSES: Final = {
         BoostedTrees,
         Scaling,
         Prices,
+        Evidence,
     )
 }
 
 
 def _encode(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
-        # prices that are not there are left out: without limits a bundle reads as it did before there were any
-        content = {field.name: _encode(getattr(value, field.name)) for field in fields(value)}
-        if isinstance(value, Bundle) and value.prices is None:
-            del content["prices"]
+        # what a bundle does without is left out: it reads as it did before there was any
+        content = {
+            field.name: _encode(getattr(value, field.name))
+            for field in fields(value)
+            if not (isinstance(value, Bundle) and getattr(value, field.name) is None)
+        }
         return {"_class": type(value).__name__, **content}
     if isinstance(value, tuple):
         return {"_tuple": [_encode(item) for item in value]}

@@ -14,12 +14,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from engine.domain.contact_marts import CONTROL_GROUP
 from engine.domain.marts import DECISIONS, RECOMMENDATIONS
 from engine.lake.schema import arrow_schema
-from engine.recommendations import contact, gates, terms, tracks, value
+from engine.recommendations import contact, explore, gates, terms, tracks, value
 from engine.recommendations.allocation import Demand
 from engine.recommendations.bundle import Bundle
 from engine.recommendations.explain import REASONS, top_reasons
+from engine.recommendations.explore import Candidates, Chosen
 from engine.recommendations.frame import Catalogue, DecisionBlock, Flags, Floats, Integers
 from engine.recommendations.gate import Case
 
@@ -33,8 +35,9 @@ class DecisionTable:
     """What was decided for n customers and P products; all pair arrays are (n, P).
 
     `value` and `loss` are whole minor units, NaN is unknown. `rank` is 0 where the product is not offered, `channel`
-    -1 where none is usable. `offer_rows`, `offer_products` list the offers in the order of customer and
-    rank, with `offer_tracks` (places in `tracks.REASONS`), `offer_terms` and `offer_reasons` (offers, 2) beside them.
+    -1 where none is usable, `control` marks the control group. `offer_rows`, `offer_products` list the offers in the
+    order of customer and rank, with `offer_tracks` (places in `tracks.REASONS`), `offer_terms`, `offer_reasons`
+    (offers, 2), `offer_selections` (places in `explore.SELECTIONS`) and `offer_chances` (NaN unknown) beside them.
     """
 
     customer_ids: pa.Array
@@ -44,11 +47,14 @@ class DecisionTable:
     masks: NDArray[np.uint64]
     rank: Integers
     channel: Integers
+    control: Flags
     offer_rows: Integers
     offer_products: Integers
     offer_tracks: Integers
     offer_terms: terms.OfferTerms
     offer_reasons: Integers
+    offer_selections: Integers
+    offer_chances: Floats
 
     @property
     def counts(self) -> gates.GateCounts:
@@ -58,18 +64,29 @@ class DecisionTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assessed:
-    """What every product is worth to every customer of a block and which gates refuse it, before any is chosen."""
+    """What every product is worth to every customer of a block and which gates refuse it, before any is chosen.
+
+    `control` marks the control group, `held_out` those of it who get nothing at all; shape (n,).
+    """
 
     odds: value.Odds
     terms: terms.Terms
     worth: value.Values
     masks: NDArray[np.uint64]
     channel: Integers
+    control: Flags
+    held_out: Flags
+
+    @property
+    def open(self) -> Flags:
+        """The pairs that may be offered, shape (n, P)."""
+        passed: Flags = self.masks == 0
+        return passed & ~self.held_out[:, None]
 
     @property
     def demand(self) -> Demand:
         """What could be offered: the value of each pair, NaN where a gate refuses it."""
-        worth = np.where(self.masks == 0, self.worth.value, np.nan)
+        worth = np.where(self.open, self.worth.value, np.nan)
         return Demand(value=worth, channel=self.channel, cost=self.odds.cost)
 
 
@@ -85,7 +102,17 @@ def assess(block: DecisionBlock, bundle: Bundle) -> Assessed:
     on_terms = terms.of(block, catalogue, settings.value.terms)
     worth = value.of(block, catalogue, on_terms, odds)
     case = Case(block=block, catalogue=catalogue, settings=settings, value=worth.value, amount=on_terms.amount)
-    return Assessed(odds=odds, terms=on_terms, worth=worth, masks=gates.evaluate(case), channel=channel)
+    policy = settings.exploration.control
+    control = explore.controls(block.customer_ids, policy, bundle.as_of)
+    return Assessed(
+        odds=odds,
+        terms=on_terms,
+        worth=worth,
+        masks=gates.evaluate(case),
+        channel=channel,
+        control=control,
+        held_out=control & np.bool_(policy.serves == "nothing"),
+    )
 
 
 def decide(block: DecisionBlock, bundle: Bundle, allotted: Flags | None = None) -> DecisionTable:
@@ -93,13 +120,12 @@ def decide(block: DecisionBlock, bundle: Bundle, allotted: Flags | None = None) 
 
     Where the bundle has prices only what pays them is offered. `allotted`, shape (n, P), replaces that: the pairs that
     an allocation of the whole base gave to these customers, of which none that a gate refuses is offered all the same.
+    Where offers are drawn (see `explore`) the draw is made first, and `allotted` takes from what was drawn.
     """
     catalogue, settings = bundle.catalogue, bundle.settings
     found = assess(block, bundle)
-    if allotted is None and bundle.prices is not None:
-        allotted = bundle.prices.choose(found.demand, settings.top_n)
-    withheld = found.masks if allotted is None else np.where(allotted, found.masks, _NOT_ALLOTTED)
-    rank = rank_offers(found.worth.value, withheld, settings.top_n)
+    chosen = _drawn(block, bundle, found, allotted) if bundle.evidence else _best(bundle, found, allotted)
+    rank = chosen.rank
     pairs = rows, products = offers_in_order(rank)
     break_even = value.break_even_of(catalogue, found.terms, found.odds, pairs)
     carried = terms.offered(block, catalogue, found.terms, pairs, break_even)
@@ -112,12 +138,50 @@ def decide(block: DecisionBlock, bundle: Bundle, allotted: Flags | None = None) 
         masks=found.masks,
         rank=rank,
         channel=found.channel,
+        control=found.control,
         offer_rows=rows,
         offer_products=products,
         offer_tracks=tracks.reasons(_tracks(block, catalogue, found, pairs), settings.tracks),
         offer_terms=carried,
         offer_reasons=top_reasons(added, bundle.phrases, rows, products),
+        offer_selections=chosen.selection[rows, products],
+        offer_chances=chosen.chance[rows, products],
     )
+
+
+def _best(bundle: Bundle, found: Assessed, allotted: Flags | None) -> Chosen:
+    """Choose what is worth most; nothing is left to chance."""
+    if allotted is None and bundle.prices is not None:
+        allotted = bundle.prices.choose(found.demand, bundle.settings.top_n)
+    withheld = found.masks if allotted is None else np.where(allotted, found.masks, _NOT_ALLOTTED)
+    rank = rank_offers(found.worth.value, withheld, bundle.settings.top_n)
+    return Chosen(rank=rank, selection=np.zeros_like(rank), chance=np.ones(rank.shape))
+
+
+def _drawn(block: DecisionBlock, bundle: Bundle, found: Assessed, allotted: Flags | None) -> Chosen:
+    """Draw among what no gate refuses and, where there are prices, what pays them."""
+    settings, evidence = bundle.settings, bundle.evidence
+    assert evidence is not None
+    worth, is_open = found.worth.value, found.open
+    if bundle.prices is not None:
+        worth = bundle.prices.paid(found.demand)
+        is_open = worth > 0
+    cost = found.odds.cost[:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # from a propensity of 0, where the contact is paid for nothing, the value rises in a straight line
+        slope = (found.worth.value + cost) / found.odds.propensity
+    offered = Candidates(
+        customer_ids=block.customer_ids, propensity=found.odds.propensity, worth=worth, slope=slope, open=is_open
+    )
+    chosen = explore.choose(
+        offered,
+        settings.exploration,
+        evidence,
+        product_ids=bundle.catalogue.product_ids,
+        as_of=bundle.as_of,
+        top_n=settings.top_n,
+    )
+    return chosen if allotted is None else chosen.without(~allotted)
 
 
 def contact_channels(usable: Flags, costs: tuple[int, ...]) -> tuple[Integers, Floats]:
@@ -135,11 +199,7 @@ def contact_channels(usable: Flags, costs: tuple[int, ...]) -> tuple[Integers, F
 
 def rank_offers(worth: Floats, masks: NDArray[np.uint64], top_n: int) -> Integers:
     """Rank what no gate refused by value, the best `top_n` from 1, all else 0; equal values in product order."""
-    passed = masks == 0
-    order = np.argsort(np.where(passed, -worth, np.inf), axis=1, kind="stable")[:, :top_n]
-    rank = np.zeros(worth.shape, dtype=np.int64)
-    np.put_along_axis(rank, order, np.arange(1, order.shape[1] + 1)[None, :].repeat(len(worth), axis=0), axis=1)
-    return np.where(passed, rank, 0)
+    return explore.in_order(np.where(masks == 0, worth, -np.inf), top_n)
 
 
 def offers_in_order(rank: Integers) -> tuple[Integers, Integers]:
@@ -180,6 +240,8 @@ def recommendation_rows(table: DecisionTable, bundle: Bundle, digest: str) -> pa
         "propensity": pa.array(table.propensity[rows, products]),
         "expected_value_minor": _whole(table.value[rows, products]),
         "expected_loss_minor": _whole(table.loss[rows, products]),
+        "selection": _pick(explore.SELECTIONS, table.offer_selections),
+        "selection_probability": pa.array(table.offer_chances, mask=np.isnan(table.offer_chances)),
         **{
             name: _pick(tuple(getattr(reason, field) for reason in tracks.REASONS), table.offer_tracks)
             for name, field in (("track", "track"), ("track_reason", "text_en"), ("track_reason_zh", "text_zh"))
@@ -215,6 +277,19 @@ def decision_rows(table: DecisionTable, bundle: Bundle) -> pa.Table:
         "rank": pa.array(table.rank.ravel(), mask=table.rank.ravel() == 0),
     }
     return pa.table(columns).select(DECISIONS.names).cast(arrow_schema(DECISIONS))
+
+
+def control_rows(table: DecisionTable, bundle: Bundle) -> pa.Table:
+    """Return the customers of the control group as rows of the mart control_group, in the order of its key."""
+    policy, rows = bundle.settings.exploration.control, np.flatnonzero(table.control)
+    same = {"period": explore.period_of(bundle.as_of, policy.period), "serves": policy.serves}
+    columns = {
+        "customer_id": table.customer_ids.take(pa.array(rows)),
+        **{name: pa.array([word] * len(rows), pa.string()) for name, word in same.items()},
+        "eligible_products": pa.array((table.masks[rows] == 0).sum(axis=1)),
+        "offers": pa.array((table.rank[rows] > 0).sum(axis=1)),
+    }
+    return pa.table(columns).select(CONTROL_GROUP.names).cast(arrow_schema(CONTROL_GROUP))
 
 
 def _pick(words: tuple[str, ...], places: Integers) -> pa.Array:

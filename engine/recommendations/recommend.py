@@ -15,17 +15,19 @@ from engine.domain.errors import NotEnoughData
 from engine.recommendations import contact, explain, frame, race, rules
 from engine.recommendations import panel as panels
 from engine.recommendations.bundle import Bundle
-from engine.recommendations.decide import DecisionTable, decide, decision_rows, recommendation_rows
+from engine.recommendations.decide import DecisionTable, control_rows, decide, decision_rows, recommendation_rows
+from engine.recommendations.explore import Evidence
 from engine.recommendations.gates import GateCounts
 from engine.recommendations.inputs import Inputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockResult:
-    """The decisions of one block: rows of the marts recommendations and decisions, and what the gates refused."""
+    """The decisions of one block: rows of recommendations, decisions and control_group, and what the gates refused."""
 
     recommendations: pa.Table
     decisions: pa.Table
+    control: pa.Table
     counts: GateCounts
 
 
@@ -109,7 +111,8 @@ def recommend(
         )
 
     trainer = race.Trainer(product_ids=catalogue.product_ids, features=features, settings=settings, seed=seed)
-    raced = race.run(panel(past, now), None if earlier is None else panel(earlier, past), trainer)
+    latest = panel(past, now)
+    raced = race.run(latest, None if earlier is None else panel(earlier, past), trainer)
     base = frame.align(now, catalogue.product_ids, by_cluster=by_cluster, risk=risk, gate=gate, decided=credit)
     spoken = explain.phrases(
         raced.winner.ranker.term_names, catalogue, meanings or {}, settings.training.unspoken_features
@@ -122,6 +125,7 @@ def recommend(
         features=features,
         phrases=spoken,
         by_cluster=by_cluster,
+        evidence=_evidence(latest, settings, seed),
     )
     return Prepared(
         bundle=bundle,
@@ -130,6 +134,14 @@ def recommend(
         notes=raced.notes + _notes(risk, gate, by_cluster) + _silences(now.profile, settings),
         base=base,
     )
+
+
+def _evidence(latest: panels.Panel, settings: RecommendationSettings, seed: int) -> Evidence | None:
+    """Return what draws rest on: what the models learned from."""
+    if not settings.exploration.draws:
+        return None
+    cases, positives = (part.sum(axis=0).astype(np.float64) for part in (latest.eligible, latest.labels))
+    return Evidence(seed=seed, cases=cases, positives=positives)
 
 
 def _notes(risk: pa.Table | None, gate: pa.Table | None, by_cluster: bool) -> tuple[str, ...]:
@@ -168,6 +180,7 @@ def rows_of(table: DecisionTable, bundle: Bundle, digest: str) -> BlockResult:
     return BlockResult(
         recommendations=recommendation_rows(table, bundle, digest),
         decisions=decision_rows(table, bundle),
+        control=control_rows(table, bundle),
         counts=table.counts,
     )
 

@@ -165,20 +165,51 @@ def test_two_halves_decide_what_the_whole_decides(kind: str, cut: int) -> None:
     assert _same(_batch(kind), decide(_block().rows(slice(cut, CUSTOMERS)), bundle), cut, CUSTOMERS)
 
 
+_DRAWS = {
+    "epsilon_greedy": {"strategy": "epsilon_greedy", "epsilon": 0.4, "control": {"share": 0.2}},
+    "softmax": {"strategy": "softmax", "temperature": 0.3, "control": {"share": 0.2, "serves": "nothing"}},
+    "thompson": {"strategy": "thompson", "thompson": {"share_at_start": 0.3}, "control": {"share": 0.1}},
+}
+
+
+@cache
+def _exploring(strategy: str) -> tuple[Bundle, DecisionTable]:
+    bundle = builders.exploring(_prepared().bundle, _DRAWS[strategy])
+    return bundle, decide(_block(), bundle)
+
+
+@given(strategy=st.sampled_from(sorted(_DRAWS)), row=st.integers(0, CUSTOMERS - 1))
+@settings(max_examples=60, deadline=None)
+def test_customer_is_drawn_for_alone_as_in_a_batch_to_the_bit(strategy: str, row: int) -> None:
+    bundle, batch = _exploring(strategy)
+    assert _same(batch, decide(_block().one(row), bundle), row, row + 1)
+
+
+@given(limits=_limits, strategy=st.sampled_from(sorted(_DRAWS)), share=st.floats(0, 0.9))
+@settings(max_examples=20, deadline=None)
+def test_no_draw_lets_a_pair_past_a_gate(limits: dict[str, Any], strategy: str, share: float) -> None:
+    policy = _policy(limits).model_dump() | {"exploration": _DRAWS[strategy] | {"control": {"share": share}}}
+    bundle = builders.exploring(_prepared().bundle, _DRAWS[strategy], policy)
+    drawn = decide(_block(), bundle)
+    best = decide(_block(), replace(bundle, evidence=None))
+    assert drawn.masks.tobytes() == best.masks.tobytes()
+    assert not ((drawn.rank > 0) & (drawn.masks != 0)).any()
+
+
 @cache
 def _batch(kind: str) -> DecisionTable:
     return decide(_block(), _bundles()[kind])
 
 
 def _same(batch: DecisionTable, part: DecisionTable, start: int, stop: int) -> bool:
-    by_pair = ("propensity", "value", "loss", "masks", "rank", "channel")
-    equal = all(getattr(batch, name)[start:stop].tobytes() == getattr(part, name).tobytes() for name in by_pair)
+    by_row = ("propensity", "value", "loss", "masks", "rank", "channel", "control")
+    equal = all(getattr(batch, name)[start:stop].tobytes() == getattr(part, name).tobytes() for name in by_row)
     inside = (batch.offer_rows >= start) & (batch.offer_rows < stop)
-    by_offer = ("offer_products", "offer_tracks", "offer_reasons")
-    assert {field.name for field in fields(batch)} == {*by_pair, *by_offer, "offer_rows", "offer_terms", "customer_ids"}
+    by_offer = ("offer_products", "offer_tracks", "offer_reasons", "offer_selections", "offer_chances")
+    assert {field.name for field in fields(batch)} == {*by_row, *by_offer, "offer_rows", "offer_terms", "customer_ids"}
     carried = all(
         getattr(batch.offer_terms, one.name)[inside].tobytes() == getattr(part.offer_terms, one.name).tobytes()
         for one in fields(batch.offer_terms)
     )
-    same = all(np.array_equal(getattr(batch, name)[inside], getattr(part, name)) for name in by_offer)
+    same = all(getattr(batch, name)[inside].tobytes() == getattr(part, name).tobytes() for name in by_offer)
     return equal and carried and same

@@ -11,6 +11,7 @@ import pyarrow as pa
 from engine.config.allocation import AllocationSettings
 from engine.config.recommendations import RecommendationSettings
 from engine.domain.allocation_marts import ALLOCATION_MARTS
+from engine.domain.contact_marts import CONTROL_GROUP
 from engine.domain.marts import DECISIONS, RECOMMENDATIONS
 from engine.features import table as feature_table
 from engine.features.table import FEATURES
@@ -26,6 +27,7 @@ MARTS: Final = (
     "recommendations",
     "decisions",
     "gates",
+    CONTROL_GROUP.name,
     *(mart.name for mart in ALLOCATION_MARTS),
 )
 BUNDLE = "decision_bundle.json"
@@ -115,10 +117,12 @@ def _decide(context: Context, prepared: Prepared) -> None:
     with (
         builder.writer("recommendations", arrow_schema(RECOMMENDATIONS)) as offers,
         builder.writer("decisions", arrow_schema(DECISIONS)) as decisions,
+        builder.writer(CONTROL_GROUP.name, arrow_schema(CONTROL_GROUP)) as control,
     ):
         for block in prepared.blocks():
             offers.write_table(block.recommendations)
             decisions.write_table(block.decisions)
+            control.write_table(block.control)
             counts += block.counts
     builder.write_rows("gates", counts.table())
 

@@ -21,7 +21,9 @@ from engine.config.risk import RiskSettings
 from engine.domain.curated import CURATED, PRODUCTS
 from engine.domain.words import CONTACT_CHANNELS, PRODUCT_FAMILIES
 from engine.lake.schema import arrow_schema
+from engine.recommendations.bundle import Bundle
 from engine.recommendations.credit import UNDECIDED, Credit
+from engine.recommendations.explore import Evidence
 from engine.recommendations.frame import Catalogue, DecisionBlock, View, catalogue
 from engine.recommendations.inputs import Inputs
 from engine.recommendations.recommend import Prepared, recommend
@@ -135,6 +137,15 @@ def prepared(
         seed=seed,
         meanings=meanings,
     )
+
+
+def exploring(bundle: Bundle, exploration: Mapping[str, Any], flags: Mapping[str, Any] | None = None) -> Bundle:
+    """Return a bundle that draws its offers: of its products the first nobody opened, the others ever more did."""
+    size = bundle.catalogue.size
+    positives = np.linspace(0, 400, size)
+    evidence = Evidence(seed=5, cases=np.full(size, 2000.0), positives=positives)
+    chosen = settings({**(flags or {}), "exploration": exploration})
+    return replace(bundle, settings=chosen, evidence=evidence)
 
 
 def _open_some(opened: Any, product_ids: list[str], savings: Any, since: datetime, random: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -146,3 +147,56 @@ def test_limits_on_what_the_bank_does_not_have_are_named_all_together() -> None:
 def test_limits_that_cannot_hold_are_refused_with_a_sentence(flags: dict[str, Any], said: str) -> None:
     with pytest.raises(SettingsFault, match=said):
         _settings(flags)
+
+
+DRAWS = {"strategy": "epsilon_greedy", "epsilon": 0.5, "control": {"share": 0.1, "serves": "nothing"}}
+
+
+@cache
+def _drawn() -> tuple[Prepared, Allotment]:
+    free = replace(_free(), bundle=builders.exploring(_free().bundle, DRAWS, {"block_customers": 400}))
+    # whoever draws evenly gets more debit cards than the best offers would hold, so that their price is too low
+    limits = {name: of for name, of in LIMITS.items() if name != "min_share"}
+    limits["product_capacity"] = {"index_fund": 60, "debit_card": 15}
+    return allotment.within(free, _settings(limits), seed=1)
+
+
+def test_limits_hold_where_offers_are_drawn_and_what_is_withdrawn_leaves_no_chance_behind() -> None:
+    prepared, made = _drawn()
+    blocks = list(prepared.blocks())
+    offers = pa.concat_tables([one.recommendations for one in blocks]).to_pandas()
+    assert offers["channel"].map(builders.settings().contact_cost_minor).sum() <= 6000
+    assert (offers["product_id"] == "index_fund").sum() <= 60
+    assert (offers["selection"] == "explored").any()
+    # nothing is added to what was drawn
+    assert not (made.offered & ~made.by_prices).any()
+    withdrawn = made.by_prices & ~made.offered
+    touched = set(prepared.base.customer_ids.take(pa.array(withdrawn.any(axis=1).nonzero()[0])).to_pylist())
+    assert touched
+    unknown = offers["selection_probability"].isna()
+    assert (unknown == offers["customer_id"].isin(touched)).all()
+    control = pa.concat_tables([one.control for one in blocks])
+    assert control.num_rows > 0
+    assert not offers["customer_id"].isin(control["customer_id"].to_pylist()).any()
+
+
+def test_one_customer_is_drawn_for_again_to_the_bit_under_limits() -> None:
+    now, _, _, risk = builders.bank(CUSTOMERS)
+    prepared, made = _drawn()
+    ids, names = prepared.base.customer_ids, prepared.bundle.catalogue.product_ids
+    channels = tuple(prepared.bundle.settings.contact_cost_minor)
+    changes = allotment_rows.tables(made, ids, names, channels)["allocation_changes"]
+    bundle = Bundle.from_json(prepared.bundle.to_json())
+    rows = pa.concat_tables([one.recommendations for one in prepared.blocks()])
+    withdrawn = (made.by_prices & ~made.offered).any(axis=1).nonzero()[0]
+    for row in (0, 7, *withdrawn[:3]):
+        customer = ids[int(row)].as_py()
+        again = replay(bundle, now, risk, builders.answers(risk), customer, changes=changes)
+        expected = rows.filter(pc.equal(rows["customer_id"], customer)).combine_chunks()
+        assert again["recommendations"].equals(expected)
+
+
+def test_a_minimum_share_is_refused_where_offers_are_drawn() -> None:
+    free = replace(_free(), bundle=builders.exploring(_free().bundle, DRAWS))
+    with pytest.raises(SettingsFault, match="adding offers that nobody drew"):
+        allotment.within(free, _settings(LIMITS), seed=1)

@@ -1,0 +1,26 @@
+"""The tables of a run about who is contacted: the control group, and who gives way to others of the household."""
+
+from __future__ import annotations
+
+from engine.domain.schema import Column, Kind, Table
+
+T, COUNT = Kind.TEXT, Kind.INTEGER
+
+
+def _c(name: str, kind: Kind, meaning: str, meaning_zh: str, *, required: bool = False) -> Column:
+    return Column(name=name, kind=kind, meaning=meaning, meaning_zh=meaning_zh, required=required)
+
+
+CONTROL_GROUP = Table(
+    name="control_group",
+    one_row_is="one customer of the control group, who gets no advice",
+    one_row_is_zh="一位对照组客户",
+    key=("customer_id",),
+    columns=(
+        _c("customer_id", T, "id of the customer", "客户号", required=True),
+        _c("period", T, "the period for which the customer stays in it, such as 2026-06", "对照期", required=True),
+        _c("serves", T, "random: an offer drawn evenly among those allowed; nothing: kept out of offers", "处理方式"),
+        _c("eligible_products", COUNT, "products that no gate refused", "可推荐产品数"),
+        _c("offers", COUNT, "offers made to the customer", "推荐条数"),
+    ),
+)
