@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from engine.domain.allocation_marts import ALLOCATION_MARTS
 from engine.domain.contact_marts import CONTROL_GROUP
+from engine.domain.decision_marts import DECISION_INPUTS
 from engine.domain.drop_off_marts import DROP_OFF_MARTS
 from engine.domain.experiment_marts import EXPERIMENT_MARTS
 from engine.domain.oversight_marts import OVERSIGHT_MARTS
@@ -359,6 +360,7 @@ MARTS: dict[str, Table] = {
         RECOMMENDATION_MODELS,
         RECOMMENDATIONS,
         DECISIONS,
+        DECISION_INPUTS,
         GATES,
         CONTROL_GROUP,
         *ALLOCATION_MARTS,

@@ -281,14 +281,18 @@ def _age_bands(profile: pa.Table) -> Integers:
 
 def features_of(base: Base, names: Sequence[str], rows: Any) -> NDArray[np.float32]:
     """Return the features (rows, D) in the order of `names`; NaN for unknown, or for a feature the table lacks."""
-    places = base.feature_rows[rows]
+    return matrix(base.features, names, base.feature_rows[rows])
+
+
+def matrix(features: pa.Table, names: Sequence[str], places: Integers) -> NDArray[np.float32]:
+    """Return the features at some places of a table, shape (len(places), D); NaN for unknown, or at a place of -1."""
     known = places >= 0
     x = np.full((len(places), len(names)), np.nan, dtype=np.float32)
     if not known.any():
         return x
     for index, name in enumerate(names):
-        if name in base.features.column_names:
-            column = pc.cast(_picked(base.features[name], places), pa.float64())
+        if name in features.column_names:
+            column = pc.cast(_picked(features[name], places), pa.float64())
             x[:, index] = np.where(known, columns.values(column, np.nan), np.nan)
     return x
 

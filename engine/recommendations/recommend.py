@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +11,7 @@ import pyarrow.compute as pc
 
 from engine.config.recommendations import RecommendationSettings
 from engine.domain.errors import NotEnoughData
-from engine.recommendations import contact, explain, frame, race, rules
+from engine.recommendations import contact, explain, frame, ledger, race, rules
 from engine.recommendations import panel as panels
 from engine.recommendations.bundle import Bundle
 from engine.recommendations.decide import DecisionTable, control_rows, decide, decision_rows, recommendation_rows
@@ -23,11 +22,12 @@ from engine.recommendations.inputs import Inputs
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockResult:
-    """The decisions of one block: rows of recommendations, decisions and control_group, and what the gates refused."""
+    """One block decided: rows of the run's tables, `inputs` those of decision_inputs, and what the gates refused."""
 
     recommendations: pa.Table
     decisions: pa.Table
     control: pa.Table
+    inputs: pa.Table
     counts: GateCounts
 
 
@@ -56,7 +56,7 @@ class Prepared:
         for block in self.decision_blocks():
             ends = begins + len(block.customer_ids)
             allotted = None if self.allotted is None else self.allotted[begins:ends]
-            yield rows_of(decide(block, self.bundle, allotted), self.bundle, digest)
+            yield rows_of(block, decide(block, self.bundle, allotted), self.bundle, digest)
             begins = ends
 
 
@@ -175,63 +175,12 @@ def blocks_of(base: frame.Base, bundle: Bundle) -> Iterator[frame.DecisionBlock]
     return frame.blocks(base, bundle.features, bundle.settings, bundle.settings.block_customers)
 
 
-def rows_of(table: DecisionTable, bundle: Bundle, digest: str) -> BlockResult:
+def rows_of(block: frame.DecisionBlock, table: DecisionTable, bundle: Bundle, digest: str) -> BlockResult:
     """Return the rows of the marts that a decided block makes."""
     return BlockResult(
         recommendations=recommendation_rows(table, bundle, digest),
         decisions=decision_rows(table, bundle),
         control=control_rows(table, bundle),
+        inputs=ledger.input_rows(block),
         counts=table.counts,
     )
-
-
-def replay(
-    bundle: Bundle,
-    now: Inputs,
-    risk: pa.Table | None,
-    gate: pa.Table | None,
-    customer_id: str,
-    *,
-    credit: pa.Table | None = None,
-    changes: pa.Table | None = None,
-) -> dict[str, Any]:
-    """Decide again for one customer and return the rows; the same as the run's own to the last bit.
-
-    `changes` is the mart allocation_changes of the run. What the repair of an allocation gave or took depends on all
-    customers, so it is looked up there; all else follows from the customer's own row and the prices in the bundle.
-
-    Raises
-    ------
-    KeyError
-        The customer is not among those of `now`.
-    """
-    wanted = pa.array([customer_id])
-    one = Inputs(
-        as_of=now.as_of,
-        features=_of(now.features, wanted),
-        holdings=_of(now.holdings, wanted),
-        profile=_of(now.profile, wanted),
-        clusters=None if now.clusters is None else _of(now.clusters, wanted),
-        relationship=None if now.relationship is None else _of(now.relationship, wanted),
-    )
-    if one.profile.num_rows == 0:
-        raise KeyError(customer_id)
-    own = None if credit is None else _of(credit, wanted)
-    products, by_cluster = bundle.catalogue.product_ids, bundle.by_cluster
-    base = frame.align(one, products, by_cluster=by_cluster, risk=risk, gate=gate, decided=own)
-    block = next(blocks_of(base, bundle))
-    table = decide(block, bundle)
-    if changes is not None and changes.num_rows:
-        table = decide(block, bundle, _repaired(table.rank > 0, _of(changes, wanted), bundle.catalogue.product_ids))
-    rows = rows_of(table, bundle, bundle.digest())
-    return {"recommendations": rows.recommendations, "decisions": rows.decisions}
-
-
-def _repaired(by_prices: frame.Flags, changes: pa.Table, product_ids: tuple[str, ...]) -> frame.Flags:
-    repaired = changes.filter(pc.not_equal(changes["by_prices"], changes["offered"]))
-    turned: frame.Flags = np.isin(np.array(product_ids), repaired["product_id"].to_numpy(zero_copy_only=False))
-    return by_prices ^ turned
-
-
-def _of(rows: pa.Table, wanted: pa.Array) -> pa.Table:
-    return rows.filter(pc.is_in(rows["customer_id"], value_set=wanted))

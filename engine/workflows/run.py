@@ -162,13 +162,13 @@ def _facts(workspace: Workspace, moment: datetime, seed: int) -> dict[str, Any]:
         "seed": seed,
         "inputs": {name: folder_digest(workspace.curated(name)) for name in workspace.curated_tables()},
         "settings": read_toml(workspace.settings_file) if workspace.settings_file.exists() else {},
-        "source": _source_digest(),
+        "source": source_digest(),
         "versions": {"wayline": version("wayline"), "python": platform.python_version()}
         | {name: version(name) for name in _LIBRARIES},
     }
 
 
-def _source_digest() -> str:
+def source_digest() -> str:
     """The sha256 of the code and of the shipped defaults: who changes either in a checkout gets a run of its own."""
     digest = hashlib.sha256()
     for package in ("engine", "experiments", "journeys"):

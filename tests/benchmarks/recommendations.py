@@ -22,7 +22,7 @@ from implicit.nearest_neighbours import ItemItemRecommender, bm25_weight
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
-from engine.recommendations import frame, implicit_models
+from engine.recommendations import frame, implicit_models, ledger
 from engine.recommendations.decide import decide
 from engine.recommendations.recommend import Prepared, blocks_of, rows_of
 from tests.engine.recommendations import builders
@@ -88,15 +88,17 @@ def _decisions(customers: int) -> list[Row]:
     blocks = list(blocks_of(base, bundle))
     # one block's decisions at a time are held, as in a run
     decided = _best(lambda: deque((decide(block, bundle) for block in blocks), maxlen=1))
-    tables = [decide(block, bundle) for block in blocks[:4]]
-    few = sum(len(table.customer_ids) for table in tables)
-    written = _best(lambda: [rows_of(table, bundle, digest) for table in tables]) * customers / few
+    pairs = [(block, decide(block, bundle)) for block in blocks[:4]]
+    few = sum(block.size for block, _ in pairs)
+    written = _best(lambda: [rows_of(block, table, bundle, digest) for block, table in pairs]) * customers / few
+    kept = _best(lambda: [ledger.input_rows(block) for block, _ in pairs]) * customers / few
     one = next(frame.blocks(base, bundle.features, bundle.settings, 1))
     singly = _best(lambda: [decide(one, bundle) for _ in range(200)]) / 200
     return [
         _row("align what is known of customers", customers, aligning, None),
         _row(f"decide 24 products with reasons ({bundle.fitted.ranker.kind})", customers, decided, None),
-        _row("make the rows of decisions and offers", customers, written, None),
+        _row("make the rows of decisions, offers and what was looked at", customers, written, None),
+        _row("of these, what was looked at", customers, kept, None),
         _row("decide for one customer", 1, singly, None),
     ]
 

@@ -3,11 +3,12 @@
 # ruff: noqa: PLC0415  the engine is imported when a command runs, so that help answers at once
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
-from engine.cli import numbers, options
+from engine.cli import faults, numbers, options
 from engine.cli.output import Output
 from engine.domain.labels import label
 
@@ -15,6 +16,16 @@ _JOURNEYS: Final = ("journey", "stage", "step", "next_step", "status", "stage_si
 _WITHHELD: Final = (
     "Withheld: limits on all offers together leave no room for it.",
     "未推荐：受全部推荐的总限额约束，已无余量。",
+)
+_REPLAYED: Final = ("product_id", "equal", "rank", "propensity", "expected_value_minor", "refused_mask", "why")
+_EQUAL: Final = {True: ("yes", "是"), False: ("no", "否")}
+_REPLAY_TOLD: Final = (
+    "{same} of {count} decisions of run {run} come out the same to the last bit.",
+    "运行 {run} 的 {count} 项决策中有 {same} 项逐位复现。",
+)
+_BUNDLE_HOLDS: Final = (
+    "None of this entered the replay: the bundle of the run holds its own settings and products.",
+    "以上改动均未影响复现：运行的决策包自带设置与产品。",
 )
 _PRODUCTS: Final = (
     "product_id",
@@ -34,6 +45,10 @@ def explain(
     *,
     customer_id: Annotated[str, typer.Argument(metavar="CUSTOMER", help="The bank's id of the customer.")],
     run_id: options.RunId = None,
+    replay: Annotated[
+        bool,
+        typer.Option("--replay", help="Decide again from what the run wrote, and say what differs from it."),
+    ] = False,
     language: Annotated[
         options.Language, typer.Option("--lang", help="English or Chinese, for the sentences shown.")
     ] = options.Language.EN,
@@ -43,7 +58,8 @@ def explain(
 ) -> None:
     """Explain one customer: segment, risk and its reasons, journeys, every product with its decision and why.
 
-    Names and contact details are never shown.
+    Names and contact details are never shown. With --replay the decisions are made again from the bundle and the inputs
+    that the run kept, whatever changed since; a value that differs ends with exit code 3.
 
     [bold]Examples[/]
 
@@ -51,12 +67,48 @@ def explain(
 
       wayline explain C00000042 --lang zh
 
+      wayline explain C00000042 --replay
+
       wayline explain C00000042 --json | jq '.products[] | select(.refusals != [])'
     """
+    output = Output(as_json, quiet)
+    if replay:
+        _replay(output, home, customer_id, run_id, language.value)
+        return
     from engine.workflows import explain as workflow
 
-    output = Output(as_json, quiet)
     output.result(workflow.customer(home, customer_id, run_id), lambda facts: _show(output, facts, language.value))
+
+
+def _replay(output: Output, home: Path, customer_id: str, run_id: str | None, language: str) -> None:
+    from engine.workflows import replay as workflow
+
+    found = workflow.customer(home, customer_id, run_id)
+    output.result(found, lambda facts: _show_replay(output, facts, language))
+    if not found["equal"]:
+        raise typer.Exit(faults.CHECK_FAILED)
+
+
+def _show_replay(output: Output, facts: dict[str, Any], language: str) -> None:
+    rows = [
+        {
+            **row,
+            "equal": _EQUAL[row["equal"]][language == "zh"],
+            "why": "; ".join(
+                f"{one['column']}: {numbers.cell(one['column'], one['written'])} -> "
+                f"{numbers.cell(one['column'], one['again'])}"
+                for one in row["differences"]
+            ),
+        }
+        for row in facts["products"]
+    ]
+    output.table(rows, _REPLAYED, title=f"Bundle {facts['bundle']}, inputs {facts['inputs_sha256'][:12]}")
+    same, count = sum(row["equal"] for row in facts["products"]), len(facts["products"])
+    output.line(_REPLAY_TOLD[language == "zh"].format(same=same, count=count, run=facts["run_id"]))
+    for change in facts["changed_since"]:
+        output.line(change[f"text_{language}"])
+    if facts["changed_since"]:
+        output.line(_BUNDLE_HOLDS[language == "zh"])
 
 
 def _show(output: Output, facts: dict[str, Any], language: str) -> None:

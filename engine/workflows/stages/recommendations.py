@@ -12,6 +12,7 @@ from engine.config.allocation import AllocationSettings
 from engine.config.recommendations import RecommendationSettings
 from engine.domain.allocation_marts import ALLOCATION_MARTS
 from engine.domain.contact_marts import CONTROL_GROUP
+from engine.domain.decision_marts import DECISION_INPUTS
 from engine.domain.marts import DECISIONS, RECOMMENDATIONS
 from engine.features import table as feature_table
 from engine.features.table import FEATURES
@@ -26,6 +27,7 @@ MARTS: Final = (
     "recommendation_models",
     "recommendations",
     "decisions",
+    "decision_inputs",
     "gates",
     CONTROL_GROUP.name,
     *(mart.name for mart in ALLOCATION_MARTS),
@@ -35,7 +37,7 @@ _SAMPLE: Final = "_sampled_customers"
 
 
 def write(context: Context, facts: dict[str, Any]) -> None:
-    """Write the offers, every decision behind them, the gates' counts, the race of the models and the pair rules."""
+    """Write the offers, every decision and what it looked at, the gates' counts, the models' race, the pair rules."""
     settings = context.settings(RecommendationSettings, "recommendations")
     prepared = prepare(context, settings)
     limits = context.settings(AllocationSettings, "allocation")
@@ -46,6 +48,7 @@ def write(context: Context, facts: dict[str, Any]) -> None:
     context.builder.write_rows("recommendation_models", prepared.models)
     context.builder.write_rows("product_rules", prepared.rules)
     context.builder.write_text(BUNDLE, prepared.bundle.to_json())
+    facts["bundle"] = prepared.bundle.digest()
     _decide(context, prepared)
     bundle = prepared.bundle
     channels = tuple(bundle.settings.contact_cost_minor)
@@ -118,11 +121,13 @@ def _decide(context: Context, prepared: Prepared) -> None:
         builder.writer("recommendations", arrow_schema(RECOMMENDATIONS)) as offers,
         builder.writer("decisions", arrow_schema(DECISIONS)) as decisions,
         builder.writer(CONTROL_GROUP.name, arrow_schema(CONTROL_GROUP)) as control,
+        builder.writer("decision_inputs", arrow_schema(DECISION_INPUTS)) as looked_at,
     ):
         for block in prepared.blocks():
             offers.write_table(block.recommendations)
             decisions.write_table(block.decisions)
             control.write_table(block.control)
+            looked_at.write_table(block.inputs)
             counts += block.counts
     builder.write_rows("gates", counts.table())
 

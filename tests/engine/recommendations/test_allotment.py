@@ -15,10 +15,10 @@ from engine.config.load import load
 from engine.domain.allocation_marts import ALLOCATION_MARTS
 from engine.domain.errors import SettingsFault
 from engine.lake.schema import arrow_schema
-from engine.recommendations import allotment, allotment_rows
+from engine.recommendations import allotment, allotment_rows, ledger
 from engine.recommendations.allotment import Allotment
 from engine.recommendations.bundle import Bundle
-from engine.recommendations.recommend import Prepared, replay
+from engine.recommendations.recommend import Prepared
 from tests.engine.recommendations import builders
 
 CUSTOMERS = 1500
@@ -101,16 +101,24 @@ def test_no_pair_that_a_gate_refused_is_offered_and_the_refusals_stay_as_they_we
 
 
 def test_one_customer_is_decided_again_to_the_bit_also_where_the_repair_had_a_hand() -> None:
-    now, _, _, risk = builders.bank(CUSTOMERS)
     prepared, changes = _within()[0], _tables()["allocation_changes"]
     bundle = Bundle.from_json(prepared.bundle.to_json())
     repaired = changes.filter(pc.not_equal(changes["by_prices"], changes["offered"]))["customer_id"].to_pylist()
     priced = sorted(set(changes["customer_id"].to_pylist()) - set(repaired))
     assert repaired
     for customer in (repaired[0], priced[0], priced[-1]):
-        again = replay(bundle, now, risk, builders.answers(risk), customer, credit=builders.lent(risk), changes=changes)
+        again = _again(prepared, bundle, customer, changes)
         for name, rows in zip(("recommendations", "decisions"), _rows(True), strict=True):
             assert again[name].equals(rows.filter(pc.equal(rows["customer_id"], customer)).combine_chunks())
+
+
+def _again(prepared: Prepared, bundle: Bundle, customer: str, changes: pa.Table) -> dict[str, pa.Table]:
+    """Decide again for one customer of a run from what it keeps."""
+    looked_at = pa.concat_tables([ledger.input_rows(block) for block in prepared.decision_blocks()])
+    inputs = looked_at.filter(pc.equal(looked_at["customer_id"], customer))
+    lent = builders.lent(builders.bank(CUSTOMERS)[3])
+    block = ledger.block_of(inputs, prepared.base.features, bundle.features, lent)
+    return ledger.again(block, bundle, changes)
 
 
 def test_without_limits_there_are_no_prices_no_rows_and_the_bundle_reads_as_before() -> None:
@@ -181,7 +189,6 @@ def test_limits_hold_where_offers_are_drawn_and_what_is_withdrawn_leaves_no_chan
 
 
 def test_one_customer_is_drawn_for_again_to_the_bit_under_limits() -> None:
-    now, _, _, risk = builders.bank(CUSTOMERS)
     prepared, made = _drawn()
     ids, names = prepared.base.customer_ids, prepared.bundle.catalogue.product_ids
     channels = tuple(prepared.bundle.settings.contact_cost_minor)
@@ -191,7 +198,7 @@ def test_one_customer_is_drawn_for_again_to_the_bit_under_limits() -> None:
     withdrawn = (made.by_prices & ~made.offered).any(axis=1).nonzero()[0]
     for row in (0, 7, *withdrawn[:3]):
         customer = ids[int(row)].as_py()
-        again = replay(bundle, now, risk, builders.answers(risk), customer, changes=changes)
+        again = _again(prepared, bundle, customer, changes)
         expected = rows.filter(pc.equal(rows["customer_id"], customer)).combine_chunks()
         assert again["recommendations"].equals(expected)
 

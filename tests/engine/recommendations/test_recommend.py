@@ -13,7 +13,7 @@ from engine.recommendations.decide import contact_channels, decide, rank_offers
 from engine.recommendations.gates import GATES
 from engine.recommendations.inputs import Inputs
 from engine.recommendations.race import ORDER
-from engine.recommendations.recommend import Prepared, recommend, replay
+from engine.recommendations.recommend import Prepared, recommend
 from tests.engine.recommendations import builders
 
 MEANINGS = {"savings": ("savings", "储蓄"), "visits": ("visits to branches", "网点到访")}
@@ -65,21 +65,6 @@ def test_bundle_survives_being_written_and_decides_the_same() -> None:
     assert read.to_json() == bundle.to_json()
     block = next(prepared().decision_blocks())
     assert decide(block, read).value.tobytes() == decide(block, bundle).value.tobytes()
-
-
-def test_replay_of_one_customer_equals_the_run() -> None:
-    now, _, _, risk = builders.bank(6000)
-    block = next(prepared().blocks())
-    customer = block.recommendations["customer_id"][0].as_py()
-    again = replay(prepared().bundle, now, risk, builders.answers(risk), customer, credit=builders.lent(risk))
-    for name, rows in (("recommendations", block.recommendations), ("decisions", block.decisions)):
-        assert again[name].equals(rows.filter(pa.compute.equal(rows["customer_id"], customer)))
-
-
-def test_replay_of_an_unknown_customer_is_a_key_error() -> None:
-    now, _, _, risk = builders.bank(50)
-    with pytest.raises(KeyError):
-        replay(prepared().bundle, now, risk, builders.answers(risk), "nobody")
 
 
 def test_reasons_name_savings_for_the_fund_and_the_debit_card_for_the_credit_card() -> None:

@@ -7,10 +7,10 @@ from typing import Final
 
 import typer
 
-from engine.cli.commands.recommend import evaluating, runs, uplifting
+from engine.cli.commands.recommend import evaluating, replaying, runs, uplifting
 from engine.cli.groups import group
 
-COMMANDS: Final[tuple[ModuleType, ...]] = (runs, evaluating, uplifting)
+COMMANDS: Final[tuple[ModuleType, ...]] = (runs, replaying, evaluating, uplifting)
 """One module for each command, or for a few that belong together; each adds its own."""
 
 
