@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from engine.config.contact import ContactChannel, ContactPolicy
 from engine.config.exploration import ExplorationPolicy
 from engine.config.load import Settings, faults
+from engine.config.responses import ResponsePolicy
 
 ValueTier = Literal["top", "high", "middle", "low", "none"]
 KnownTier = Literal["low", "medium", "high"]
@@ -116,6 +117,7 @@ class RecommendationSettings(Settings):
     contact: ContactPolicy
     assumptions: Assumptions
     tracks: TrackPolicy
+    responses: ResponsePolicy
     exploration: ExplorationPolicy
     training: Training
     candidates: CandidateSettings

@@ -24,3 +24,29 @@ CONTROL_GROUP = Table(
         _c("offers", COUNT, "offers made to the customer", "推荐条数"),
     ),
 )
+CHANNEL_RESPONSES = Table(
+    name="channel_responses",
+    one_row_is="one contact channel, for all products or one family of them",
+    one_row_is_zh="一个触达渠道（全部产品或某一产品类别）",
+    key=("family", "channel"),
+    columns=(
+        _c("family", T, "family of products, or all", "产品类别", required=True),
+        _c("channel", T, "the contact channel", "触达渠道", required=True),
+        _c("contacts", COUNT, "contacts old enough to have been answered", "触达次数"),
+        _c("responses", COUNT, "how many of them were answered", "回应次数"),
+        _c("response_rate", Kind.SHARE, "responses over contacts; empty without contacts", "回应率"),
+        _c(
+            "relative_response",
+            Kind.NUMBER,
+            "answers on the channel over those on the usual mix, drawn to 1 as far as chance explains the difference; "
+            "empty where too few answers are known to choose by them",
+            "相对回应率",
+        ),
+        _c(
+            "tried",
+            Kind.BOOLEAN,
+            "true where there were contacts enough to choose the channel by answers",
+            "是否可据以选择",
+        ),
+    ),
+)

@@ -7,7 +7,7 @@ are registered by the feature package itself, theme by theme; here stand only th
 from __future__ import annotations
 
 from engine.domain.allocation_marts import ALLOCATION_MARTS
-from engine.domain.contact_marts import CONTROL_GROUP
+from engine.domain.contact_marts import CHANNEL_RESPONSES, CONTROL_GROUP
 from engine.domain.decision_marts import DECISION_INPUTS
 from engine.domain.drop_off_marts import DROP_OFF_MARTS
 from engine.domain.experiment_marts import EXPERIMENT_MARTS
@@ -269,6 +269,17 @@ RECOMMENDATIONS = Table(
         _c("decision_id", T, "id of the decision, the same whenever it is recomputed", "决策号"),
         _c("product_id", T, "the product", "产品"),
         _c("channel", T, "contact channel that the customer agreed to", "触达渠道"),
+        _c("channel_reason", T, "why that channel, in English", "渠道理由（英）"),
+        _c("channel_reason_zh", T, "why that channel, in Chinese", "渠道理由（中）"),
+        _c(
+            "contact_hour",
+            I,
+            "best hour, 0 to 23, local to the bank; empty where unknown",
+            "触达时点（本地小时）",
+        ),
+        _c("contact_day_part", T, "night, morning, afternoon or evening", "触达时段"),
+        _c("contact_hour_reason", T, "why that hour, or why none, in English", "时点理由（英）"),
+        _c("contact_hour_reason_zh", T, "why that hour, or why none, in Chinese", "时点理由（中）"),
         _c("propensity", S, "calibrated probability of taking it in the next 90 days", "90天购买概率"),
         _c(
             "expected_value_minor",
@@ -363,6 +374,7 @@ MARTS: dict[str, Table] = {
         DECISION_INPUTS,
         GATES,
         CONTROL_GROUP,
+        CHANNEL_RESPONSES,
         *ALLOCATION_MARTS,
         *EXPERIMENT_MARTS,
     )

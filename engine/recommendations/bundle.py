@@ -16,6 +16,7 @@ from engine.recommendations.allocation import Prices
 from engine.recommendations.boosted import BoostedTrees
 from engine.recommendations.calibration import Calibration
 from engine.recommendations.candidates import Ease, GroupPopularity, PairRules, Popularity
+from engine.recommendations.channels import ChannelResponses
 from engine.recommendations.explain import Phrases
 from engine.recommendations.explore import Evidence
 from engine.recommendations.frame import Catalogue
@@ -24,7 +25,7 @@ from engine.recommendations.propensity import Logistic, Scaling
 from engine.recommendations.race import Fitted
 from engine.recommendations.softmax import Softmax
 
-SCHEMA: Final = "6"
+SCHEMA: Final = "7"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,8 @@ class Bundle:
 
     `features` names the columns of a block's `x`; `by_cluster` says whether group codes are clusters or age bands.
     `prices` are what offers are charged where limits hold on all of them together, None where none is set; `evidence`
-    is what draws rest on, None where nothing is drawn.
+    is what draws rest on, None where nothing is drawn; `responses` is what was answered on each channel, None where the
+    cheapest is taken.
     """
 
     as_of: datetime
@@ -45,6 +47,7 @@ class Bundle:
     by_cluster: bool
     prices: Prices | None = None
     evidence: Evidence | None = None
+    responses: ChannelResponses | None = None
 
     def to_json(self) -> str:
         """Return the bundle as text: the same bundle always gives the same text."""
@@ -85,6 +88,7 @@ _CLASSES: Final = {
         Scaling,
         Prices,
         Evidence,
+        ChannelResponses,
     )
 }
 

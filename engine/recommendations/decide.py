@@ -7,7 +7,7 @@ mixes rows, and sums run in the same order for one row as for many.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -17,15 +17,14 @@ from numpy.typing import NDArray
 from engine.domain.contact_marts import CONTROL_GROUP
 from engine.domain.marts import DECISIONS, RECOMMENDATIONS
 from engine.lake.schema import arrow_schema
-from engine.recommendations import contact, explore, gates, terms, tracks, value
+from engine.recommendations import channels, explore, gates, reach, responses, terms, tracks, value
 from engine.recommendations.allocation import Demand
 from engine.recommendations.bundle import Bundle
 from engine.recommendations.explain import REASONS, top_reasons
 from engine.recommendations.explore import Candidates, Chosen
 from engine.recommendations.frame import Catalogue, DecisionBlock, Flags, Floats, Integers
 from engine.recommendations.gate import Case
-
-_NOT_ALLOTTED: Final = np.uint64(1)  # anything but 0: what is not allotted is ranked no more than what is refused
+from engine.recommendations.reach import Reach
 
 Places: TypeAlias = tuple[Integers, Integers]
 
@@ -35,7 +34,8 @@ class DecisionTable:
     """What was decided for n customers and P products; all pair arrays are (n, P).
 
     `value` and `loss` are whole minor units, NaN is unknown. `rank` is 0 where the product is not offered, `channel`
-    -1 where none is usable, `control` marks the control group. `offer_rows`, `offer_products` list the offers in the
+    -1 where none is usable with its reason (a place in `channels.REASONS`), `contact_hour` NaN where unknown, `control`
+    marks the control group. `offer_rows`, `offer_products` list the offers in the
     order of customer and rank, with `offer_tracks` (places in `tracks.REASONS`), `offer_terms`, `offer_reasons`
     (offers, 2), `offer_selections` (places in `explore.SELECTIONS`) and `offer_chances` (NaN unknown) beside them.
     """
@@ -47,6 +47,9 @@ class DecisionTable:
     masks: NDArray[np.uint64]
     rank: Integers
     channel: Integers
+    channel_reason: Integers
+    contact_hour: Floats
+    hour_is_own: Flags
     control: Flags
     offer_rows: Integers
     offer_products: Integers
@@ -66,14 +69,16 @@ class DecisionTable:
 class Assessed:
     """What every product is worth to every customer of a block and which gates refuse it, before any is chosen.
 
-    `control` marks the control group, `held_out` those of it who get nothing at all; shape (n,).
+    `control` marks the control group, `held_out` those of it who get nothing at all; shape (n,). `enough` marks the
+    pairs worth their contact on the customer's channel: a gate asks whether they are on any that is open.
     """
 
     odds: value.Odds
     terms: terms.Terms
     worth: value.Values
     masks: NDArray[np.uint64]
-    channel: Integers
+    reach: Reach
+    enough: Flags
     control: Flags
     held_out: Flags
 
@@ -81,13 +86,13 @@ class Assessed:
     def open(self) -> Flags:
         """The pairs that may be offered, shape (n, P)."""
         passed: Flags = self.masks == 0
-        return passed & ~self.held_out[:, None]
+        return passed & self.enough & ~self.held_out[:, None]
 
     @property
     def demand(self) -> Demand:
         """What could be offered: the value of each pair, NaN where a gate refuses it."""
         worth = np.where(self.open, self.worth.value, np.nan)
-        return Demand(value=worth, channel=self.channel, cost=self.odds.cost)
+        return Demand(value=worth, channel=self.reach.channel, cost=self.odds.cost)
 
 
 def assess(block: DecisionBlock, bundle: Bundle) -> Assessed:
@@ -95,21 +100,23 @@ def assess(block: DecisionBlock, bundle: Bundle) -> Assessed:
     catalogue, settings = bundle.catalogue, bundle.settings
     scores = bundle.fitted.ranker.scores(block.view)
     propensity = bundle.fitted.calibration.probabilities(scores)
-    left = contact.open_channels(block.consent, block.contacts, settings)
-    channel, cost = contact_channels(left, tuple(settings.contact_cost_minor.values()))
-    kept = contact.response_kept(block.unanswered, settings.contact)
-    odds = value.Odds(propensity=propensity, cost=cost, kept=kept)
     on_terms = terms.of(block, catalogue, settings.value.terms)
+    ways = reach.ways(block, bundle, propensity, on_terms)
+    best = ways.best()
+    case = Case(block=block, catalogue=catalogue, settings=settings, value=best, amount=on_terms.amount)
+    masks = gates.evaluate(case)
+    chosen = ways.choose(masks == 0)
+    odds = value.Odds(propensity=propensity, cost=chosen.cost, kept=chosen.kept)
     worth = value.of(block, catalogue, on_terms, odds)
-    case = Case(block=block, catalogue=catalogue, settings=settings, value=worth.value, amount=on_terms.amount)
     policy = settings.exploration.control
     control = explore.controls(block.customer_ids, policy, bundle.as_of)
     return Assessed(
         odds=odds,
         terms=on_terms,
         worth=worth,
-        masks=gates.evaluate(case),
-        channel=channel,
+        masks=masks,
+        reach=chosen,
+        enough=worth.value > settings.gates.min_expected_value_minor,
         control=control,
         held_out=control & np.bool_(policy.serves == "nothing"),
     )
@@ -137,7 +144,10 @@ def decide(block: DecisionBlock, bundle: Bundle, allotted: Flags | None = None) 
         loss=found.worth.loss,
         masks=found.masks,
         rank=rank,
-        channel=found.channel,
+        channel=found.reach.channel,
+        channel_reason=found.reach.reason,
+        contact_hour=block.contact_hour,
+        hour_is_own=block.hour_is_own,
         control=found.control,
         offer_rows=rows,
         offer_products=products,
@@ -153,8 +163,8 @@ def _best(bundle: Bundle, found: Assessed, allotted: Flags | None) -> Chosen:
     """Choose what is worth most; nothing is left to chance."""
     if allotted is None and bundle.prices is not None:
         allotted = bundle.prices.choose(found.demand, bundle.settings.top_n)
-    withheld = found.masks if allotted is None else np.where(allotted, found.masks, _NOT_ALLOTTED)
-    rank = rank_offers(found.worth.value, withheld, bundle.settings.top_n)
+    is_open = found.open if allotted is None else found.open & allotted
+    rank = explore.in_order(np.where(is_open, found.worth.value, -np.inf), bundle.settings.top_n)
     return Chosen(rank=rank, selection=np.zeros_like(rank), chance=np.ones(rank.shape))
 
 
@@ -182,24 +192,6 @@ def _drawn(block: DecisionBlock, bundle: Bundle, found: Assessed, allotted: Flag
         top_n=settings.top_n,
     )
     return chosen if allotted is None else chosen.without(~allotted)
-
-
-def contact_channels(usable: Flags, costs: tuple[int, ...]) -> tuple[Integers, Floats]:
-    """Return the cheapest channel that is usable for each customer and its cost; the first listed of equal ones.
-
-    `usable` (n, C) marks the channels that the customer agreed to and that no contact cap closes. Where there is none
-    the channel is -1, and the cost is that of the cheapest of all, so that the value of an offer that a gate refuses
-    for it is still known.
-    """
-    price = np.array(costs, dtype=np.float64)
-    offered = np.where(usable, price, np.inf)
-    channel = np.where(usable.any(axis=1), np.argmin(offered, axis=1), -1)
-    return channel, price[np.where(channel < 0, np.argmin(price), channel)]
-
-
-def rank_offers(worth: Floats, masks: NDArray[np.uint64], top_n: int) -> Integers:
-    """Rank what no gate refused by value, the best `top_n` from 1, all else 0; equal values in product order."""
-    return explore.in_order(np.where(masks == 0, worth, -np.inf), top_n)
 
 
 def offers_in_order(rank: Integers) -> tuple[Integers, Integers]:
@@ -237,6 +229,7 @@ def recommendation_rows(table: DecisionTable, bundle: Bundle, digest: str) -> pa
         "decision_id": pc.binary_join_element_wise(pa.scalar(digest), customers, product_ids, "-"),
         "product_id": product_ids,
         "channel": _pick(tuple(bundle.settings.contact_cost_minor), table.channel[rows]),
+        **_reach_columns(table, rows),
         "propensity": pa.array(table.propensity[rows, products]),
         "expected_value_minor": _whole(table.value[rows, products]),
         "expected_loss_minor": _whole(table.loss[rows, products]),
@@ -262,6 +255,22 @@ def _terms_columns(told: terms.OfferTerms) -> dict[str, pa.Array]:
         "break_even_default_probability": pa.array(told.break_even, from_pandas=True),
         "terms_note": _pick(tuple(note.text_en for note in terms.NOTES), told.note),
         "terms_note_zh": _pick(tuple(note.text_zh for note in terms.NOTES), told.note),
+    }
+
+
+def _reach_columns(table: DecisionTable, rows: Integers) -> dict[str, pa.Array]:
+    """Return why each offer goes out on its channel, and at which hour."""
+    hour, reason = table.contact_hour[rows], table.channel_reason[rows]
+    unknown = np.isnan(hour)
+    whole = np.where(unknown, 0, hour).astype(np.int64)
+    told = np.where(unknown, 2, np.where(table.hour_is_own[rows], 0, 1))
+    return {
+        "channel_reason": _pick(tuple(one.text_en for one in channels.REASONS), reason),
+        "channel_reason_zh": _pick(tuple(one.text_zh for one in channels.REASONS), reason),
+        "contact_hour": pa.array(whole, mask=unknown),
+        "contact_day_part": _pick(tuple(map(responses.day_part, range(24))), np.where(unknown, -1, whole)),
+        "contact_hour_reason": _pick(tuple(text for _, text, _ in responses.HOUR_REASONS), told),
+        "contact_hour_reason_zh": _pick(tuple(text for _, _, text in responses.HOUR_REASONS), told),
     }
 
 

@@ -5,7 +5,7 @@ A block of one customer and a block of 50,000 go through the same code and come 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime
 from typing import Any, Final, TypeAlias
@@ -87,9 +87,10 @@ class DecisionBlock:
 
     `consent` (n, C) is one flag per contact channel in the order of the settings, `contacts` (n, K) what counts against
     each contact cap in theirs; the days since the last contact and complaint are infinite for never, and contacts were
-    `unanswered` since the last answer: see `contact.reading`. What risk's gate answered stands in
-    `is_answered` (it answered, and the answer still holds), `gate_reasons` (bits as in `risk_gate.REASONS`), `is_held`
-    and two masks of product families, bit i for PRODUCT_FAMILIES[i]: see the mart risk_gate.
+    `unanswered` since the last answer: see `contact.reading`. `asked` and `answered` (n, C) count earlier contacts by
+    channel, `contact_hour` is the hour to contact, maybe the customer's own: see `responses`. What risk's gate answered
+    stands in `is_answered` (it answered, and the answer still holds), `gate_reasons` (bits as in `risk_gate.REASONS`),
+    `is_held` and two masks of product families, bit i for PRODUCT_FAMILIES[i]: see the mart risk_gate.
     """
 
     customer_ids: pa.Array
@@ -108,6 +109,10 @@ class DecisionBlock:
     unanswered: Floats
     days_since_contact: Floats
     days_since_complaint: Floats
+    asked: Floats
+    answered: Floats
+    contact_hour: Floats
+    hour_is_own: Flags
     is_answered: Flags
     gate_reasons: Integers
     tier_families: Integers
@@ -340,6 +345,7 @@ def _block(base: Base, names: Sequence[str], settings: RecommendationSettings, r
         pace=pace,
         consent=np.column_stack([columns.flags(profile[f"consent_{name}"]) for name in settings.contact_cost_minor]),
         **_contact(base, profile, settings.contact),
+        **_responses(profile, settings.contact_cost_minor),
         **_gate(base, rows),
         credit=credit.credit_of(base.credit, int(rows[0]), len(rows)),
     )
@@ -366,6 +372,15 @@ def _contact(base: Base, profile: pa.Table, policy: ContactPolicy) -> dict[str, 
     }
     counts = [columns.values(profile[contact.column(cap)], np.nan) for cap in policy.caps]
     return {"contacts": np.column_stack(counts), "unanswered": unanswered, **days}
+
+
+def _responses(profile: pa.Table, channels: Iterable[str]) -> dict[str, Any]:
+    counts = {
+        what: np.column_stack([columns.values(profile[f"{what}_{name}"], 0) for name in channels])
+        for what in ("asked", "answered")
+    }
+    hour = columns.values(profile["contact_hour"], np.nan)
+    return counts | {"contact_hour": hour, "hour_is_own": columns.flags(profile["contact_hour_is_own"])}
 
 
 def _risk(base: Base, rows: Integers) -> tuple[Floats, Integers, Floats]:

@@ -13,10 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.config.recommendations import RecommendationSettings
+from engine.config.responses import ResponsePolicy
 from engine.domain.errors import WaylineError
 from engine.domain.words import CONTACT_CHANNELS, MARKETING
 from engine.lake.schema import instant, naive_utc
-from engine.recommendations import contact
+from engine.recommendations import contact, responses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +28,7 @@ class Inputs:
     `holdings` has customer_id, product_id and opened_at of what was open then (see `holdings` below).
     `profile` has one row per customer (see `profile` below) and says which customers there are.
     `clusters`, where there are any, has customer_id and cluster_id as of the same instant, `relationship` is a table of
-    `tracks.relationship`.
+    `tracks.relationship`, `responses` one of `responses.by_channel`.
     """
 
     as_of: datetime
@@ -36,6 +37,7 @@ class Inputs:
     profile: pa.Table
     clusters: pa.Table | None = None
     relationship: pa.Table | None = None
+    responses: pa.Table | None = None
 
 
 class LabelsInFeatures(WaylineError):
@@ -79,11 +81,15 @@ def holdings(tables: Mapping[str, Any], as_of: datetime) -> Any:
     return open_then.group_by("customer_id", "product_id").agg(opened_at=open_then.opened_at.max())
 
 
-def profile(tables: Mapping[str, Any], as_of: datetime, settings: RecommendationSettings) -> Any:
+def profile(
+    tables: Mapping[str, Any], as_of: datetime, settings: RecommendationSettings, time_zone: str | None = None
+) -> Any:
     """Return one row per customer known at the instant: what the gates look at.
 
     Columns: customer_id, is_open, age_years, income_minor, debts_minor (monthly instalments, null when unknown),
-    one column `consent_<channel>` for each contact channel, and those of `contact.reading`.
+    one column `consent_<channel>` for each contact channel, those of `contact.reading`, and what customers answered and
+    when they are there (`responses.OWN_COUNTS` and `responses.hours`). The last are read only with the `time_zone` of
+    the bank: who only learns from an instant needs neither.
     """
     customers = tables["customers"]
     customers = customers.filter(customers.joined_at <= instant(as_of))
@@ -103,7 +109,22 @@ def profile(tables: Mapping[str, Any], as_of: datetime, settings: Recommendation
         assumed = settings.assumptions.consent_channels
         rows = rows.mutate(**{f"consent_{channel}": ibis.literal(channel in assumed) for channel in CONTACT_CHANNELS})
     ledger = contact.reading(tables, as_of, settings.contact, settings.assumptions.empty_histories)
-    return _join(rows.mutate(debts_minor=rows.debts_minor.cast("int64")), ledger, {})
+    rows = _join(rows.mutate(debts_minor=rows.debts_minor.cast("int64")), ledger, {})
+    return _with_responses(rows, tables, as_of, settings.responses, time_zone)
+
+
+def _with_responses(
+    rows: Any, tables: Mapping[str, Any], as_of: datetime, policy: ResponsePolicy, time_zone: str | None
+) -> Any:
+    own = None if time_zone is None else responses.own(tables, as_of, policy)
+    hours = None if time_zone is None else responses.hours(tables, as_of, policy, time_zone)
+    parts = (
+        (own, dict.fromkeys(responses.OWN_COUNTS, ibis.literal(0, "int64"))),
+        (hours, {"contact_hour": _unknown("int64"), "contact_hour_is_own": ibis.literal(False)}),
+    )
+    for part, absent in parts:
+        rows = rows.mutate(**absent) if part is None else _join(rows, part, absent)
+    return rows
 
 
 def _join(rows: Any, part: Any, absent: Mapping[str, Any]) -> Any:

@@ -38,6 +38,9 @@ _RENAMED: Final = {
     "tier": "tier_code",
     "value_tier": "value_tier_code",
     "contacts": "contacts_counted",
+    "asked": "contacts_asked",
+    "answered": "contacts_answered",
+    "contact_hour": "hour_to_contact",
 }
 _PAIR: Final = ("customer_id", "product_id")
 _NO: Final = ord("0")

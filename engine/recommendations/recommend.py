@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from engine.config.recommendations import RecommendationSettings
 from engine.domain.errors import NotEnoughData
-from engine.recommendations import contact, explain, frame, ledger, race, rules
+from engine.recommendations import channels, contact, explain, frame, ledger, race, rules
 from engine.recommendations import panel as panels
 from engine.recommendations.bundle import Bundle
 from engine.recommendations.decide import DecisionTable, control_rows, decide, decision_rows, recommendation_rows
@@ -35,13 +35,14 @@ class BlockResult:
 class Prepared:
     """Models fitted and judged, customers aligned: ready to decide, block by block, in the order of customer ids.
 
-    `models` and `rules` are the marts recommendation_models and product_rules. `allotted`, shape (n, P), are the pairs
-    that limits on all offers together let through; None where there are no limits.
+    `models`, `rules` and `responses` are the marts recommendation_models, product_rules and channel_responses.
+    `allotted`, shape (n, P), are the pairs that limits on all offers together let through; None without limits.
     """
 
     bundle: Bundle
     models: pa.Table
     rules: pa.Table
+    responses: pa.Table
     notes: tuple[str, ...]
     base: frame.Base
     allotted: frame.Flags | None = None
@@ -114,6 +115,8 @@ def recommend(
     latest = panel(past, now)
     raced = race.run(latest, None if earlier is None else panel(earlier, past), trainer)
     base = frame.align(now, catalogue.product_ids, by_cluster=by_cluster, risk=risk, gate=gate, decided=credit)
+    told = tuple(settings.contact_cost_minor), catalogue.families
+    learned = channels.learn(now.responses, *told, settings.responses)
     spoken = explain.phrases(
         raced.winner.ranker.term_names, catalogue, meanings or {}, settings.training.unspoken_features
     )
@@ -126,12 +129,17 @@ def recommend(
         phrases=spoken,
         by_cluster=by_cluster,
         evidence=_evidence(latest, settings, seed),
+        responses=learned,
     )
     return Prepared(
         bundle=bundle,
         models=raced.models,
         rules=rules.find(base.owned, catalogue.product_ids, settings.candidates, seed),
-        notes=raced.notes + _notes(risk, gate, by_cluster) + _silences(now.profile, settings),
+        responses=channels.rows_of(now.responses, learned, *told),
+        notes=raced.notes
+        + _notes(risk, gate, by_cluster)
+        + _silences(now.profile, settings)
+        + channels.notes(now.responses, learned, settings.responses),
         base=base,
     )
 

@@ -16,9 +16,9 @@ from engine.recommendations.terms import Terms
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Odds:
-    """How likely offers are taken and what they cost: propensity (n, P), cost of the contact and response kept (n,).
+    """How likely offers are taken and what they cost: propensity and response kept (n, P), cost of the contact (n,).
 
-    `kept` is the share of the response that fatigue leaves each customer.
+    `kept` is the response over the usual: what fatigue leaves of it, times what the channel does to it.
     """
 
     propensity: Floats
@@ -66,7 +66,7 @@ def of(block: DecisionBlock, catalogue: Catalogue, terms: Terms, odds: Odds) -> 
     """
     lent = expected_loss(block.default_probability[:, None], catalogue.lgd, terms.amount)
     loss = np.where(catalogue.is_credit, lent, 0.0)
-    worth = expected_value(odds.propensity, terms.margin, loss, odds.cost[:, None], odds.kept[:, None])
+    worth = expected_value(odds.propensity, terms.margin, loss, odds.cost[:, None], odds.kept)
     return Values(value=worth, loss=loss)
 
 
@@ -78,5 +78,5 @@ def break_even_of(catalogue: Catalogue, terms: Terms, odds: Odds, pairs: tuple[I
         terms.margin[rows, products],
         catalogue.lgd[products] * terms.amount[rows, products],
         odds.cost[rows],
-        odds.kept[rows],
+        odds.kept[rows, products],
     )

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.config.recommendations import RecommendationSettings
-from engine.recommendations import race
+from engine.recommendations import contact, race
 from engine.recommendations.bundle import Bundle
 from engine.recommendations.decide import DecisionTable, decide
 from engine.recommendations.explain import phrases
@@ -65,11 +65,12 @@ def _policy(limits: dict[str, Any]) -> RecommendationSettings:
     return builders.settings({"gates": own, "contact": contact | {"caps": caps}})
 
 
-def _decide(limits: dict[str, Any]) -> DecisionTable:
+def _decide(limits: dict[str, Any], *, by_responses: bool = False) -> DecisionTable:
     """Decide under limits, some of which the risk gate holds and the others the gates of the recommendations."""
     risk = {"signal_max_age_days": limits["signal_max_age_days"], "gate": {"max_risk_tier": limits["max_risk_tier"]}}
     base = replace(_prepared().base, gate=builders.answers(_risk(), risk))
     bundle = replace(_prepared().bundle, settings=_policy(limits))
+    bundle = builders.responding(bundle) if by_responses else bundle
     return decide(next(blocks_of(base, bundle)), bundle)
 
 
@@ -118,10 +119,12 @@ def _stricter(policy: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     return quiet | lower
 
 
-@given(limits=_limits, other=_limits)
-@settings(max_examples=20, deadline=None)
-def test_tightening_a_policy_lets_no_new_pair_pass(limits: dict[str, Any], other: dict[str, Any]) -> None:
-    loose, tight = _decide(limits), _decide(_tighter(limits, other))
+@given(limits=_limits, other=_limits, by_responses=st.booleans())
+@settings(max_examples=30, deadline=None)
+def test_tightening_a_policy_lets_no_new_pair_pass(
+    limits: dict[str, Any], other: dict[str, Any], by_responses: bool
+) -> None:
+    loose, tight = (_decide(one, by_responses=by_responses) for one in (limits, _tighter(limits, other)))
     assert not ((tight.masks == 0) & (loose.masks != 0)).any()
 
 
@@ -165,6 +168,43 @@ def test_two_halves_decide_what_the_whole_decides(kind: str, cut: int) -> None:
     assert _same(_batch(kind), decide(_block().rows(slice(cut, CUSTOMERS)), bundle), cut, CUSTOMERS)
 
 
+@given(row=st.integers(0, CUSTOMERS - 1))
+@settings(max_examples=60, deadline=None)
+def test_channel_of_a_customer_alone_is_that_in_a_batch_to_the_bit(row: int) -> None:
+    bundle = _responding()
+    assert _same(_by_responses(), decide(_block().one(row), bundle), row, row + 1)
+
+
+def test_channels_chosen_are_open_and_offers_worth_it_on_them() -> None:
+    table, block = _by_responses(), _block()
+    usable = contact.open_channels(block.consent, block.contacts, _responding().settings)
+    reached = table.channel >= 0
+    assert (reached == usable.any(axis=1)).all()
+    assert usable[reached, table.channel[reached]].all()
+    assert (table.value[table.rank > 0] > 0).all()
+    cheapest = decide(block, _prepared().bundle).channel
+    served = table.rank == 1
+    assert 0.1 < (table.channel != cheapest)[served.any(axis=1)].mean() < 0.9
+    # who can be reached on the cheapest channel alone is never offered more than on the one chosen
+    only = replace(block, consent=block.consent & (np.arange(usable.shape[1]) == cheapest[:, None]))
+    alone = decide(only, _responding())
+    best, other = (np.where(one.rank == 1, one.value, 0.0).max(axis=1) for one in (table, alone))
+    learned = _responding().responses
+    assert learned is not None
+    assert (best >= other)[learned.tried[cheapest]].all()
+    assert (best > other).any()
+
+
+@cache
+def _responding() -> Bundle:
+    return builders.responding(_prepared().bundle)
+
+
+@cache
+def _by_responses() -> DecisionTable:
+    return decide(_block(), _responding())
+
+
 _DRAWS = {
     "epsilon_greedy": {"strategy": "epsilon_greedy", "epsilon": 0.4, "control": {"share": 0.2}},
     "softmax": {"strategy": "softmax", "temperature": 0.3, "control": {"share": 0.2, "serves": "nothing"}},
@@ -188,8 +228,8 @@ def test_customer_is_drawn_for_alone_as_in_a_batch_to_the_bit(strategy: str, row
 @given(limits=_limits, strategy=st.sampled_from(sorted(_DRAWS)), share=st.floats(0, 0.9))
 @settings(max_examples=20, deadline=None)
 def test_no_draw_lets_a_pair_past_a_gate(limits: dict[str, Any], strategy: str, share: float) -> None:
-    policy = _policy(limits).model_dump() | {"exploration": _DRAWS[strategy] | {"control": {"share": share}}}
-    bundle = builders.exploring(_prepared().bundle, _DRAWS[strategy], policy)
+    draws = _DRAWS[strategy] | {"control": {"share": share}}
+    bundle = builders.exploring(_prepared().bundle, draws, _policy(limits).model_dump())
     drawn = decide(_block(), bundle)
     best = decide(_block(), replace(bundle, evidence=None))
     assert drawn.masks.tobytes() == best.masks.tobytes()
@@ -203,6 +243,7 @@ def _batch(kind: str) -> DecisionTable:
 
 def _same(batch: DecisionTable, part: DecisionTable, start: int, stop: int) -> bool:
     by_row = ("propensity", "value", "loss", "masks", "rank", "channel", "control")
+    by_row += ("channel_reason", "contact_hour", "hour_is_own")
     equal = all(getattr(batch, name)[start:stop].tobytes() == getattr(part, name).tobytes() for name in by_row)
     inside = (batch.offer_rows >= start) & (batch.offer_rows < stop)
     by_offer = ("offer_products", "offer_tracks", "offer_reasons", "offer_selections", "offer_chances")

@@ -11,13 +11,13 @@ import pyarrow as pa
 from engine.config.allocation import AllocationSettings
 from engine.config.recommendations import RecommendationSettings
 from engine.domain.allocation_marts import ALLOCATION_MARTS
-from engine.domain.contact_marts import CONTROL_GROUP
+from engine.domain.contact_marts import CHANNEL_RESPONSES, CONTROL_GROUP
 from engine.domain.decision_marts import DECISION_INPUTS
 from engine.domain.marts import DECISIONS, RECOMMENDATIONS
 from engine.features import table as feature_table
 from engine.features.table import FEATURES
 from engine.lake.schema import arrow_schema
-from engine.recommendations import allotment, allotment_rows, credit, inputs, tracks
+from engine.recommendations import allotment, allotment_rows, credit, inputs, responses, tracks
 from engine.recommendations.gates import no_counts
 from engine.recommendations.recommend import Prepared, recommend
 from engine.workflows.stages.context import Context, Stage
@@ -30,6 +30,7 @@ MARTS: Final = (
     "decision_inputs",
     "gates",
     CONTROL_GROUP.name,
+    CHANNEL_RESPONSES.name,
     *(mart.name for mart in ALLOCATION_MARTS),
 )
 BUNDLE = "decision_bundle.json"
@@ -47,6 +48,7 @@ def write(context: Context, facts: dict[str, Any]) -> None:
     facts["notes"] = [*prepared.notes, *([allotment_rows.note(made)] if made else [])]
     context.builder.write_rows("recommendation_models", prepared.models)
     context.builder.write_rows("product_rules", prepared.rules)
+    context.builder.write_rows(CHANNEL_RESPONSES.name, prepared.responses)
     context.builder.write_text(BUNDLE, prepared.bundle.to_json())
     facts["bundle"] = prepared.bundle.digest()
     _decide(context, prepared)
@@ -60,11 +62,11 @@ def write(context: Context, facts: dict[str, Any]) -> None:
 def prepare(context: Context, settings: RecommendationSettings) -> Prepared:
     """Gather the bank at three instants, one horizon apart, and fit and judge the models."""
     horizon = timedelta(days=settings.horizon_days)
-    profile = context.engine.arrow(inputs.profile(context.tables, context.as_of, settings))
+    profile = context.engine.arrow(inputs.profile(context.tables, context.as_of, settings, context.bank.time_zone))
     sampled = inputs.sample_customers(profile["customer_id"].combine_chunks(), settings.training.sample, context.seed)
     context.engine.attach(_SAMPLE, pa.table({"customer_id": sampled}))
     return recommend(
-        now=_now(context, profile),
+        now=_now(context, profile, settings),
         past=_sampled(context, context.as_of - horizon, settings),
         earlier=_sampled(context, context.as_of - 2 * horizon, settings),
         risk=context.rows("risk") if context.wrote("risk") else None,
@@ -77,7 +79,7 @@ def prepare(context: Context, settings: RecommendationSettings) -> Prepared:
     )
 
 
-def _now(context: Context, profile: pa.Table) -> inputs.Inputs:
+def _now(context: Context, profile: pa.Table, settings: RecommendationSettings) -> inputs.Inputs:
     holdings = inputs.holdings(context.tables, context.as_of)
     names = ["customer_id", *feature_table.PROPENSITY_INPUTS]
     return inputs.Inputs(
@@ -86,7 +88,14 @@ def _now(context: Context, profile: pa.Table) -> inputs.Inputs:
         holdings=context.engine.arrow(holdings),
         profile=profile,
         relationship=_relationship(context),
+        responses=_responses(context, settings),
     )
+
+
+def _responses(context: Context, settings: RecommendationSettings) -> pa.Table | None:
+    """What was answered on each channel; none where the bank keeps no record of contacts."""
+    counted = responses.by_channel(context.tables, context.as_of, settings.responses)
+    return None if counted is None else context.engine.arrow(counted)
 
 
 def _relationship(context: Context) -> pa.Table | None:

@@ -22,6 +22,7 @@ from engine.domain.curated import CURATED, PRODUCTS
 from engine.domain.words import CONTACT_CHANNELS, PRODUCT_FAMILIES
 from engine.lake.schema import arrow_schema
 from engine.recommendations.bundle import Bundle
+from engine.recommendations.channels import learn
 from engine.recommendations.credit import UNDECIDED, Credit
 from engine.recommendations.explore import Evidence
 from engine.recommendations.frame import Catalogue, DecisionBlock, View, catalogue
@@ -212,7 +213,35 @@ def _contacts(random: Any, size: int) -> dict[str, Any]:
         "last_contact_at": pa.array(last[0], mask=random.random(size) < 0.2),
         "last_complaint_at": pa.array(last[1], mask=random.random(size) < 0.95),
         "complaints_known": np.ones(size, dtype=bool),
+        **_responses(random, size),
     }
+
+
+def _responses(random: Any, size: int) -> dict[str, Any]:
+    counts = {f"asked_{channel}": random.integers(0, 5, size) for channel in CONTACT_CHANNELS}
+    counts |= {
+        f"answered_{channel}": random.integers(0, 1 + counts[f"asked_{channel}"]) for channel in CONTACT_CHANNELS
+    }
+    hours = pa.array(random.integers(9, 21, size), mask=random.random(size) < 0.1)
+    return {**counts, "contact_hour": hours, "contact_hour_is_own": random.random(size) < 0.5}
+
+
+def by_channel() -> pa.Table:
+    """Return contacts and answers: sms is answered twice as often as email, and cards on push hardly ever."""
+    rates = {"email": 0.05, "sms": 0.1, "push": 0.05, "phone": 0.3}
+    rows = [
+        {"family": family, "channel": channel, "asked": 4000, "answered": round(4000 * rate * level * own)}
+        for family, level in (("card", 1.0), ("deposit", 0.6), ("investment", 1.4))
+        for channel, rate in rates.items()
+        for own in (0.2 if (family, channel) == ("card", "push") else 1.0,)
+    ]
+    return pa.Table.from_pylist(rows)
+
+
+def responding(bundle: Bundle) -> Bundle:
+    """Return a bundle that chooses channels by the answers of `by_channel`."""
+    told = tuple(bundle.settings.contact_cost_minor), bundle.catalogue.families
+    return replace(bundle, responses=learn(by_channel(), *told, bundle.settings.responses))
 
 
 def _risk(ids: pa.Array, random: Any) -> pa.Table:
@@ -254,6 +283,10 @@ def good_customer(catalogue: Catalogue, **changes: Any) -> DecisionBlock:
         unanswered=np.array([0.0]),
         days_since_contact=np.array([np.inf]),
         days_since_complaint=np.array([np.inf]),
+        asked=np.zeros((1, 5)),
+        answered=np.zeros((1, 5)),
+        contact_hour=np.array([np.nan]),
+        hour_is_own=np.array([False]),
         is_answered=np.array([True]),
         gate_reasons=np.array([0]),
         tier_families=np.array([0]),

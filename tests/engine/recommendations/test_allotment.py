@@ -163,9 +163,9 @@ DRAWS = {"strategy": "epsilon_greedy", "epsilon": 0.5, "control": {"share": 0.1,
 @cache
 def _drawn() -> tuple[Prepared, Allotment]:
     free = replace(_free(), bundle=builders.exploring(_free().bundle, DRAWS, {"block_customers": 400}))
-    # whoever draws evenly gets more debit cards than the best offers would hold, so that their price is too low
+    # even draws name these policies thrice as often as the best offers would, so that their price is too low
     limits = {name: of for name, of in LIMITS.items() if name != "min_share"}
-    limits["product_capacity"] = {"index_fund": 60, "debit_card": 15}
+    limits["product_capacity"] = {"index_fund": 60, "health_insurance": 8, "home_insurance": 10}
     return allotment.within(free, _settings(limits), seed=1)
 
 

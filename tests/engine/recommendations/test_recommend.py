@@ -9,10 +9,12 @@ import pytest
 
 from engine.domain.errors import NotEnoughData
 from engine.recommendations.bundle import Bundle
-from engine.recommendations.decide import contact_channels, decide, rank_offers
+from engine.recommendations.decide import decide
+from engine.recommendations.explore import in_order
 from engine.recommendations.gates import GATES
 from engine.recommendations.inputs import Inputs
 from engine.recommendations.race import ORDER
+from engine.recommendations.reach import contact_channels
 from engine.recommendations.recommend import Prepared, recommend
 from tests.engine.recommendations import builders
 
@@ -201,5 +203,5 @@ def test_cheapest_agreed_channel_is_taken_and_the_first_of_equal_ones() -> None:
 
 
 def test_equal_values_rank_in_product_order_and_refused_ones_not_at_all() -> None:
-    masks = np.array([[0, 0, 1, 0]], dtype=np.uint64)
-    assert rank_offers(np.array([[5.0, 7.0, 9.0, 7.0]]), masks, 2).tolist() == [[0, 1, 0, 2]]
+    assert in_order(np.array([[5.0, 7.0, -np.inf, 7.0]]), 2).tolist() == [[0, 1, 0, 2]]
+    assert in_order(np.array([[5.0, -np.inf]]), 3).tolist() == [[1, 0]]
