@@ -13,13 +13,14 @@ from engine.config.responses import ResponsePolicy
 
 ValueTier = Literal["top", "high", "middle", "low", "none"]
 KnownTier = Literal["low", "medium", "high"]
+TreatmentKind = Literal["care", "collections", "prevention", "engagement", "none"]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
 
 
 class GatePolicy(Settings):
-    """The limits that the gates hold; a lower limit never lets a pair pass that a higher one refused.
+    """The limits that the gates hold; a stricter one never lets a pair pass that a looser one refused.
 
     What risk allows is settled by risk's own gate, under [risk.gate]; how often to contact anybody under [contact].
     """
@@ -27,6 +28,11 @@ class GatePolicy(Settings):
     max_debt_service_ratio: Share
     revolving_payment_share: Share
     min_expected_value_minor: Count
+    max_default_probability: Share
+    max_age_at_term_end: Annotated[float, Field(ge=0, le=150)]
+    waiting_treatments: tuple[TreatmentKind, ...]
+    fairness: Literal["report", "refuse"]
+    fairness_attributes: tuple[str, ...]
 
 
 class ValuePolicy(Settings):

@@ -50,6 +50,13 @@ DECISION_INPUTS = Table(
         _c("held_families", WHOLE, "families of credit that the risk gate holds, bits", "被限授信类别掩码"),
         _c("is_held", B, "true where the risk gate lets no offer through", "是否被风险拦截"),
         _c("needs_person", B, "true where a person looks at all credit", "是否须人工复核"),
+        _c(
+            "treatment_code",
+            WHOLE,
+            "what risk does: 0 care, 1 collections, 2 prevention, 3 engagement, 4 none, -1 unknown",
+            "风险处置类型代码",
+        ),
+        _c("days_until_contact", N, "days until risk makes contact for it at the earliest", "距风险最早联系天数"),
         _c("gate_expires_at", Kind.INSTANT, "until when the answer of the risk gate holds", "风险答复有效期"),
     ),
 )

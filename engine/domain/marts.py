@@ -11,6 +11,7 @@ from engine.domain.contact_marts import CHANNEL_RESPONSES, CONTROL_GROUP
 from engine.domain.decision_marts import DECISION_INPUTS
 from engine.domain.drop_off_marts import DROP_OFF_MARTS
 from engine.domain.experiment_marts import EXPERIMENT_MARTS
+from engine.domain.fairness_marts import OFFER_FAIRNESS
 from engine.domain.oversight_marts import OVERSIGHT_MARTS
 from engine.domain.risk_marts import RISK_MARTS
 from engine.domain.schema import Column, Kind, Table
@@ -344,6 +345,13 @@ GATES = Table(
     columns=(
         _c("bit", I, "its bit in refused_mask", "位", required=True),
         _c("gate", T, "consent, kyc, holdings, age, risk_tier, risk_stale, affordability, ...", "闸口"),
+        _c(
+            "kind",
+            T,
+            "what it protects: eligibility, applicability, suitability, consent, kyc, affordability, risk, complaint, "
+            "contact, value or fairness",
+            "类别",
+        ),
         _c("reason_code", T, "code given with a refusal", "原因码"),
         _c("text_en", T, "sentence in English", "英文说明"),
         _c("text_zh", T, "sentence in Chinese", "中文说明"),
@@ -375,6 +383,7 @@ MARTS: dict[str, Table] = {
         GATES,
         CONTROL_GROUP,
         CHANNEL_RESPONSES,
+        OFFER_FAIRNESS,
         *ALLOCATION_MARTS,
         *EXPERIMENT_MARTS,
     )

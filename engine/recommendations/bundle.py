@@ -25,7 +25,7 @@ from engine.recommendations.propensity import Logistic, Scaling
 from engine.recommendations.race import Fitted
 from engine.recommendations.softmax import Softmax
 
-SCHEMA: Final = "7"
+SCHEMA: Final = "8"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """The gates of the contact policy, in the order of their bits.
 
-The list is closed: others have the bits after it, so a new gate goes to the end of `GATES` in `gates.py`.
+The list is closed: others have the bits after it, so a new gate goes to the end of the last list in `gates.py`.
 """
 
 from __future__ import annotations
@@ -62,6 +62,7 @@ def _no_complaints(case: Case) -> Flags:
 GATES: Final = (
     Gate(
         name="channel_cap",
+        kind="contact",
         reason_code="CHANNEL_CAP",
         text_en="Every channel that the customer agreed to was used as often as the policy allows.",
         text_zh="客户同意的各渠道触达次数均已达上限。",
@@ -69,6 +70,7 @@ GATES: Final = (
     ),
     Gate(
         name="household_cap",
+        kind="contact",
         reason_code="HOUSEHOLD_CAP",
         text_en="The household was contacted as often as the policy allows.",
         text_zh="该家庭的触达次数已达上限。",
@@ -76,6 +78,7 @@ GATES: Final = (
     ),
     Gate(
         name="quiet_after_complaint",
+        kind="contact",
         reason_code="QUIET_AFTER_COMPLAINT",
         text_en="The customer complained lately: the quiet period has not passed.",
         text_zh="客户近期曾投诉，静默期未满。",
@@ -83,6 +86,7 @@ GATES: Final = (
     ),
     Gate(
         name="quiet_after_contact",
+        kind="contact",
         reason_code="QUIET_AFTER_CONTACT",
         text_en="The customer was contacted a moment ago: the quiet period has not passed.",
         text_zh="刚刚触达过客户，静默期未满。",
@@ -90,6 +94,7 @@ GATES: Final = (
     ),
     Gate(
         name="contact_fatigue",
+        kind="contact",
         reason_code="CONTACT_FATIGUE",
         text_en="The customer left too many contacts in a row without an answer.",
         text_zh="客户连续多次未回应触达。",
@@ -97,6 +102,7 @@ GATES: Final = (
     ),
     Gate(
         name="contact_history",
+        kind="contact",
         reason_code="CONTACT_HISTORY_MISSING",
         text_en="There is no record of earlier contacts, so nobody can tell whether one more is allowed.",
         text_zh="没有以往触达的记录，无法判断可否再次触达。",
@@ -104,6 +110,7 @@ GATES: Final = (
     ),
     Gate(
         name="complaint_history",
+        kind="complaint",
         reason_code="COMPLAINT_HISTORY_MISSING",
         text_en="There is no record of complaints, so nobody can tell whether the quiet period has passed.",
         text_zh="没有投诉记录，无法判断静默期是否已满。",

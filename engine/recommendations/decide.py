@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from engine.domain.contact_marts import CONTROL_GROUP
 from engine.domain.marts import DECISIONS, RECOMMENDATIONS
 from engine.lake.schema import arrow_schema
-from engine.recommendations import channels, explore, gates, reach, responses, terms, tracks, value
+from engine.recommendations import channels, explore, gate_counts, gates, reach, responses, terms, tracks, value
 from engine.recommendations.allocation import Demand
 from engine.recommendations.bundle import Bundle
 from engine.recommendations.explain import REASONS, top_reasons
@@ -60,9 +60,9 @@ class DecisionTable:
     offer_chances: Floats
 
     @property
-    def counts(self) -> gates.GateCounts:
+    def counts(self) -> gate_counts.GateCounts:
         """What the gates refused."""
-        return gates.count(self.masks, len(self.offer_rows))
+        return gate_counts.count(self.masks, len(self.offer_rows))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

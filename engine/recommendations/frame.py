@@ -32,6 +32,9 @@ TIERS: Final = (RiskTier.LOW, RiskTier.MEDIUM, RiskTier.HIGH, RiskTier.UNKNOWN)
 VALUE_TIERS: Final = ("top", "high", "middle", "low", "none")
 """What a customer earns the bank, the most first; the code of a tier is its place here, -1 for unknown."""
 
+TREATMENTS: Final = ("care", "collections", "prevention", "engagement", "none")
+"""Kinds of treatment that risk chooses; the code of a kind is its place here, -1 for unknown."""
+
 NO_GROUP: Final = 0
 
 
@@ -40,6 +43,7 @@ class Catalogue:
     """The products in the order of their ids; amounts are minor units of the base currency, NaN is unknown.
 
     `needs` is the place of the product that must be held first, -1 for none, -2 for one the bank does not sell.
+    `term_months` is 0 for a line without a term. `under_review` marks products that the fairness gate holds back.
     """
 
     product_ids: tuple[str, ...]
@@ -53,9 +57,11 @@ class Catalogue:
     amount: Floats
     lgd: Floats
     instalment: Floats
+    term_months: Floats
     min_age: Floats
     max_age: Floats
     needs: Integers
+    under_review: Flags
 
     @property
     def size(self) -> int:
@@ -90,7 +96,9 @@ class DecisionBlock:
     `unanswered` since the last answer: see `contact.reading`. `asked` and `answered` (n, C) count earlier contacts by
     channel, `contact_hour` is the hour to contact, maybe the customer's own: see `responses`. What risk's gate answered
     stands in `is_answered` (it answered, and the answer still holds), `gate_reasons` (bits as in `risk_gate.REASONS`),
-    `is_held` and two masks of product families, bit i for PRODUCT_FAMILIES[i]: see the mart risk_gate.
+    `is_held` and two masks of product families, bit i for PRODUCT_FAMILIES[i]: see the mart risk_gate. `treatment` is
+    the place in TREATMENTS of what risk does with the customer, who is contacted for it in `days_until_contact` at the
+    earliest.
     """
 
     customer_ids: pa.Array
@@ -120,6 +128,8 @@ class DecisionBlock:
     is_held: Flags
     needs_person: Flags
     gate_expires_at: NDArray[np.datetime64]
+    treatment: Integers
+    days_until_contact: Floats
     credit: Credit
 
     @property
@@ -164,9 +174,11 @@ def catalogue(products: pa.Table, as_of: datetime, revolving_payment_share: floa
             numbers["typical_term_months"],
             revolving_payment_share,
         ),
+        term_months=np.nan_to_num(numbers["typical_term_months"]),
         min_age=_numbers(rows["min_age"]),
         max_age=_numbers(rows["max_age"]),
         needs=np.array([-1 if need is None else place.get(need, -2) for need in rows["requires_product_id"]]),
+        under_review=np.zeros(len(ids), dtype=bool),
     )
 
 
@@ -207,6 +219,7 @@ class Base:
     risk: pa.Table | None = None
     gate: pa.Table | None = None
     relationship: pa.Table | None = None
+    treatments: pa.Table | None = None
     credit: Mapping[str, pa.Table] = field(default_factory=dict)
 
     @property
@@ -228,12 +241,13 @@ def align(
     risk: pa.Table | None = None,
     gate: pa.Table | None = None,
     decided: pa.Table | None = None,
+    treatments: pa.Table | None = None,
     opened_after: datetime | None = None,
 ) -> Base:
     """Bring all that is known of the customers at one instant into the order of their sorted ids.
 
     A holding of a product or a customer that is not known is passed over. With `opened_after` the holdings opened
-    later than that are marked in `opened`. `decided` is the mart credit_decisions.
+    later than that are marked in `opened`. `decided` is the mart credit_decisions, `treatments` risk_treatments.
     """
     profile = inputs.profile.sort_by("customer_id").combine_chunks()
     ids = columns.plain(profile["customer_id"])
@@ -250,6 +264,7 @@ def align(
         risk=None if risk is None else columns.aligned(risk, ids),
         gate=None if gate is None else columns.aligned(gate, ids),
         relationship=None if inputs.relationship is None else columns.aligned(inputs.relationship, ids),
+        treatments=None if treatments is None else columns.aligned(treatments, ids),
         credit={} if decided is None else credit.by_family(decided, ids),
     )
 
@@ -331,6 +346,7 @@ def _block(base: Base, names: Sequence[str], settings: RecommendationSettings, r
     profile = base.profile.slice(rows[0], len(rows))
     pd, tier, signal_age = _risk(base, rows)
     value_tier, pace = _relationship(base, rows)
+    treatment, days_until_contact = _treatment(base, rows)
     return DecisionBlock(
         customer_ids=base.customer_ids[rows[0] : rows[-1] + 1],
         view=view_of(base, names, rows),
@@ -347,6 +363,8 @@ def _block(base: Base, names: Sequence[str], settings: RecommendationSettings, r
         **_contact(base, profile, settings.contact),
         **_responses(profile, settings.contact_cost_minor),
         **_gate(base, rows),
+        treatment=treatment,
+        days_until_contact=days_until_contact,
         credit=credit.credit_of(base.credit, int(rows[0]), len(rows)),
     )
 
@@ -400,6 +418,16 @@ def _relationship(base: Base, rows: Integers) -> tuple[Integers, Floats]:
     known = base.relationship.slice(rows[0], len(rows))
     codes = pc.index_in(columns.plain(known["value_tier"]), value_set=pa.array(VALUE_TIERS))
     return columns.values(codes, -1).astype(np.int64), columns.values(known["pace"], np.nan)
+
+
+def _treatment(base: Base, rows: Integers) -> tuple[Integers, Floats]:
+    if base.treatments is None:
+        return np.full(len(rows), -1, dtype=np.int64), np.full(len(rows), np.nan)
+    chosen = base.treatments.slice(rows[0], len(rows))
+    codes = pc.index_in(columns.plain(chosen["kind"]), value_set=pa.array(TREATMENTS))
+    # taken from 0 and not turned round: the sign of NaN and of 0 stays what it is when read back
+    days = 0.0 - columns.values(columns.days_before(base.as_of, chosen["not_before"]), np.nan)
+    return columns.values(codes, -1).astype(np.int64), days
 
 
 def _gate(base: Base, rows: Integers) -> dict[str, Any]:

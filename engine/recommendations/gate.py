@@ -4,9 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from engine.config.recommendations import RecommendationSettings
 from engine.recommendations.frame import Catalogue, DecisionBlock, Flags, Floats
+
+Kind: TypeAlias = Literal[
+    "eligibility",
+    "applicability",
+    "suitability",
+    "consent",
+    "kyc",
+    "affordability",
+    "risk",
+    "complaint",
+    "contact",
+    "value",
+    "fairness",
+]
+"""What a gate protects; every gate is of one kind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,9 +41,10 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """One gate: its name, the code and sentences given with a refusal, and the question it asks."""
+    """One gate: its name and kind, the code and sentences given with a refusal, and the question it asks."""
 
     name: str
+    kind: Kind
     reason_code: str
     text_en: str
     text_zh: str

@@ -9,18 +9,14 @@ What risk, identity checks and complaints say comes from the answer of risk's ow
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from engine.domain.marts import GATES as MART
 from engine.domain.risk_gate import BITS
 from engine.domain.words import PRODUCT_FAMILIES
-from engine.lake.schema import to_contract
-from engine.recommendations import contact_gates
+from engine.recommendations import conduct_gates, contact_gates
 from engine.recommendations.frame import Flags, Integers
 from engine.recommendations.gate import Case, Gate
 
@@ -121,6 +117,7 @@ def _of_family(case: Case, families: Integers) -> Flags:
 GATES: Final = (
     Gate(
         name="relationship_open",
+        kind="eligibility",
         reason_code="RELATIONSHIP_CLOSED",
         text_en="The customer has left the bank.",
         text_zh="客户已与本行终止关系。",
@@ -128,6 +125,7 @@ GATES: Final = (
     ),
     Gate(
         name="consent",
+        kind="consent",
         reason_code="NO_CONSENT",
         text_en="No contact channel with a valid consent to marketing.",
         text_zh="没有任何触达渠道持有有效的营销授权。",
@@ -135,6 +133,7 @@ GATES: Final = (
     ),
     Gate(
         name="kyc",
+        kind="kyc",
         reason_code="KYC_NOT_VALID",
         text_en="The identity check is missing, failed or has expired.",
         text_zh="身份核验缺失、未通过或已过期。",
@@ -142,6 +141,7 @@ GATES: Final = (
     ),
     Gate(
         name="already_held",
+        kind="applicability",
         reason_code="ALREADY_HELD",
         text_en="The customer holds it already, and may hold only one.",
         text_zh="客户已持有该产品，且只能持有一份。",
@@ -149,6 +149,7 @@ GATES: Final = (
     ),
     Gate(
         name="prerequisite",
+        kind="applicability",
         reason_code="PREREQUISITE_MISSING",
         text_en="Another product must be held first.",
         text_zh="须先持有另一种产品。",
@@ -156,6 +157,7 @@ GATES: Final = (
     ),
     Gate(
         name="age",
+        kind="eligibility",
         reason_code="AGE_OUTSIDE_LIMITS",
         text_en="The age is unknown or outside the product's limits.",
         text_zh="年龄未知或不在该产品的销售年龄范围内。",
@@ -163,6 +165,7 @@ GATES: Final = (
     ),
     Gate(
         name="not_on_sale",
+        kind="eligibility",
         reason_code="NOT_ON_SALE",
         text_en="The product is not on sale on this day.",
         text_zh="该产品当日不在售。",
@@ -170,6 +173,7 @@ GATES: Final = (
     ),
     Gate(
         name="risk_unknown",
+        kind="risk",
         reason_code="RISK_UNKNOWN",
         text_en="Credit needs a risk signal, and there is none.",
         text_zh="授信产品须有风险信号，而该客户没有。",
@@ -177,6 +181,7 @@ GATES: Final = (
     ),
     Gate(
         name="risk_stale",
+        kind="risk",
         reason_code="RISK_STALE",
         text_en="The risk signal is undated or too old to lend on.",
         text_zh="风险信号无日期或已过时，不足以据此授信。",
@@ -184,6 +189,7 @@ GATES: Final = (
     ),
     Gate(
         name="risk_tier",
+        kind="risk",
         reason_code="RISK_TIER_TOO_HIGH",
         text_en="The risk tier is above what this family of credit allows.",
         text_zh="风险等级高于该类授信所允许的上限。",
@@ -191,6 +197,7 @@ GATES: Final = (
     ),
     Gate(
         name="affordability",
+        kind="affordability",
         reason_code="NOT_AFFORDABLE",
         text_en="Income is unknown, or instalments would take too large a share of it.",
         text_zh="收入未知，或还款额占收入比例过高。",
@@ -198,6 +205,7 @@ GATES: Final = (
     ),
     Gate(
         name="negative_value",
+        kind="value",
         reason_code="NO_VALUE",
         text_en="The expected value after losses and contact cost is unknown or too low.",
         text_zh="扣除损失与触达成本后的期望价值未知或过低。",
@@ -205,6 +213,7 @@ GATES: Final = (
     ),
     Gate(
         name="open_complaint",
+        kind="complaint",
         reason_code="OPEN_COMPLAINT",
         text_en="A complaint is still open: settle it first.",
         text_zh="有未办结的投诉，须先行处理。",
@@ -212,6 +221,7 @@ GATES: Final = (
     ),
     Gate(
         name="contact_cap",
+        kind="contact",
         reason_code="CONTACT_CAP",
         text_en="The customer was contacted as often as the policy allows.",
         text_zh="触达次数已达上限。",
@@ -219,6 +229,7 @@ GATES: Final = (
     ),
     Gate(
         name="risk_hold",
+        kind="risk",
         reason_code="HELD_BY_RISK",
         text_en="The risk gate lets no offer through, for a reason it names.",
         text_zh="风险闸口因其所列原因不放行任何推荐。",
@@ -226,6 +237,7 @@ GATES: Final = (
     ),
     Gate(
         name="risk_credit",
+        kind="risk",
         reason_code="CREDIT_HELD_BY_RISK",
         text_en="The risk gate refuses credit of this family, for a reason it names.",
         text_zh="风险闸口因其所列原因拒绝该类授信。",
@@ -233,13 +245,19 @@ GATES: Final = (
     ),
     Gate(
         name="risk_answer",
+        kind="risk",
         reason_code="NO_ANSWER_OF_RISK",
         text_en="The risk gate gave no answer, or its answer has expired: nothing is offered.",
         text_zh="风险闸口未作答复或答复已失效，不作任何推荐。",
         refuses=_no_answer,
     ),
     *contact_gates.GATES,
+    *conduct_gates.GATES,
 )
+
+
+DEMANDED: Final = sum(1 << bit for bit, gate in enumerate(GATES) if gate.kind not in ("contact", "value", "fairness"))
+"""Bits of the gates that law, risk or the product itself demand; the others are the bank's own policy and interest."""
 
 
 def evaluate(case: Case, gates: Sequence[Gate] = GATES) -> Masks:
@@ -254,65 +272,6 @@ def evaluate(case: Case, gates: Sequence[Gate] = GATES) -> Masks:
     for bit, gate in enumerate(gates):
         refused |= gate.refuses(case).astype(np.uint64) << np.uint64(bit)
     return refused
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateCounts:
-    """What the gates refused; counts of two blocks add up to the counts of both."""
-
-    pairs: Integers
-    only: Integers
-    customers: Integers
-    considered: int = 0
-    passed: int = 0
-    offered: int = 0
-
-    def __add__(self, other: GateCounts) -> GateCounts:
-        return GateCounts(
-            pairs=self.pairs + other.pairs,
-            only=self.only + other.only,
-            customers=self.customers + other.customers,
-            considered=self.considered + other.considered,
-            passed=self.passed + other.passed,
-            offered=self.offered + other.offered,
-        )
-
-    def table(self) -> pa.Table:
-        """Return the mart gates."""
-        rows: list[dict[str, Any]] = [
-            {
-                "bit": bit,
-                "gate": gate.name,
-                "reason_code": gate.reason_code,
-                "text_en": gate.text_en,
-                "text_zh": gate.text_zh,
-                "refused_pairs": int(self.pairs[bit]),
-                "refused_only_by_this": int(self.only[bit]),
-                "customers": int(self.customers[bit]),
-            }
-            for bit, gate in enumerate(GATES)
-        ]
-        return to_contract(MART, pa.Table.from_pylist(rows))
-
-
-def no_counts() -> GateCounts:
-    """Return the counts of nothing, to start adding from."""
-    zeros = np.zeros(len(GATES), dtype=np.int64)
-    return GateCounts(pairs=zeros, only=zeros, customers=zeros)
-
-
-def count(masks: Masks, offered: int) -> GateCounts:
-    """Count what each gate refused among the pairs of a block."""
-    pairs, only, customers = (np.zeros(len(GATES), dtype=np.int64) for _ in range(3))
-    for bit in range(len(GATES)):
-        flag = np.uint64(1 << bit)
-        refused = (masks & flag) != 0
-        pairs[bit], only[bit] = refused.sum(), (masks == flag).sum()
-        customers[bit] = refused.any(axis=1).sum()
-    passed = int((masks == 0).sum())
-    return GateCounts(
-        pairs=pairs, only=only, customers=customers, considered=masks.size, passed=passed, offered=offered
-    )
 
 
 def reasons(mask: int) -> tuple[Gate, ...]:

@@ -41,6 +41,7 @@ _RENAMED: Final = {
     "asked": "contacts_asked",
     "answered": "contacts_answered",
     "contact_hour": "hour_to_contact",
+    "treatment": "treatment_code",
 }
 _PAIR: Final = ("customer_id", "product_id")
 _NO: Final = ord("0")

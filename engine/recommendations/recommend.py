@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -11,24 +12,30 @@ import pyarrow.compute as pc
 
 from engine.config.recommendations import RecommendationSettings
 from engine.domain.errors import NotEnoughData
-from engine.recommendations import channels, contact, explain, frame, ledger, race, rules
+from engine.recommendations import channels, contact, explain, fairness, frame, ledger, race, rules
 from engine.recommendations import panel as panels
 from engine.recommendations.bundle import Bundle
 from engine.recommendations.decide import DecisionTable, control_rows, decide, decision_rows, recommendation_rows
 from engine.recommendations.explore import Evidence
-from engine.recommendations.gates import GateCounts
+from engine.recommendations.gate_counts import GateCounts
 from engine.recommendations.inputs import Inputs
+
+_NAMED: Final = 5  # unknown products that a note names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockResult:
-    """One block decided: rows of the run's tables, `inputs` those of decision_inputs, and what the gates refused."""
+    """One block decided: rows of the run's tables, `inputs` those of decision_inputs, and what the gates refused.
+
+    `by_group` counts the offers by protected group, where groups are known.
+    """
 
     recommendations: pa.Table
     decisions: pa.Table
     control: pa.Table
     inputs: pa.Table
     counts: GateCounts
+    by_group: fairness.GroupCounts | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +44,7 @@ class Prepared:
 
     `models`, `rules` and `responses` are the marts recommendation_models, product_rules and channel_responses.
     `allotted`, shape (n, P), are the pairs that limits on all offers together let through; None without limits.
+    `groups` are the customers' protected groups, to count by; no decision sees them.
     """
 
     bundle: Bundle
@@ -46,6 +54,7 @@ class Prepared:
     notes: tuple[str, ...]
     base: frame.Base
     allotted: frame.Flags | None = None
+    groups: fairness.Groups | None = None
 
     def decision_blocks(self) -> Iterator[frame.DecisionBlock]:
         """Return the customers as blocks."""
@@ -57,8 +66,33 @@ class Prepared:
         for block in self.decision_blocks():
             ends = begins + len(block.customer_ids)
             allotted = None if self.allotted is None else self.allotted[begins:ends]
-            yield rows_of(block, decide(block, self.bundle, allotted), self.bundle, digest)
+            table = decide(block, self.bundle, allotted)
+            counted = None
+            if self.groups is not None:
+                counted = fairness.count(self.groups.rows(slice(begins, ends)), table.masks, table.rank)
+            yield replace(rows_of(block, table, self.bundle, digest), by_group=counted)
             begins = ends
+
+    def among(self, groups: fairness.Groups) -> Prepared:
+        """Return the same with the customers' protected groups, in the order of the base."""
+        return replace(self, groups=groups)
+
+    def offers_by_group(self) -> fairness.GroupCounts | None:
+        """Count whom each product would be offered, group by group; None without groups, or without customers."""
+        if self.groups is None:
+            return None
+        total, begins = None, 0
+        for block in self.decision_blocks():
+            table = decide(block, self.bundle)
+            part = self.groups.rows(slice(begins, begins + block.size))
+            counted = fairness.count(part, table.masks, table.rank)
+            total, begins = counted if total is None else total + counted, begins + block.size
+        return total
+
+    def holding_back(self, products: frame.Flags) -> Prepared:
+        """Return the same with some products, shape (P,), held back from everybody for review."""
+        catalogue = replace(self.bundle.catalogue, under_review=products)
+        return replace(self, bundle=replace(self.bundle, catalogue=catalogue))
 
 
 def recommend(
@@ -69,6 +103,7 @@ def recommend(
     risk: pa.Table | None,
     gate: pa.Table | None,
     credit: pa.Table | None = None,
+    treatments: pa.Table | None = None,
     products: pa.Table,
     settings: RecommendationSettings,
     seed: int,
@@ -85,6 +120,7 @@ def recommend(
     gate : the mart risk_gate as of now; None when risk gave no answer, and nothing at all is offered then.
     credit : the mart credit_decisions as of now: the price and limit of each family; without it credit has the
         catalogue's terms.
+    treatments : the mart risk_treatments as of now; None when risk chose none, and nothing at all is offered then.
     products : the curated table products.
     meanings : English and Chinese meaning of each feature, for the reasons given.
     learn_from : names of the features that models may see; None for every number in the table.
@@ -114,7 +150,15 @@ def recommend(
     trainer = race.Trainer(product_ids=catalogue.product_ids, features=features, settings=settings, seed=seed)
     latest = panel(past, now)
     raced = race.run(latest, None if earlier is None else panel(earlier, past), trainer)
-    base = frame.align(now, catalogue.product_ids, by_cluster=by_cluster, risk=risk, gate=gate, decided=credit)
+    base = frame.align(
+        now,
+        catalogue.product_ids,
+        by_cluster=by_cluster,
+        risk=risk,
+        gate=gate,
+        decided=credit,
+        treatments=treatments,
+    )
     told = tuple(settings.contact_cost_minor), catalogue.families
     learned = channels.learn(now.responses, *told, settings.responses)
     spoken = explain.phrases(
@@ -139,7 +183,9 @@ def recommend(
         notes=raced.notes
         + _notes(risk, gate, by_cluster)
         + _silences(now.profile, settings)
-        + channels.notes(now.responses, learned, settings.responses),
+        + channels.notes(now.responses, learned, settings.responses)
+        + _untreated(treatments)
+        + _unknown_holdings(now.holdings, catalogue),
         base=base,
     )
 
@@ -161,6 +207,24 @@ def _notes(risk: pa.Table | None, gate: pa.Table | None, by_cluster: bool) -> tu
     if not by_cluster:
         notes.append("Popularity by group uses decades of age: clusters as of the earlier dates were not given.")
     return tuple(notes)
+
+
+def _untreated(treatments: pa.Table | None) -> tuple[str, ...]:
+    return () if treatments is not None else ("No treatments of risk: nothing is offered to anybody.",)
+
+
+def _unknown_holdings(holdings: pa.Table, catalogue: frame.Catalogue) -> tuple[str, ...]:
+    """Say which holdings are of products that the bank's table of products does not have."""
+    strange = pc.invert(pc.is_in(holdings["product_id"], value_set=pa.array(catalogue.product_ids, pa.string())))
+    unknown = holdings["product_id"].filter(strange)
+    if len(unknown) == 0:
+        return ()
+    names = sorted(str(name) for name in pc.unique(unknown).to_pylist())
+    told = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+    return (
+        f"{len(unknown):,} holdings are of products that the table products does not have ({told}): they are passed "
+        "over, so no rule sees that they are held. Add these products, with sold_until in the past if none is sold.",
+    )
 
 
 def _silences(profile: pa.Table, settings: RecommendationSettings) -> tuple[str, ...]:

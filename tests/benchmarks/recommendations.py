@@ -81,9 +81,9 @@ def _decisions(customers: int) -> list[Row]:
     learned = _learned()
     bundle, digest = learned.bundle, learned.bundle.digest()
     now, _, _, risk = builders.bank(customers, seed=8)
-    gate = builders.answers(risk)
+    told = {"gate": builders.answers(risk), "decided": builders.lent(risk), "treatments": builders.treated(risk)}
     base, aligning = _timed(
-        lambda: frame.align(now, bundle.catalogue.product_ids, by_cluster=bundle.by_cluster, risk=risk, gate=gate)
+        lambda: frame.align(now, bundle.catalogue.product_ids, by_cluster=bundle.by_cluster, risk=risk, **told)
     )
     blocks = list(blocks_of(base, bundle))
     # one block's decisions at a time are held, as in a run

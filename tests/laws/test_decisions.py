@@ -11,12 +11,13 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.config.recommendations import RecommendationSettings
+from engine.config.contact import ContactPolicy, Fatigue
+from engine.config.recommendations import GatePolicy, RecommendationSettings
 from engine.recommendations import contact, race
 from engine.recommendations.bundle import Bundle
 from engine.recommendations.decide import DecisionTable, decide
 from engine.recommendations.explain import phrases
-from engine.recommendations.frame import DecisionBlock
+from engine.recommendations.frame import DecisionBlock, catalogue
 from engine.recommendations.panel import build
 from engine.recommendations.recommend import Prepared, blocks_of
 from tests.engine.recommendations import builders
@@ -61,7 +62,7 @@ def _block() -> DecisionBlock:
 def _policy(limits: dict[str, Any]) -> RecommendationSettings:
     contact = {name: value for name, value in limits["contact"].items() if name != "caps"}
     caps = {name: {"max_contacts": most} for name, most in limits["contact"]["caps"].items()}
-    own = {name: value for name, value in limits.items() if name not in (*_RISK_LIMITS, "contact")}
+    own = {name: value for name, value in limits.items() if name not in (*_RISK_LIMITS, *_SHAPES, "contact")}
     return builders.settings({"gates": own, "contact": contact | {"caps": caps}})
 
 
@@ -69,7 +70,8 @@ def _decide(limits: dict[str, Any], *, by_responses: bool = False) -> DecisionTa
     """Decide under limits, some of which the risk gate holds and the others the gates of the recommendations."""
     risk = {"signal_max_age_days": limits["signal_max_age_days"], "gate": {"max_risk_tier": limits["max_risk_tier"]}}
     base = replace(_prepared().base, gate=builders.answers(_risk(), risk))
-    bundle = replace(_prepared().bundle, settings=_policy(limits))
+    shaped = catalogue(builders.products(), builders.AS_OF, limits["revolving_payment_share"])
+    bundle = replace(_prepared().bundle, settings=_policy(limits), catalogue=shaped)
     bundle = builders.responding(bundle) if by_responses else bundle
     return decide(next(blocks_of(base, bundle)), bundle)
 
@@ -89,12 +91,19 @@ _limits = st.fixed_dictionaries(
             }
         ),
         "min_expected_value_minor": st.integers(0, 5000),
+        "max_default_probability": st.floats(0, 0.2),
+        "max_age_at_term_end": st.integers(20, 120),
+        "waiting_treatments": st.lists(st.sampled_from(["care", "collections", "engagement"]), unique=True),
+        "revolving_payment_share": st.floats(0.01, 0.5),
         "max_risk_tier": st.fixed_dictionaries(
             {family: st.sampled_from(["none", "low", "medium", "high"]) for family in ("card", "loan", "mortgage")}
         ),
     }
 )
 _RISK_LIMITS = ("signal_max_age_days", "max_risk_tier")
+_SHAPES = ("revolving_payment_share",)
+_STRICTER_WHEN_HIGHER = ("min_expected_value_minor", "revolving_payment_share")
+_STRICTER_WHEN_LONGER = "waiting_treatments"
 _TIERS = ["none", "low", "medium", "high"]
 
 
@@ -103,11 +112,12 @@ def _tighter(limits: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
         family: min(tier, other["max_risk_tier"][family], key=_TIERS.index)
         for family, tier in limits["max_risk_tier"].items()
     }
-    apart = ("max_risk_tier", "contact")
+    apart = ("max_risk_tier", "contact", _STRICTER_WHEN_LONGER, *_STRICTER_WHEN_HIGHER)
     lower = {name: min(value, other[name]) for name, value in limits.items() if name not in apart}
-    dearest = max(limits["min_expected_value_minor"], other["min_expected_value_minor"])
+    higher = {name: max(limits[name], other[name]) for name in _STRICTER_WHEN_HIGHER}
+    waiting = {_STRICTER_WHEN_LONGER: sorted({*limits[_STRICTER_WHEN_LONGER], *other[_STRICTER_WHEN_LONGER]})}
     contact = _stricter(limits["contact"], other["contact"])
-    return lower | {"max_risk_tier": tiers, "min_expected_value_minor": dearest, "contact": contact}
+    return lower | higher | waiting | {"max_risk_tier": tiers, "contact": contact}
 
 
 def _stricter(policy: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
@@ -117,6 +127,16 @@ def _stricter(policy: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
         for part in ("caps", "fatigue")
     }
     return quiet | lower
+
+
+@given(drawn=_limits)
+@settings(max_examples=1, deadline=None)
+def test_every_limit_of_the_gates_is_among_those_that_the_law_below_tightens(drawn: dict[str, Any]) -> None:
+    # the two that are words decide what happens to whole products, never to one pair
+    assert set(GatePolicy.model_fields) - {"fairness", "fairness_attributes"} <= set(drawn)
+    windows = {"window_days"}  # a longer window counts no fewer: tests/laws/test_contact.py
+    assert set(Fatigue.model_fields) - windows == set(drawn["contact"]["fatigue"])
+    assert set(ContactPolicy.model_fields) == set(drawn["contact"])
 
 
 @given(limits=_limits, other=_limits, by_responses=st.booleans())

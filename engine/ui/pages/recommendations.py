@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from engine.ui import controls, state
+from engine.ui.views import offer_groups
 from engine.ui.views import recommendations as views
 from engine.workflows.view import recommendations
 
@@ -40,12 +41,25 @@ def rules() -> None:
     controls.table(views.rules(rows, words), "r_rules")
 
 
+def groups() -> None:
+    rows = state.ask(recommendations.fairness, run)
+    if rows.empty:
+        st.write(words.t("recommendations.no_groups"))
+        return
+    pairs = zip(rows["attribute"], rows["attribute_en"], rows["attribute_zh"], strict=True)
+    named = {attribute: words.pick(en, zh) for attribute, en, zh in pairs}
+    attribute = controls.switch(words, "recommendations.attribute", tuple(named), "r_attribute", named)
+    controls.show(words, offer_groups.groups(rows, words, attribute), "r_groups")
+
+
 with controls.section(words, "recommendations.gates", "recommendations.gates_help"):
     gates()
 with controls.section(words, "recommendations.refused"):
     refused()
 with controls.section(words, "recommendations.offers_section"):
     controls.show(words, views.offers(state.ask(recommendations.offers, run), words), "r_offers")
+with controls.section(words, "recommendations.groups_section", "recommendations.groups_help"):
+    groups()
 with controls.section(words, "recommendations.race_section", "recommendations.race_help"):
     race = state.ask(recommendations.models, run)
     st.markdown(f"**{views.race_finding(race, words)}**")

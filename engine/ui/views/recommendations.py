@@ -47,6 +47,7 @@ def gates(rows: pd.DataFrame, w: Words, pairs: int) -> Figure:
     table = pd.DataFrame(
         {
             w.t("recommendations.gate"): named["name"],
+            w.t("recommendations.gate_kind"): [w.label("gate_kind", kind) for kind in named["kind"]],
             w.t("recommendations.code"): named["reason_code"],
             w.t("recommendations.pairs"): named["refused_pairs"],
             w.t("recommendations.of_pairs"): named["share"],

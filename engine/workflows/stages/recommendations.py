@@ -13,14 +13,17 @@ from engine.config.recommendations import RecommendationSettings
 from engine.domain.allocation_marts import ALLOCATION_MARTS
 from engine.domain.contact_marts import CHANNEL_RESPONSES, CONTROL_GROUP
 from engine.domain.decision_marts import DECISION_INPUTS
+from engine.domain.fairness_marts import OFFER_FAIRNESS
 from engine.domain.marts import DECISIONS, RECOMMENDATIONS
 from engine.features import table as feature_table
 from engine.features.table import FEATURES
 from engine.lake.schema import arrow_schema
 from engine.recommendations import allotment, allotment_rows, credit, inputs, responses, tracks
-from engine.recommendations.gates import no_counts
+from engine.recommendations.gate_counts import GateCounts, contradiction, no_counts
 from engine.recommendations.recommend import Prepared, recommend
+from engine.workflows.stages import offer_fairness
 from engine.workflows.stages.context import Context, Stage
+from engine.workflows.stages.offer_fairness import OfferFairness
 
 MARTS: Final = (
     "product_rules",
@@ -31,16 +34,18 @@ MARTS: Final = (
     "gates",
     CONTROL_GROUP.name,
     CHANNEL_RESPONSES.name,
+    OFFER_FAIRNESS.name,
     *(mart.name for mart in ALLOCATION_MARTS),
 )
 BUNDLE = "decision_bundle.json"
+TREATMENT: Final = ("customer_id", "kind", "not_before")
 _SAMPLE: Final = "_sampled_customers"
 
 
 def write(context: Context, facts: dict[str, Any]) -> None:
     """Write the offers, every decision and what it looked at, the gates' counts, the models' race, the pair rules."""
     settings = context.settings(RecommendationSettings, "recommendations")
-    prepared = prepare(context, settings)
+    prepared, fair = offer_fairness.before(context, prepare(context, settings))
     limits = context.settings(AllocationSettings, "allocation")
     made = None
     if limits.is_on:
@@ -51,7 +56,9 @@ def write(context: Context, facts: dict[str, Any]) -> None:
     context.builder.write_rows(CHANNEL_RESPONSES.name, prepared.responses)
     context.builder.write_text(BUNDLE, prepared.bundle.to_json())
     facts["bundle"] = prepared.bundle.digest()
-    _decide(context, prepared)
+    counts = _decide(context, prepared, fair)
+    facts["notes"] += [*fair.notes(), *([told] if (told := contradiction(counts)) else [])]
+    context.builder.write_rows(OFFER_FAIRNESS.name, fair.table())
     bundle = prepared.bundle
     channels = tuple(bundle.settings.contact_cost_minor)
     rows = allotment_rows.tables(made, prepared.base.customer_ids, bundle.catalogue.product_ids, channels)
@@ -72,6 +79,7 @@ def prepare(context: Context, settings: RecommendationSettings) -> Prepared:
         risk=context.rows("risk") if context.wrote("risk") else None,
         gate=context.rows("risk_gate") if context.wrote("risk_gate") else None,
         credit=context.rows("credit_decisions", credit.COLUMNS) if context.wrote("credit_decisions") else None,
+        treatments=context.rows("risk_treatments", TREATMENT) if context.wrote("risk_treatments") else None,
         products=context.engine.arrow(context.tables["products"]),
         settings=settings,
         seed=context.seed,
@@ -122,7 +130,7 @@ def _sampled(context: Context, moment: datetime, settings: RecommendationSetting
     )
 
 
-def _decide(context: Context, prepared: Prepared) -> None:
+def _decide(context: Context, prepared: Prepared, fair: OfferFairness) -> GateCounts:
     """Stream the blocks to disk: memory stays that of one block however many customers there are."""
     counts = no_counts()
     builder = context.builder
@@ -138,7 +146,9 @@ def _decide(context: Context, prepared: Prepared) -> None:
             control.write_table(block.control)
             looked_at.write_table(block.inputs)
             counts += block.counts
+            fair.add(block.by_group)
     builder.write_rows("gates", counts.table())
+    return counts
 
 
 STAGE = Stage(

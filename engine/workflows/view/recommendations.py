@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from engine.lake.runs import Run
+from engine.risk.fairness_words import attribute_name, group_name
 from engine.workflows.view import reading
 
 
@@ -48,6 +49,17 @@ def refused_by(run: Run, bit: int, limit: int = 25, offset: int = 0) -> tuple[in
         parameters=(mask,),
     )
     return total or 0, page
+
+
+def fairness(run: Run) -> pd.DataFrame:
+    """Return how often each group is offered each product, with names of attribute and group in English and Chinese."""
+    rows = reading.table(run, "offer_fairness")
+    named = {"attribute": [attribute_name(name) for name in rows["attribute"]]}
+    named["group"] = [group_name(name) for name in rows["group"]]
+    return rows.assign(
+        **{f"{kind}_{language}": [both[place] for both in names] for kind, names in named.items()
+           for place, language in enumerate(("en", "zh"))}
+    )  # fmt: skip
 
 
 def models(run: Run) -> pd.DataFrame:

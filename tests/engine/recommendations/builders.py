@@ -95,6 +95,21 @@ def lent(risk: pa.Table) -> pa.Table:
     return pa.concat_tables(parts)
 
 
+def treated(risk: pa.Table) -> pa.Table:
+    """Return what risk does with each customer: a tenth are cared for or collected from, half of these not yet."""
+    random, size = np.random.default_rng(14), risk.num_rows
+    kinds = np.array(["care", "collections", "engagement", "none"])[random.choice(4, size, p=[0.04, 0.06, 0.4, 0.5])]
+    days = random.integers(-7, 7, size).astype("timedelta64[D]")
+    not_before = np.datetime64(AS_OF.replace(tzinfo=None), "us") + days
+    return pa.table(
+        {
+            "customer_id": risk["customer_id"],
+            "kind": kinds,
+            "not_before": pa.array(not_before, mask=kinds == "none"),
+        }
+    )
+
+
 def bank(customers: int, seed: int = 7) -> tuple[Inputs, Inputs, Inputs, pa.Table]:
     """Return a random bank as of now, one and two windows before, and its risk as of now.
 
@@ -133,6 +148,7 @@ def prepared(
         risk=risk,
         gate=answers(risk),
         credit=lent(risk),
+        treatments=treated(risk),
         products=products(),
         settings=settings(flags),
         seed=seed,
@@ -294,6 +310,8 @@ def good_customer(catalogue: Catalogue, **changes: Any) -> DecisionBlock:
         is_held=np.array([False]),
         needs_person=np.array([False]),
         gate_expires_at=np.array([np.datetime64("2026-07-30", "us")]),
+        treatment=np.array([4]),
+        days_until_contact=np.array([np.nan]),
         credit=no_credit(1),
     )
     return replace(block, **changes)

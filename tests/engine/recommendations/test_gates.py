@@ -1,16 +1,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 
 from engine.domain.risk_gate import BITS
 from engine.domain.words import PRODUCT_FAMILIES
-from engine.recommendations import gates
+from engine.recommendations import gate_counts, gates
 from engine.recommendations.frame import View
-from engine.recommendations.gate import Case
+from engine.recommendations.gate import Case, Kind
 from tests.engine.recommendations import builders
 
 LOAN = 1 << PRODUCT_FAMILIES.index("loan")
@@ -82,6 +82,13 @@ def test_good_customer_is_refused_nothing_on_sale() -> None:
         ("contact_history", "index_fund", {"unanswered": np.nan}),
         ("contact_history", "index_fund", {"days_since_contact": np.nan}),
         ("complaint_history", "index_fund", {"days_since_complaint": np.nan}),
+        ("likely_to_default", "personal_loan", {"default_probability": 0.1501}),
+        ("likely_to_default", "personal_loan", {"default_probability": np.nan}),
+        # a mortgage of 25 years must end by 75; the product itself is sold up to an age of 60
+        ("term_too_long", "mortgage", {"age": 50.1}),
+        # collections make contact in half a day; nobody chose a treatment
+        ("treatment_waits", "index_fund", {"treatment": 1, "days_until_contact": 0.5}),
+        ("treatment_waits", "index_fund", {"treatment": -1}),
     ],
 )
 def test_each_fault_is_refused_by_its_gate_alone(gate: str, product: str, changes: dict[str, Any]) -> None:
@@ -99,6 +106,41 @@ def test_risk_gates_do_not_touch_what_is_no_credit(product: str) -> None:
     everything = (1 << len(PRODUCT_FAMILIES)) - 1
     risk = {"gate_reasons": bits, "tier_families": everything, "held_families": everything}
     assert _refusals(product, income=np.nan, debts=np.nan, **risk) == set()
+
+
+def test_treatments_that_do_not_wait_and_contacts_already_made_hold_nothing_back() -> None:
+    # "grow" and "keep" of risk are engagement: their next contact may well be an offer
+    assert _refusals("index_fund", treatment=3, days_until_contact=14.0) == set()
+    assert _refusals("index_fund", treatment=1, days_until_contact=0.0) == set()
+    assert _refusals("index_fund", treatment=1, days_until_contact=np.nan) == set()
+    policy = {"gates": {"waiting_treatments": []}}
+    assert _refusals("index_fund", policy=policy, treatment=1, days_until_contact=3.0) == set()
+
+
+def test_a_line_without_a_term_ends_at_no_age() -> None:
+    assert _refusals("credit_card_classic", age=69.0) == set()
+
+
+def test_product_under_review_is_refused_to_everybody() -> None:
+    catalogue = builders.demo_catalogue()
+    held = replace(catalogue, under_review=np.array([name == "index_fund" for name in catalogue.product_ids]))
+    case = Case(
+        block=builders.good_customer(held),
+        catalogue=held,
+        settings=builders.settings(),
+        value=np.full((1, 24), 1.0),
+        amount=catalogue.amount[None, :],
+    )
+    refused = {
+        held.product_ids[place]
+        for place, mask in enumerate(gates.evaluate(case)[0])
+        if "fairness_review" in {gate.name for gate in gates.reasons(int(mask))}
+    }
+    assert refused == {"index_fund"}
+
+
+def test_gates_of_every_kind_that_a_bank_asks_for_exist() -> None:
+    assert {gate.kind for gate in gates.GATES} == set(get_args(Kind))
 
 
 def test_product_of_which_several_may_be_held_is_offered_again() -> None:
@@ -144,6 +186,10 @@ def test_bits_of_decisions_made_before_mean_what_they_meant() -> None:
         "CONTACT_FATIGUE",
         "CONTACT_HISTORY_MISSING",
         "COMPLAINT_HISTORY_MISSING",
+        "LIKELY_TO_DEFAULT",
+        "TERM_TOO_LONG",
+        "TREATMENT_WAITS",
+        "FAIRNESS_REVIEW",
     ]
 
 
@@ -167,7 +213,7 @@ def test_every_gate_has_its_own_code_and_a_sentence_in_both_languages() -> None:
 
 def test_counts_of_two_blocks_add_up_to_the_counts_of_both() -> None:
     masks = np.array([[0, 1], [3, 2], [4, 0]], dtype=np.uint64)
-    whole, halves = gates.count(masks, 2), gates.count(masks[:1], 1) + gates.count(masks[1:], 1)
+    whole, halves = gate_counts.count(masks, 2), gate_counts.count(masks[:1], 1) + gate_counts.count(masks[1:], 1)
     assert whole.table().equals(halves.table())
     assert (whole.considered, whole.passed, whole.offered) == (6, 2, 2)
     # bit 0 refuses pairs 1 and 3, alone only the mask 1; bit 1 the masks 3 and 2

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from engine.domain.errors import NotEnoughData
+from engine.recommendations import gate_counts
 from engine.recommendations.bundle import Bundle
 from engine.recommendations.decide import decide
 from engine.recommendations.explore import in_order
@@ -103,6 +104,7 @@ def test_bank_without_risk_signals_is_offered_no_credit() -> None:
         earlier=None,
         risk=None,
         gate=builders.answers(pa.Table.from_pylist(unknown, schema=risk.schema)),
+        treatments=builders.treated(risk),
         products=builders.products(),
         settings=builders.settings(),
         seed=1,
@@ -140,6 +142,7 @@ def test_customer_missing_from_the_answers_and_one_with_an_expired_answer_are_of
         earlier=None,
         risk=risk,
         gate=pa.Table.from_pylist(given[1:], schema=builders.answers(risk).schema),
+        treatments=builders.treated(risk),
         products=builders.products(),
         settings=builders.settings(),
         seed=1,
@@ -159,6 +162,7 @@ def test_bank_without_features_or_history_falls_back_on_popularity() -> None:
         earlier=None,
         risk=risk,
         gate=builders.answers(risk),
+        treatments=builders.treated(risk),
         products=builders.products(),
         settings=builders.settings({"training": {"min_buyers": 10_000}}),
         seed=1,
@@ -205,3 +209,52 @@ def test_cheapest_agreed_channel_is_taken_and_the_first_of_equal_ones() -> None:
 def test_equal_values_rank_in_product_order_and_refused_ones_not_at_all() -> None:
     assert in_order(np.array([[5.0, 7.0, -np.inf, 7.0]]), 2).tolist() == [[0, 1, 0, 2]]
     assert in_order(np.array([[5.0, -np.inf]]), 3).tolist() == [[1, 0]]
+
+
+def test_gate_that_refuses_everybody_everything_is_named() -> None:
+    everyone = np.full((3, 2), 1 << 1, dtype=np.uint64)
+    told = gate_counts.contradiction(gate_counts.count(everyone, 0))
+    assert told is not None
+    assert told.startswith("Nothing can be offered to anybody: consent refuses every product to every customer.")
+    assert gate_counts.contradiction(gate_counts.count(np.where([[1, 0]], everyone, 0), 0)) is None
+    assert gate_counts.contradiction(gate_counts.no_counts()) is None
+
+
+def test_gates_that_only_together_refuse_everything_are_named_with_their_shares() -> None:
+    masks = np.array([[1 << 1, 1 << 5], [1 << 1, 1 << 5]], dtype=np.uint64)
+    told = gate_counts.contradiction(gate_counts.count(masks, 0))
+    assert told is not None
+    assert "consent 50%" in told
+    assert "age 50%" in told
+
+
+def test_holdings_of_products_that_the_bank_does_not_have_are_told_and_passed_over() -> None:
+    now, past, _, risk = builders.bank(800)
+    strange = pa.table(
+        {"customer_id": ["C0000001"], "product_id": ["gold_bar"], "opened_at": now.holdings["opened_at"][:1]}
+    ).cast(now.holdings.schema)
+    found = recommend(
+        now=replace(now, holdings=pa.concat_tables([now.holdings, strange])),
+        past=past,
+        earlier=None,
+        risk=risk,
+        gate=builders.answers(risk),
+        treatments=builders.treated(risk),
+        products=builders.products(),
+        settings=builders.settings({"training": {"min_buyers": 10_000}}),
+        seed=1,
+    )
+    told = "1 holdings are of products that the table products does not have (gold_bar)"
+    assert any(told in note for note in found.notes)
+
+
+def test_customer_without_risk_is_refused_credit_for_that() -> None:
+    rows = pa.concat_tables([block.decisions for block in prepared().blocks()]).to_pylist()
+    unknown = builders.bank(6000)[3]
+    lost = {row["customer_id"] for row in unknown.to_pylist() if row["risk_tier"] == "unknown"}
+    bit = [gate.name for gate in GATES].index("risk_unknown")
+    credit = {row["product_id"] for row in builders.products().to_pylist() if row["is_credit"]}
+    asked = [row for row in rows if row["customer_id"] in lost and row["product_id"] in credit]
+    found = [row["refused_mask"] >> bit & 1 for row in asked]
+    assert found
+    assert all(found)

@@ -41,16 +41,29 @@ STAGES = {
         "journey_open",
         "journey_open_validation",
     ),
-    "recommendations": ("recommendations", "decisions", "gates", "recommendation_models", "product_rules"),
+    "recommendations": (
+        "recommendations",
+        "decisions",
+        "gates",
+        "recommendation_models",
+        "product_rules",
+        "offer_fairness",
+    ),
     "experiments": experiment_rows.MARTS,
 }
 CLUSTERS = (("Everyday savers", "日常储蓄"), ("Card travellers", "出行刷卡"), ("Quiet depositors", "安静存款"))
 TIERS = ("low", "medium", "high", "unknown")
 GATES = (
-    ("consent", "NO_CONSENT", "No contact channel with a valid consent.", "没有有效的营销授权。"),
-    ("already_held", "ALREADY_HELD", "The customer holds it already.", "客户已持有该产品。"),
-    ("risk_tier", "RISK_TIER_TOO_HIGH", "The risk tier is above what credit allows.", "风险等级过高。"),
-    ("affordability", "NOT_AFFORDABLE", "Instalments would take too large a share.", "还款额占收入比例过高。"),
+    ("consent", "consent", "NO_CONSENT", "No contact channel with a valid consent.", "没有有效的营销授权。"),
+    ("already_held", "applicability", "ALREADY_HELD", "The customer holds it already.", "客户已持有该产品。"),
+    ("risk_tier", "risk", "RISK_TIER_TOO_HIGH", "The risk tier is above what credit allows.", "风险等级过高。"),
+    (
+        "affordability",
+        "affordability",
+        "NOT_AFFORDABLE",
+        "Instalments would take too large a share.",
+        "还款额占收入比例过高。",
+    ),
 )
 
 Rows = list[dict[str, Any]]
@@ -384,13 +397,13 @@ def _recommendations(ids: list[str], made: dict[str, Rows], draw: np.random.Gene
                 }
             )
     gates = [
-        {"bit": bit, "gate": gate, "reason_code": code, "text_en": english, "text_zh": chinese}
+        {"bit": bit, "gate": gate, "kind": kind, "reason_code": code, "text_en": english, "text_zh": chinese}
         | {
             "refused_pairs": sum(row["refused_mask"] >> bit & 1 for row in decisions),
             "refused_only_by_this": sum(row["refused_mask"] == 1 << bit for row in decisions),
             "customers": len({row["customer_id"] for row in decisions if row["refused_mask"] >> bit & 1}),
         }
-        for bit, (gate, code, english, chinese) in enumerate(GATES)
+        for bit, (gate, kind, code, english, chinese) in enumerate(GATES)
     ]
     models = [
         {"model": "logistic", "map_at_7": 0.41, "hit_rate_at_3": 0.6, "coverage": 0.9, "calibration_error": 0.01}
@@ -409,7 +422,25 @@ def _recommendations(ids: list[str], made: dict[str, Rows], draw: np.random.Gene
         "gates": gates,
         "recommendation_models": models,
         "product_rules": rules,
+        "offer_fairness": _groups(sorted({row["product_id"] for row in decisions})),
     }
+
+
+def _groups(products: list[str]) -> Rows:
+    """Return how often women and men are offered each product; the first differs, unexplained."""
+    best = {"customers": 400, "offered": 40, "offer_rate": 0.1, "reference": "male"}
+    return [
+        {"product_id": product, "attribute": "gender", "group": group, "held_back": False, "verdict": verdict}
+        | {"eligible": 300, "text": f"{group}: {verdict}.", "text_zh": f"{group}：{verdict}。"}
+        | (best | changes)
+        for place, product in enumerate(products)
+        for group, verdict, changes in (
+            ("male", "reference", {}),
+            ("female", "unexplained", {"offer_rate": 0.05, "offered": 20, "ratio": 0.5, "eligible_ratio": 0.5})
+            if place == 0
+            else ("female", "pass", {"ratio": 1.0}),
+        )
+    ]
 
 
 def _curate(workspace: Workspace) -> None:
