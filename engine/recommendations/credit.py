@@ -33,8 +33,8 @@ class Credit:
     margin_rate: Floats
     limit: Floats
 
-    def rows(self, part: slice) -> Credit:
-        """Return a stretch of the customers."""
+    def rows(self, part: Any) -> Credit:
+        """Return some of the customers."""
         return Credit(
             outcome=self.outcome[part],
             rate=self.rate[part],

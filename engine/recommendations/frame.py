@@ -141,9 +141,14 @@ class DecisionBlock:
         """Return a block of one customer."""
         return self.rows(slice(row, row + 1))
 
-    def rows(self, part: slice) -> DecisionBlock:
-        """Return a stretch of the customers."""
-        parts: dict[str, Any] = {"view": self.view.rows(part), "credit": self.credit.rows(part)}
+    def rows(self, part: slice | Integers) -> DecisionBlock:
+        """Return a stretch of the customers, or those at some places, each as often as its place is named."""
+        ids = self.customer_ids[part] if isinstance(part, slice) else self.customer_ids.take(pa.array(part))
+        parts: dict[str, Any] = {
+            "customer_ids": ids,
+            "view": self.view.rows(part),
+            "credit": self.credit.rows(part),
+        }
         own = {one.name: getattr(self, one.name)[part] for one in fields(self) if one.name not in parts}
         return DecisionBlock(**parts, **own)
 

@@ -12,7 +12,7 @@ from engine.domain.schema import Table
 from engine.lake.runs import Run, open_run
 from engine.lake.workspace import Workspace
 from engine.recommendations.tracks import NO_OFFER, REFUSED
-from engine.workflows import customer_risk, customer_risk_told, session
+from engine.workflows import customer_risk, customer_risk_told, decision_explained, session
 from engine.workflows.view import customer as view
 
 _SHOWN: Final = (
@@ -43,6 +43,8 @@ def customer(home: Path, customer_id: str, run_id: str | None = None) -> dict[st
     Every product is there: offered with its rank and reasons, allowed but not among the best, or refused with the
     sentence of every gate that refused it, in English and Chinese. `limits` of a product says `withheld` where limits
     on all offers together took the offer, `let_in` where they made room for it, and is empty where they did neither.
+    `contributions`, `gates`, `runner_up`, `flips` and the sentences `smallest_change_..` are of `decision_explained`;
+    where the run does not keep what they need they are missing, and `unexplained` says why.
 
     Raises
     ------
@@ -55,6 +57,7 @@ def customer(home: Path, customer_id: str, run_id: str | None = None) -> dict[st
     found = view.find(workspace, run, customer_id)
     if found is None:
         raise CustomerMissing
+    why = decision_explained.explained(workspace, run, customer_id)
     return {
         "customer_id": customer_id,
         "run_id": run.run_id,
@@ -64,7 +67,8 @@ def customer(home: Path, customer_id: str, run_id: str | None = None) -> dict[st
         "risk": found.risk,
         **_risk_answers(workspace, run, customer_id),
         "journeys": _rows(found.stages),
-        "products": products(run, customer_id),
+        "products": [row | why.products.get(row["product_id"], {}) for row in products(run, customer_id)],
+        "unexplained": why.missing and dict(zip(("text_en", "text_zh"), why.missing, strict=True)),
         "missing": {
             stage["stage"]: stage["reason"] for stage in run.manifest["stages"] if stage["status"] == "skipped"
         },

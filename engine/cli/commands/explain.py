@@ -17,6 +17,7 @@ _WITHHELD: Final = (
     "Withheld: limits on all offers together leave no room for it.",
     "未推荐：受全部推荐的总限额约束，已无余量。",
 )
+_WORDS: Final = (("Raises its score", "Lowers its score"), ("提高评分", "降低评分"))
 _REPLAYED: Final = ("product_id", "equal", "rank", "propensity", "expected_value_minor", "refused_mask", "why")
 _EQUAL: Final = {True: ("yes", "是"), False: ("no", "否")}
 _REPLAY_TOLD: Final = (
@@ -123,8 +124,30 @@ def _show(output: Output, facts: dict[str, Any], language: str) -> None:
         output.line("")
     rows = [{**row, "why": _why(row, language)} for row in facts["products"]]
     output.table(rows, _PRODUCTS, title="Products")
+    _show_more(output, facts, language)
     for stage, reason in facts.get("missing", {}).items():
         output.line(f"{stage}: not worked out in this run. {reason}")
+
+
+def _show_more(output: Output, facts: dict[str, Any], language: str) -> None:
+    """Show what raised and lowered the score of each offer and what comes next, and for all what would turn them."""
+    if facts["unexplained"]:
+        output.line(facts["unexplained"][f"text_{language}"])
+        return
+    words = _WORDS[language == "zh"]
+    output.line("")
+    for row in facts["products"]:
+        if "flips" not in row:
+            continue
+        output.line(f"{row['product_id']}: {row[f'smallest_change_{language}']}")
+        if row["decision"] != "offered":
+            continue
+        for word, side in zip(words, ("raising", "lowering"), strict=True):
+            told = [f"{one[f'text_{language}']} ({one['added']:+.2f})" for one in row["contributions"][side]]
+            if told:
+                output.line(f"    {word}: {' '.join(told)}")
+        if row["runner_up"]:
+            output.line("    " + row["runner_up"][f"text_{language}"])
 
 
 def _show_risk(output: Output, facts: dict[str, Any], language: str) -> None:
