@@ -18,7 +18,8 @@ import numpy as np
 from engine.domain.words import PRODUCT_FAMILIES
 from engine.recommendations import gates
 from engine.recommendations.bundle import Bundle
-from engine.recommendations.decide import Assessed, assess, rank_offers
+from engine.recommendations.decide import Assessed, assess
+from engine.recommendations.explore import in_order
 from engine.recommendations.frame import DecisionBlock, Flags, Floats, Integers
 from engine.recommendations.levers import Change, apply, with_values
 from engine.recommendations.openings import opening
@@ -61,6 +62,11 @@ class Standing:
     found: Assessed
     rank: Integers
 
+    @property
+    def worth(self) -> Floats:
+        """The value of what no gate refuses and what is worth its contact, minus infinity for all else."""
+        return _worth(self.found)
+
     def outcome(self, product: int) -> str:
         """Return how it came out for a product, for the first customer."""
         if self.found.masks[0, product]:
@@ -72,7 +78,11 @@ class Standing:
 def standing(block: DecisionBlock, bundle: Bundle) -> Standing:
     """Assess customers and rank by value what no gate refuses, without draws and without limits on all offers."""
     found = assess(block, bundle)
-    return Standing(found=found, rank=rank_offers(found.worth.value, found.masks, bundle.settings.top_n))
+    return Standing(found=found, rank=in_order(_worth(found), bundle.settings.top_n))
+
+
+def _worth(found: Assessed) -> Floats:
+    return np.where((found.masks == 0) & found.enough, found.worth.value, -np.inf)
 
 
 def flips(block: DecisionBlock, bundle: Bundle, product: int) -> tuple[Flip, ...]:

@@ -60,10 +60,10 @@ def _gates(now: Standing, place: int) -> dict[str, str]:
 
 
 def _runner_up(now: Standing, place: int, naming: Naming) -> dict[str, Any] | None:
-    """Return the next product by value after one that no gate refuses; None for one that is refused."""
-    if now.found.masks[0, place]:
+    """Return the next product by value after one that could be offered; None for one that could not."""
+    worth = now.worth[0]
+    if not np.isfinite(worth[place]):
         return None
-    worth = np.where(now.found.masks[0] == 0, now.found.worth.value[0], -np.inf)
     order = [int(at) for at in np.argsort(-worth, kind="stable") if np.isfinite(worth[at])]
     after = order[order.index(place) + 1 :]
     product = naming.bundle.catalogue.product_ids[after[0]] if after else None

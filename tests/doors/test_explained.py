@@ -43,7 +43,7 @@ def test_every_product_has_its_gates_a_change_that_turns_it_and_sentences_in_bot
             assert refusing == {one["gate"] for one in row["refusals"]}
             assert row["smallest_change_en"] and row["smallest_change_zh"]
             assert "{" not in row["smallest_change_en"] + row["smallest_change_zh"]
-            assert (row["runner_up"] is None) == (row["decision"] == "refused")
+            assert row["runner_up"] is None or row["decision"] != "refused"
             if row["decision"] == "refused":
                 (flip,) = row["flips"]
                 assert bool(flip["changes"]) != bool(flip["never_opens"])
