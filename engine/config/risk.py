@@ -119,6 +119,7 @@ class RiskSettings(Settings):
     signal_max_age_days: Count
     default_lgd: Share
     uses_application: bool
+    missing_share_may_move: Share = 0.25
     protected: tuple[str, ...]
     never_a_reason: tuple[str, ...]
     changeable: dict[str, Way] = Field(default_factory=dict)

@@ -155,6 +155,7 @@ class CreditTruth(Settings):
     delinquency: float
     inquiry: float
     oldest_line: float
+    oldest_line_months: Annotated[float, Field(gt=2)]
     thin_file: float
     income: float
     unemployed: float

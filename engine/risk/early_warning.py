@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from engine.config.risk_warning import SEVERITIES, Trigger, WarningSettings
 from engine.domain.curated import CURATED
 from engine.lake.schema import instant, naive_utc
+from engine.risk.columns import places
 
 Tables = Mapping[str, Any]
 Ints = NDArray[np.int64]
@@ -63,26 +64,28 @@ def events(tables: Tables, as_of: datetime, settings: WarningSettings) -> tuple[
     return every.anti_join(_left(tables, moment), "customer_id"), silent
 
 
-def tier_events(tiers: pa.Table, settings: WarningSettings, order: Sequence[str]) -> pa.Table:
-    """Return an event for every customer whose tier is worse than on the date before.
+def tier_events(before: pa.Table, after: pa.Table, settings: WarningSettings, order: Sequence[str]) -> pa.Table:
+    """Return an event, on the later date, for every customer whose tier is worse than on the date before.
 
     Parameters
     ----------
-    tiers : customer_id, at, risk_tier on several dates.
+    before, after : customer_id, at, risk_tier on two dates that follow each other, each customer once.
     order : the tiers from best to worst; any other, such as unknown, neither worsens nor is worse.
     """
     trigger = next((each for each in settings.triggers if each.kind == "tier"), None)
-    if trigger is None or tiers.num_rows == 0:
+    if trigger is None:
         return EVENTS.empty_table()
-    rows = tiers.sort_by([("customer_id", "ascending"), ("at", "ascending")]).combine_chunks()
-    place = pc.fill_null(pc.index_in(rows["risk_tier"], value_set=pa.array(order)), -1).to_numpy().astype(np.int64)
-    who = pa.array(rows["customer_id"].combine_chunks()).dictionary_encode().indices.to_numpy()
-    worse = np.zeros(len(place), dtype=bool)
-    steps = int(trigger.at_least or 1)
-    worse[1:] = (who[1:] == who[:-1]) & (place[:-1] >= 0) & (place[1:] - place[:-1] >= steps)
-    kept = rows.filter(pa.array(worse))
+    then, now = (_places(rows["risk_tier"], order) for rows in (before, after))
+    found = places(after["customer_id"], before["customer_id"])
+    earlier = np.where(found < 0, -1, then[found]) if len(then) else found
+    kept = after.filter(pa.array((earlier >= 0) & (now - earlier >= int(trigger.at_least or 1))))
     codes = pa.array([trigger.code] * kept.num_rows, pa.string())
     return pa.table([kept["customer_id"], codes, kept["at"].cast(pa.timestamp("us"))], schema=EVENTS)
+
+
+def _places(tiers: pa.ChunkedArray, order: Sequence[str]) -> NDArray[np.int64]:
+    found: NDArray[np.int64] = pc.fill_null(pc.index_in(tiers, value_set=pa.array(order)), -1).to_numpy()
+    return found.astype(np.int64)
 
 
 def silent_triggers(found: pa.Table, settings: WarningSettings, absent: Mapping[str, str]) -> dict[str, str]:

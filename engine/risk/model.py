@@ -17,11 +17,12 @@ from engine.domain.errors import NotEnoughData
 from engine.domain.marts import RISK, RISK_SCORECARD, RISK_VALIDATION
 from engine.domain.words import RiskTier
 from engine.lake.schema import arrow_schema, naive_utc, to_contract
-from engine.risk import calibrators, crossvalidation, hindsight, models, sealing, tiers, validation
+from engine.risk import calibrators, coverage, crossvalidation, hindsight, models, sealing, tiers, validation
 from engine.risk.attributes import Attributes
 from engine.risk.binning import Codes
 from engine.risk.challengers.training import Training
 from engine.risk.characteristics import ACCOUNT_RECORD, APPLICATION, ASKED, BUREAU_RECORD, BY_NAME, CHARACTERISTICS
+from engine.risk.coverage import Moved
 from engine.risk.scorecard import Scorecard
 from engine.risk.scorer import Scorer
 from engine.risk.table import KNOWN
@@ -32,6 +33,7 @@ NAME: Final = "bank_model"
 BLOCK: Final = 250_000
 """Rows scored at once: memory stays flat however many customers there are."""
 REASONS: Final = 3
+_MEANINGS: Final = {one.name: one.meaning for one in CHARACTERISTICS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +179,7 @@ def fit(training: pa.Table, settings: RiskSettings, as_of: datetime, seed: int =
         bads=bads,
         left_out=left_out,
         measures=tuple(measures),
-        notes=(*notes, *calibrated, *_notes(left_out)),
+        notes=(*notes, *calibrated, *_notes(left_out), *coverage.told(candidates(earlier, settings).moved, _MEANINGS)),
     )
 
 
@@ -240,20 +242,39 @@ def _enough(training: pa.Table, settings: RiskSettings) -> tuple[pa.Table, dict[
     return known, left_out
 
 
-def inputs(loans: pa.Table, settings: RiskSettings) -> tuple[pa.Table, dict[str, str]]:
-    """Return the columns that a model may learn from, and in which of them it stands whether there was anything."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidates:
+    """The columns that a model may learn from.
+
+    `asked` says in which of them it stands whether there was anything to read a characteristic from; `moved` are those
+    left out because the loans do not all have them alike, see `coverage`.
+    """
+
+    names: tuple[str, ...]
+    asked: dict[str, str]
+    moved: tuple[Moved, ...]
+
+
+def candidates(loans: pa.Table, settings: RiskSettings) -> Candidates:
+    """Return what a model may learn from these loans, which are in the order of booking."""
     used = [one for one in CHARACTERISTICS if settings.uses_application or one.source != APPLICATION]
     allowed = [one.name for one in used if one.name in loans.column_names and one.name not in settings.protected]
-    asked = {name: ASKED[BY_NAME[name].source] for name in allowed if BY_NAME[name].source in ASKED}
+    limit, significance = settings.missing_share_may_move, settings.stability.significance
+    moved = coverage.moved(loans.select(allowed), ASKED.values(), limit, significance)
+    left_out = {one.name for one in moved}
+    records = {name: ASKED.get(BY_NAME[name].source) for name in allowed}
+    # without the column that says whether there was a record, a value that is missing could not be read
+    kept = [name for name, record in records.items() if left_out.isdisjoint({name, record})]
+    asked = {name: record for name, record in records.items() if record is not None and name in kept}
     told = [APPLICATION] if settings.uses_application and APPLICATION in loans.column_names else []
-    return loans.select([*allowed, *told]), asked
+    return Candidates(names=(*kept, *told), asked=asked, moved=tuple(moved))
 
 
 def training_of(loans: pa.Table, settings: RiskSettings, seed: int) -> Training:
     """Return loans whose outcome is known as any model learns from them: what settings protect is left out."""
-    known, asked = inputs(loans, settings)
-    columns = {name: known[name] for name in known.column_names}
-    return Training(columns=columns, bad=_bad(loans), settings=settings, seed=seed, asked=asked)
+    found = candidates(loans, settings)
+    columns = {name: loans[name] for name in found.names}
+    return Training(columns=columns, bad=_bad(loans), settings=settings, seed=seed, asked=found.asked)
 
 
 def _calibrated(training: Training) -> tuple[Scorecard, list[str]]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -17,14 +16,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.config.risk import RiskSettings
-from engine.config.risk_oversight import CautionEffect
+from engine.config.risk_oversight import CautionEffect, StabilitySettings
 from engine.lake.schema import naive_utc
 from engine.numerics.months import months_before
 from engine.risk import performance, stability, validation
 from engine.risk.caution import Caution
 from engine.risk.metrics import Estimate
 from engine.risk.model import RiskModel
-from engine.risk.stability import SCORE, Period, Shift
+from engine.risk.stability import SCORE, Period, Reference, Shift
 from engine.risk.table import KNOWN
 
 APPLICATIONS: Final = "applications"
@@ -54,16 +53,16 @@ def month_ends(as_of: datetime, months: int) -> list[datetime]:
 
 
 def monitor(
-    model: RiskModel, as_of: datetime, *, applicants: pa.Table | None, snapshots: pa.Table | None
+    model: RiskModel, as_of: datetime, *, applicants: pa.Table | None, customers: Sequence[Shift]
 ) -> Monitoring:
     """Compare the last months with what came before them.
 
     Parameters
     ----------
     applicants : of `table.applicants`: each of the last months is compared with all applications before the first of
-        them; a month of few applications together with those before it, see `stretched`.
-    snapshots : of `table.snapshots` on the dates of `month_ends`: each is compared with the oldest.
-        Either may be None where the bank has no such table; that is noted, and makes the gate cautious.
+        them; a month of few applications together with those before it, see `stretched`. None where the bank has no
+        such table; that is noted, and makes the gate cautious.
+    customers : what `of_customers` found at the month's ends; empty where nobody was looked at.
     """
     settings = model.settings.stability
     edges = month_ends(as_of, settings.months)
@@ -74,9 +73,24 @@ def monitor(
     else:
         shifts += _of_applications(model, applicants, edges)
         shifts += _of_loans(model, applicants, edges[-1])
-    if snapshots is not None:
-        shifts += _of_customers(model, snapshots, edges)
+    shifts += customers
     return Monitoring(shifts=tuple(shifts), cautions=tuple(cautions(shifts, model.settings)), notes=tuple(notes))
+
+
+def references(model: RiskModel, snapshot: pa.Table) -> list[Reference]:
+    """Return how the customers of the oldest snapshot were spread, to compare those of later months with."""
+    return _references(_fresh(model, snapshot), model.settings.stability)
+
+
+def of_customers(
+    model: RiskModel, bases: Sequence[Reference], snapshot: pa.Table, begins: datetime, ends: datetime
+) -> list[Shift]:
+    """Compare the customers of a month's end (`table.snapshot` on `ends`) with `references`.
+
+    Only whom the engine would score is compared: whose record is missing or too old has no tier to begin with.
+    """
+    month = Period(begins=begins, ends=ends, columns=_fresh(model, snapshot))
+    return stability.watch(bases, [month], model.settings.stability, CUSTOMERS)
 
 
 def cautions(shifts: Sequence[Shift], settings: RiskSettings) -> list[Caution]:
@@ -144,18 +158,10 @@ def _of_applications(model: RiskModel, applicants: pa.Table, edges: Sequence[dat
     return _watch(model, before, periods, APPLICATIONS)
 
 
-def _of_customers(model: RiskModel, snapshots: pa.Table, edges: Sequence[datetime]) -> list[Shift]:
-    """Compare whom the engine would score: whose record is missing or too old has no tier to begin with."""
-    oldest_record = np.timedelta64(model.settings.signal_max_age_days, "D")
-    age = snapshots["at"].to_numpy().astype("datetime64[us]") - snapshots["signal_at"].to_numpy().astype(
-        "datetime64[us]"
-    )
-    fresh = snapshots.filter(pa.array(age <= oldest_record))
-    scored = _scored(model, fresh)
-    when = fresh["at"].to_numpy().astype("datetime64[us]")
-    on = {edge: when == np.datetime64(naive_utc(edge), "us") for edge in edges}
-    periods = [Period(begins=begins, ends=ends, columns=_where(scored, on[ends])) for begins, ends in pairwise(edges)]
-    return _watch(model, _where(scored, on[edges[0]]), periods, CUSTOMERS)
+def _fresh(model: RiskModel, snapshot: pa.Table) -> dict[str, pa.ChunkedArray]:
+    at, signal_at = (snapshot[name].to_numpy().astype("datetime64[us]") for name in ("at", "signal_at"))
+    age = at - signal_at
+    return _scored(model, snapshot.filter(pa.array(age <= np.timedelta64(model.settings.signal_max_age_days, "D"))))
 
 
 def _of_loans(model: RiskModel, applicants: pa.Table, as_of: datetime) -> list[Shift]:
@@ -184,10 +190,13 @@ def _watch(
     model: RiskModel, before: Mapping[str, pa.ChunkedArray], periods: Sequence[Period], population: str
 ) -> list[Shift]:
     settings = model.settings.stability
-    # what is asked for says nothing of a customer who is not applying
+    return stability.watch(_references(before, settings), periods, settings, population)
+
+
+def _references(before: Mapping[str, pa.ChunkedArray], settings: StabilitySettings) -> list[Reference]:
     bases = [stability.reference(name, column, settings) for name, column in before.items()]
-    told = [base for base in bases if base.rows == 0 or base.counts[-1] < base.rows]
-    return stability.watch(told, periods, settings, population)
+    # what is asked for says nothing of a customer who is not applying
+    return [base for base in bases if base.rows == 0 or base.counts[-1] < base.rows]
 
 
 def _scored(model: RiskModel, rows: pa.Table) -> dict[str, pa.ChunkedArray]:

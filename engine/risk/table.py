@@ -11,7 +11,7 @@ it went bad or not: to take early defaults from windows still open would fill th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +22,7 @@ from engine.config.risk import RiskSettings
 from engine.domain.curated import BUREAU
 from engine.domain.errors import NotEnoughData
 from engine.domain.schema import Kind
-from engine.lake.schema import instant, naive_utc
+from engine.lake.schema import instant
 from engine.risk import behaviour, exposures
 from engine.risk.characteristics import ACCOUNT_RECORD, BUREAU_RECORD, CHARACTERISTICS, Characteristic
 
@@ -58,7 +58,7 @@ def training(tables: Tables, as_of: datetime, settings: RiskSettings) -> Any:
     if "outcomes" not in tables:
         raise NotEnoughData("default probability", "there is no table outcomes", "booked loans and which defaulted")
     booked = _booked(tables, as_of, settings)
-    wide = _wide(booked, tables, _dates_per_application(booked, tables), "application_id")
+    wide = _at_application(booked, tables)
     kept = ("application_id", "customer_id", "applied_at", "booked_at", "outcome_state", "bad", "signal_at")
     return wide.select(*kept, application=ibis.literal("yes"), **_characteristics(wide, settings))
 
@@ -69,10 +69,7 @@ def scoring(tables: Tables, as_of: datetime, settings: RiskSettings, bank: BankS
     Nobody is applying: `application` is "no" and what is asked for is empty. `signal_at` is the newest bureau
     record; where the bank has no bureau at all it is `as_of`, the instant of the bank's own records.
     """
-    customers, moment = tables["customers"], instant(as_of)
-    people = customers.filter(customers.joined_at <= moment).select("customer_id", applied_at=moment)
-    people = people.mutate(product_id=_null("string"), **{name: _null("int64") for name in _APPLICATION_FIELDS})
-    wide = _wide(people, tables, _dates_per_customer(tables, moment), "customer_id", as_of)
+    wide = _as_of(tables, as_of)
     signal = wide.signal_at if "bureau" in tables else wide.applied_at
     applying = ibis.literal("no")
     scored = wide.select("customer_id", application=applying, **_characteristics(wide, settings), signal_at=signal)
@@ -109,33 +106,20 @@ def applicants(tables: Tables, as_of: datetime, settings: RiskSettings) -> Any:
     kept = ("application_id", "customer_id", "product_id", "applied_at")
     rows = asked.select(*kept, decision=decided, **_same(_APPLICATION_FIELDS))
     rows = _with_outcome(rows, tables, as_of, settings)
-    wide = _wide(rows, tables, _dates_per_application(rows, tables), "application_id")
+    wide = _at_application(rows, tables)
     found = ("decision", "booked_at", "outcome_state", "bad", "signal_at")
     made = {name: value for name, value in _characteristics(wide, settings).items() if name != "product_id"}
     recorded = {f"{RECORDED}{name}": wide[name] for name in _RECORDED}
     return wide.select(*kept, *found, application=ibis.literal("yes"), **made, **recorded)
 
 
-def snapshots(
-    tables: Tables, dates: Sequence[datetime], settings: RiskSettings, only: Collection[str] | None = None
-) -> Any:
-    """Return one row per customer and date, of those joined by then: what `scoring` gives for each date, in one pass.
+def snapshot(tables: Tables, at: datetime, settings: RiskSettings, only: Collection[str] | None = None) -> Any:
+    """Return one row per customer joined by a date: what `scoring` gives for it, without exposure.
 
     Columns: customer_id, at, signal_at, application ("no"), then the characteristics that settings allow, or those
-    `only`, such as the inputs of a scorecard: what nobody asks for is not worked out a dozen times.
+    `only`, such as the inputs of a scorecard: what nobody asks for is not worked out for every month's end.
     """
-    customers = tables["customers"]
-    parts = [
-        customers.filter(customers.joined_at <= instant(date)).select(
-            "customer_id",
-            applied_at=instant(date),
-            application_id=customers.customer_id.concat(f"@{naive_utc(date).isoformat()}"),
-        )
-        for date in dates
-    ]
-    people = ibis.union(*parts, distinct=False) if len(parts) > 1 else parts[0]
-    people = people.mutate(product_id=_null("string"), **{name: _null("int64") for name in _APPLICATION_FIELDS})
-    wide = _wide(people, tables, _dates_per_application(people, tables), "application_id", min(dates), only)
+    wide = _as_of(tables, at, only)
     signal = wide.signal_at if "bureau" in tables else wide.applied_at
     applying = ibis.literal("no")
     made = {name: one for name, one in _characteristics(wide, settings).items() if only is None or name in only}
@@ -198,23 +182,24 @@ def _labelled(outcomes: Any, as_of: datetime, settings: RiskSettings) -> Any:
     return stated.mutate(bad=bad).drop("within")
 
 
-def _wide(  # noqa: PLR0917
-    rows: Any,
-    tables: Tables,
-    dates: Any,
-    key: str,
-    earliest: datetime | None = None,
-    only: Collection[str] | None = None,
-) -> Any:
-    """Add what was known of each row's customer at `applied_at`, which is not before `earliest`.
-
-    `dates` are those of the bureau records, by `key`. What is in `only` is added at least.
-    """
+def _as_of(tables: Tables, at: datetime, only: Collection[str] | None = None) -> Any:
+    """Return every customer joined by an instant with what was known then; what is in `only` at least."""
+    customers, moment = tables["customers"], instant(at)
+    people = customers.filter(customers.joined_at <= moment).select("customer_id", applied_at=moment)
+    people = people.mutate(product_id=_null("string"), **{name: _null("int64") for name in _APPLICATION_FIELDS})
     lived = only is None or not {ACCOUNT_RECORD, *behaviour.COUNTED}.isdisjoint(only)
-    # first, while the rows are narrow: they are read once for each thing that is joined
-    known = behaviour.add(rows, tables if lived else {}, ACCOUNT_RECORD, earliest)
+    known = behaviour.add(people, tables if lived else {}, ACCOUNT_RECORD, at)
     change = only is None or UTILISATION_CHANGE in only
-    return _with_bureau(_with_customer(known, tables["customers"]), tables, dates, key, change=change)
+    dates = _dates_per_customer(tables, moment)
+    return _with_bureau(_with_customer(known, tables["customers"]), tables, dates, "customer_id", change=change)
+
+
+def _at_application(rows: Any, tables: Tables) -> Any:
+    """Add what was known of each row's customer at its `applied_at`."""
+    # first, while the rows are narrow: they are read once for each thing that is joined
+    known = behaviour.add(rows, tables, ACCOUNT_RECORD)
+    dates = _dates_per_application(rows, tables)
+    return _with_bureau(_with_customer(known, tables["customers"]), tables, dates, "application_id", change=True)
 
 
 def _with_customer(rows: Any, customers: Any) -> Any:

@@ -70,6 +70,8 @@ def split(loans: pa.Table, settings: RiskSettings) -> tuple[pa.Table, pa.Table]:
 
     All are earlier when too few of the earlier ones went bad to learn from them alone.
     """
+    if loans.num_rows == 0:
+        return loans, loans
     first_later = int(loans.num_rows * (1 - settings.out_of_time_share))
     boundary = loans["booked_at"][min(first_later, loans.num_rows - 1)]
     is_earlier = pc.less(loans["booked_at"], boundary)

@@ -10,7 +10,7 @@ from engine.config.bank import BankSettings
 from engine.config.risk import RiskSettings
 from engine.lake.runs import Run
 from engine.lake.workspace import Workspace
-from engine.risk import changes, table
+from engine.risk import behaviour, changes, table
 from engine.risk.model import RiskModel
 from engine.workflows import session
 from engine.workflows.risk_registry import RUN_MODEL
@@ -73,10 +73,14 @@ def _columns(
     """Return the characteristics of one customer as of the run's date, out of that customer's records alone."""
     bank = session.settings(workspace, BankSettings, "bank")
     with session.duckdb(workspace) as engine:
+        every = workspace.attach(engine)
         tables = {
             name: rows.filter(rows.customer_id == customer_id) if "customer_id" in rows.columns else rows
-            for name, rows in workspace.attach(engine).items()
+            for name, rows in every.items()
         }
+        if "transactions" in every:
+            # from when on bookings are known is no matter of one customer's
+            tables[behaviour.FEED] = behaviour.feed(every)
         made: pa.Table = engine.arrow(table.scoring(tables, run.as_of, settings, bank))
     return {name: made[name] for name in model.scorecard.inputs if name in made.column_names}
 

@@ -50,7 +50,7 @@ def make(world: World, chunk: int, people: People) -> Bureau:
     limit = limit * lines // 2 + 200_000
     loans = np.where(rng.random(size) < 0.35, people.income_true * rng.gamma(2.0, 3.0, size), 0.0)[:, None]
     owed = limit * utilisation
-    history = np.minimum(rng.gamma(2.0, 42.0, size), np.maximum((people.age - 18) * 12, 3)).astype(np.int64)
+    oldest = _oldest_line(world, chunk, people, rng.gamma(2.0, 1.0, size))
     return Bureau(
         known=rng.random(size) < world.rules.credit.bureau_share,
         utilisation=np.round(utilisation, 4),
@@ -58,7 +58,7 @@ def make(world: World, chunk: int, people: People) -> Bureau:
         worst_days=np.minimum(_rolling_max(severity, 12, months), 180),
         late_days=severity[:, LEAD:],
         inquiries=_rolling_sum(inquiries, 6, months),
-        oldest=np.maximum(history[:, None] + np.arange(months) - months, 0),
+        oldest=oldest,
         lines=lines,
         limit_minor=limit,
         balance_minor=(owed + loans).astype(np.int64),
@@ -85,6 +85,25 @@ def _utilisation(rng: np.random.Generator, risk: Floats, out_of_work: Bools) -> 
         now = habit + 0.88 * (now - habit) + rng.normal(0, 0.33, size) + 0.35 * out_of_work[:, month]
         level[:, month] = now
     return 1.12 * logistic(level)
+
+
+def _oldest_line(world: World, chunk: int, people: People, begun: Floats) -> Ints:
+    """Return the age of the oldest open credit line in months, by customer and month, from standard gamma draws.
+
+    The oldest line is closed now and then, and the next oldest is any share of its age. Closed at that rate, a gamma
+    distribution of shape 2 stays as it is, as it does in a population that people enter young and leave old: with
+    lines that only grow older every bank would see its customers drift.
+    """
+    rng = world.rng(chunk, "credit_lines")
+    scale = world.rules.credit.oldest_line_months / 2
+    oldest = np.empty((len(people), world.months))
+    now = begun * scale
+    for month in range(world.months):
+        adult = np.maximum((people.age - (world.end - world.starts[month]) / YEAR - 18) * 12, 3)
+        closed = rng.random(len(people)) < 1 / scale
+        now = np.minimum(np.where(closed, now * rng.random(len(people)), now + 1), adult)
+        oldest[:, month] = now
+    return oldest.astype(np.int64)
 
 
 def _rolling_sum(counts: Ints, width: int, months: int) -> Ints:

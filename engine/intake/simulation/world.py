@@ -28,6 +28,7 @@ NEVER: Final = int(np.iinfo(np.int64).min)
 STREAMS: Final = (
     "people", "identities", "bureau", "demand", "holdings", "credit", "money", "visits", "talks", "consents",
     "feedback", "experiments", "watchlists", "dirt", "frictions", "touches", "standing",
+    "credit_lines",
 )  # fmt: skip
 
 

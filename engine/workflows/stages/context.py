@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -66,6 +68,21 @@ class Context:
         name = f"_mart_{mart}"
         self.engine.attach(name, self.builder.folder / mart)
         return ibis.table(ibis_schema(MARTS[mart]), name=name)
+
+    @contextmanager
+    def with_kept(self, name: str, expression: Any, *, order_by: Sequence[str]) -> Iterator[Context]:
+        """Work an expression out once, and yield the context with its rows among the tables under that name.
+
+        They lie on disk beside the run's tables, which memory would not hold, and are gone at the end.
+        """
+        folder = self.builder.folder / f"_kept_{name}"
+        self.engine.write(expression, folder, order_by=order_by)
+        try:
+            self.engine.attach(f"_kept_{name}", folder)
+            table = ibis.table(expression.schema(), name=f"_kept_{name}")
+            yield replace(self, tables={**self.tables, name: table})
+        finally:
+            shutil.rmtree(folder)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ import pyarrow as pa
 from engine.config.risk import RiskSettings
 from engine.domain.errors import NotEnoughData
 from engine.numerics.chain import canonical
-from engine.risk import challenge, model, models, portfolio, table
+from engine.risk import behaviour, challenge, model, models, portfolio, table
 from engine.risk.gate import Watch
 from engine.workflows.risk_registry import RUN_MODEL
 from engine.workflows.stages import risk_answers, risk_oversight
@@ -25,6 +25,16 @@ MARTS = ("risk", "risk_scorecard", "risk_validation", *risk_answers.MARTS, *risk
 
 def write(context: Context, facts: dict[str, Any]) -> None:
     """Write the grades, what follows from them, and, where a model could be learned, it and its challengers."""
+    if "transactions" not in context.tables:
+        _write(context, facts)
+        return
+    # asked for at many dates: the bookings are read once
+    months = behaviour.customer_months(context.tables)
+    with context.with_kept(behaviour.CUSTOMER_MONTHS, months, order_by=("of_customer", "month")) as kept:
+        _write(kept, facts)
+
+
+def _write(context: Context, facts: dict[str, Any]) -> None:
     settings = context.settings(RiskSettings, "risk")
     fitted, training = _fit(context, settings, facts) if context.approved is None else _tried(context, settings)
     scoring = context.engine.arrow(table.scoring(context.tables, context.as_of, settings, context.bank))

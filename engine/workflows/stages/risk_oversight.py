@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
 from typing import Any, Final
 
 import ibis
@@ -21,12 +23,13 @@ from engine.domain.marts import MARTS
 from engine.domain.words import RiskTier
 from engine.lake.schema import arrow_schema, naive_utc, to_contract
 from engine.numerics.months import months_before
-from engine.risk import early_warning, fairness, migration, model, monitoring, reassessment, table
+from engine.risk import early_warning, fairness, migration, model, monitoring, reassessment, table, validation
 from engine.risk.caution import Caution
 from engine.risk.early_warning import watch_texts
 from engine.risk.fairness import Cases
 from engine.risk.model import RiskModel
 from engine.risk.rejects import Applicants, infer
+from engine.risk.stability import Shift
 from engine.risk.tiers import is_fresh
 from engine.workflows.stages.context import Context
 
@@ -61,13 +64,13 @@ def oversee(
 ) -> Overseen:
     """Write every mart of WRITES that can be made, note why the others cannot, and return what the gate is told."""
     applicants = _applicants(context, settings)
-    tiers = _monthly_tiers(context, settings, fitted)
-    found = _monitored(context, settings, fitted, applicants, tiers)
+    months = Months() if fitted is None else _through_the_months(context, settings, fitted)
+    found = _monitored(context, settings, fitted, applicants, months)
     _write(context, "risk_stability", found.to_rows())
     _write(context, "risk_cautions", [{"place": at, **row} for at, row in enumerate(found.caution_rows())])
-    _write(context, "risk_moves", _moves(context, settings, graded, tiers))
+    _write(context, "risk_moves", _moves(context, settings, graded, months.before))
     _write(context, "risk_vintages", _vintages(context, settings))
-    events, silent = _events(context, settings, tiers)
+    events, silent = _events(context, settings, months.worsened)
     watched = early_warning.watch_list(events, context.as_of, settings.early_warning)
     _write_table(context, "risk_watch_list", watch_texts(watched, settings.early_warning))
     due = reassessment.due_dates(graded, watched, context.as_of, settings.reassessment)
@@ -97,14 +100,42 @@ def _applicants(context: Context, settings: RiskSettings) -> pa.Table | None:
     return rows.sort_by("application_id")
 
 
-def _monthly_tiers(context: Context, settings: RiskSettings, fitted: RiskModel | None) -> pa.Table | None:
-    """Return the characteristics, score and tier of every customer at each month's end; None without a model."""
-    if fitted is None:
-        return None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Months:
+    """What the customers at the month's ends told: how they moved, whose tier got worse, and the tiers to compare with.
+
+    `before` holds customer_id, at and risk_tier as many months ago as settings compare; None where that is no month's
+    end, and without a model.
+    """
+
+    shifts: tuple[Shift, ...] = ()
+    worsened: tuple[pa.Table, ...] = ()
+    before: pa.Table | None = None
+
+
+def _through_the_months(context: Context, settings: RiskSettings, fitted: RiskModel) -> Months:
+    """Look at the customers of one month's end after the other, so that no more than two are in memory."""
     ends = monitoring.month_ends(context.as_of, settings.stability.months)
-    rows: pa.Table = context.engine.arrow(table.snapshots(context.tables, ends, settings, fitted.scorecard.inputs))
-    rows = rows.sort_by([("at", "ascending"), ("customer_id", "ascending")])
-    return rows.append_column("risk_tier", fitted.tiers(rows))
+    compared = months_before(context.as_of, settings.migration.months)
+    first = _snapshot(context, settings, fitted, ends[0])
+    bases, tiers = monitoring.references(fitted, first), _tiers(fitted, first)
+    shifts, worsened, before = [], [], tiers if ends[0] == compared else None
+    for begins, end in pairwise(ends):
+        rows = _snapshot(context, settings, fitted, end)
+        shifts += monitoring.of_customers(fitted, bases, rows, begins, end)
+        earlier, tiers = tiers, _tiers(fitted, rows)
+        worsened.append(early_warning.tier_events(earlier, tiers, settings.early_warning, _ORDER))
+        before = tiers if end == compared else before
+    return Months(shifts=tuple(shifts), worsened=tuple(worsened), before=before)
+
+
+def _snapshot(context: Context, settings: RiskSettings, fitted: RiskModel, at: datetime) -> pa.Table:
+    rows: pa.Table = context.engine.arrow(table.snapshot(context.tables, at, settings, fitted.scorecard.inputs))
+    return rows
+
+
+def _tiers(fitted: RiskModel, snapshot: pa.Table) -> pa.Table:
+    return snapshot.select(["customer_id", "at"]).append_column("risk_tier", fitted.tiers(snapshot))
 
 
 def _monitored(
@@ -112,19 +143,18 @@ def _monitored(
     settings: RiskSettings,
     fitted: RiskModel | None,
     applicants: pa.Table | None,
-    snapshots: pa.Table | None,
+    months: Months,
 ) -> monitoring.Monitoring:
     if fitted is not None:
-        return monitoring.monitor(fitted, context.as_of, applicants=applicants, snapshots=snapshots)
+        return monitoring.monitor(fitted, context.as_of, applicants=applicants, customers=months.shifts)
     caution = monitoring.unmodelled(settings, "too few defaults are known.", "已知违约过少。")
     return monitoring.Monitoring(shifts=(), cautions=(caution,), notes=())
 
 
-def _moves(context: Context, settings: RiskSettings, graded: pa.Table, tiers: pa.Table | None) -> list[dict[str, Any]]:
+def _moves(context: Context, settings: RiskSettings, graded: pa.Table, before: pa.Table | None) -> list[dict[str, Any]]:
     rules = settings.migration
     found = []
-    if tiers is not None:
-        before = tiers.filter(pc.equal(tiers["at"], _stored(months_before(context.as_of, rules.months))))
+    if before is not None:
         sides = {"_tiers_before": before, "_tiers_after": graded}
         for name, rows in sides.items():
             context.engine.attach(name, rows.select(["customer_id", "risk_tier"]))
@@ -146,13 +176,12 @@ def _vintages(context: Context, settings: RiskSettings) -> list[dict[str, Any]]:
     return [cell.to_row() for cell in cells]
 
 
-def _events(context: Context, settings: RiskSettings, tiers: pa.Table | None) -> tuple[pa.Table, dict[str, str]]:
+def _events(context: Context, settings: RiskSettings, worsened: Sequence[pa.Table]) -> tuple[pa.Table, dict[str, str]]:
     """Return every event of every trigger, and why some never fired."""
     rules = settings.early_warning
     expression, absent = early_warning.events(context.tables, context.as_of, rules)
     found = early_warning.EVENTS.empty_table() if expression is None else context.engine.arrow(expression)
-    if tiers is not None:
-        found = pa.concat_tables([found.cast(early_warning.EVENTS), early_warning.tier_events(tiers, rules, _ORDER)])
+    found = pa.concat_tables([found.cast(early_warning.EVENTS), *worsened])
     return found, early_warning.silent_triggers(found, rules, absent)
 
 
@@ -185,21 +214,23 @@ def _rejects(
         why = "there is no table applications" if applicants is None else "there is no model to compare with"
         facts["absent"] = {**facts.get("absent", {}), "risk_reject_inference": f"No reject inference: {why}."}
         return
-    accepted = applicants.filter(pc.equal(applicants["outcome_state"], table.KNOWN))
+    accepted = model.of_known_outcome(applicants.filter(pc.equal(applicants["outcome_state"], table.KNOWN)))[0]
+    # what the run's own model may learn from, by the loans that it learns from
+    found = model.candidates(validation.split(accepted, settings)[0], settings)
     people = Applicants(
-        accepted=model.inputs(accepted, settings)[0],
+        accepted=accepted.select(found.names),
         bad=accepted["bad"].to_numpy().astype(bool),
-        rejected=model.inputs(applicants.filter(pc.equal(applicants["decision"], "declined")), settings)[0],
-        asked=model.inputs(accepted, settings)[1],
+        rejected=applicants.filter(pc.equal(applicants["decision"], "declined")).select(found.names),
+        asked=found.asked,
     )
     cut_off = settings.credit.cut_offs.decline_from
     try:
-        found = [infer(people, each, settings, cut_off, context.seed) for each in settings.reject_inference.methods]
+        made = [infer(people, each, settings, cut_off, context.seed) for each in settings.reject_inference.methods]
     except NotEnoughData as fault:
         facts["absent"] = {**facts.get("absent", {}), "risk_reject_inference": fault.sentence}
         return
-    _write(context, "risk_reject_inference", [row for each in found for row in each.to_rows()])
-    facts["notes"] = [*facts.get("notes", ()), *sorted({f"rejects: {each.caution}" for each in found})]
+    _write(context, "risk_reject_inference", [row for each in made for row in each.to_rows()])
+    facts["notes"] = [*facts.get("notes", ()), *sorted({f"rejects: {each.caution}" for each in made})]
 
 
 def _cases(context: Context, settings: RiskSettings, fitted: RiskModel, applicants: pa.Table) -> Cases:
@@ -236,10 +267,6 @@ def _list_rates(context: Context, applicants: pa.Table) -> np.ndarray:
     place = pc.index_in(applicants["product_id"], value_set=rates["product_id"].combine_chunks())
     found: np.ndarray = rates["annual_rate"].take(place).to_numpy().astype(float)
     return found
-
-
-def _stored(moment: Any) -> pa.Scalar:
-    return pa.scalar(naive_utc(moment), pa.timestamp("us"))
 
 
 def _write(context: Context, mart: str, rows: Sequence[Mapping[str, Any]]) -> None:

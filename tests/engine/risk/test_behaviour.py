@@ -49,8 +49,12 @@ HALF_YEAR = [
 ]
 
 
+# of nobody who is asked about: bookings were delivered from 2025 on
+LONG_BEFORE = [{**booked(datetime(2025, month, 1), -100), "customer_id": "ben"} for month in range(1, 13)]
+
+
 def scored(rows: list[dict[str, Any]], as_of: datetime = AS_OF) -> dict[str, Any]:
-    tables = {"customers": [ANNA], "transactions": rows}
+    tables = {"customers": [ANNA], "transactions": [*LONG_BEFORE, *rows]}
     made = run(tables, lambda bound: table.scoring(bound, as_of, SETTINGS, BANK)).to_pylist()
     assert len(made) == 1
     return {name: made[0][name] for name in COLUMNS}
@@ -96,7 +100,34 @@ def test_month_that_has_not_ended_is_not_counted() -> None:
 
 def test_bank_without_transactions_has_no_such_characteristic() -> None:
     made = run({"customers": [ANNA]}, lambda bound: table.scoring(bound, AS_OF, SETTINGS, BANK)).to_pylist()[0]
-    assert [made[name] for name in COLUMNS] == ["no", *[None] * len(behaviour.COUNTED)]
+    assert [made[name] for name in COLUMNS] == [None, *[None] * len(behaviour.COUNTED)]
+
+
+@pytest.mark.parametrize(
+    ("as_of", "record"),
+    [
+        (datetime(2025, 5, 31, 23, 59, 59, tzinfo=UTC), None),  # December 2024 was never delivered
+        (datetime(2025, 6, 30, 23, 59, 59, tzinfo=UTC), "no"),  # January to June were, and hold nothing of hers
+        (AS_OF, "yes"),
+    ],
+)
+def test_months_before_the_bookings_begin_are_not_months_without_a_booking(as_of: datetime, record: str | None) -> None:
+    stray = booked(datetime(1999, 1, 4), -100)  # left over from another system: no beginning
+    many = [{**row, "transaction_id": f"{row['transaction_id']} {again}"} for row in LONG_BEFORE for again in range(20)]
+    found = scored([stray, *many, *HALF_YEAR], as_of)
+    assert found[ACCOUNT_RECORD] == record
+    assert (found["income_months_6m"] is None) == (record != "yes")
+
+
+def test_months_kept_for_many_dates_give_what_the_bookings_give() -> None:
+    people, rows = crowd(60, seed=8)
+    tables: dict[str, Any] = {"customers": people, "transactions": rows}
+    direct = run(tables, lambda bound: table.snapshot(bound, AS_OF, SETTINGS))
+
+    def kept(bound: dict[str, Any]) -> Any:
+        return table.snapshot({**bound, behaviour.CUSTOMER_MONTHS: behaviour.customer_months(bound)}, AS_OF, SETTINGS)
+
+    assert run(tables, kept).sort_by("customer_id").equals(direct.sort_by("customer_id"))
 
 
 def crowd(customers: int, seed: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -116,16 +147,22 @@ def crowd(customers: int, seed: int) -> tuple[list[dict[str, Any]], list[dict[st
     return people, rows
 
 
-def test_bookings_after_a_date_change_nothing_and_a_date_among_others_is_as_it_is_alone() -> None:
+def test_bookings_after_a_date_change_nothing_and_one_date_for_all_is_as_a_date_of_each_row() -> None:
     people, rows = crowd(150, seed=3)
     dates = [datetime(2026, 3, 31, 23, 59, 59, tzinfo=UTC), datetime(2026, 5, 14, 12, tzinfo=UTC), AS_OF]
     tables: dict[str, Any] = {"customers": people, "transactions": rows}
-    among = run(tables, lambda bound: table.snapshots(bound, dates, SETTINGS))
+    asked = [
+        {"application_id": f"{person['customer_id']} {date:%m}", "customer_id": person["customer_id"]}
+        | {"product_id": "loan", "applied_at": date.replace(tzinfo=None), "decision": "declined"}
+        for person in people
+        for date in dates
+    ]
+    among = run({**tables, "applications": asked}, lambda bound: table.applicants(bound, AS_OF, SETTINGS))
     for date in dates:
         moment = date.replace(tzinfo=None)
         known = {**tables, "transactions": [row for row in rows if row["booked_at"] <= moment]}
-        alone = run(known, lambda bound, date=date: table.scoring(bound, date, SETTINGS, BANK))
-        here = among.filter(pc.equal(among["at"], pa.scalar(moment, pa.timestamp("us"))))
+        alone = run(known, lambda bound, date=date: table.snapshot(bound, date, SETTINGS))
+        here = among.filter(pc.equal(among["applied_at"], pa.scalar(moment, pa.timestamp("us"))))
         names = ["customer_id", *COLUMNS]
         one, other = (made.sort_by("customer_id").select(names).to_pylist() for made in (alone, here))
         assert one == other
@@ -149,15 +186,17 @@ def test_duckdb_and_spark_give_the_same_characteristics(spark: Engine, tmp_path:
         {"customer_id": "anna", "reported_at": datetime(2025, month, 1), "utilisation_rate": month / 10}
         for month in (3, 10, 12)
     ]
-    tables = {"customers": [ANNA], "transactions": HALF_YEAR, "bureau": bureau}
-    dates = [AS_OF - timedelta(days=days) for days in (0, 61)]
+    tables = {"customers": [ANNA], "transactions": [*LONG_BEFORE, *HALF_YEAR], "bureau": bureau}
     for name, rows in tables.items():
         pq.write_table(curated(name, rows), tmp_path / f"{name}.parquet")
-    built = table.snapshots({name: unbound(CURATED[name]) for name in tables}, dates, SETTINGS)
+    bound = {name: unbound(CURATED[name]) for name in tables}
     with DuckDBEngine(threads=1) as duck:
-        found = [_answer(engine, tables, tmp_path, built) for engine in (duck, spark)]
-    assert len(found[0]) == len(dates)
-    assert found[0] == found[1]
+        for at in (AS_OF, AS_OF - timedelta(days=61)):
+            built = table.snapshot(bound, at, SETTINGS)
+            found = [_answer(engine, tables, tmp_path, built) for engine in (duck, spark)]
+            assert len(found[0]) == 1
+            assert found[0] == found[1]
+            assert found[0][0]["income_months_6m"] is not None
 
 
 def _answer(engine: Engine, tables: dict[str, Any], folder: Path, built: Any) -> list[dict[str, Any]]:

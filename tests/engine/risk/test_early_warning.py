@@ -119,14 +119,21 @@ def test_what_cannot_fire_is_said_with_the_reason() -> None:
 def test_a_worse_tier_fires_and_an_unknown_one_does_not() -> None:
     months = [datetime(2026, month, 1) for month in (4, 5, 6)]
     tiers = {"up": ("low", "low", "high"), "down": ("high", "low", "low"), "blank": ("low", "unknown", "high")}
-    rows = [
-        {"customer_id": who, "at": at, "risk_tier": tier}
-        for who, each in tiers.items()
-        for at, tier in zip(months, each, strict=True)
-    ]
     schema = pa.schema([("customer_id", pa.string()), ("at", pa.timestamp("us")), ("risk_tier", pa.string())])
-    found = early_warning.tier_events(pa.Table.from_pylist(rows, schema), RULES, ("low", "medium", "high"))
+    # the customers of each month in another order, and one more in each
+    on = [
+        pa.Table.from_pylist(
+            [{"customer_id": who, "at": at, "risk_tier": tiers[who][place]} for who in list(tiers)[:: (-1) ** place]]
+            + [{"customer_id": f"new {place}", "at": at, "risk_tier": "high"}],
+            schema,
+        )
+        for place, at in enumerate(months)
+    ]
+    order = ("low", "medium", "high")
+    assert early_warning.tier_events(on[0], on[1], RULES, order).num_rows == 0
+    found = early_warning.tier_events(on[1], on[2], RULES, order)
     assert found.to_pylist() == [{"customer_id": "up", "trigger": "tier_worsened", "occurred_at": months[2]}]
+    assert early_warning.tier_events(on[0].slice(0, 0), on[2], RULES, order).num_rows == 0
 
 
 def _events(*rows: tuple[str, str, datetime]) -> pa.Table:

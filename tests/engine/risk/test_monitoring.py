@@ -29,7 +29,7 @@ def _watched(a_month: int, before: int = 600) -> Monitoring:
     when = [datetime(2024, 1, 1)] * before + [edge.replace(tzinfo=None) for edge in edges[:-1] for _ in range(a_month)]
     place = rows.column_names.index("applied_at")
     rows = rows.set_column(place, "applied_at", pa.array(when, rows.schema.field(place).type))
-    return monitoring.monitor(_model(), AS_OF, applicants=rows, snapshots=None)
+    return monitoring.monitor(_model(), AS_OF, applicants=rows, customers=())
 
 
 def _scores(found: Monitoring) -> list[monitoring.Shift]:
