@@ -29,8 +29,6 @@ from engine.risk.stability import INDEX, SCORE, Period, Shift
 SETTINGS = load(RiskSettings, "risk")
 LEARNED, WATCHED, APPLICANTS, PLANTED = 12, 12, 500, 10
 SEEDS = (1, 2, 3, 4)
-# The same people are followed for two years, and every credit line grows older by a month a month: this one does move
-# without anybody planting it, and is looked at apart from the others.
 AGEING = "oldest_line_months"
 Columns = dict[str, pa.ChunkedArray]
 
@@ -93,6 +91,13 @@ def _the_bureau_counts_every_enquiry_twice(columns: Columns, month: int) -> Colu
     return columns if month < PLANTED else {**columns, "inquiries_6m": _times_two(columns["inquiries_6m"])}
 
 
+def _nobody_closes_a_credit_line_any_more(columns: Columns, month: int) -> Columns:
+    """From the year before on, every oldest line grows older by a month a month; whoever had none gets one."""
+    known = columns[AGEING]
+    older = known.to_numpy() + LEARNED / 2 + month
+    return {**columns, AGEING: pa.chunked_array([pa.array(older, from_pandas=True)])}
+
+
 def _times_two(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pa.chunked_array([pa.array(column.to_numpy() * 2, from_pandas=True)])
 
@@ -120,10 +125,9 @@ def _scored(card: cards.Scorecard, columns: Mapping[str, pa.ChunkedArray]) -> Co
 
 
 def _alarms(shifts: list[Shift], what: str | None = None) -> list[int]:
-    """Return the months, from 1, in which the score or a characteristic drifted; the ageing one only when asked for."""
+    """Return the months, from 1, in which the score or a characteristic drifted, or only the one asked for."""
     months = sorted({each.begins for each in shifts})
-    looked_at = [each for each in shifts if (each.what != AGEING if what is None else each.what == what)]
-    drifted = [each for each in looked_at if each.verdict == "drifted"]
+    drifted = [each for each in shifts if each.verdict == "drifted" and what in (None, each.what)]
     return sorted({months.index(each.begins) + 1 for each in drifted})
 
 
@@ -148,11 +152,10 @@ def test_a_characteristic_that_is_counted_otherwise_from_month_10_on_is_named(se
     assert _alarms(shifts)[0] in (PLANTED, PLANTED + 1)
     drifted = {each.what for each in shifts if each.verdict == "drifted"}
     assert "inquiries_6m" in drifted
-    assert drifted <= {"inquiries_6m", SCORE, AGEING}
+    assert drifted <= {"inquiries_6m", SCORE}
 
 
-def test_a_drift_that_nobody_planted_is_seen_too() -> None:
-    # after two years hardly anybody's oldest line is of this month any more
-    shifts = _watched(SEEDS[0])
+def test_a_slow_drift_is_seen_before_the_score_drifts() -> None:
+    shifts = _watched(SEEDS[0], changes=_nobody_closes_a_credit_line_any_more)
     assert _alarms(shifts, AGEING)[-1] == WATCHED
     assert _alarms(shifts, SCORE) == []

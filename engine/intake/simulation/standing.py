@@ -55,11 +55,13 @@ def make(
     blocked = _blocked(rng, world, people, ends, ledger)
     told = borrows[:, 1:] | (days > 0) | vulnerable | hardship | blocked
     alive = people.alive(ends[None, :], np.arange(len(people))[:, None])
-    at = who, month = np.nonzero(np.logical_or.accumulate(told, axis=1) & (alive | (days > 0)))
+    # the credit of whoever has left is reported on until nothing is overdue, and nothing will be
+    owed = np.logical_or.accumulate((days > 0)[:, ::-1], axis=1)[:, ::-1]
+    at = who, month = np.nonzero(np.logical_or.accumulate(told, axis=1) & (alive | owed))
     return Standing(
         who=who,
         reported=ends[month],
-        days=np.where(borrows[:, 1:] | (days > 0), days, NEVER)[at],
+        days=np.where(borrows[:, 1:] | (days > 0) | (owed & ~alive), days, NEVER)[at],
         in_collections=collected[at],
         vulnerable=vulnerable[at],
         hardship=hardship[at],

@@ -61,8 +61,9 @@ def test_model_learns_from_what_all_its_loans_have(without: float, is_input: boo
         not is_input
     )
     allowed = SETTINGS.model_copy(update={"missing_share_may_move": 1.0})
-    again = model.fit(rows.set_column(place, "utilisation_rate", values), allowed, AS_OF)
-    assert "utilisation_rate" in again.scorecard.names
+    again = model.candidates(rows.set_column(place, "utilisation_rate", values), allowed)
+    assert "utilisation_rate" in again.names
+    assert again.moved == ()
 
 
 def test_without_the_record_its_values_are_no_candidates_either() -> None:
