@@ -50,3 +50,17 @@ CHANNEL_RESPONSES = Table(
         ),
     ),
 )
+WITHHELD_CONTACTS = Table(
+    name="withheld_contacts",
+    one_row_is="one customer who gets nothing in this run because others of the household are contacted",
+    one_row_is_zh="一位因同户其他成员被触达而本次不触达的客户",
+    key=("customer_id",),
+    columns=(
+        _c("customer_id", T, "id of the customer", "客户号", required=True),
+        _c("reason_code", T, "HOUSEHOLD_CONTACTED", "原因码"),
+        _c("best_product_id", T, "the product that would have been offered first", "原首选产品"),
+        _c("best_value_minor", Kind.MONEY, "what that offer would have been worth, base currency", "原首选期望价值"),
+        _c("household_contacts_left", COUNT, "contacts that the caps leave the household", "家庭剩余触达次数"),
+        _c("household_members_wanting", COUNT, "members for whom there was anything to offer", "待触达的家庭成员数"),
+    ),
+)

@@ -7,7 +7,7 @@ are registered by the feature package itself, theme by theme; here stand only th
 from __future__ import annotations
 
 from engine.domain.allocation_marts import ALLOCATION_MARTS
-from engine.domain.contact_marts import CHANNEL_RESPONSES, CONTROL_GROUP
+from engine.domain.contact_marts import CHANNEL_RESPONSES, CONTROL_GROUP, WITHHELD_CONTACTS
 from engine.domain.decision_marts import DECISION_INPUTS
 from engine.domain.drop_off_marts import DROP_OFF_MARTS
 from engine.domain.experiment_marts import EXPERIMENT_MARTS
@@ -384,6 +384,7 @@ MARTS: dict[str, Table] = {
         CONTROL_GROUP,
         CHANNEL_RESPONSES,
         OFFER_FAIRNESS,
+        WITHHELD_CONTACTS,
         *ALLOCATION_MARTS,
         *EXPERIMENT_MARTS,
     )

@@ -181,15 +181,16 @@ def within(prepared: Prepared, settings: AllocationSettings, seed: int) -> tuple
     if prepared.bundle.evidence and settings.min_share:
         raise SettingsFault("allocation settings", [f"min_share: {_FORCED}"])
     found = [assess(block, prepared.bundle).demand for block in prepared.decision_blocks()]
+    gives_way = prepared.withheld.flags(prepared.base.size)[:, None]
     demand = Demand(
-        value=np.concatenate([part.value for part in found]),
+        value=np.where(gives_way, np.nan, np.concatenate([part.value for part in found])),
         channel=np.concatenate([part.channel for part in found]),
         cost=np.concatenate([part.cost for part in found]),
     )
 
     def draw(prices: Prices) -> Flags:
         priced = replace(prepared.bundle, prices=prices)
-        return np.concatenate([decide(block, priced).rank > 0 for block in prepared.decision_blocks()])
+        return np.concatenate([decide(block, priced).rank > 0 for block in prepared.decision_blocks()]) & ~gives_way
 
     drawn = draw if prepared.bundle.evidence else None
     made = allot(demand, limits, sample=settings.sample_customers, seed=seed, draw=drawn)

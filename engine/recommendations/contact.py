@@ -5,8 +5,9 @@ backend, to one row per customer; a batch and a single customer are decided from
 All sums are counts of rows or latest instants: in which order the rows come changes nothing, and a row later than the
 instant is never seen. A message that bounced counts as a contact: the bank tried.
 
-Known limit: caps count contacts made before the instant. Two members of a household who are both below its cap may
-both be offered something in one run, since no row of a decision looks at another.
+Caps count contacts made before the instant, and no row of a decision looks at another: where members of one household
+would use up its cap together in one run, `households` says who gives way. All that a run sends to one customer, however
+many offers, is one contact on one channel, which is what the caps count once it was sent.
 """
 
 from __future__ import annotations

@@ -101,17 +101,16 @@ def assess(block: DecisionBlock, bundle: Bundle) -> Assessed:
     scores = bundle.fitted.ranker.scores(block.view)
     propensity = bundle.fitted.calibration.probabilities(scores)
     on_terms = terms.of(block, catalogue, settings.value.terms)
-    ways = reach.ways(block, bundle, propensity, on_terms)
-    best = ways.best()
-    case = Case(block=block, catalogue=catalogue, settings=settings, value=best, amount=on_terms.amount)
+    loss = value.loss_of(block, catalogue, on_terms)
+    ways = reach.ways(block, bundle, propensity, on_terms.margin, loss)
+    case = Case(block=block, catalogue=catalogue, settings=settings, value=ways.best, amount=on_terms.amount)
     masks = gates.evaluate(case)
     chosen = ways.choose(masks == 0)
-    odds = value.Odds(propensity=propensity, cost=chosen.cost, kept=chosen.kept)
-    worth = value.of(block, catalogue, on_terms, odds)
+    worth = value.Values(value=chosen.value, loss=loss)
     policy = settings.exploration.control
     control = explore.controls(block.customer_ids, policy, bundle.as_of)
     return Assessed(
-        odds=odds,
+        odds=value.Odds(propensity=propensity, cost=chosen.cost, kept=chosen.kept),
         terms=on_terms,
         worth=worth,
         masks=masks,

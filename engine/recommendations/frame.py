@@ -6,7 +6,7 @@ A block of one customer and a block of 50,000 go through the same code and come 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime
 from typing import Any, Final, TypeAlias
 
@@ -272,6 +272,24 @@ def align(
         treatments=None if treatments is None else columns.aligned(treatments, ids),
         credit={} if decided is None else credit.by_family(decided, ids),
     )
+
+
+def picked(base: Base, rows: Integers) -> Base:
+    """Return some of the customers, at rising rows, as a base of their own; there must be one at least."""
+    places = pa.array(rows)
+
+    def taken(held: Any) -> Any:
+        if isinstance(held, pa.Table):
+            return held.take(places).combine_chunks()
+        if isinstance(held, Mapping):
+            return {name: taken(table) for name, table in held.items()}
+        if held is None:
+            return None
+        return held.take(places) if isinstance(held, pa.Array) else held[rows]
+
+    # features lie in an order of their own, to which feature_rows point
+    apart = ("as_of", "features")
+    return replace(base, **{one.name: taken(getattr(base, one.name)) for one in fields(base) if one.name not in apart})
 
 
 def _owned(

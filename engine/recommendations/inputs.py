@@ -86,16 +86,17 @@ def profile(
 ) -> Any:
     """Return one row per customer known at the instant: what the gates look at.
 
-    Columns: customer_id, is_open, age_years, income_minor, debts_minor (monthly instalments, null when unknown),
-    one column `consent_<channel>` for each contact channel, those of `contact.reading`, and what customers answered and
-    when they are there (`responses.OWN_COUNTS` and `responses.hours`). The last are read only with the `time_zone` of
-    the bank: who only learns from an instant needs neither.
+    Columns: customer_id, is_open, household_id, age_years, income_minor, debts_minor (monthly instalments, null when
+    unknown), one column `consent_<channel>` for each contact channel, those of `contact.reading`, and what customers
+    answered and when they are there (`responses.OWN_COUNTS` and `responses.hours`). The last are read only with the
+    `time_zone` of the bank: who only learns from an instant needs neither.
     """
     customers = tables["customers"]
     customers = customers.filter(customers.joined_at <= instant(as_of))
     rows = customers.select(
         "customer_id",
         is_open=customers.closed_at.isnull() | (customers.closed_at > instant(as_of)),
+        household_id=customers.household_id,
         age_years=_age(customers.birth_date, as_of),
         income_minor=customers.income_monthly_minor,
     )

@@ -79,16 +79,23 @@ def _block(rows: pa.Table, x: NDArray[np.float32], lent: Credit) -> DecisionBloc
     return DecisionBlock(customer_ids=columns.plain(rows["customer_id"]), view=view, credit=lent, **read)
 
 
-def again(block: DecisionBlock, bundle: Bundle, changes: pa.Table | None = None) -> dict[str, pa.Table]:
+def again(
+    block: DecisionBlock, bundle: Bundle, changes: pa.Table | None = None, withheld: pa.Table | None = None
+) -> dict[str, pa.Table]:
     """Decide again and return rows of the marts recommendations and decisions, as the run wrote them.
 
-    `changes` is the mart allocation_changes of the run. What the repair of an allocation gave or took depends on all
-    customers, so it is looked up there; all else follows from the customers' own rows and the prices in the bundle.
+    `changes` and `withheld` are the marts allocation_changes and withheld_contacts of the run. What the repair of an
+    allocation gave or took, and who gave way to others of the household, depends on all customers, so it is looked up
+    there; all else follows from the customers' own rows and the prices in the bundle.
     """
     table = decide(block, bundle)
+    allotted = by_prices = table.rank > 0
     if changes is not None and changes.num_rows:
-        by_prices = table.rank > 0
-        table = decide(block, bundle, by_prices ^ _repaired(block, changes, bundle.catalogue.product_ids))
+        allotted = by_prices ^ _repaired(block, changes, bundle.catalogue.product_ids)
+    if withheld is not None and withheld.num_rows:
+        allotted = allotted & (columns.places(block.customer_ids, withheld["customer_id"]) < 0)[:, None]
+    if not np.array_equal(allotted, by_prices):
+        table = decide(block, bundle, allotted)
     offers = recommendation_rows(table, bundle, bundle.digest())
     return {RECOMMENDATIONS.name: offers, DECISIONS.name: decision_rows(table, bundle)}
 

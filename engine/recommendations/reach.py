@@ -8,115 +8,123 @@ worth it on the channel chosen is not offered.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from engine.recommendations import channels, contact, value
 from engine.recommendations.bundle import Bundle
-from engine.recommendations.frame import Catalogue, DecisionBlock, Flags, Floats, Integers
-from engine.recommendations.terms import Terms
+from engine.recommendations.frame import DecisionBlock, Flags, Floats, Integers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
     """The channel of each customer, -1 for none, its reason (a place in `channels.REASONS`) and cost; shape (n,).
 
-    `kept` (n, P) is the response over the usual that fatigue and the channel leave.
+    `kept` (n, P) is the response over the usual that fatigue and the channel leave, `value` (n, P) what each pair is
+    worth there, in minor units and NaN where unknown.
     """
 
     channel: Integers
     reason: Integers
     cost: Floats
     kept: Floats
+    value: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lifted:
+    """What a channel does to the response of each customer: `own` (n, C), beside what fatigue leaves of it (n,).
+
+    `most` (n, P) is how much more than usual can be answered at all: nobody takes an offer with more than certainty.
+    """
+
+    learned: channels.ChannelResponses
+    costs: tuple[int, ...]
+    own: Floats
+    fatigue: Floats
+    most: Floats
+
+    def kept(self, channel: Integers) -> Floats:
+        """Return the response over the usual on the customers' channels, shape (n, P); -1 is no channel, the usual."""
+        place = np.maximum(channel, 0)
+        lift = self.learned.relative[place] * self.own[np.arange(len(place)), place][:, None]
+        return np.minimum(self.fatigue[:, None] * np.where(channel[:, None] < 0, 1.0, lift), self.most)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ways:
     """The ways in which the customers of a block can be reached.
 
-    `usable` (n, C) marks channels agreed to that no cap closes, `fatigue` (n,) is the share of the response left,
-    `lift` (n, C) what each customer answers on a channel over elsewhere, None where answers do not choose.
+    `gain` (n, P) is what each pair brings on average before its contact, `best` what it is worth on the best of its
+    usable channels (on the cheapest of all where none is usable, so that the value of what is refused for it is still
+    known), and `worth` what it is on each channel (n, P), none where answers do not choose the channel.
     """
 
-    block: DecisionBlock
-    catalogue: Catalogue
-    terms: Terms
-    propensity: Floats
-    costs: tuple[int, ...]
     usable: Flags
-    fatigue: Floats
-    learned: channels.ChannelResponses | None
-    lift: Floats | None
-    unlearned_reason: int
-
-    def best(self) -> Floats:
-        """Return what each pair is worth on the best of its usable channels, shape (n, P); NaN is unknown.
-
-        Where none is usable it is the cheapest of all, so that the value of what is refused for it is still known.
-        """
-        cheapest = self._worth(self._cheapest())
-        if self.learned is None:
-            return cheapest
-        highest = np.full(self.propensity.shape, -np.inf)
-        for channel, worth in self._each():
-            highest = np.where(self.usable[:, channel, None], np.maximum(highest, worth), highest)
-        return np.where(np.any(self.usable, axis=1, keepdims=True), highest, cheapest)
+    gain: Floats
+    cheapest: Reach
+    best: Floats
+    worth: tuple[Floats, ...] = ()
+    lifted: Lifted | None = None
 
     def choose(self, passed: Flags) -> Reach:
         """Return the channels chosen, where `passed` (n, P) marks what no gate refuses."""
-        if self.learned is None:
-            return self._cheapest()
-        worth = np.column_stack(
-            [np.where(passed, value, -np.inf).max(axis=1, initial=-np.inf) for _, value in self._each()]
-        )
-        channel, reason = channels.choose(self.usable, self.costs, worth, self.learned)
-        return self._on(channel, reason)
-
-    def _cheapest(self) -> Reach:
-        channel, _ = contact_channels(self.usable, self.costs)
-        return self._on(channel, channels.reasons(self.usable, self.unlearned_reason))
-
-    def _each(self) -> Iterator[tuple[int, Floats]]:
-        nowhere = np.zeros(len(self.usable), dtype=np.int64)
-        for channel in range(len(self.costs)):
-            yield channel, self._worth(self._on(nowhere + channel, nowhere))
-
-    def _on(self, channel: Integers, reason: Integers) -> Reach:
-        price = np.array(self.costs, dtype=np.float64)
-        kept = np.broadcast_to(self.fatigue[:, None], self.propensity.shape)
-        if self.learned is not None and self.lift is not None:
-            place = np.maximum(channel, 0)
-            lift = self.learned.relative[place] * self.lift[np.arange(len(place)), place][:, None]
-            lifted = kept * np.where(channel[:, None] < 0, 1.0, lift)
-            # whatever the channel, nobody takes an offer with more than certainty
-            kept = np.minimum(lifted, 1.0 / np.maximum(self.propensity, 1e-12))
-        return Reach(
-            channel=channel, reason=reason, cost=price[np.where(channel < 0, np.argmin(price), channel)], kept=kept
-        )
-
-    def _worth(self, way: Reach) -> Floats:
-        odds = value.Odds(propensity=self.propensity, cost=way.cost, kept=way.kept)
-        return value.of(self.block, self.catalogue, self.terms, odds).value
+        if self.lifted is None:
+            return self.cheapest
+        highest = [np.where(passed, worth, -np.inf).max(axis=1, initial=-np.inf) for worth in self.worth]
+        costs, learned = self.lifted.costs, self.lifted.learned
+        channel, reason = channels.choose(self.usable, costs, np.column_stack(highest), learned)
+        kept = self.lifted.kept(channel)
+        cost = _price(costs, channel)
+        value_there = value.after_contact(self.gain, cost[:, None], kept)
+        return Reach(channel=channel, reason=reason, cost=cost, kept=kept, value=value_there)
 
 
-def ways(block: DecisionBlock, bundle: Bundle, propensity: Floats, terms: Terms) -> Ways:
-    """Return how the customers of a block can be reached; no row sees another."""
+def ways(block: DecisionBlock, bundle: Bundle, propensity: Floats, margin: Floats, loss: Floats) -> Ways:
+    """Return how the customers of a block can be reached; no row sees another. `margin`, `loss`: shape (n, P)."""
     settings, learned = bundle.settings, bundle.responses
+    costs = tuple(settings.contact_cost_minor.values())
+    usable = contact.open_channels(block.consent, block.contacts, settings)
+    fatigue = contact.response_kept(block.unanswered, settings.contact)
+    gain = propensity * (margin - loss)
     by_choice = settings.responses.channel_from == "cheapest"
-    return Ways(
-        block=block,
-        catalogue=bundle.catalogue,
-        terms=terms,
-        propensity=propensity,
-        costs=tuple(settings.contact_cost_minor.values()),
-        usable=contact.open_channels(block.consent, block.contacts, settings),
-        fatigue=contact.response_kept(block.unanswered, settings.contact),
+    cheapest = _cheapest(usable, costs, gain, fatigue, channels.BY_CHOICE if by_choice else channels.CHEAPEST)
+    if learned is None:
+        return Ways(usable=usable, gain=gain, cheapest=cheapest, best=cheapest.value)
+    lifted = Lifted(
         learned=learned,
-        lift=None if learned is None else learned.own(block.asked, block.answered),
-        unlearned_reason=channels.BY_CHOICE if by_choice else channels.CHEAPEST,
+        costs=costs,
+        own=learned.own(block.asked, block.answered),
+        fatigue=fatigue,
+        most=1.0 / np.maximum(propensity, 1e-12),
     )
+    everywhere = [
+        value.after_contact(gain, np.full((1, 1), float(cost)), lifted.kept(np.full(len(usable), channel)))
+        for channel, cost in enumerate(costs)
+    ]
+    best = np.full(gain.shape, -np.inf)
+    for channel, worth in enumerate(everywhere):
+        best = np.where(usable[:, channel, None], np.maximum(best, worth), best)
+    best = np.where(np.any(usable, axis=1, keepdims=True), best, cheapest.value)
+    return Ways(usable=usable, gain=gain, cheapest=cheapest, best=best, worth=tuple(everywhere), lifted=lifted)
+
+
+def _cheapest(usable: Flags, costs: tuple[int, ...], gain: Floats, fatigue: Floats, reason: int) -> Reach:
+    channel, cost = contact_channels(usable, costs)
+    return Reach(
+        channel=channel,
+        reason=channels.reasons(usable, reason),
+        cost=cost,
+        kept=np.broadcast_to(fatigue[:, None], gain.shape),
+        value=value.after_contact(gain, cost[:, None], fatigue[:, None]),
+    )
+
+
+def _price(costs: tuple[int, ...], channel: Integers) -> Floats:
+    """Return the cost of each channel; of none, that of the cheapest."""
+    price = np.array(costs, dtype=np.float64)
+    return price[np.where(channel < 0, np.argmin(price), channel)]
 
 
 def contact_channels(usable: Flags, costs: tuple[int, ...]) -> tuple[Integers, Floats]:
@@ -126,7 +134,6 @@ def contact_channels(usable: Flags, costs: tuple[int, ...]) -> tuple[Integers, F
     the channel is -1, and the cost is that of the cheapest of all, so that the value of an offer that a gate refuses
     for it is still known.
     """
-    price = np.array(costs, dtype=np.float64)
-    offered = np.where(usable, price, np.inf)
+    offered = np.where(usable, np.array(costs, dtype=np.float64), np.inf)
     channel = np.where(usable.any(axis=1), np.argmin(offered, axis=1), -1)
-    return channel, price[np.where(channel < 0, np.argmin(price), channel)]
+    return channel, _price(costs, channel)

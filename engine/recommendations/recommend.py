@@ -12,12 +12,13 @@ import pyarrow.compute as pc
 
 from engine.config.recommendations import RecommendationSettings
 from engine.domain.errors import NotEnoughData
-from engine.recommendations import channels, contact, explain, fairness, frame, ledger, race, rules
+from engine.recommendations import channels, contact, explain, fairness, frame, households, ledger, race, rules
 from engine.recommendations import panel as panels
 from engine.recommendations.bundle import Bundle
 from engine.recommendations.decide import DecisionTable, control_rows, decide, decision_rows, recommendation_rows
 from engine.recommendations.explore import Evidence
 from engine.recommendations.gate_counts import GateCounts
+from engine.recommendations.households import NOBODY, Withheld
 from engine.recommendations.inputs import Inputs
 
 _NAMED: Final = 5  # unknown products that a note names
@@ -43,8 +44,9 @@ class Prepared:
     """Models fitted and judged, customers aligned: ready to decide, block by block, in the order of customer ids.
 
     `models`, `rules` and `responses` are the marts recommendation_models, product_rules and channel_responses.
-    `allotted`, shape (n, P), are the pairs that limits on all offers together let through; None without limits.
-    `groups` are the customers' protected groups, to count by; no decision sees them.
+    `withheld` are the customers who give way to others of their household; `allotted`, shape (n, P), the pairs that
+    limits on all offers together let through, None without limits. `groups` are the customers' protected groups, to
+    count by; no decision sees them.
     """
 
     bundle: Bundle
@@ -53,6 +55,7 @@ class Prepared:
     responses: pa.Table
     notes: tuple[str, ...]
     base: frame.Base
+    withheld: Withheld = NOBODY
     allotted: frame.Flags | None = None
     groups: fairness.Groups | None = None
 
@@ -63,9 +66,13 @@ class Prepared:
     def blocks(self) -> Iterator[BlockResult]:
         """Decide for all customers and return the rows block by block; blocks follow each other in key order."""
         digest, begins = self.bundle.digest(), 0
+        withheld, products = self.withheld.flags(self.base.size), self.bundle.catalogue.size
         for block in self.decision_blocks():
             ends = begins + len(block.customer_ids)
             allotted = None if self.allotted is None else self.allotted[begins:ends]
+            if (gives_way := withheld[begins:ends]).any():
+                everything = np.ones((len(gives_way), products), dtype=bool) if allotted is None else allotted
+                allotted = everything & ~gives_way[:, None]
             table = decide(block, self.bundle, allotted)
             counted = None
             if self.groups is not None:
@@ -91,8 +98,9 @@ class Prepared:
 
     def holding_back(self, products: frame.Flags) -> Prepared:
         """Return the same with some products, shape (P,), held back from everybody for review."""
-        catalogue = replace(self.bundle.catalogue, under_review=products)
-        return replace(self, bundle=replace(self.bundle, catalogue=catalogue))
+        bundle = replace(self.bundle, catalogue=replace(self.bundle.catalogue, under_review=products))
+        # what is held back may be what a member of a household was contacted for
+        return replace(self, bundle=bundle, withheld=households.resolve(self.base, bundle))
 
 
 def recommend(
@@ -187,6 +195,7 @@ def recommend(
         + _untreated(treatments)
         + _unknown_holdings(now.holdings, catalogue),
         base=base,
+        withheld=households.resolve(base, bundle),
     )
 
 

@@ -45,7 +45,12 @@ def expected_value(propensity: Floats, margin: Floats, loss: Floats, cost: Float
 
     Contacts without an answer wear the response out, and the margin with it, while the contact costs what it costs.
     """
-    value: Floats = np.rint(kept * propensity * (margin - loss) - cost)
+    return after_contact(propensity * (margin - loss), cost, kept)
+
+
+def after_contact(gain: Floats, cost: Floats, kept: Floats) -> Floats:
+    """Return the value expected of an offer that would bring `gain` on average if nothing wore the response out."""
+    value: Floats = np.rint(kept * gain - cost)
     return value
 
 
@@ -59,15 +64,10 @@ def break_even(propensity: Floats, margin: Floats, severity: Floats, cost: Float
     return np.where(severity > 0, np.clip(found, 0.0, 1.0), np.nan)
 
 
-def of(block: DecisionBlock, catalogue: Catalogue, terms: Terms, odds: Odds) -> Values:
-    """Return value and loss of every product for every customer on its terms.
-
-    Nothing is lost on a product that is no credit. The value of credit to a customer of unknown risk is unknown.
-    """
+def loss_of(block: DecisionBlock, catalogue: Catalogue, terms: Terms) -> Floats:
+    """Return the loss expected of every product for every customer; nothing is lost on what is no credit."""
     lent = expected_loss(block.default_probability[:, None], catalogue.lgd, terms.amount)
-    loss = np.where(catalogue.is_credit, lent, 0.0)
-    worth = expected_value(odds.propensity, terms.margin, loss, odds.cost[:, None], odds.kept)
-    return Values(value=worth, loss=loss)
+    return np.where(catalogue.is_credit, lent, 0.0)
 
 
 def break_even_of(catalogue: Catalogue, terms: Terms, odds: Odds, pairs: tuple[Integers, Integers]) -> Floats:

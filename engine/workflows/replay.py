@@ -19,7 +19,8 @@ from engine.workflows.explain import CustomerMissing
 from engine.workflows.kept_decisions import LOOKED_AT, block_of, opened
 from engine.workflows.view import customer as view
 
-_READ: Final = ("features", "credit_decisions", LOOKED_AT, "recommendations", "decisions", "allocation_changes")
+_OF_ALL: Final = ("allocation_changes", "withheld_contacts")
+_READ: Final = ("features", "credit_decisions", LOOKED_AT, "recommendations", "decisions", *_OF_ALL)
 _AT_ONCE: Final = 10_000  # customers whose rows are compared at a time
 
 
@@ -121,7 +122,7 @@ def sample(home: Path, run_id: str | None = None, customers: int | None = 1000, 
 def _both(run: Run, bundle: Bundle, block: DecisionBlock) -> tuple[dict[str, pa.Table], dict[str, pa.Table]]:
     """Return the rows that a run wrote for a block of its customers, and those that are decided again."""
     wanted = {"customer_id": block.customer_ids.to_pylist()}
-    made = ledger.again(block, bundle, run.read("allocation_changes", where=wanted))
+    made = ledger.again(block, bundle, *(run.read(mart, where=wanted) for mart in _OF_ALL))
     return {mart: run.read(mart, where=wanted) for mart in made}, made
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 from engine.config.allocation import AllocationSettings
 from engine.config.recommendations import RecommendationSettings
 from engine.domain.allocation_marts import ALLOCATION_MARTS
-from engine.domain.contact_marts import CHANNEL_RESPONSES, CONTROL_GROUP
+from engine.domain.contact_marts import CHANNEL_RESPONSES, CONTROL_GROUP, WITHHELD_CONTACTS
 from engine.domain.decision_marts import DECISION_INPUTS
 from engine.domain.fairness_marts import OFFER_FAIRNESS
 from engine.domain.marts import DECISIONS, RECOMMENDATIONS
@@ -35,6 +35,7 @@ MARTS: Final = (
     CONTROL_GROUP.name,
     CHANNEL_RESPONSES.name,
     OFFER_FAIRNESS.name,
+    WITHHELD_CONTACTS.name,
     *(mart.name for mart in ALLOCATION_MARTS),
 )
 BUNDLE = "decision_bundle.json"
@@ -54,6 +55,8 @@ def write(context: Context, facts: dict[str, Any]) -> None:
     context.builder.write_rows("recommendation_models", prepared.models)
     context.builder.write_rows("product_rules", prepared.rules)
     context.builder.write_rows(CHANNEL_RESPONSES.name, prepared.responses)
+    withheld = prepared.withheld.table(prepared.base, prepared.bundle.catalogue.product_ids)
+    context.builder.write_rows(WITHHELD_CONTACTS.name, withheld)
     context.builder.write_text(BUNDLE, prepared.bundle.to_json())
     facts["bundle"] = prepared.bundle.digest()
     counts = _decide(context, prepared, fair)

@@ -199,6 +199,7 @@ def _profile(ids: pa.Array, random: Any) -> pa.Table:
     columns = {
         "customer_id": ids,
         "is_open": some[0] < 0.97,
+        "household_id": pa.nulls(size, pa.string()),
         "age_years": pa.array(random.integers(10, 90, size), mask=some[1] < 0.03),
         "income_minor": pa.array(random.integers(100_000, 5_000_000, size), mask=some[2] < 0.1),
         "debts_minor": pa.array(random.integers(0, 500_000, size), mask=some[5] < 0.1),

@@ -53,8 +53,9 @@ def test_terms_of_one_family_do_not_touch_other_products() -> None:
 def test_nothing_is_worth_lending_where_nothing_may_be_lent() -> None:
     found = _of("suggested", loan=(0.0565, 0.015, 0.0))
     block = builders.good_customer(CATALOGUE)
-    odds = value.Odds(propensity=np.full((1, CATALOGUE.size), 0.1), cost=np.array([5.0]), kept=np.ones(1))
-    assert value.of(block, CATALOGUE, found, odds).value[0, LOAN] == -5.0
+    loss = value.loss_of(block, CATALOGUE, found)
+    worth = value.expected_value(np.full(loss.shape, 0.1), found.margin, loss, np.array([5.0]), np.ones(1))
+    assert worth[0, LOAN] == -5.0
 
 
 def _offered(product: int, outcome: int, rate: float, limit: float) -> terms.OfferTerms:
