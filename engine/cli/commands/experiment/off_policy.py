@@ -105,10 +105,11 @@ def off_policy(
         encoding=encoding,
         home=home,
     )
-    output.result(workflow.evaluate(question), lambda facts: _show(output, facts))
+    output.result(workflow.evaluate(question), lambda facts: show(output, facts))
 
 
-def _show(output: Output, facts: dict[str, Any]) -> None:
+def show(output: Output, facts: dict[str, Any]) -> None:
+    """Show what a log speaks of: each policy by every method, how far it counts, and warnings."""
     logged = facts["logged"]
     span = _span(logged["interval"])
     output.line(f"What was logged brought {numbers.number(logged['value'])} a decision ({span}).")

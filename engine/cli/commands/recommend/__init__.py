@@ -7,10 +7,10 @@ from typing import Final
 
 import typer
 
-from engine.cli.commands.recommend import evaluating, replaying, runs, uplifting
+from engine.cli.commands.recommend import evaluating, off_policy, replaying, runs, uplifting
 from engine.cli.groups import group
 
-COMMANDS: Final[tuple[ModuleType, ...]] = (runs, replaying, evaluating, uplifting)
+COMMANDS: Final[tuple[ModuleType, ...]] = (runs, replaying, evaluating, uplifting, off_policy)
 """One module for each command, or for a few that belong together; each adds its own."""
 
 
