@@ -13,6 +13,7 @@ import typer
 from engine.cli import faults
 from engine.cli.commands import (
     app,
+    catalogue,
     data,
     demo,
     doctor,
@@ -28,7 +29,10 @@ from engine.cli.commands import (
 )
 from engine.cli.groups import InOrder, show_help
 
-COMMANDS = (demo, init, doctor, simulate, data, run, export, experiment, journey, risk, recommend, explain, app)
+COMMANDS = (
+    *(demo, init, doctor, simulate, data, run, export, experiment, journey, risk, recommend, catalogue),
+    *(explain, app),
+)
 
 wayline = typer.Typer(
     name="wayline",

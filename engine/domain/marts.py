@@ -269,6 +269,8 @@ RECOMMENDATIONS = Table(
         _c("rank", I, "1 is the best", "排序", required=True),
         _c("decision_id", T, "id of the decision, the same whenever it is recomputed", "决策号"),
         _c("product_id", T, "the product", "产品"),
+        _c("offer_id", T, "the offer that it is made in; the product itself where it has none", "推荐方案"),
+        _c("lever", N, "what its value counts beside others', by the bank's levers; 1 without any", "权重系数"),
         _c("channel", T, "contact channel that the customer agreed to", "触达渠道"),
         _c("channel_reason", T, "why that channel, in English", "渠道理由（英）"),
         _c("channel_reason_zh", T, "why that channel, in Chinese", "渠道理由（中）"),

@@ -19,7 +19,7 @@ from engine.recommendations.candidates import Ease, GroupPopularity, PairRules, 
 from engine.recommendations.channels import ChannelResponses
 from engine.recommendations.explain import Phrases
 from engine.recommendations.explore import Evidence
-from engine.recommendations.frame import Catalogue
+from engine.recommendations.frame import Catalogue, Offers
 from engine.recommendations.implicit_models import Als, ItemKnn
 from engine.recommendations.propensity import Logistic, Scaling
 from engine.recommendations.race import Fitted
@@ -73,6 +73,7 @@ _CLASSES: Final = {
     for cls in (
         Bundle,
         Catalogue,
+        Offers,
         Fitted,
         Calibration,
         Phrases,

@@ -67,8 +67,13 @@ REASONS: Final = (
         text_en="The cheapest channel that is open, as the settings say.",
         text_zh="按设置选用成本最低的可用渠道。",
     ),
+    Reason(
+        name="of_the_offer",
+        text_en="The cheapest open channel on which the best offer may go out.",
+        text_zh="最佳推荐方案允许使用的可用渠道中成本最低。",
+    ),
 )
-CHEAPEST, RESPONSES, ONLY_OPEN, UNTRIED, BY_CHOICE = range(len(REASONS))
+CHEAPEST, RESPONSES, ONLY_OPEN, UNTRIED, BY_CHOICE, OFFER_CHANNEL = range(len(REASONS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +197,21 @@ def choose(usable: Flags, costs: Sequence[int], worth: Floats, learned: ChannelR
     score = np.where(by_worth, worth, -price)
     best = by_price[np.argmax(np.where(among, score, -np.inf)[:, by_price], axis=1)]
     return np.where(usable.any(axis=1), best, -1), reasons(usable, np.where(any_tried, RESPONSES, UNTRIED))
+
+
+def cheapest_for_best(usable: Flags, costs: Sequence[int], worth: Floats, reason: int) -> tuple[Integers, Integers]:
+    """Return for each customer the cheapest usable channel on which the best offer may go out, and the reason.
+
+    Shapes and signs are those of `choose`. Where nothing may be offered it is the cheapest of the usable ones.
+    """
+    price = np.array(costs, dtype=np.float64)
+    by_price = np.argsort(price, kind="stable")
+    some = np.isfinite(np.where(usable, worth, -np.inf)).any(axis=1, keepdims=True)
+    score = np.where(usable, np.where(some, worth, -price), -np.inf)[:, by_price]
+    best = by_price[np.argmax(score, axis=1)]
+    cheapest = by_price[np.argmax(usable[:, by_price], axis=1)]
+    told = np.where(best == cheapest, reason, OFFER_CHANNEL)
+    return np.where(usable.any(axis=1), best, -1), reasons(usable, told)
 
 
 def reasons(usable: Flags, reason: Integers | int) -> Integers:

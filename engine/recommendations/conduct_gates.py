@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from engine.recommendations import contact
 from engine.recommendations.frame import TREATMENTS, Flags
 from engine.recommendations.gate import Case, Gate
 
@@ -35,6 +36,15 @@ def _waiting(case: Case) -> Flags:
 
 def _under_review(case: Case) -> Flags:
     return case.catalogue.under_review[None, :]
+
+
+def _offer_channels(case: Case) -> Flags:
+    """Say whether an offer may go out on none of the channels that are open, where any is; shape (n, P)."""
+    if case.catalogue.offers is None:
+        return np.zeros((1, case.catalogue.size), dtype=bool)
+    left = contact.open_channels(case.block.consent, case.block.contacts, case.settings)
+    refused: Flags = np.any(left, axis=1, keepdims=True) & ~(left @ case.catalogue.offers.channels.T)
+    return refused
 
 
 GATES: Final = (
@@ -69,5 +79,13 @@ GATES: Final = (
         text_en="The product is held back until a person has looked at how groups are offered it.",
         text_zh="该产品因群体间推荐差异暂停推荐，待人工复核。",
         refuses=_under_review,
+    ),
+    Gate(
+        name="offer_channel",
+        kind="contact",
+        reason_code="OFFER_CHANNEL",
+        text_en="The offer may go out on none of the channels that are open.",
+        text_zh="该推荐方案不允许使用任何可用渠道。",
+        refuses=_offer_channels,
     ),
 )

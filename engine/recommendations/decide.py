@@ -69,13 +69,15 @@ class DecisionTable:
 class Assessed:
     """What every product is worth to every customer of a block and which gates refuse it, before any is chosen.
 
-    `control` marks the control group, `held_out` those of it who get nothing at all; shape (n,). `enough` marks the
-    pairs worth their contact on the customer's channel: a gate asks whether they are on any that is open.
+    `control` marks the control group, `held_out` those of it who get nothing at all; shape (n,). `priority` is the
+    value times the lever of each product, by which offers are ranked. `enough` marks the pairs that are worth their
+    contact and may go out on the customer's channel: gates ask whether they are and may on any that is open.
     """
 
     odds: value.Odds
     terms: terms.Terms
     worth: value.Values
+    priority: Floats
     masks: NDArray[np.uint64]
     reach: Reach
     enough: Flags
@@ -90,8 +92,8 @@ class Assessed:
 
     @property
     def demand(self) -> Demand:
-        """What could be offered: the value of each pair, NaN where a gate refuses it."""
-        worth = np.where(self.open, self.worth.value, np.nan)
+        """What could be offered: the value of each pair times its lever, NaN where a gate refuses it."""
+        worth = np.where(self.open, self.priority, np.nan)
         return Demand(value=worth, channel=self.reach.channel, cost=self.odds.cost)
 
 
@@ -115,7 +117,8 @@ def assess(block: DecisionBlock, bundle: Bundle) -> Assessed:
         worth=worth,
         masks=masks,
         reach=chosen,
-        enough=worth.value > settings.gates.min_expected_value_minor,
+        priority=worth.value * catalogue.lever,
+        enough=(worth.value > settings.gates.min_expected_value_minor) & catalogue.goes_out_on(chosen.channel),
         control=control,
         held_out=control & np.bool_(policy.serves == "nothing"),
     )
@@ -163,7 +166,7 @@ def _best(bundle: Bundle, found: Assessed, allotted: Flags | None) -> Chosen:
     if allotted is None and bundle.prices is not None:
         allotted = bundle.prices.choose(found.demand, bundle.settings.top_n)
     is_open = found.open if allotted is None else found.open & allotted
-    rank = explore.in_order(np.where(is_open, found.worth.value, -np.inf), bundle.settings.top_n)
+    rank = explore.in_order(np.where(is_open, found.priority, -np.inf), bundle.settings.top_n)
     return Chosen(rank=rank, selection=np.zeros_like(rank), chance=np.ones(rank.shape))
 
 
@@ -171,14 +174,14 @@ def _drawn(block: DecisionBlock, bundle: Bundle, found: Assessed, allotted: Flag
     """Draw among what no gate refuses and, where there are prices, what pays them."""
     settings, evidence = bundle.settings, bundle.evidence
     assert evidence is not None
-    worth, is_open = found.worth.value, found.open
+    worth, is_open = found.priority, found.open
     if bundle.prices is not None:
         worth = bundle.prices.paid(found.demand)
         is_open = worth > 0
-    cost = found.odds.cost[:, None]
+    cost = found.odds.cost[:, None] + bundle.catalogue.offer_cost
     with np.errstate(divide="ignore", invalid="ignore"):
         # from a propensity of 0, where the contact is paid for nothing, the value rises in a straight line
-        slope = (found.worth.value + cost) / found.odds.propensity
+        slope = bundle.catalogue.lever * (found.worth.value + cost) / found.odds.propensity
     offered = Candidates(
         customer_ids=block.customer_ids, propensity=found.odds.propensity, worth=worth, slope=slope, open=is_open
     )
@@ -228,6 +231,7 @@ def recommendation_rows(table: DecisionTable, bundle: Bundle, digest: str) -> pa
         "decision_id": pc.binary_join_element_wise(pa.scalar(digest), customers, product_ids, "-"),
         "product_id": product_ids,
         "channel": _pick(tuple(bundle.settings.contact_cost_minor), table.channel[rows]),
+        **_offer_columns(bundle.catalogue, products),
         **_reach_columns(table, rows),
         "propensity": pa.array(table.propensity[rows, products]),
         "expected_value_minor": _whole(table.value[rows, products]),
@@ -255,6 +259,13 @@ def _terms_columns(told: terms.OfferTerms) -> dict[str, pa.Array]:
         "terms_note": _pick(tuple(note.text_en for note in terms.NOTES), told.note),
         "terms_note_zh": _pick(tuple(note.text_zh for note in terms.NOTES), told.note),
     }
+
+
+def _offer_columns(catalogue: Catalogue, products: Integers) -> dict[str, pa.Array]:
+    """Return the offer that each product is made in, itself where it has none, and what its value counts."""
+    named = catalogue.offers.offer_ids if catalogue.offers else ("",) * catalogue.size
+    ids = tuple(offer or product for offer, product in zip(named, catalogue.product_ids, strict=True))
+    return {"offer_id": _pick(ids, products), "lever": pa.array(catalogue.lever[products])}
 
 
 def _reach_columns(table: DecisionTable, rows: Integers) -> dict[str, pa.Array]:

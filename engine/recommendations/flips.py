@@ -82,7 +82,7 @@ def standing(block: DecisionBlock, bundle: Bundle) -> Standing:
 
 
 def _worth(found: Assessed) -> Floats:
-    return np.where((found.masks == 0) & found.enough, found.worth.value, -np.inf)
+    return np.where((found.masks == 0) & found.enough, found.priority, -np.inf)
 
 
 def flips(block: DecisionBlock, bundle: Bundle, product: int) -> tuple[Flip, ...]:

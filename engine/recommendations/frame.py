@@ -39,6 +39,20 @@ NO_GROUP: Final = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Offers:
+    """How each of P products is offered: the offer ("" where the product is its own) and what it brings with it.
+
+    `channels` (P, C) are those it may go out on, in the order of the settings; `cost` (P,) comes to the channel's, in
+    minor units; `lever` (P,) is what its value counts, 0 or more.
+    """
+
+    offer_ids: tuple[str, ...]
+    channels: Flags
+    cost: Floats
+    lever: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Catalogue:
     """The products in the order of their ids; amounts are minor units of the base currency, NaN is unknown.
 
@@ -62,11 +76,29 @@ class Catalogue:
     max_age: Floats
     needs: Integers
     under_review: Flags
+    offers: Offers | None = None
 
     @property
     def size(self) -> int:
         """How many products there are."""
         return len(self.product_ids)
+
+    @property
+    def offer_cost(self) -> Floats:
+        """What proposing each product costs beside the channel, in minor units, shape (P,)."""
+        return np.zeros(self.size) if self.offers is None else self.offers.cost
+
+    @property
+    def lever(self) -> Floats:
+        """What the value of each product counts, shape (P,); 1 where the bank wants no more of one than another."""
+        return np.ones(self.size) if self.offers is None else self.offers.lever
+
+    def goes_out_on(self, channel: Integers) -> Flags:
+        """Return which products may go out on the channel of each customer, shape (n, P); on none, -1, all."""
+        if self.offers is None:
+            return np.ones((len(channel), self.size), dtype=bool)
+        fits: Flags = self.offers.channels.T[np.maximum(channel, 0)] | (channel < 0)[:, None]
+        return fits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

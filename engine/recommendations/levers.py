@@ -71,7 +71,7 @@ def _with_product(bundle: Bundle, change: Change) -> Bundle:
     return replace(bundle, catalogue=replace(catalogue, **{change.lever: column}))
 
 
-_OF_PRODUCT: Final = ("margin", "on_sale")
+_OF_PRODUCT: Final = ("margin", "on_sale", "under_review")
 
 
 def _owned(block: DecisionBlock, bundle: Bundle, product: str, values: Any) -> DecisionBlock:

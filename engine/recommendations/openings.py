@@ -182,6 +182,34 @@ def _fatigue(block: DecisionBlock, bundle: Bundle, _: int) -> list[Change]:
     return [Change(lever="unanswered", then=float(block.unanswered[0]), now=most - 1.0, step=1.0)]
 
 
+def _less_likely(block: DecisionBlock, bundle: Bundle, _: int) -> list[Change]:
+    most = float(np.floor(bundle.settings.gates.max_default_probability / 1e-6) * 1e-6)
+    then = float(block.default_probability[0])
+    return [Change(lever="default_probability", then=then, now=most, step=1e-6, direction=-1.0)]
+
+
+def _treated(block: DecisionBlock, _: Bundle, __: int) -> list[Change]:
+    days = float(block.days_until_contact[0])
+    # without a treatment only risk can say when
+    if block.treatment[0] < 0 or not days > 0:
+        return []
+    return [Change(lever="days_until_contact", then=days, now=0.0, step=1e-6, within_days=days)]
+
+
+def _offer_channel(block: DecisionBlock, bundle: Bundle, product: int) -> list[Change]:
+    """Return a consent on the cheapest channel that the offer may go out on and no cap closes."""
+    names = bundle.catalogue.offers
+    if names is None:
+        return []
+    usable = contact.open_channels(np.ones_like(block.consent), block.contacts, bundle.settings)[0]
+    costs = [float(cost) for cost in bundle.settings.contact_cost_minor.values()]
+    price = np.where(usable & names.channels[product], costs, np.inf)
+    if not np.isfinite(price).any():
+        return []
+    name = list(bundle.settings.contact_cost_minor)[int(np.argmin(price))]
+    return [Change(lever="consent", subject=name, then=0.0, now=1.0)]
+
+
 _OPENINGS: Final[Mapping[str, Opening]] = {
     "relationship_open": _yes("is_open"),
     "consent": _consent,
@@ -206,5 +234,9 @@ _OPENINGS: Final[Mapping[str, Opening]] = {
     "contact_fatigue": _fatigue,
     "contact_history": _yes("contact_history"),
     "complaint_history": _yes("complaint_history"),
+    "likely_to_default": _less_likely,
+    "treatment_waits": _treated,
+    "fairness_review": _of_product("under_review", 1.0),
+    "offer_channel": _offer_channel,
 }
 """By the name of the gate; that of the value is searched for in `flips`, a gate that is not here never opens."""

@@ -37,16 +37,22 @@ class Lifted:
     """What a channel does to the response of each customer: `own` (n, C), beside what fatigue leaves of it (n,).
 
     `most` (n, P) is how much more than usual can be answered at all: nobody takes an offer with more than certainty.
+    Where nothing was learned, which `unlearned_reason` says why, a channel does nothing. `offer_cost` (P,) is what
+    proposing a product costs beside the channel.
     """
 
-    learned: channels.ChannelResponses
+    learned: channels.ChannelResponses | None
     costs: tuple[int, ...]
     own: Floats
     fatigue: Floats
     most: Floats
+    offer_cost: Floats
+    unlearned_reason: int
 
     def kept(self, channel: Integers) -> Floats:
         """Return the response over the usual on the customers' channels, shape (n, P); -1 is no channel, the usual."""
+        if self.learned is None:
+            return np.broadcast_to(self.fatigue[:, None], self.most.shape)
         place = np.maximum(channel, 0)
         lift = self.learned.relative[place] * self.own[np.arange(len(place)), place][:, None]
         return np.minimum(self.fatigue[:, None] * np.where(channel[:, None] < 0, 1.0, lift), self.most)
@@ -58,7 +64,8 @@ class Ways:
 
     `gain` (n, P) is what each pair brings on average before its contact, `best` what it is worth on the best of its
     usable channels (on the cheapest of all where none is usable, so that the value of what is refused for it is still
-    known), and `worth` what it is on each channel (n, P), none where answers do not choose the channel.
+    known), and `worth` what it is on each channel (n, P), minus infinity where it may not go out there; none where
+    neither answers nor offers choose the channel.
     """
 
     usable: Flags
@@ -73,11 +80,14 @@ class Ways:
         if self.lifted is None:
             return self.cheapest
         highest = [np.where(passed, worth, -np.inf).max(axis=1, initial=-np.inf) for worth in self.worth]
-        costs, learned = self.lifted.costs, self.lifted.learned
-        channel, reason = channels.choose(self.usable, costs, np.column_stack(highest), learned)
+        costs, learned, table = self.lifted.costs, self.lifted.learned, np.column_stack(highest)
+        if learned is None:
+            channel, reason = channels.cheapest_for_best(self.usable, costs, table, self.lifted.unlearned_reason)
+        else:
+            channel, reason = channels.choose(self.usable, costs, table, learned)
         kept = self.lifted.kept(channel)
         cost = _price(costs, channel)
-        value_there = value.after_contact(self.gain, cost[:, None], kept)
+        value_there = value.after_contact(self.gain, cost[:, None] + self.lifted.offer_cost, kept)
         return Reach(channel=channel, reason=reason, cost=cost, kept=kept, value=value_there)
 
 
@@ -89,35 +99,44 @@ def ways(block: DecisionBlock, bundle: Bundle, propensity: Floats, margin: Float
     fatigue = contact.response_kept(block.unanswered, settings.contact)
     gain = propensity * (margin - loss)
     by_choice = settings.responses.channel_from == "cheapest"
-    cheapest = _cheapest(usable, costs, gain, fatigue, channels.BY_CHOICE if by_choice else channels.CHEAPEST)
-    if learned is None:
+    reason = channels.BY_CHOICE if by_choice else channels.CHEAPEST
+    offer_cost = bundle.catalogue.offer_cost
+    cheapest = _cheapest(usable, costs, gain, fatigue, (reason, offer_cost))
+    if learned is None and bundle.catalogue.offers is None:
         return Ways(usable=usable, gain=gain, cheapest=cheapest, best=cheapest.value)
     lifted = Lifted(
         learned=learned,
         costs=costs,
-        own=learned.own(block.asked, block.answered),
+        own=np.ones(usable.shape) if learned is None else learned.own(block.asked, block.answered),
         fatigue=fatigue,
         most=1.0 / np.maximum(propensity, 1e-12),
+        offer_cost=offer_cost,
+        unlearned_reason=reason,
     )
     everywhere = [
-        value.after_contact(gain, np.full((1, 1), float(cost)), lifted.kept(np.full(len(usable), channel)))
+        np.where(
+            bundle.catalogue.goes_out_on(np.array([channel])),
+            value.after_contact(gain, cost + offer_cost, lifted.kept(np.full(len(usable), channel))),
+            -np.inf,
+        )
         for channel, cost in enumerate(costs)
     ]
     best = np.full(gain.shape, -np.inf)
     for channel, worth in enumerate(everywhere):
         best = np.where(usable[:, channel, None], np.maximum(best, worth), best)
-    best = np.where(np.any(usable, axis=1, keepdims=True), best, cheapest.value)
+    best = np.where(np.isneginf(best), cheapest.value, best)
     return Ways(usable=usable, gain=gain, cheapest=cheapest, best=best, worth=tuple(everywhere), lifted=lifted)
 
 
-def _cheapest(usable: Flags, costs: tuple[int, ...], gain: Floats, fatigue: Floats, reason: int) -> Reach:
+def _cheapest(usable: Flags, costs: tuple[int, ...], gain: Floats, fatigue: Floats, why: tuple[int, Floats]) -> Reach:
+    reason, offer_cost = why
     channel, cost = contact_channels(usable, costs)
     return Reach(
         channel=channel,
         reason=channels.reasons(usable, reason),
         cost=cost,
         kept=np.broadcast_to(fatigue[:, None], gain.shape),
-        value=value.after_contact(gain, cost[:, None], fatigue[:, None]),
+        value=value.after_contact(gain, cost[:, None] + offer_cost, fatigue[:, None]),
     )
 
 

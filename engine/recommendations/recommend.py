@@ -10,9 +10,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from engine.config.catalogue import CatalogueSettings
 from engine.config.recommendations import RecommendationSettings
 from engine.domain.errors import NotEnoughData
-from engine.recommendations import channels, contact, explain, fairness, frame, households, ledger, race, rules
+from engine.recommendations import (
+    channels,
+    contact,
+    explain,
+    fairness,
+    frame,
+    households,
+    ledger,
+    offers,
+    race,
+    rules,
+)
 from engine.recommendations import panel as panels
 from engine.recommendations.bundle import Bundle
 from engine.recommendations.decide import DecisionTable, control_rows, decide, decision_rows, recommendation_rows
@@ -115,6 +127,7 @@ def recommend(
     products: pa.Table,
     settings: RecommendationSettings,
     seed: int,
+    offered: CatalogueSettings | None = None,
     meanings: Mapping[str, tuple[str, str]] | None = None,
     learn_from: Collection[str] | None = None,
 ) -> Prepared:
@@ -130,6 +143,7 @@ def recommend(
         catalogue's terms.
     treatments : the mart risk_treatments as of now; None when risk chose none, and nothing at all is offered then.
     products : the curated table products.
+    offered : the bank's offers and levers; without any each product is its own offer.
     meanings : English and Chinese meaning of each feature, for the reasons given.
     learn_from : names of the features that models may see; None for every number in the table.
 
@@ -139,6 +153,8 @@ def recommend(
         The bank sells nothing or has no customers, or nobody opened anything in the last window.
     LabelsInFeatures
         The instants do not lie one horizon apart.
+    SettingsFault
+        Offers or levers do not fit the products: see `offers.catalogue`.
     """
     if products.num_rows == 0 or now.profile.num_rows == 0:
         raise NotEnoughData(
@@ -146,7 +162,7 @@ def recommend(
             f"{products.num_rows} products, {now.profile.num_rows} customers",
             "at least one product and one customer",
         )
-    catalogue = frame.catalogue(products, now.as_of, settings.gates.revolving_payment_share)
+    catalogue = offers.catalogue(products, now.as_of, settings, offered or CatalogueSettings())
     features = panels.model_features(now.features, settings.training.excluded_features, learn_from)
     by_cluster = all(inputs.clusters is not None for inputs in (now, past, earlier) if inputs is not None)
 

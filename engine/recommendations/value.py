@@ -77,6 +77,6 @@ def break_even_of(catalogue: Catalogue, terms: Terms, odds: Odds, pairs: tuple[I
         odds.propensity[rows, products],
         terms.margin[rows, products],
         catalogue.lgd[products] * terms.amount[rows, products],
-        odds.cost[rows],
+        odds.cost[rows] + catalogue.offer_cost[products],
         odds.kept[rows, products],
     )

@@ -6,6 +6,7 @@ from engine.store.overrides import NewOverride
 from engine.store.records import (
     AudienceRecord,
     AuditRecord,
+    CatalogueRecord,
     ExperimentRecord,
     ExportRecord,
     ModelRecord,
@@ -16,6 +17,7 @@ from engine.store.records import (
 __all__ = [
     "AudienceRecord",
     "AuditRecord",
+    "CatalogueRecord",
     "ExperimentRecord",
     "ExportRecord",
     "ModelRecord",

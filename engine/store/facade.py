@@ -8,19 +8,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, date, datetime
+from typing import Any, Final
 
 from sqlmodel import Session, col, select
 
-from engine.domain.errors import UnknownName
-from engine.numerics.chain import Break, Head, Link, canonical, walk
-from engine.store import models, overrides, trail, versions
+from engine.domain.errors import CheckFailed, UnknownName
+from engine.numerics.chain import Break, Head, Link, canonical, digest, walk
+from engine.store import models, overrides, persons, trail, versions
 from engine.store.connection import open_engine, shown, told, writing
 from engine.store.migrate import upgrade
 from engine.store.records import (
     AudienceRecord,
     AuditRecord,
+    CatalogueRecord,
     ExperimentDecisionRecord,
     ExperimentRecord,
     ExportRecord,
@@ -28,7 +29,7 @@ from engine.store.records import (
     OverrideRecord,
     RunRecord,
 )
-from engine.store.tables import AudienceRow, ExperimentDecisionRow, ExperimentRow, ExportRow, RunRow
+from engine.store.tables import AudienceRow, CatalogueRow, ExperimentDecisionRow, ExperimentRow, ExportRow, RunRow
 
 
 class Store:
@@ -207,6 +208,41 @@ class Store:
         with self._write() as session:
             return _audience(self._save(session, AudienceRow, "audience.saved", name, definition))
 
+    def save_catalogue(
+        self, definition: Mapping[str, Any], effective_from: date, note: str
+    ) -> tuple[CatalogueRecord, bool]:
+        """Keep the catalogue and its policies as the actor's next version; the same as the newest makes none.
+
+        Returns the version and whether it is new. A day that another version begins on is that of the later one.
+        """
+        content = {
+            "definition": definition,
+            "effective_from": effective_from.isoformat(),
+            "owner": persons.name(self.actor),
+            "note": note,
+        }
+        with self._write() as session:
+            row, is_new = versions.save(session, CatalogueRow, _CATALOGUE, content, self.actor)
+            if is_new:
+                details = {
+                    "version": row.version,
+                    "hash": row.content_hash,
+                    "effective_from": content["effective_from"],
+                }
+                self._note(session, "catalogue.saved", _CATALOGUE, details | {"owner": content["owner"]})
+            return _catalogue(row), is_new
+
+    def catalogues(self) -> list[CatalogueRecord]:
+        """Return every version of the catalogue, the oldest first.
+
+        Raises
+        ------
+        CheckFailed
+            One is not what was saved.
+        """
+        with self._read() as session:
+            return [_catalogue(row) for row in versions.every(session, CatalogueRow, _CATALOGUE)]
+
     def audiences(self) -> list[AudienceRecord]:
         """Return the current version of every audience, by name."""
         with self._read() as session:
@@ -380,6 +416,27 @@ def _decided(row: ExperimentDecisionRow) -> ExperimentDecisionRecord:
         decided_by=row.saved_by,
         decided_at=row.saved_at,
         **json.loads(row.content),
+    )
+
+
+_CATALOGUE: Final = "catalogue"
+
+
+def _catalogue(row: CatalogueRow) -> CatalogueRecord:
+    if digest(row.content) != row.content_hash:
+        raise CheckFailed(
+            f"Version {row.version} of the catalogue was changed after it was saved: its checksum differs. "
+            "Restore the database from a copy, or save the catalogue anew."
+        )
+    content = json.loads(row.content)
+    return CatalogueRecord(
+        version=row.version,
+        effective_from=date.fromisoformat(content["effective_from"]),
+        owner=content["owner"],
+        note=content["note"],
+        definition=content["definition"],
+        content_hash=row.content_hash,
+        saved_at=row.saved_at,
     )
 
 

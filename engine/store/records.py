@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 
@@ -75,6 +75,23 @@ class AudienceRecord:
     definition: Mapping[str, Any]
     definition_hash: str
     saved_by: str
+    saved_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogueRecord:
+    """One version of the catalogue and its policies; it holds from the beginning of a day in UTC.
+
+    `definition` has products (rows of the curated table), offers and levers (`catalogue`) and policies
+    (`recommendations`).
+    """
+
+    version: int
+    effective_from: date
+    owner: str
+    note: str
+    definition: Mapping[str, Any]
+    content_hash: str
     saved_at: datetime
 
 

@@ -101,6 +101,13 @@ class AudienceRow(Version, table=True):
     __table_args__ = (UniqueConstraint("name", "version"),)
 
 
+class CatalogueRow(Version, table=True):
+    """One row is one version of the catalogue and its policies, with the day from which it holds; never changed."""
+
+    __tablename__ = "catalogues"
+    __table_args__ = (UniqueConstraint("name", "version"),)
+
+
 class OverrideRow(Stored, table=True):
     """One row is one person's departure from a lending decision, who agreed to it, and whether it was taken back."""
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
-from engine.config.recommendations import RecommendationSettings
+from engine.domain.errors import WaylineError
 from engine.lake.runs import Run
 from engine.lake.workspace import Workspace
-from engine.recommendations import frame
 from engine.recommendations.bundle import Bundle
-from engine.recommendations.frame import Catalogue
-from engine.workflows import session
+from engine.recommendations.frame import Catalogue, Offers
+from engine.workflows import held_catalogue
+from engine.workflows.held_catalogue import InForce
 from engine.workflows.run import source_digest
+
+_OF_RUN: Final = ("offers", "under_review")
+"""Of a catalogue: told apart, and what a run finds out itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +36,18 @@ class Change:
 
 def changes(workspace: Workspace, run: Run, bundle: Bundle) -> tuple[Change, ...]:
     """Return what changed since the run, in the order of settings, catalogue, code; empty where nothing did."""
-    return (*_settings(workspace, bundle), *_catalogue(workspace, run, bundle), *_code(run))
+    try:
+        held = held_catalogue.in_force(workspace, run.as_of)
+        found = (*_settings(held, bundle), *_catalogue(held, run, bundle))
+    except WaylineError as fault:
+        # what is there now cannot be read, which changes nothing about what was decided
+        text = f"What a run would go by now cannot be read: {fault.sentence}"
+        found = (_told_as("settings", "unreadable", text, f"当前设置无法读取：{fault.sentence}"),)
+    return (*found, *_code(run))
 
 
-def _settings(workspace: Workspace, bundle: Bundle) -> Iterator[Change]:
-    now = _flat(session.settings(workspace, RecommendationSettings, "recommendations").model_dump(mode="json"))
+def _settings(held: InForce, bundle: Bundle) -> Iterator[Change]:
+    now = _flat(held.policies.model_dump(mode="json"))
     then = _flat(bundle.settings.model_dump(mode="json"))
     for name in sorted(then.keys() | now.keys()):
         if then.get(name) != now.get(name):
@@ -51,32 +61,30 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _catalogue(workspace: Workspace, run: Run, bundle: Bundle) -> Iterator[Change]:
-    if "products" not in workspace.curated_tables():
-        yield _change("catalogue", "products", bundle.catalogue.size, 0)
-        return
-    with session.duckdb(workspace) as engine:
-        products = engine.arrow(workspace.attach(engine)["products"])
-    now = frame.catalogue(products, run.as_of, bundle.settings.gates.revolving_payment_share)
-    then, values = _by_product(bundle.catalogue), _by_product(now)
+def _catalogue(held: InForce, run: Run, bundle: Bundle) -> Iterator[Change]:
+    then, values = _by_product(bundle.catalogue), _by_product(held.of_day(run.as_of))
     for product in sorted(then.keys() | values.keys()):
         if product not in values or product not in then:
             yield _change("catalogue", product, product in then, product in values)
             continue
-        for name, value in then[product].items():
-            if value != values[product][name]:
-                yield _change("catalogue", f"{product}.{name}", value, values[product][name])
+        for name in sorted(then[product].keys() | values[product].keys()):
+            before, after = (side[product].get(name) for side in (then, values))
+            if before != after:
+                yield _change("catalogue", f"{product}.{name}", before, after)
 
 
-def _by_product(catalogue: Catalogue) -> dict[str, dict[str, Any]]:
+def _by_product(products: Catalogue) -> dict[str, dict[str, Any]]:
     """Return all that a catalogue says of each product; NaN is None, and a product needed first is named."""
-    told: dict[str, dict[str, Any]] = {product: {} for product in catalogue.product_ids}
-    for field in fields(catalogue):
-        for product, value in zip(catalogue.product_ids, getattr(catalogue, field.name), strict=True):
-            plain = value.item() if isinstance(value, np.generic) else value
-            if field.name == "needs":
-                plain = catalogue.product_ids[plain] if plain >= 0 else plain
-            told[product][field.name] = None if plain != plain else plain  # noqa: PLR0124  NaN
+    told: dict[str, dict[str, Any]] = {product: {} for product in products.product_ids}
+    columns = {field.name: getattr(products, field.name) for field in fields(products) if field.name not in _OF_RUN}
+    if products.offers is not None:
+        columns |= {f"offer.{field.name}": getattr(products.offers, field.name) for field in fields(Offers)}
+    for name, column in columns.items():
+        for product, value in zip(products.product_ids, column, strict=True):
+            plain = value.tolist() if isinstance(value, (np.generic, np.ndarray)) else value
+            if name == "needs":
+                plain = products.product_ids[plain] if plain >= 0 else plain
+            told[product][name] = None if plain != plain else plain  # noqa: PLR0124  NaN
     return told
 
 
@@ -86,14 +94,11 @@ def _code(run: Run) -> Iterator[Change]:
             yield _change("code", name, then, version(name))
     if run.manifest["source"] != source_digest():
         text = "The code or its shipped settings are others now than when the run was made."
-        yield Change(
-            what="code",
-            name="source",
-            then=None,
-            now=None,
-            text_en=text,
-            text_zh="运行之后，程序代码或随附的默认设置已有改动。",
-        )
+        yield _told_as("code", "source", text, "运行之后，程序代码或随附的默认设置已有改动。")
+
+
+def _told_as(what: str, name: str, text: str, text_zh: str) -> Change:
+    return Change(what=what, name=name, then=None, now=None, text_en=text, text_zh=text_zh)
 
 
 def _change(what: str, name: str, then: Any, now: Any) -> Change:

@@ -104,7 +104,7 @@ def _gates(names: Sequence[str]) -> Both:
 
 
 def _subject(one: Change, naming: Naming) -> Both:
-    if one.lever in ("owned", "margin", "on_sale"):
+    if one.lever in ("owned", "margin", "on_sale", "under_review"):
         return naming.product(one.subject)
     if one.lever == "gate_reason":
         return _plain(next((each.text_en, each.text_zh) for each in REASONS if each.name == one.subject))

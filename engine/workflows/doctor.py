@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from engine.config.allocation import AllocationSettings
 from engine.config.bank import BankSettings
+from engine.config.catalogue import CatalogueSettings
 from engine.config.experiments import Experiments
 from engine.config.journeys import Journeys
 from engine.config.load import Settings
@@ -33,6 +34,7 @@ Status = Literal["ok", "warning", "fail"]
 SECTIONS: Final[dict[str, type[Settings]]] = {
     "allocation": AllocationSettings,
     "bank": BankSettings,
+    "catalogue": CatalogueSettings,
     "experiments": Experiments,
     "journeys": Journeys,
     "recommendations": RecommendationSettings,

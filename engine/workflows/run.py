@@ -20,7 +20,7 @@ from engine.domain.errors import WaylineError
 from engine.lake.runs import Run, RunBuilder, folder_digest, open_run, peak_memory_mb, run_id_of
 from engine.lake.workspace import Workspace
 from engine.store.facade import Store
-from engine.workflows import risk_overrides, risk_registry, session
+from engine.workflows import held_catalogue, risk_overrides, risk_registry, session
 from engine.workflows.stages import experiments, features, journeys, recommendations, risk, segments
 from engine.workflows.stages.context import Context, Stage
 
@@ -99,7 +99,9 @@ def run(
         chosen_seed = bank.seed if seed is None else seed
         persons = risk_overrides.in_force(workspace, moment)
         approved = risk_registry.in_force(workspace, moment, session.settings(workspace, RiskSettings, "risk"))
+        held = held_catalogue.in_force_version(workspace, moment)
         facts = _facts(workspace, moment, chosen_seed) | risk_overrides.facts(persons) | risk_registry.facts(approved)
+        facts |= held.facts if held else {}
         run_id = run_id_of(moment, facts)
         if not again and (done := _completed(workspace, run_id)):
             return _summary(workspace, done, reused=True)
@@ -113,6 +115,7 @@ def run(
             seed=chosen_seed,
             overrides=persons,
             approved=approved,
+            catalogue=held,
         )
         return _summary(workspace, _registered(context, progress), reused=False)
 

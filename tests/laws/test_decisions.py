@@ -11,9 +11,11 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.config.catalogue import CatalogueSettings
 from engine.config.contact import ContactPolicy, Fatigue
+from engine.config.load import load
 from engine.config.recommendations import GatePolicy, RecommendationSettings
-from engine.recommendations import contact, race
+from engine.recommendations import contact, offers, race
 from engine.recommendations.bundle import Bundle
 from engine.recommendations.decide import DecisionTable, decide
 from engine.recommendations.explain import phrases
@@ -23,6 +25,7 @@ from engine.recommendations.recommend import Prepared, blocks_of
 from tests.engine.recommendations import builders
 
 CUSTOMERS = 1500
+PRODUCTS = sorted(builders.products()["product_id"].to_pylist())
 
 
 @cache
@@ -274,3 +277,22 @@ def _same(batch: DecisionTable, part: DecisionTable, start: int, stop: int) -> b
     )
     same = all(getattr(batch, name)[inside].tobytes() == getattr(part, name).tobytes() for name in by_offer)
     return equal and carried and same
+
+
+@given(
+    levers=st.dictionaries(st.sampled_from(PRODUCTS), st.floats(-100, 1e6, allow_nan=False), max_size=6),
+    limits=_limits,
+)
+@settings(max_examples=20, deadline=None)
+def test_a_lever_reorders_and_lets_no_refused_product_past(levers: dict[str, float], limits: dict[str, Any]) -> None:
+    plain = _prepared().bundle
+    policy = _policy(limits)
+    offered = load(CatalogueSettings, "catalogue", flags={"levers": {"product": levers}})
+    weighed = offers.catalogue(builders.products(), plain.as_of, policy, offered)
+    with_levers = decide(_block(), replace(plain, settings=policy, catalogue=weighed))
+    without = decide(_block(), replace(plain, settings=policy, catalogue=replace(weighed, offers=None)))
+    assert np.array_equal(with_levers.masks, without.masks)
+    assert np.array_equal(with_levers.value, without.value, equal_nan=True)
+    assert not ((with_levers.rank > 0) & (without.masks != 0)).any()
+    # as many offers as without: none is lost either
+    assert np.array_equal((with_levers.rank > 0).sum(axis=1), (without.rank > 0).sum(axis=1))

@@ -23,6 +23,7 @@ from engine.lake.schema import ibis_schema
 from engine.lake.workspace import Workspace
 from engine.risk.overrides import Override
 from engine.workflows import session
+from engine.workflows.held_catalogue import InForce
 from engine.workflows.risk_registry import Approved
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -33,7 +34,8 @@ class Context:
     """A run in the making: its inputs, its date, its seed, and where its tables go.
 
     `overrides` are the departures of persons from lending decisions that nobody took back; `approved` is the risk model
-    that grades, None where the run learns its own.
+    that grades, None where the run learns its own; `catalogue` the version of the catalogue and the policies of
+    recommendations that holds, None where the workspace's files do.
     """
 
     workspace: Workspace
@@ -45,6 +47,7 @@ class Context:
     seed: int
     overrides: tuple[Override, ...] = ()
     approved: Approved | None = None
+    catalogue: InForce | None = None
 
     def settings(self, model: type[Model], section: str) -> Model:
         """Return a section's settings in this workspace."""

@@ -9,6 +9,7 @@ import ibis
 import pyarrow as pa
 
 from engine.config.allocation import AllocationSettings
+from engine.config.catalogue import CatalogueSettings
 from engine.config.recommendations import RecommendationSettings
 from engine.domain.allocation_marts import ALLOCATION_MARTS
 from engine.domain.contact_marts import CHANNEL_RESPONSES, CONTROL_GROUP, WITHHELD_CONTACTS
@@ -21,6 +22,7 @@ from engine.lake.schema import arrow_schema
 from engine.recommendations import allotment, allotment_rows, credit, inputs, responses, tracks
 from engine.recommendations.gate_counts import GateCounts, contradiction, no_counts
 from engine.recommendations.recommend import Prepared, recommend
+from engine.workflows import held_catalogue
 from engine.workflows.stages import offer_fairness
 from engine.workflows.stages.context import Context, Stage
 from engine.workflows.stages.offer_fairness import OfferFairness
@@ -45,13 +47,14 @@ _SAMPLE: Final = "_sampled_customers"
 
 def write(context: Context, facts: dict[str, Any]) -> None:
     """Write the offers, every decision and what it looked at, the gates' counts, the models' race, the pair rules."""
-    settings = context.settings(RecommendationSettings, "recommendations")
+    held = context.catalogue
+    settings = held.policies if held else context.settings(RecommendationSettings, "recommendations")
     prepared, fair = offer_fairness.before(context, prepare(context, settings))
     limits = context.settings(AllocationSettings, "allocation")
     made = None
     if limits.is_on:
         prepared, made = allotment.within(prepared, limits, context.seed)
-    facts["notes"] = [*prepared.notes, *([allotment_rows.note(made)] if made else [])]
+    facts["notes"] = [*held_catalogue.notes(held), *prepared.notes, *([allotment_rows.note(made)] if made else [])]
     context.builder.write_rows("recommendation_models", prepared.models)
     context.builder.write_rows("product_rules", prepared.rules)
     context.builder.write_rows(CHANNEL_RESPONSES.name, prepared.responses)
@@ -71,6 +74,7 @@ def write(context: Context, facts: dict[str, Any]) -> None:
 
 def prepare(context: Context, settings: RecommendationSettings) -> Prepared:
     """Gather the bank at three instants, one horizon apart, and fit and judge the models."""
+    held = context.catalogue
     horizon = timedelta(days=settings.horizon_days)
     profile = context.engine.arrow(inputs.profile(context.tables, context.as_of, settings, context.bank.time_zone))
     sampled = inputs.sample_customers(profile["customer_id"].combine_chunks(), settings.training.sample, context.seed)
@@ -83,7 +87,8 @@ def prepare(context: Context, settings: RecommendationSettings) -> Prepared:
         gate=context.rows("risk_gate") if context.wrote("risk_gate") else None,
         credit=context.rows("credit_decisions", credit.COLUMNS) if context.wrote("credit_decisions") else None,
         treatments=context.rows("risk_treatments", TREATMENT) if context.wrote("risk_treatments") else None,
-        products=context.engine.arrow(context.tables["products"]),
+        products=held.products if held else context.engine.arrow(context.tables["products"]),
+        offered=held.offered if held else context.settings(CatalogueSettings, "catalogue"),
         settings=settings,
         seed=context.seed,
         meanings={name: (feature.meaning, feature.meaning_zh) for name, feature in FEATURES.items()},
