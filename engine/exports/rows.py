@@ -47,6 +47,12 @@ COLUMNS: Final = (
         name="recommendation_id", kind=_TEXT, source="decision_id", meaning="send it back with every response"
     ),
     ExportColumn(name="action_code", kind=_TEXT, source="product_id", meaning="the product to offer"),
+    ExportColumn(
+        name="offer_code",
+        kind=_TEXT,
+        source="offer_id",
+        meaning="the offer it is made in; the product where it has none",
+    ),
     ExportColumn(name="action_rank", kind=_COUNT, source="rank", meaning="1 is the best of the customer's offers"),
     ExportColumn(
         name="channel", kind=_TEXT, source="channel", meaning="the contact channel that the customer agreed to"

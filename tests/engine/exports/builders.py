@@ -29,6 +29,7 @@ def offer(customer: str, rank: int = 1, **changes: Any) -> dict[str, Any]:
         "propensity": 0.1234567,
         "expected_value_minor": 4321,
         "expected_loss_minor": 99,
+        "offer_id": "index_fund",
         "annual_rate": 0.0565,
         "limit_minor": 2_000_000,
         "track": "fast_track",

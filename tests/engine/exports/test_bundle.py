@@ -55,6 +55,7 @@ def test_row_holds_what_a_campaign_tool_needs_and_no_risk(tmp_path: Path) -> Non
         "run_id": "R1",
         "recommendation_id": "abc-C0000-1",
         "action_code": "index_fund",
+        "offer_code": "index_fund",
         "action_rank": 1,
         "channel": "email",
         "score": 0.123457,
