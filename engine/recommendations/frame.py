@@ -21,6 +21,7 @@ from engine.domain.words import RiskTier
 from engine.recommendations import columns, contact, credit
 from engine.recommendations.credit import Credit
 from engine.recommendations.inputs import Inputs
+from engine.recommendations.offered import Offers
 
 Floats: TypeAlias = columns.Floats
 Flags: TypeAlias = columns.Flags
@@ -36,20 +37,6 @@ TREATMENTS: Final = ("care", "collections", "prevention", "engagement", "none")
 """Kinds of treatment that risk chooses; the code of a kind is its place here, -1 for unknown."""
 
 NO_GROUP: Final = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offers:
-    """How each of P products is offered: the offer ("" where the product is its own) and what it brings with it.
-
-    `channels` (P, C) are those it may go out on, in the order of the settings; `cost` (P,) comes to the channel's, in
-    minor units; `lever` (P,) is what its value counts, 0 or more.
-    """
-
-    offer_ids: tuple[str, ...]
-    channels: Flags
-    cost: Floats
-    lever: Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

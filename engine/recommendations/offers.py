@@ -14,7 +14,8 @@ from engine.config.catalogue import CatalogueSettings, Offer
 from engine.config.recommendations import RecommendationSettings
 from engine.domain.errors import SettingsFault, UnknownName
 from engine.recommendations import frame
-from engine.recommendations.frame import Catalogue, Offers
+from engine.recommendations.frame import Catalogue
+from engine.recommendations.offered import Offers
 
 _OVERRIDES: Final = {
     "annual_margin_minor": "annual_margin_minor",
