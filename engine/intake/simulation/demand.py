@@ -263,8 +263,8 @@ def _propensities(world: World, people: People, appetite: Appetite, state: _Stat
         columns = journeys.columns_of(world, code)
         entering, wanted = journeys.entry_rates(world, people, code, rate)
         share = wanted / np.maximum(wanted.sum(axis=1, keepdims=True), 1e-300)
-        # entries spread over the quarter; a fifth of those who will open do so only after it has ended
-        enters = (1 - np.exp(-entering * months)) * ~state.entered[:, code] * 0.8
+        in_time = journeys.share_in_time(world, code, QUARTER)
+        enters = (1 - np.exp(-entering * months)) * ~state.entered[:, code] * in_time
         stays_away[:, columns] *= 1 - share * (enters * journeys.conversion(world, people, code))[:, None]
     under_way = journeys.remaining(world, people, attempts)
     stays_away[attempts.who, attempts.product] *= 1 - under_way

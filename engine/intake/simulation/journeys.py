@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 
 from engine.config.simulation import CreditTruth
 from engine.domain.words import CHANNELS
@@ -19,6 +19,7 @@ from engine.intake.simulation.world import DAY, NEVER, Bools, Floats, Ints, Worl
 MEDIAN_LAG = (0.0002, 0.025, 0.035, 0.006, 0.085, 0.08)
 LONGEST_LAG = (0.05, 0.15, 0.15, 0.12, 0.18, 0.15)
 LAG_SPREAD = 1.0  # standard deviation of the logarithm of a lag
+SHORTEST_LAG = 20  # seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,13 +126,25 @@ def _opening(world: World, code: int) -> int:
 
 def _lags(rng: np.random.Generator, world: World, code: int, size: int) -> Ints:
     """Return seconds from step to step, shape (size, transitions)."""
+    median, longest = _lag_bounds(world, code)
+    drawn = median * np.exp(rng.normal(0, LAG_SPREAD, (size, len(median))))
+    lags: Ints = np.clip(drawn, SHORTEST_LAG, longest).astype(np.int64)
+    return lags
+
+
+def _lag_bounds(world: World, code: int) -> tuple[Floats, Floats]:
+    """Return the median and the longest seconds from each step to the next."""
     window = world.rules.journeys[code].window_days * DAY
     steps = len(world.rules.journeys[code].steps) - 1
     median, longest = (np.resize(np.array(shares), steps) * window for shares in (MEDIAN_LAG, LONGEST_LAG))
-    longest *= min(1.0, 0.8 * window / longest.sum())
-    drawn = median * np.exp(rng.normal(0, LAG_SPREAD, (size, steps)))
-    lags: Ints = np.clip(drawn, 20, longest).astype(np.int64)
-    return lags
+    return median, longest * min(1.0, 0.8 * window / longest.sum())
+
+
+def share_in_time(world: World, code: int, days: float) -> float:
+    """Return the share of those who enter within so many days, and will open, who open within them too."""
+    to_opening = _lags(np.random.default_rng(0), world, code, 20_000)[:, : _opening(world, code)].sum(axis=1)
+    # entries are spread evenly over the days
+    return float(np.clip(1 - to_opening / (days * DAY), 0.0, 1.0).mean())
 
 
 def _channels(rng: np.random.Generator, people: People, who: Ints) -> Ints:
@@ -154,17 +167,31 @@ def joined(parts: Sequence[Attempts], world: World) -> Attempts:
 
 
 def remaining(world: World, people: People, attempts: Attempts) -> Floats:
-    """Return, per attempt still under way at the end of the extract, the true chance that it yet opens; else 0."""
+    """Return, per attempt still under way at the end of the extract, the true chance that it yet opens; else 0.
+
+    Whoever goes on does so soon, so that the chance of the next step falls with the time since the last one.
+    """
     seen = ((attempts.times != NEVER) & (attempts.times <= world.end)).sum(axis=1)
     chance = np.zeros(len(attempts))
-    for code, truth in enumerate(world.rules.journeys):
-        window = truth.window_days * DAY
-        here = (attempts.journey == code) & (attempts.times[:, 0] > world.end - 0.8 * window)
-        here &= (seen >= 1) & (seen <= _opening(world, code))
-        rest = np.cumprod(hazards(world, code)[:, : _opening(world, code)][:, ::-1], axis=1)[:, ::-1]
-        where = np.flatnonzero(here)
-        chance[where] = rest[people.segment[attempts.who[where]], seen[where] - 1]
+    for code in range(len(world.rules.journeys)):
+        opening = _opening(world, code)
+        where = np.flatnonzero((attempts.journey == code) & (seen >= 1) & (seen <= opening))
+        step = seen[where] - 1
+        hazard = hazards(world, code)[:, :opening]
+        rest = np.pad(np.cumprod(hazard[:, ::-1], axis=1)[:, ::-1], ((0, 0), (0, 1)), constant_values=1.0)
+        segment = people.segment[attempts.who[where]]
+        goes_on = hazard[segment, step]
+        waits = goes_on * _still_waits(world, code, step, world.end - attempts.times[where, step])
+        chance[where] = waits / (waits + 1 - goes_on) * rest[segment, step + 1]
     return chance
+
+
+def _still_waits(world: World, code: int, step: Ints, waited: Ints) -> Floats:
+    """Return the share of those who will go on from a step who have not done so after so many seconds."""
+    median, longest = _lag_bounds(world, code)
+    since = np.maximum(waited, SHORTEST_LAG / 2)
+    later = np.where(since < SHORTEST_LAG, 1.0, 1 - ndtr(np.log(since / median[step]) / LAG_SPREAD))
+    return np.where(since < longest[step], later, 0.0)
 
 
 def observed_depth(world: World, attempts: Attempts) -> Ints:
