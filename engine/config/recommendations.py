@@ -81,6 +81,7 @@ class Training(Settings):
     """How the models are learned: sample sizes and the least data they need."""
 
     sample: Positive
+    windows: Annotated[int, Field(ge=2, le=20)]
     negatives: Positive
     ridge: Annotated[float, Field(gt=0)]
     softmax_ridges: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]

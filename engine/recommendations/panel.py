@@ -19,9 +19,10 @@ from engine.recommendations.inputs import Inputs, check_window, sample_customers
 class Panel:
     """Customers at the start of a window (`view`) and what they opened in it; all arrays are (n, P).
 
-    `eligible` marks what a customer could be sold then (see `could_open`). Where products were hidden instead
-    (`certain`) every row has exactly one label, a customer may have several rows (`customer` says whose each is, with
-    `weights` that add up to one for each) and `held` (customers, P) is what they hold in truth, in full.
+    `eligible` marks what a customer could be sold then (see `could_open`). A customer may have several rows: `customer`
+    says whose each is. Where products were hidden instead (`certain`) every row has exactly one label, `weights` add up
+    to one for each customer and `held` (customers, P) is what they hold in truth, in full. `customer_ids` names the
+    customer of each row of a single window, so that windows can be joined.
     """
 
     view: View
@@ -31,6 +32,7 @@ class Panel:
     customer: Integers | None = None
     weights: Floats | None = None
     held: Flags | None = None
+    customer_ids: pa.Array | None = None
 
     @property
     def buyers(self) -> int:
@@ -50,9 +52,9 @@ class Panel:
     def rows(self, index: Integers) -> Panel:
         """Return some of the rows, with the holdings of the customers they are of."""
         customer, held = None, None
-        if self.customer is not None and self.held is not None:
+        if self.customer is not None:
             whose, customer = np.unique(self.customer[index], return_inverse=True)
-            held = self.held[whose]
+            held = None if self.held is None else self.held[whose]
         return Panel(
             view=self.view.rows(index),
             labels=self.labels[index],
@@ -101,7 +103,30 @@ def build(
     view = view_of(start, features, at_start[both])
     eligible = could_open(view.owned, start.ages[at_start[both]], catalogue)
     opened = end.opened if end.opened is not None else np.zeros_like(end.owned)
-    return Panel(view=view, labels=opened[at_end[both]] & eligible, eligible=eligible)
+    return Panel(
+        view=view,
+        labels=opened[at_end[both]] & eligible,
+        eligible=eligible,
+        customer_ids=chosen.filter(pa.array(both)),
+    )
+
+
+def joined(windows: Sequence[Panel]) -> Panel:
+    """Return the rows of several windows made by `build` as one panel, in which a customer has a row a window."""
+    if len(windows) == 1:
+        return windows[0]
+    ids = pa.concat_arrays([window.customer_ids for window in windows if window.customer_ids is not None])
+    views = [window.view for window in windows]
+    return Panel(
+        view=View(
+            owned=np.concatenate([view.owned for view in views]),
+            x=np.concatenate([view.x for view in views]),
+            group=np.concatenate([view.group for view in views]),
+        ),
+        labels=np.concatenate([window.labels for window in windows]),
+        eligible=np.concatenate([window.eligible for window in windows]),
+        customer=np.asarray(pc.dictionary_encode(ids).indices, dtype=np.int64),
+    )
 
 
 def leave_one_out(view: View, most_rows: int, seed: int) -> Panel:

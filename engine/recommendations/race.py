@@ -125,8 +125,10 @@ def not_run(why: str) -> Result:
     return Result(precision=np.zeros(0), recall=np.zeros(0), note=f"not run: {why}")
 
 
-def run(latest: Panel, earlier: Panel | None, trainer: Trainer) -> Race:
-    """Judge all rankers on the latest window, then fit the winner on it.
+def run(latest: Panel, earlier: Panel | None, trainer: Trainer, everything: Panel | None = None) -> Race:
+    """Judge all rankers on the latest window, then fit the winner on `everything`, by default that window alone.
+
+    `earlier` and `everything` may be several windows joined.
 
     Raises
     ------
@@ -141,7 +143,7 @@ def run(latest: Panel, earlier: Panel | None, trainer: Trainer) -> Race:
     notes: list[str] = []
     results = _judge_all(latest, earlier, trainer, notes)
     chosen = choose(results)
-    winner = fit(chosen, latest, trainer, final=True)
+    winner = fit(chosen, latest if everything is None else everything, trainer, final=True)
     notes += _plain_products(winner.ranker)
     return Race(winner=winner, models=_table(results, chosen, latest.buyers), notes=tuple(notes))
 

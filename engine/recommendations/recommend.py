@@ -1,9 +1,10 @@
-"""From the bank at up to three instants to decisions for every customer, a block at a time."""
+"""From the bank at some instants to decisions for every customer, a block at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -120,6 +121,7 @@ def recommend(
     now: Inputs,
     past: Inputs,
     earlier: Inputs | None,
+    older: Sequence[Inputs] = (),
     risk: pa.Table | None,
     gate: pa.Table | None,
     credit: pa.Table | None = None,
@@ -137,6 +139,8 @@ def recommend(
     ----------
     now, past, earlier : the bank at as_of, one horizon before, and two horizons before. `past` and `earlier` may hold
         a sample of the customers. Without `earlier` the logistic model cannot be judged, so it is not used.
+    older : the bank at further instants, each one horizon before the one in front of it, the newest first: more
+        windows to learn from where one has few openings.
     risk : the mart risk as of now; None when there is no signal, so that the value of credit is unknown.
     gate : the mart risk_gate as of now; None when risk gave no answer, and nothing at all is offered then.
     credit : the mart credit_decisions as of now: the price and limit of each family; without it credit has the
@@ -164,7 +168,8 @@ def recommend(
         )
     catalogue = offers.catalogue(products, now.as_of, settings, offered or CatalogueSettings())
     features = panels.model_features(now.features, settings.training.excluded_features, learn_from)
-    by_cluster = all(inputs.clusters is not None for inputs in (now, past, earlier) if inputs is not None)
+    instants = [past, *([] if earlier is None else [earlier, *older])]
+    by_cluster = all(inputs.clusters is not None for inputs in (now, *instants))
 
     def panel(before: Inputs, after: Inputs) -> panels.Panel:
         return panels.build(
@@ -173,7 +178,9 @@ def recommend(
 
     trainer = race.Trainer(product_ids=catalogue.product_ids, features=features, settings=settings, seed=seed)
     latest = panel(past, now)
-    raced = race.run(latest, None if earlier is None else panel(earlier, past), trainer)
+    before = [panel(first, second) for second, first in pairwise(instants)]
+    everything = panels.joined([latest, *before][: _windows_to_learn(latest, before, settings)])
+    raced = race.run(latest, panels.joined(before) if before else None, trainer, everything)
     base = frame.align(
         now,
         catalogue.product_ids,
@@ -196,7 +203,7 @@ def recommend(
         features=features,
         phrases=spoken,
         by_cluster=by_cluster,
-        evidence=_evidence(latest, settings, seed),
+        evidence=_evidence(everything, settings, seed),
         responses=learned,
     )
     return Prepared(
@@ -215,11 +222,17 @@ def recommend(
     )
 
 
-def _evidence(latest: panels.Panel, settings: RecommendationSettings, seed: int) -> Evidence | None:
+def _windows_to_learn(latest: panels.Panel, before: Sequence[panels.Panel], settings: RecommendationSettings) -> int:
+    """Return how many windows, the newest first, hold no more rows together than models are to learn from."""
+    rows = np.cumsum([window.view.size for window in (latest, *before)])
+    return max(int(np.searchsorted(rows, settings.training.sample, side="right")), 1)
+
+
+def _evidence(learned: panels.Panel, settings: RecommendationSettings, seed: int) -> Evidence | None:
     """Return what draws rest on: what the models learned from."""
     if not settings.exploration.draws:
         return None
-    cases, positives = (part.sum(axis=0).astype(np.float64) for part in (latest.eligible, latest.labels))
+    cases, positives = (part.sum(axis=0).astype(np.float64) for part in (learned.eligible, learned.labels))
     return Evidence(seed=seed, cases=cases, positives=positives)
 
 

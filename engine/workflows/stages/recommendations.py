@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import ibis
@@ -13,6 +13,7 @@ from engine.config.catalogue import CatalogueSettings
 from engine.config.recommendations import RecommendationSettings
 from engine.domain.allocation_marts import ALLOCATION_MARTS
 from engine.domain.contact_marts import CHANNEL_RESPONSES, CONTROL_GROUP, WITHHELD_CONTACTS
+from engine.domain.curated import CURATED
 from engine.domain.decision_marts import DECISION_INPUTS
 from engine.domain.fairness_marts import OFFER_FAIRNESS
 from engine.domain.marts import DECISIONS, RECOMMENDATIONS
@@ -42,6 +43,7 @@ MARTS: Final = (
 )
 BUNDLE = "decision_bundle.json"
 TREATMENT: Final = ("customer_id", "kind", "not_before")
+_DOINGS: Final = ("transactions", "events")
 _SAMPLE: Final = "_sampled_customers"
 
 
@@ -73,7 +75,7 @@ def write(context: Context, facts: dict[str, Any]) -> None:
 
 
 def prepare(context: Context, settings: RecommendationSettings) -> Prepared:
-    """Gather the bank at three instants, one horizon apart, and fit and judge the models."""
+    """Gather the bank at instants one horizon apart, and fit and judge the models."""
     held = context.catalogue
     horizon = timedelta(days=settings.horizon_days)
     profile = context.engine.arrow(inputs.profile(context.tables, context.as_of, settings, context.bank.time_zone))
@@ -83,6 +85,7 @@ def prepare(context: Context, settings: RecommendationSettings) -> Prepared:
         now=_now(context, profile, settings),
         past=_sampled(context, context.as_of - horizon, settings),
         earlier=_sampled(context, context.as_of - 2 * horizon, settings),
+        older=[_sampled(context, moment, settings) for moment in _older(context, settings, profile.num_rows)],
         risk=context.rows("risk") if context.wrote("risk") else None,
         gate=context.rows("risk_gate") if context.wrote("risk_gate") else None,
         credit=context.rows("credit_decisions", credit.COLUMNS) if context.wrote("credit_decisions") else None,
@@ -93,6 +96,31 @@ def prepare(context: Context, settings: RecommendationSettings) -> Prepared:
         seed=context.seed,
         meanings={name: (feature.meaning, feature.meaning_zh) for name, feature in FEATURES.items()},
     )
+
+
+def _older(context: Context, settings: RecommendationSettings, customers: int) -> list[datetime]:
+    """Return further instants to learn from, the newest first.
+
+    There are as many as hold the customers to learn from together, and none within a horizon of where the tables that
+    features look back on begin: customers would look as if they had done nothing before.
+    """
+    horizon = timedelta(days=settings.horizon_days)
+    training = settings.training
+    most = min(training.windows, training.sample // max(customers, 1))
+    moments = [context.as_of - number * horizon for number in range(3, most + 1)]
+    begins = _records_begin(context) if moments else None
+    return [moment for moment in moments if begins is None or moment - horizon >= begins]
+
+
+def _records_begin(context: Context) -> datetime | None:
+    """Return from when on the bank tells what customers did; None where it has no such table, or an empty one."""
+    firsts = []
+    for name in _DOINGS:
+        if name in context.tables:
+            rows, when = context.tables[name], CURATED[name].time_column
+            firsts += context.engine.arrow(rows.aggregate(first=rows[when].min()))["first"].to_pylist()
+    known = [first.replace(tzinfo=UTC) for first in firsts if first is not None]
+    return max(known, default=None)
 
 
 def _now(context: Context, profile: pa.Table, settings: RecommendationSettings) -> inputs.Inputs:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from implicit.cpu.als import AlternatingLeastSquares
 from scipy.sparse import csr_matrix
@@ -8,7 +9,7 @@ from scipy.sparse import csr_matrix
 from engine.domain.errors import NotEnoughData
 from engine.recommendations import calibration, candidates, implicit_models, linear, metrics, propensity, race, rules
 from engine.recommendations.frame import View
-from engine.recommendations.panel import Panel, could_open, matches, model_features
+from engine.recommendations.panel import Panel, could_open, joined, matches, model_features
 from tests.engine.recommendations import builders
 
 SETTINGS = builders.settings()
@@ -198,3 +199,19 @@ def test_excluded_features_and_texts_are_not_learned_from() -> None:
     now, *_ = builders.bank(10)
     assert model_features(now.features, SETTINGS.training.excluded_features) == ("quiet", "savings", "visits")
     assert matches("bureau_worst_days_past_due_12m", SETTINGS.training.unspoken_features)
+
+
+def test_windows_joined_keep_the_rows_of_a_customer_on_one_side_of_a_split() -> None:
+    owned, windows = _holdings(), []
+    for first in (0, 200):
+        ids = pa.array([f"C{first + number:03d}" for number in range(len(owned))])
+        windows.append(Panel(view=_view(owned), labels=owned & False, eligible=~owned, customer_ids=ids))
+    both = joined(windows)
+    assert both.view.size == 800
+    assert both.customer is not None
+    # the last 200 of the first window are the first 200 of the second
+    assert (both.customer[200:400] == both.customer[400:600]).all()
+    assert len(set(both.customer)) == 600
+    learn, check = both.split(0.3, seed=1)
+    assert (len(set(learn.customer)), len(set(check.customer))) == (420, 180)
+    assert learn.view.size + check.view.size == 800
