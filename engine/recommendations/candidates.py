@@ -7,7 +7,7 @@ no probabilities before they are calibrated.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,22 @@ class Ranker(Protocol):
 
     def terms(self, view: View) -> Terms | None:
         """Return what the scores are the sum of, or None where the ranker cannot say."""
+
+
+@runtime_checkable
+class Additive(Protocol):
+    """A ranker whose scores follow from its terms, so that the terms need to be worked out but once."""
+
+    def scores_from(self, terms: Terms, view: View) -> Floats:
+        """Return the score of each product for customers whose terms are there already, shape (n, P)."""
+
+
+def scored(ranker: Ranker, view: View) -> tuple[Floats, Terms | None]:
+    """Return the scores and what they are the sum of."""
+    terms = ranker.terms(view)
+    if terms is not None and isinstance(ranker, Additive):
+        return ranker.scores_from(terms, view), terms
+    return ranker.scores(view), terms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

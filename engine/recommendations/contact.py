@@ -143,12 +143,11 @@ def open_channels(agreed: Flags, counts: Floats, settings: RecommendationSetting
 
     `agreed` is (n, C), `counts` as of `over_cap`.
     """
-    caps = settings.contact.caps.values()
-    limits = [
-        [cap.max_contacts if cap.channel == channel else np.inf for cap in caps]
-        for channel in settings.contact_cost_minor
-    ]
-    left: Flags = agreed & ~np.any(counts[:, None, :] >= np.array(limits), axis=2)
+    left = agreed.copy()
+    for place, channel in enumerate(settings.contact_cost_minor):
+        for counted, cap in enumerate(settings.contact.caps.values()):
+            if cap.channel == channel:
+                left[:, place] &= ~(counts[:, counted] >= cap.max_contacts)
     return left
 
 

@@ -17,7 +17,18 @@ from numpy.typing import NDArray
 from engine.domain.contact_marts import CONTROL_GROUP
 from engine.domain.marts import DECISIONS, RECOMMENDATIONS
 from engine.lake.schema import arrow_schema
-from engine.recommendations import channels, explore, gate_counts, gates, reach, responses, terms, tracks, value
+from engine.recommendations import (
+    candidates,
+    channels,
+    explore,
+    gate_counts,
+    gates,
+    reach,
+    responses,
+    terms,
+    tracks,
+    value,
+)
 from engine.recommendations.allocation import Demand
 from engine.recommendations.bundle import Bundle
 from engine.recommendations.explain import REASONS, top_reasons
@@ -74,6 +85,7 @@ class Assessed:
     contact and may go out on the customer's channel: gates ask whether they are and may on any that is open.
     """
 
+    added: candidates.Terms | None
     odds: value.Odds
     terms: terms.Terms
     worth: value.Values
@@ -100,7 +112,7 @@ class Assessed:
 def assess(block: DecisionBlock, bundle: Bundle) -> Assessed:
     """Score, value and gate every product for every customer of the block."""
     catalogue, settings = bundle.catalogue, bundle.settings
-    scores = bundle.fitted.ranker.scores(block.view)
+    scores, added = candidates.scored(bundle.fitted.ranker, block.view)
     propensity = bundle.fitted.calibration.probabilities(scores)
     on_terms = terms.of(block, catalogue, settings.value.terms)
     loss = value.loss_of(block, catalogue, on_terms)
@@ -112,6 +124,7 @@ def assess(block: DecisionBlock, bundle: Bundle) -> Assessed:
     policy = settings.exploration.control
     control = explore.controls(block.customer_ids, policy, bundle.as_of)
     return Assessed(
+        added=added,
         odds=value.Odds(propensity=propensity, cost=chosen.cost, kept=chosen.kept),
         terms=on_terms,
         worth=worth,
@@ -138,7 +151,6 @@ def decide(block: DecisionBlock, bundle: Bundle, allotted: Flags | None = None) 
     pairs = rows, products = offers_in_order(rank)
     break_even = value.break_even_of(catalogue, found.terms, found.odds, pairs)
     carried = terms.offered(block, catalogue, found.terms, pairs, break_even)
-    added = bundle.fitted.ranker.terms(block.view)
     return DecisionTable(
         customer_ids=block.customer_ids,
         propensity=found.odds.propensity,
@@ -155,7 +167,7 @@ def decide(block: DecisionBlock, bundle: Bundle, allotted: Flags | None = None) 
         offer_products=products,
         offer_tracks=tracks.reasons(_tracks(block, catalogue, found, pairs), settings.tracks),
         offer_terms=carried,
-        offer_reasons=top_reasons(added, bundle.phrases, rows, products),
+        offer_reasons=top_reasons(found.added, bundle.phrases, rows, products),
         offer_selections=chosen.selection[rows, products],
         offer_chances=chosen.chance[rows, products],
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -69,6 +69,9 @@ def top_reasons(terms: Terms | None, phrases: Phrases, rows: Integers, products:
     """
     found = np.full((len(rows), REASONS), -1, dtype=np.int64)
     if terms is not None:
+        told = (phrases.more > 0) | (phrases.less > 0)
+        terms = Terms(values=terms.values[:, told], weights=terms.weights[told], names=())
+        phrases = replace(phrases, more=phrases.more[told], less=phrases.less[told])
         for start in range(0, len(rows), _PAIRS):
             part = slice(start, start + _PAIRS)
             found[part] = _largest(terms, phrases, rows[part], products[part])

@@ -72,13 +72,15 @@ def _risk_tier(case: Case) -> Flags:
 
 
 def _affordability(case: Case) -> Flags:
-    typical = case.catalogue.amount
+    lent = np.flatnonzero(case.catalogue.is_credit)
+    typical, amount = case.catalogue.amount[lent], case.amount[:, lent]
     # never less than what the typical amount costs a month: a lower limit of risk must not let a new offer past
     with np.errstate(divide="ignore", invalid="ignore"):
-        times = np.where(case.amount > typical, case.amount / typical, 1.0)
-        burden = case.catalogue.instalment * times + case.block.debts[:, None]
-    affordable = burden <= case.settings.gates.max_debt_service_ratio * case.block.income[:, None]
-    return case.catalogue.is_credit & ~affordable
+        times = np.where(amount > typical, amount / typical, 1.0)
+        burden = case.catalogue.instalment[lent] * times + case.block.debts[:, None]
+    refused = np.zeros(case.value.shape, dtype=bool)
+    refused[:, lent] = ~(burden <= case.settings.gates.max_debt_service_ratio * case.block.income[:, None])
+    return refused
 
 
 def _value(case: Case) -> Flags:
@@ -269,8 +271,18 @@ def evaluate(case: Case, gates: Sequence[Gate] = GATES) -> Masks:
         Bit i is set where gates[i] refuses. 0 means that every gate lets the product pass.
     """
     refused = np.zeros(case.value.shape, dtype=np.uint64)
+    # what holds for a customer whatever the product, or for a product whoever the customer, is spread over pairs once
+    of_customer = np.zeros((len(case.value), 1), dtype=np.uint64)
+    of_product = np.zeros((1, case.catalogue.size), dtype=np.uint64)
     for bit, gate in enumerate(gates):
-        refused |= gate.refuses(case).astype(np.uint64) << np.uint64(bit)
+        found = gate.refuses(case)
+        if found.shape == of_customer.shape:
+            of_customer |= found.astype(np.uint64) << np.uint64(bit)
+        elif found.shape == refused.shape:
+            np.bitwise_or(refused, np.uint64(1 << bit), out=refused, where=found)
+        else:
+            of_product |= found.astype(np.uint64) << np.uint64(bit)
+    refused |= of_customer | of_product
     return refused
 
 

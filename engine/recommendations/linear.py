@@ -29,7 +29,9 @@ _FINEST: Final = 2.0**-30
 
 def on_grid(values: Floats, step: float) -> Floats:
     """Return the multiple of `step` nearest to each value; halves go to the even one."""
-    nearest: Floats = np.rint(values / step) * step
+    nearest: Floats = values * (1.0 / step)  # exact: a step is a power of two
+    np.rint(nearest, out=nearest)
+    nearest *= step
     return nearest
 
 

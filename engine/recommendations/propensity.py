@@ -30,6 +30,8 @@ _LEAST_RATE = 1e-6
 _UNPENALISED = 100.0
 # standard deviations; one extreme customer must not decide by one feature
 _CLIP = 6.0
+# rows scaled at a time: they stay in the processor's cache
+_ROWS = 1024
 LARGEST_TERM = max(_CLIP, _HOLDING)
 """No term of a scaled customer is larger."""
 
@@ -51,29 +53,32 @@ class Scaling:
 
     def apply(self, view: View) -> Floats:
         """Return the terms of the model, shape (n, features + flags of absence + products)."""
-        width = len(self.features)
-        terms = np.zeros((view.size, width + len(self.flag_missing) + view.owned.shape[1]))
-        for place in range(width):
-            column = np.ascontiguousarray(view.x[:, place], dtype=np.float64)
-            terms[:, place] = self._scaled(column, place)
-        for order, place in enumerate(self.flag_missing):
-            terms[:, width + order] = np.isnan(view.x[:, place])
-        terms[:, width + len(self.flag_missing) :] = view.owned * _HOLDING
+        width, flags = len(self.features), len(self.flag_missing)
+        terms = np.empty((view.size, width + flags + view.owned.shape[1]))
+        for start in range(0, view.size, _ROWS):
+            part = slice(start, start + _ROWS)
+            self._scale(view.x[part].astype(np.float64), terms[part, :width])
+        terms[:, width : width + flags] = np.isnan(view.x[:, list(self.flag_missing)])
+        np.multiply(view.owned, _HOLDING, out=terms[:, width + flags :])
         return terms
 
-    def _scaled(self, column: Floats, place: int) -> Floats:
-        known = ~np.isnan(column)
-        filled = np.where(known, column, 0.0)
-        if self.take_log[place]:
-            filled = signed_log(filled)
-        centred = np.clip((filled - self.mean[place]) / self.scale[place], -_CLIP, _CLIP)
-        return np.where(known, on_grid(centred, TERM_STEP), 0.0)
+    def _scale(self, values: Floats, out: Floats) -> None:
+        """Write the terms of some customers, whose features are overwritten."""
+        unknown = np.isnan(values)
+        np.copyto(values, 0.0, where=unknown)
+        values[:, self.take_log] = signed_log(values[:, self.take_log])
+        values -= self.mean
+        values *= 1.0 / self.scale
+        np.clip(values, -_CLIP, _CLIP, out=values)
+        np.copyto(out, on_grid(values, TERM_STEP))
+        np.copyto(out, 0.0, where=unknown)
 
 
 def signed_log(values: Floats) -> Floats:
     """Return the logarithm of the size with the sign kept: 0 stays 0."""
-    logs: Floats = np.copysign(np.log1p(np.abs(values)), values)
-    return logs
+    logs = np.abs(values)
+    np.log1p(logs, out=logs)
+    return np.copysign(logs, values, out=logs)
 
 
 def scaling(view: View, features: tuple[str, ...]) -> Scaling:
@@ -118,9 +123,13 @@ class Logistic:
 
     def scores(self, view: View) -> Floats:
         """Return the probability of opening, shape (n, P)."""
-        return chance(exact_sums(self.scaling.apply(view), self.weights) + rows_of_group(self.levels, view.group))
+        return self.scores_from(self.terms(view), view)
 
-    def terms(self, view: View) -> Terms | None:
+    def scores_from(self, terms: Terms, view: View) -> Floats:
+        """Return the scores of customers whose terms are there already."""
+        return chance(exact_sums(terms.values, self.weights) + rows_of_group(self.levels, view.group))
+
+    def terms(self, view: View) -> Terms:
         """Return exactly what the log-odds add to the level of the group."""
         return Terms(values=self.scaling.apply(view), weights=self.weights, names=self.term_names)
 

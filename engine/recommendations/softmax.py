@@ -52,11 +52,17 @@ class Softmax:
 
     def scores(self, view: View) -> Floats:
         """Return the probability of each product among those not held, shape (n, P)."""
-        odds = exact_sums(self.scaling.apply(view), self.weights) + rows_of_group(self.levels, view.group)
-        found: Floats = np.exp(odds - _log_total(odds, ~view.owned, certain=self.certain)[:, None])
-        return np.minimum(found, 1.0)
+        return self.scores_from(self.terms(view), view)
 
-    def terms(self, view: View) -> Terms | None:
+    def scores_from(self, terms: Terms, view: View) -> Floats:
+        """Return the scores of customers whose terms are there already."""
+        odds = exact_sums(terms.values, self.weights)
+        odds += rows_of_group(self.levels, view.group)
+        odds -= _log_total(odds, ~view.owned, certain=self.certain)[:, None]
+        found: Floats = np.exp(odds, out=odds)
+        return np.minimum(found, 1.0, out=found)
+
+    def terms(self, view: View) -> Terms:
         """Return exactly what the log-odds add to the level of the group."""
         return Terms(values=self.scaling.apply(view), weights=self.weights, names=self.term_names)
 
@@ -67,8 +73,10 @@ def _log_total(odds: Floats, choices: Flags, *, certain: bool) -> Floats:
     highest = masked.max(axis=1, initial=-np.inf if certain else 0.0)
     highest = np.where(np.isfinite(highest), highest, 0.0)
     total = np.zeros(len(odds)) if certain else np.exp(-highest)
+    masked -= highest[:, None]
+    np.exp(masked, out=masked)
     for product in range(odds.shape[1]):
-        total = total + np.exp(masked[:, product] - highest)
+        total += masked[:, product]
     # who holds everything has nothing to choose; any finite number will do
     logs: Floats = highest + np.log(np.where(total > 0, total, 1.0))
     return logs

@@ -90,16 +90,18 @@ class OfferTerms:
 def of(block: DecisionBlock, catalogue: Catalogue, choice: Choice) -> Terms:
     """Return the terms that every product is valued on for every customer."""
     shape = (block.size, catalogue.size)
-    amount, margin = (np.tile(column, (block.size, 1)) for column in (catalogue.amount, catalogue.margin))
     lent = np.flatnonzero(catalogue.is_credit)
-    if choice != "typical" and len(lent):
-        family = _families(catalogue)[lent]
-        limit, rate = block.credit.limit[:, family], block.credit.margin_rate[:, family]
-        told = ~np.isnan(limit) & ~np.isnan(rate)
-        wanted = limit if choice == "highest" else np.fmin(limit, catalogue.amount[lent])
-        amount[:, lent] = np.where(told, wanted, amount[:, lent])
-        margin[:, lent] = np.where(told, wanted * rate, margin[:, lent])
-    return Terms(amount=amount.reshape(shape), margin=margin.reshape(shape))
+    if choice == "typical" or len(lent) == 0:
+        return Terms(amount=np.broadcast_to(catalogue.amount, shape), margin=np.broadcast_to(catalogue.margin, shape))
+    amount, margin = np.empty(shape), np.empty(shape)
+    amount[:], margin[:] = catalogue.amount, catalogue.margin
+    family = _families(catalogue)[lent]
+    limit, rate = block.credit.limit[:, family], block.credit.margin_rate[:, family]
+    told = ~np.isnan(limit) & ~np.isnan(rate)
+    wanted = limit if choice == "highest" else np.fmin(limit, catalogue.amount[lent])
+    amount[:, lent] = np.where(told, wanted, catalogue.amount[lent])
+    margin[:, lent] = np.where(told, wanted * rate, catalogue.margin[lent])
+    return Terms(amount=amount, margin=margin)
 
 
 def offered(

@@ -8,7 +8,7 @@ its true probability times margin less expected loss, less the contact; what is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from engine.recommendations import columns, gates, value
-from engine.recommendations.decide import assess, decide, rank_offers
+from engine.recommendations import columns, explore, gates, value
+from engine.recommendations.decide import assess, decide
 from engine.recommendations.gate import Case
 from engine.workflows import replay, session
 
@@ -49,7 +49,7 @@ class Offers:
 def offers_of(home: Path) -> Offers:
     """Return the offers of the newest run of a simulated bank, and those of an oracle."""
     workspace = session.workspace_at(home)
-    run, bundle = replay.opened(workspace, None)
+    run, bundle = replay.opened(workspace, None, marts=())
     ids = run.read("decision_inputs", columns=["customer_id"])["customer_id"].to_pylist()
     block = replay.block_of(run, bundle, ids)
     assert block is not None
@@ -59,29 +59,29 @@ def offers_of(home: Path) -> Offers:
     found = assess(block, bundle)
 
     def by(propensity: Any) -> tuple[Any, Any]:
-        worth = value.of(block, bundle.catalogue, found.terms, replace(found.odds, propensity=propensity))
-        masks = gates.evaluate(
-            Case(
-                block=block,
-                catalogue=bundle.catalogue,
-                settings=bundle.settings,
-                value=worth.value,
-                amount=found.terms.amount,
-            )
+        gain = propensity * (found.terms.margin - found.worth.loss)
+        worth = value.after_contact(gain, found.odds.cost[:, None], found.odds.kept)
+        case = Case(
+            block=block,
+            catalogue=bundle.catalogue,
+            settings=bundle.settings,
+            value=worth,
+            amount=found.terms.amount,
         )
-        return worth.value, np.where(found.held_out[:, None], np.uint64(1), masks)
+        passed = (gates.evaluate(case) == 0) & ~found.held_out[:, None]
+        return worth, np.where(passed, worth, -np.inf)
 
-    profit, masks = by(true)
-    mean, masks_of_mean = by(np.broadcast_to(true.mean(axis=0), true.shape))
+    profit, offered = by(true)
+    _, offered_by_mean = by(np.broadcast_to(true.mean(axis=0), true.shape))
     top_n = bundle.settings.top_n
     return Offers(
         true_profit=profit,
         true_propensity=true,
         propensity=found.odds.propensity,
-        eligible=masks == 0,
+        eligible=offered > -np.inf,
         by_engine=decide(block, bundle).rank,
-        by_oracle=rank_offers(profit, masks, top_n),
-        by_mean=rank_offers(mean, masks_of_mean, top_n),
+        by_oracle=explore.in_order(offered, top_n),
+        by_mean=explore.in_order(offered_by_mean, top_n),
     )
 
 

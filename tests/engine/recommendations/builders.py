@@ -110,11 +110,11 @@ def treated(risk: pa.Table) -> pa.Table:
     )
 
 
-def bank(customers: int, seed: int = 7) -> tuple[Inputs, Inputs, Inputs, pa.Table]:
+def bank(customers: int, seed: int = 7, further: int = 0) -> tuple[Inputs, Inputs, Inputs, pa.Table]:
     """Return a random bank as of now, one and two windows before, and its risk as of now.
 
     Every window some customers open a product; whoever has much savings more readily opens a fund, and whoever
-    holds a debit card a credit card.
+    holds a debit card a credit card. So many `further` features, amounts of money, say nothing.
     """
     random = np.random.default_rng(seed)
     ids = pa.array([f"C{number:07d}" for number in range(customers)])
@@ -127,9 +127,16 @@ def bank(customers: int, seed: int = 7) -> tuple[Inputs, Inputs, Inputs, pa.Tabl
     for windows in (2, 1, 0):
         made.append(_inputs(ids, product_ids, opened, savings=savings, as_of=AS_OF - windows * HORIZON, random=random))
         _open_some(opened, product_ids, savings, AS_OF - windows * HORIZON, random)
-    earlier, past, now = made
+    earlier, past, now = (replace(one, features=_wider(one.features, further, random)) for one in made)
     now = replace(now, relationship=_relationship(ids))
     return now, past, earlier, _risk(ids, random)
+
+
+def _wider(features: pa.Table, further: int, random: Any) -> pa.Table:
+    for number in range(further):
+        amounts = random.lognormal(8, 2, features.num_rows).astype(np.int64)
+        features = features.append_column(f"further_{number:02d}", pa.array(amounts))
+    return features
 
 
 def prepared(
@@ -138,9 +145,10 @@ def prepared(
     *,
     seed: int = 1,
     meanings: Mapping[str, tuple[str, str]] | None = None,
+    further: int = 0,
 ) -> Prepared:
     """Return what is recommended to the customers of a random bank, under settings changed by flags."""
-    now, past, earlier, risk = bank(customers)
+    now, past, earlier, risk = bank(customers, further=further)
     return recommend(
         now=now,
         past=past,
