@@ -41,7 +41,7 @@ def _every() -> list[tuple[int, int, Flip]]:
     bundle = _prepared().bundle
     return [
         (row, product, flip)
-        for row in range(0, CUSTOMERS, 20)
+        for row in range(0, CUSTOMERS, 10)
         for product in range(bundle.catalogue.size)
         for flip in flips.flips(_block().one(row), bundle, product)
     ]
