@@ -13,7 +13,7 @@ _ORDER: Final = (
     *("recommend", "explain", "app"),
     # within its groups: what changes nothing comes first
     *("list", "check", "load", "report", "dictionary", "show", "recommendations", "verify"),
-    *("models", "rules", "limits", "evaluate", "uplift"),
+    *("models", "rules", "limits", "simulate", "evaluate", "uplift"),
     *("funnel", "stages", "dropoff", "transitions", "variants", "flow", "step-matrix", "retention", "lifecycle"),
     *("fit", "score"),
     *("stickiness", "churn", "sessions", "channels", "attribution", "conformance", "types", "compare", "prepare"),

@@ -55,6 +55,12 @@ def load(model: type[Model], section: str, project_file: Path | None = None, fla
     return validate(model, _merge(merged, flags or {}, whole), source)
 
 
+def changed(given: Model, values: Values, source: str) -> Model:
+    """Return settings with some values replaced, key by key, fully checked; raises SettingsFault as `load` does."""
+    whole: frozenset[str] = getattr(type(given), "replaced_whole", frozenset())
+    return validate(type(given), _merge(given.model_dump(mode="json"), values, whole), source)
+
+
 def read_defaults(section: str) -> dict[str, Any]:
     """Return the shipped defaults of a section as plain values."""
     return tomllib.loads((files("engine.config") / "defaults" / f"{section}.toml").read_text(encoding="utf-8"))

@@ -144,8 +144,12 @@ def decide(block: DecisionBlock, bundle: Bundle, allotted: Flags | None = None) 
     an allocation of the whole base gave to these customers, of which none that a gate refuses is offered all the same.
     Where offers are drawn (see `explore`) the draw is made first, and `allotted` takes from what was drawn.
     """
+    return settle(block, bundle, assess(block, bundle), allotted)
+
+
+def settle(block: DecisionBlock, bundle: Bundle, found: Assessed, allotted: Flags | None = None) -> DecisionTable:
+    """Decide as `decide` does, for a block that was assessed already."""
     catalogue, settings = bundle.catalogue, bundle.settings
-    found = assess(block, bundle)
     chosen = _drawn(block, bundle, found, allotted) if bundle.evidence else _best(bundle, found, allotted)
     rank = chosen.rank
     pairs = rows, products = offers_in_order(rank)

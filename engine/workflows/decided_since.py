@@ -48,18 +48,19 @@ def changes(workspace: Workspace, run: Run, bundle: Bundle) -> tuple[Change, ...
 
 
 def _settings(held: InForce, bundle: Bundle) -> Iterator[Change]:
-    now = _flat(held.policies.model_dump(mode="json"))
-    then = _flat(bundle.settings.model_dump(mode="json"))
+    now = flat(held.policies.model_dump(mode="json"))
+    then = flat(bundle.settings.model_dump(mode="json"))
     for name in sorted(then.keys() | now.keys()):
         if then.get(name) != now.get(name):
             yield _change("settings", f"recommendations.{name}", then.get(name), now.get(name))
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings as one level, names divided by dots."""
+    found: dict[str, Any] = {}
     for name, value in values.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
-    return flat
+        found |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return found
 
 
 def _catalogue(held: InForce, run: Run, bundle: Bundle) -> Iterator[Change]:

@@ -43,12 +43,17 @@ def opened(workspace: Workspace, run_id: str | None, *, marts: Sequence[str]) ->
         for facts in run.manifest["marts"].get(mart, {}).get("files", ()):
             _check(run, facts)
     _check(run, run.manifest["texts"][BUNDLE])
-    try:
-        bundle = Bundle.from_json(run.text(BUNDLE))
-    except (ValueError, KeyError, TypeError):
-        raise BundleOfAnotherVersion(run.run_id, run.manifest["versions"]["wayline"]) from None
+    bundle = bundle_of(run)
     _check_name(run, bundle)
     return run, bundle
+
+
+def bundle_of(run: Run) -> Bundle:
+    """Return the bundle of a run as it lies there; raises BundleOfAnotherVersion."""
+    try:
+        return Bundle.from_json(run.text(BUNDLE))
+    except (ValueError, KeyError, TypeError):
+        raise BundleOfAnotherVersion(run.run_id, run.manifest["versions"]["wayline"]) from None
 
 
 def _check(run: Run, facts: dict[str, Any]) -> None:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, Final
+
 import streamlit as st
 
 from engine.ui import controls, state
 from engine.ui.views import offer_groups
 from engine.ui.views import recommendations as views
-from engine.workflows.view import recommendations
+from engine.ui.views import what_if as what_if_views
+from engine.workflows import recommend_simulate
+from engine.workflows.view import policies, recommendations
+
+COMPARED: Final = "r_compared"
+"""Under which the comparison last asked for is kept in this session: counts and sums, and a few ids of customers."""
 
 desk = controls.open_page("recommendations")
 words, run = desk.words, desk.run
@@ -52,6 +60,76 @@ def groups() -> None:
     controls.show(words, offer_groups.groups(rows, words, attribute), "r_groups")
 
 
+def limits_to_try(now: policies.MainLimits) -> policies.MainLimits | None:
+    """Draw the limits to try, set to those of the run; return them once the comparison is asked for."""
+    digits = words.major(1)
+    with st.form("r_policy"):
+        left, right = st.columns(2, gap="large")
+        with left:
+            ratio = st.slider(words.t("what_if.debt_service"), 0, 100, round(now.max_debt_service_ratio * 100), 1)
+            risk = st.slider(words.t("what_if.default"), 0.0, 50.0, float(now.max_default_probability * 100), 0.5)
+            least = st.number_input(
+                words.t("what_if.least", currency=words.currency),
+                min_value=0.0,
+                value=words.major(now.min_expected_value_minor),
+                step=0.5,
+            )
+        with right:
+            top = st.slider(words.t("what_if.top_n"), 1, 10, min(now.top_n, 10))
+            contacts = now.max_contacts
+            if now.cap is not None:
+                contacts = st.slider(words.t("what_if.contacts"), 0, max(30, contacts), contacts)
+        asked = st.form_submit_button(words.t("what_if.compare"), icon=":material/compare_arrows:")
+    if not asked:
+        return None
+    return policies.MainLimits(
+        max_debt_service_ratio=ratio / 100,
+        max_default_probability=risk / 100,
+        min_expected_value_minor=round(least / digits),
+        top_n=top,
+        cap=now.cap,
+        max_contacts=contacts,
+    )
+
+
+def what_if() -> None:
+    tried = limits_to_try(state.ask(policies.in_force, run))
+    if tried is not None:
+        st.session_state[COMPARED] = None
+        st.session_state[COMPARED] = simulated(tried)
+    found = st.session_state.get(COMPARED)
+    if found is not None and found["run_id"] == run.run_id:
+        compared(found)
+
+
+def simulated(tried: policies.MainLimits) -> dict[str, Any]:
+    bar, working = st.progress(0.0, words.t("what_if.working")), words.t("what_if.working")
+
+    def advance(done: int, total: int) -> None:
+        bar.progress(done / total, working)
+
+    policy = recommend_simulate.Policy(values=tried.values(), source=words.t("what_if.source"))
+    try:
+        return recommend_simulate.simulate(desk.workspace.home, policy, run_id=run.run_id, progress=advance)
+    finally:
+        bar.empty()
+
+
+def compared(found: Mapping[str, Any]) -> None:
+    controls.tiles(what_if_views.tiles(found, words))
+    controls.show(words, what_if_views.products(found, words), "r_if_products")
+    controls.show(words, what_if_views.gates(found, words), "r_if_gates")
+    known = what_if_views.breakdowns(found)
+    if known:
+        named = {name: words.label("breakdown", name) for name in known}
+        breakdown = controls.switch(words, "what_if.by", known, "r_if_by", named)
+        controls.show(words, what_if_views.moves(found, words, breakdown), "r_if_moves")
+    st.markdown(f"**{controls.plain(what_if_views.groups_finding(found, words))}**")
+    controls.table(what_if_views.groups(found, words), "r_if_groups")
+    st.markdown(f"**{controls.plain(what_if_views.factors_finding(found, words))}**")
+    controls.table(what_if_views.factors(found, words), "r_if_factors")
+
+
 with controls.section(words, "recommendations.gates", "recommendations.gates_help"):
     gates()
 with controls.section(words, "recommendations.refused"):
@@ -60,6 +138,8 @@ with controls.section(words, "recommendations.offers_section"):
     controls.show(words, views.offers(state.ask(recommendations.offers, run), words), "r_offers")
 with controls.section(words, "recommendations.groups_section", "recommendations.groups_help"):
     groups()
+with controls.section(words, "what_if.section", "what_if.section_help"):
+    what_if()
 with controls.section(words, "recommendations.race_section", "recommendations.race_help"):
     race = state.ask(recommendations.models, run)
     st.markdown(f"**{views.race_finding(race, words)}**")

@@ -59,7 +59,7 @@ def _chart(drawn: pd.DataFrame, w: Words) -> Any:
         alt.Chart(drawn)
         .mark_point(filled=True, size=80, opacity=0.9)
         .encode(
-            x=alt.X("ratio:Q", title=w.t("recommendations.group_ratio"), axis=alt.Axis(format=".1f")),
+            x=alt.X("ratio:Q", title=w.t("recommendations.group_ratio"), axis=alt.Axis(format=".1f", tickCount=6)),
             y=alt.Y("product:N", sort=products, title=None, axis=alt.Axis(labelLimit=220)),
             color=alt.Color("said:N", scale=scale(colours), legend=legend(colours)),
             tooltip=[

@@ -92,7 +92,8 @@ class OfferFairness:
 def before(context: Context, prepared: Prepared) -> tuple[Prepared, OfferFairness]:
     """Return what is prepared with its customers' groups, and products held back where the policy refuses."""
     settings, policy = context.settings(RiskSettings, "risk").fairness, prepared.bundle.settings.gates
-    prepared = prepared.among(groups(context.engine, context.tables, prepared, settings))
+    base = prepared.base
+    prepared = prepared.among(groups(context.engine, context.tables, base.customer_ids, base.ages, settings))
     products = prepared.bundle.catalogue.product_ids
     fair = OfferFairness(settings=settings, products=products)
     if policy.fairness == "refuse":
@@ -115,15 +116,16 @@ def _check(decisive: tuple[str, ...], prepared: Prepared) -> None:
         raise SettingsFault("recommendations settings", told)
 
 
-def groups(engine: Any, tables: dict[str, Any], prepared: Prepared, settings: FairnessSettings) -> fairness.Groups:
-    """Return the protected groups of the customers that are decided for, in their order."""
-    base = prepared.base
+def groups(
+    engine: Any, tables: dict[str, Any], customer_ids: pa.Array, ages: columns.Floats, settings: FairnessSettings
+) -> fairness.Groups:
+    """Return the protected groups of customers in their order; whom the table customers lacks is not recorded."""
     customers = tables["customers"]
     recorded = [name for name in settings.attributes if name in customers.columns]
-    rows = columns.aligned(engine.arrow(customers.select("customer_id", *recorded)), base.customer_ids)
+    rows = columns.aligned(engine.arrow(customers.select("customer_id", *recorded)), customer_ids)
     found = {name: rows[name] for name in recorded}
     if "age_band" in settings.attributes:
-        found["age_band"] = pa.array(age_bands(base.ages, settings))
+        found["age_band"] = pa.array(age_bands(ages, settings))
     return fairness.groups_of(found)
 
 

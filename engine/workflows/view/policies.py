@@ -1,0 +1,48 @@
+"""The main limits of a run's policy, as a person may try others: see `engine.workflows.recommend_simulate`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engine.lake.runs import Run
+from engine.workflows import kept_decisions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MainLimits:
+    """What is tried most often; `cap` names the first cap per customer, None where the policy has none."""
+
+    max_debt_service_ratio: float
+    max_default_probability: float
+    min_expected_value_minor: int
+    top_n: int
+    cap: str | None
+    max_contacts: int
+
+    def values(self) -> dict[str, Any]:
+        """Return the limits as settings of [recommendations]."""
+        gates = {
+            "max_debt_service_ratio": self.max_debt_service_ratio,
+            "max_default_probability": self.max_default_probability,
+            "min_expected_value_minor": self.min_expected_value_minor,
+        }
+        caps: Mapping[str, Any] = {} if self.cap is None else {self.cap: {"max_contacts": self.max_contacts}}
+        return {"top_n": self.top_n, "gates": gates, "contact": {"caps": caps}}
+
+
+def in_force(run: Run) -> MainLimits:
+    """Return the limits that a run decided by; raises MartMissing and BundleOfAnotherVersion."""
+    run.require("decisions")
+    settings = kept_decisions.bundle_of(run).settings
+    named = settings.contact.named("customer")
+    cap = named[0] if named else None
+    return MainLimits(
+        max_debt_service_ratio=settings.gates.max_debt_service_ratio,
+        max_default_probability=settings.gates.max_default_probability,
+        min_expected_value_minor=settings.gates.min_expected_value_minor,
+        top_n=settings.top_n,
+        cap=cap,
+        max_contacts=0 if cap is None else settings.contact.caps[cap].max_contacts,
+    )
