@@ -87,11 +87,12 @@ def no_counts() -> GateCounts:
 def count(masks: Masks, offered: int) -> GateCounts:
     """Count what each gate refused among the pairs of a block."""
     pairs, only, customers = (np.zeros(len(GATES), dtype=np.int64) for _ in range(3))
+    alone = masks[np.bitwise_count(masks) == 1]
+    anything = np.bitwise_or.reduce(masks, axis=1)
     for bit in range(len(GATES)):
         flag = np.uint64(1 << bit)
-        refused = (masks & flag) != 0
-        pairs[bit], only[bit] = refused.sum(), (masks == flag).sum()
-        customers[bit] = refused.any(axis=1).sum()
+        for counts, among in ((pairs, masks), (only, alone), (customers, anything)):
+            counts[bit] = np.count_nonzero(among & flag)
     passed = int((masks == 0).sum())
     return GateCounts(
         pairs=pairs, only=only, customers=customers, considered=masks.size, passed=passed, offered=offered

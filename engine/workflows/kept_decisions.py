@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from engine.domain.errors import CheckFailed, WaylineError
+from engine.domain.errors import CheckFailed, NotEnoughData, WaylineError
 from engine.lake.files import file_digest
 from engine.lake.runs import Run, open_run
 from engine.lake.workspace import Workspace
@@ -49,7 +49,16 @@ def opened(workspace: Workspace, run_id: str | None, *, marts: Sequence[str]) ->
 
 
 def bundle_of(run: Run) -> Bundle:
-    """Return the bundle of a run as it lies there; raises BundleOfAnotherVersion."""
+    """Return the bundle of a run as it lies there.
+
+    Raises
+    ------
+    BundleOfAnotherVersion
+    NotEnoughData
+        The run was made before runs kept what decides.
+    """
+    if BUNDLE not in run.manifest["texts"]:
+        raise NotEnoughData("decisions to make again", "the run did not keep what decides", "a new run: wayline run")
     try:
         return Bundle.from_json(run.text(BUNDLE))
     except (ValueError, KeyError, TypeError):

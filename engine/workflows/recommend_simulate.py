@@ -34,7 +34,7 @@ _PRICED: Final = (
     "The run held all offers together to limits: both policies are charged its shadow prices, and neither is repaired "
     "to hold the limits to the last offer."
 )
-_SHARED: Final = "In the run members of some households gave way to others within the household's caps; both policies leave that out."
+_SHARED: Final = "In the run some of a household gave way to others within its caps; both policies leave that out."
 _DRAWN: Final = "The run draws offers: both policies draw with the same numbers, so that only the policy differs."
 
 Progress = Callable[[int, int], None]

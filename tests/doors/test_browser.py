@@ -39,11 +39,20 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def address(home: Path) -> Iterator[str]:
+    yield from _app_on(home, home / "app.log")
+
+
+@pytest.fixture(scope="module")
+def address_of_a_run(small_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The app on a bank that was really run, so that its decisions can be made again."""
+    yield from _app_on(small_home, tmp_path_factory.mktemp("app") / "app.log")
+
+
+def _app_on(home: Path, log: Path) -> Iterator[str]:
     with socket.socket() as free:
         free.bind((HERE, 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", str(REPOSITORY / "app.py"), f"--server.port={port}"]
-    log = home / "app.log"
     with log.open("wb") as out:
         app = subprocess.Popen(command, env={**os.environ, "WAYLINE_HOME": str(home)}, stdout=out, stderr=out)
         try:
@@ -185,3 +194,35 @@ def test_language_chosen_on_one_page_holds_on_the_next(watched: Watched, address
     watched.page.wait_for_selector("h1")
     watched.settle()
     assert watched.page.locator("h1").inner_text() == "风险"
+
+
+@pytest.mark.parametrize(
+    ("language", "button", "finding", "by", "heading"),
+    [
+        ("en", "Compare", r"^\d+ offers become \d+: expected value", "Risk tier", "What if the policy were otherwise?"),
+        ("zh", "比较", r"^推荐由 \d+ 条变为 \d+ 条：期望价值", "风险等级", "若政策改变会怎样？"),
+    ],
+)
+def test_a_policy_is_tried_on_the_page(
+    watched: Watched, address_of_a_run: str, *, language: str, button: str, finding: str, by: str, heading: str
+) -> None:
+    watched.open(f"{address_of_a_run}/recommendations?lang={language}")
+    debt_service = watched.page.get_by_role("slider").first
+    debt_service.focus()
+    for _ in range(25):
+        debt_service.press("ArrowLeft")
+    watched.page.get_by_role("button", name=button).last.click()
+    watched.page.get_by_text(re.compile(finding)).first.wait_for(timeout=60_000)
+    watched.settle()
+    shown = watched.page.get_by_text(re.compile(finding)).first.inner_text()
+    # the same sentence is what a screen reader hears of the chart
+    assert (
+        watched.page.locator(f'[aria-label="{shown}"]').count() + watched.page.locator(f'[alt="{shown}"]').count() > 0
+    )
+    watched.page.get_by_role("radio", name=by).last.click()
+    watched.settle()
+    assert "r_if_by=risk_tier" in watched.page.url
+    assert watched.page.get_by_text(re.compile(finding)).count() > 0, "the comparison outlives a click on the page"
+    assert watched.page.locator('[data-testid="stException"]').count() == 0
+    assert watched.errors == []
+    assert watched.outside == []

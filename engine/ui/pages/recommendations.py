@@ -11,7 +11,6 @@ from engine.ui import controls, state
 from engine.ui.views import offer_groups
 from engine.ui.views import recommendations as views
 from engine.ui.views import what_if as what_if_views
-from engine.workflows import recommend_simulate
 from engine.workflows.view import policies, recommendations
 
 COMPARED: Final = "r_compared"
@@ -103,6 +102,9 @@ def what_if() -> None:
 
 
 def simulated(tried: policies.MainLimits) -> dict[str, Any]:
+    # what decides takes seconds to load, and most visits ask for no comparison
+    from engine.workflows import recommend_simulate  # noqa: PLC0415
+
     bar, working = st.progress(0.0, words.t("what_if.working")), words.t("what_if.working")
 
     def advance(done: int, total: int) -> None:

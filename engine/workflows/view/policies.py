@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+from engine.config.recommendations import RecommendationSettings
+from engine.domain.errors import NotEnoughData
 from engine.lake.runs import Run
-from engine.workflows import kept_decisions
+
+_BUNDLE: Final = "decision_bundle.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,9 +37,16 @@ class MainLimits:
 
 
 def in_force(run: Run) -> MainLimits:
-    """Return the limits that a run decided by; raises MartMissing and BundleOfAnotherVersion."""
+    """Return the limits that a run decided by.
+
+    Raises
+    ------
+    MartMissing
+    NotEnoughData
+        The run did not keep its policy, or in a form that this version does not read.
+    """
     run.require("decisions")
-    settings = kept_decisions.bundle_of(run).settings
+    settings = _settings(run)
     named = settings.contact.named("customer")
     cap = named[0] if named else None
     return MainLimits(
@@ -46,3 +57,13 @@ def in_force(run: Run) -> MainLimits:
         cap=cap,
         max_contacts=0 if cap is None else settings.contact.caps[cap].max_contacts,
     )
+
+
+def _settings(run: Run) -> RecommendationSettings:
+    """Return the settings in the run's bundle, as text: its models bring libraries that take seconds to load."""
+    if _BUNDLE not in run.manifest["texts"]:
+        raise NotEnoughData("policy to try", "the run did not keep what decides", "a new run: wayline run")
+    try:
+        return RecommendationSettings.model_validate(json.loads(run.text(_BUNDLE))["bundle"]["settings"]["_settings"])
+    except (ValueError, KeyError, TypeError):
+        raise NotEnoughData("policy to try", "the run keeps it in another form", "a new run: wayline run") from None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from engine.features.table import CONTRACT as FEATURES
 from engine.lake.runs import Run, RunBuilder
 from engine.lake.schema import arrow_schema
 from engine.lake.workspace import Workspace
+from tests.engine.recommendations import builders as deciding
 from tests.engine.ui import experiment_rows, risk_rows
 
 AS_OF = datetime(2026, 6, 30, 16, tzinfo=UTC)
@@ -83,7 +85,15 @@ def make(home: Path, skip: Sequence[str] = ()) -> Run:
             for name in names:
                 contract = FEATURES if name == "features" else MARTS[name]
                 builder.write_rows(name, as_table(contract, tables[name]))
+            if stage == "recommendations":
+                builder.write_text("decision_bundle.json", _bundle())
     return builder.publish()
+
+
+@cache
+def _bundle() -> str:
+    """Return what decides at another bank: here only its limits are read."""
+    return deciding.prepared(200, {"training": {"min_buyers": 10_000}}).bundle.to_json()
 
 
 def as_table(contract: Table, rows: Rows) -> pa.Table:
