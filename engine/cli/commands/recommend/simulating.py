@@ -77,7 +77,7 @@ def _show(output: Output, facts: dict[str, Any]) -> None:
     rows = [
         one
         | {name: _written(one["measure"], one[name]) for name in ("before", "after", "change")}
-        | {"change_share": _percent(one["change_share"])}
+        | {"measure": numbers.heading(one["measure"]), "change_share": _percent(one["change_share"])}
         for one in facts["totals"]
     ]
     output.table(rows, _TOTALS, title=f"{numbers.count(facts['customers'])} customers of run {facts['run_id']}")
