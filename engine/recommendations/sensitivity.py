@@ -1,12 +1,14 @@
 """What each factor of the order does: offers are ranked with one of them left out, and the first offers compared.
 
-Priority is the expected value: response kept x propensity x (margin - expected loss), less the cost of the contact. A
-factor that is left out counts alike for every product, so that it no longer tells any two apart:
+Priority is the expected value times the product's lever; the value is response kept x propensity x (margin - expected
+loss), less the cost of the contact. A factor that is left out counts alike for every product, so that it tells no two
+apart:
 
 - propensity: every product would be taken by everybody;
 - value: margin, loss and cost do not count, the likeliest product comes first;
 - loss: nothing would be lost on credit;
-- contact: neither what the contact costs nor what the channel and earlier contacts leave of the response counts.
+- contact: neither what the contact costs nor what the channel and earlier contacts leave of the response counts;
+- lever: no product is pushed. What is lost by that is below 0 where levers cost value.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from engine.numerics.ratios import ratio
 from engine.recommendations.decide import Assessed
 from engine.recommendations.frame import Floats
 
-FACTORS: Final = ("propensity", "value", "loss", "contact")
+FACTORS: Final = ("propensity", "value", "loss", "contact", "lever")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,16 +55,17 @@ class Sensitivity:
         return ratio(self.lost[FACTORS.index(factor)], self.worth)
 
 
-def measure(found: Assessed) -> Sensitivity:
-    """Rank a block with each factor left out in turn; what no gate lets pass is never ranked."""
+def measure(found: Assessed, lever: Floats) -> Sensitivity:
+    """Rank a block with each factor left out in turn; what a gate refuses is never ranked. `lever` is of shape (P,)."""
     is_open = found.open
     some = np.flatnonzero(is_open.any(axis=1))
     worth = found.worth.value
-    first = _first(worth, is_open)[some]
+    first = _first(found.priority, is_open)[some]
     best = worth[some, first]
     changed, lost = [], []
     for factor in FACTORS:
-        other = _first(_without(found, factor), is_open)[some]
+        pushed = np.ones_like(lever) if factor == "lever" else lever
+        other = _first(_without(found, factor) * pushed, is_open)[some]
         changed.append(int((other != first).sum()))
         lost.append(float((best - worth[some, other]).sum()))
     return Sensitivity(customers=len(some), worth=float(best.sum()), changed=tuple(changed), lost=tuple(lost))
@@ -77,6 +80,8 @@ def _without(found: Assessed, factor: str) -> Floats:
         return response
     if factor == "loss":
         return response * margin - cost
+    if factor == "lever":
+        return found.worth.value
     return odds.propensity * (margin - loss)
 
 

@@ -194,7 +194,7 @@ def _reached(bundle: Bundle, found: Assessed, table: DecisionTable, groups: Grou
         tracks=np.bincount(table.offer_tracks, minlength=len(tracks.REASONS)),
         gates=gate_counts.count(table.masks, len(rows)),
         by_group=fairness.count(groups, *with_any),
-        sensitivity=sensitivity.measure(found),
+        sensitivity=sensitivity.measure(found, bundle.catalogue.lever),
     )
 
 

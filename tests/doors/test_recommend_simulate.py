@@ -80,7 +80,7 @@ def test_stricter_policy_reaches_fewer_and_every_part_adds_up(ask: Ask) -> None:
         "gates.min_expected_value_minor",
         "top_n",
     ]
-    assert {one["factor"] for one in found["sensitivity"]} == {"propensity", "value", "loss", "contact"}
+    assert {one["factor"] for one in found["sensitivity"]} == {"propensity", "value", "loss", "contact", "lever"}
     assert sum(found["under_served"]["after"].values()) == 300
 
 

@@ -190,6 +190,7 @@ def test_bits_of_decisions_made_before_mean_what_they_meant() -> None:
         "TERM_TOO_LONG",
         "TREATMENT_WAITS",
         "FAIRNESS_REVIEW",
+        "OFFER_CHANNEL",
     ]
 
 

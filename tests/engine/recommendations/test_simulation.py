@@ -128,7 +128,13 @@ def test_customers_are_with_nothing_under_served_or_well_served() -> None:
     assert few["under_served"] == int(np.ceil(0.05 * (CUSTOMERS - few["nothing"])))
 
 
-def _assessed(propensity: list[float], margin: list[float], loss: list[float], cost: float = 0.0) -> Assessed:
+def _assessed(
+    propensity: list[float],
+    margin: list[float],
+    loss: list[float],
+    cost: float = 0.0,
+    lever: list[float] | None = None,
+) -> Assessed:
     """Return one customer whom nothing is refused, with the value that follows."""
     found = assess(next(_prepared().decision_blocks()).one(0), _prepared().bundle)
     p, m, lost = (np.array([each]) for each in (propensity, margin, loss))
@@ -138,6 +144,7 @@ def _assessed(propensity: list[float], margin: list[float], loss: list[float], c
         odds=replace(found.odds, propensity=p, cost=np.array([cost]), kept=kept),
         terms=replace(found.terms, amount=np.zeros_like(p), margin=m),
         worth=replace(found.worth, value=p * (m - lost) - cost, loss=lost),
+        priority=(p * (m - lost) - cost) * (1.0 if lever is None else np.array([lever])),
         masks=np.zeros(p.shape, dtype=np.uint64),
         enough=np.ones(p.shape, dtype=bool),
         held_out=np.zeros(1, dtype=bool),
@@ -146,18 +153,26 @@ def _assessed(propensity: list[float], margin: list[float], loss: list[float], c
 
 def test_factors_left_out_of_three_products_by_hand() -> None:
     # worth .5 x 100 = 50, .1 x (900 - 600) = 30, .9 x 10 = 9: the first is best
-    found = sensitivity.measure(_assessed([0.5, 0.1, 0.9], [100.0, 900.0, 10.0], [0.0, 600.0, 0.0]))
+    found = sensitivity.measure(_assessed([0.5, 0.1, 0.9], [100.0, 900.0, 10.0], [0.0, 600.0, 0.0]), np.ones(3))
     # without propensity the second at 300, 20 lost; without value the likeliest, third, 41 lost; without loss the
-    # second at 90, 20 lost; the contact costs nothing, so leaving it out changes nothing
-    assert found.changed == (1, 1, 1, 0)
-    assert found.lost == pytest.approx((20.0, 41.0, 20.0, 0.0))
+    # second at 90, 20 lost; the contact costs nothing and nothing is pushed, so leaving these out changes nothing
+    assert found.changed == (1, 1, 1, 0, 0)
+    assert found.lost == pytest.approx((20.0, 41.0, 20.0, 0.0, 0.0))
     assert (found.customers, found.worth) == (1, 50.0)
     assert found.share_lost("value") == pytest.approx(41 / 50)
 
 
+def test_a_lever_that_pushes_a_lesser_product_costs_what_leaving_it_out_brings() -> None:
+    # worth 50 and 30; twice the second is 60, so it comes first and 20 are forgone: leaving levers out loses -20
+    lever = np.array([1.0, 2.0])
+    found = sensitivity.measure(_assessed([0.5, 0.1], [100.0, 300.0], [0.0, 0.0], lever=[1.0, 2.0]), lever)
+    assert found.worth == 30.0
+    assert (found.changed[-1], found.lost[-1]) == (1, -20.0)
+
+
 def test_nobody_to_offer_to_has_no_sensitivity() -> None:
     found = _assessed([0.5], [100.0], [0.0])
-    none = sensitivity.measure(replace(found, masks=np.ones((1, 1), dtype=np.uint64)))
+    none = sensitivity.measure(replace(found, masks=np.ones((1, 1), dtype=np.uint64)), np.ones(1))
     assert (none.customers, none.worth) == (0, 0.0)
     assert np.isnan(none.share_changed("loss"))
 
