@@ -29,3 +29,13 @@ def label(kind: str, value: str) -> Both:
     """Return the words for a value; what the bank named itself, such as a treatment of its own, reads as it is."""
     plain = value.replace("_", " ")
     return labels().get(f"{kind}.{value}", (plain[:1].upper() + plain[1:], plain))
+
+
+def filled(sentence: Both, **values: str | Both) -> Both:
+    """Return a sentence with its values: one text for both languages, or one for each."""
+    english, chinese = sentence
+    pairs = {name: (value, value) if isinstance(value, str) else value for name, value in values.items()}
+    return (
+        english.format(**{name: pair[0] for name, pair in pairs.items()}),
+        chinese.format(**{name: pair[1] for name, pair in pairs.items()}),
+    )

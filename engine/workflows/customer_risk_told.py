@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
-from engine.domain.labels import Both, label, texts
+from engine.domain.labels import Both, filled, label, texts
 from engine.domain.money import minor_digits
 from engine.domain.words import PRODUCT_FAMILIES
 from engine.lake.workspace import Workspace
@@ -242,12 +242,7 @@ def _sentences() -> Mapping[str, Both]:
 
 def _say(key: str, **values: str | Both) -> Both:
     """Return a sentence with its values, one text for both languages or one for each."""
-    english, chinese = _sentences()[key]
-    pairs = {name: (value, value) if isinstance(value, str) else value for name, value in values.items()}
-    return (
-        english.format(**{name: pair[0] for name, pair in pairs.items()}),
-        chinese.format(**{name: pair[1] for name, pair in pairs.items()}),
-    )
+    return filled(_sentences()[key], **values)
 
 
 def _list(first: Sequence[Both], rest: Sequence[Both]) -> Both:

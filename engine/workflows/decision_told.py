@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from engine.domain.labels import Both, label, texts
+from engine.domain.labels import Both, filled, label, texts
 from engine.domain.money import minor_digits
 from engine.domain.risk_gate import REASONS
 from engine.recommendations.bundle import Bundle
@@ -86,6 +86,11 @@ def runner_up(product_id: str | None, behind: float, naming: Naming) -> Both:
     return _say("runner_up.behind", product=naming.product(product_id), behind=naming.money(behind))
 
 
+def gives_way(product_id: str) -> Both:
+    """Return that others of the household are contacted, and what would have been offered first."""
+    return _say("household.gives_way", product=product_id)
+
+
 def unexplained(reason: str) -> Both:
     """Return why a run's decisions cannot be explained further."""
     return _say("unexplained.run", reason=reason)
@@ -139,9 +144,4 @@ def _sentences() -> Mapping[str, Both]:
 
 
 def _say(key: str, **values: str | Both) -> Both:
-    english, chinese = _sentences()[key]
-    pairs = {name: (value, value) if isinstance(value, str) else value for name, value in values.items()}
-    return (
-        english.format(**{name: pair[0] for name, pair in pairs.items()}),
-        chinese.format(**{name: pair[1] for name, pair in pairs.items()}),
-    )
+    return filled(_sentences()[key], **values)

@@ -12,7 +12,7 @@ from engine.domain.schema import Table
 from engine.lake.runs import Run, open_run
 from engine.lake.workspace import Workspace
 from engine.recommendations.tracks import NO_OFFER, REFUSED
-from engine.workflows import customer_risk, customer_risk_told, decision_explained, session
+from engine.workflows import customer_risk, customer_risk_told, decision_explained, decision_told, session
 from engine.workflows.view import customer as view
 
 _SHOWN: Final = (
@@ -44,7 +44,8 @@ def customer(home: Path, customer_id: str, run_id: str | None = None) -> dict[st
     sentence of every gate that refused it, in English and Chinese. `limits` of a product says `withheld` where limits
     on all offers together took the offer, `let_in` where they made room for it, and is empty where they did neither.
     `contributions`, `gates`, `runner_up`, `flips` and the sentences `smallest_change_..` are of `decision_explained`;
-    where the run does not keep what they need they are missing, and `unexplained` says why.
+    where the run does not keep what they need they are missing, and `unexplained` says why. `gives_way` is there where
+    the caps of the household leave no contact for this customer.
 
     Raises
     ------
@@ -68,6 +69,7 @@ def customer(home: Path, customer_id: str, run_id: str | None = None) -> dict[st
         **_risk_answers(workspace, run, customer_id),
         "journeys": _rows(found.stages),
         "products": [row | why.products.get(row["product_id"], {}) for row in products(run, customer_id)],
+        "gives_way": _gives_way(run, customer_id),
         "unexplained": why.missing and dict(zip(("text_en", "text_zh"), why.missing, strict=True)),
         "missing": {
             stage["stage"]: stage["reason"] for stage in run.manifest["stages"] if stage["status"] == "skipped"
@@ -90,6 +92,18 @@ def products(run: Run, customer_id: str) -> list[dict[str, Any]]:
         for row in decided
     ]
     return sorted(rows, key=lambda row: (row["rank"] is None, row["rank"] or len(row["refusals"]), row["product_id"]))
+
+
+def _gives_way(run: Run, customer_id: str) -> dict[str, Any] | None:
+    """Return that others of the household are contacted in the customer's place, with a sentence; None otherwise."""
+    if not run.has("withheld_contacts"):
+        return None
+    rows = run.read("withheld_contacts", where={"customer_id": customer_id}).to_pylist()
+    if not rows:
+        return None
+    text = decision_told.gives_way(rows[0]["best_product_id"])
+    row: dict[str, Any] = rows[0]
+    return row | {"text_en": text[0], "text_zh": text[1]}
 
 
 def _changed_by_limits(run: Run, customer_id: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -40,3 +41,23 @@ def write(tmp_path: Path) -> Write:
         return path
 
     return written
+
+
+@pytest.fixture
+def home(small_home: Path, tmp_path: Path) -> Path:
+    """A copy of a small workspace with one run, to be changed."""
+    shutil.copytree(small_home, tmp_path / "home")
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def ask_home(home: Path, capsys: pytest.CaptureFixture[str]) -> Ask:
+    """Ask any command about that copy; what it says as JSON."""
+
+    def asked(*words: object, code: int = 0) -> dict[str, Any]:
+        capsys.readouterr()
+        assert main([*map(str, words), "--home", str(home), "--json"]) == code, capsys.readouterr()
+        found: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return found
+
+    return asked

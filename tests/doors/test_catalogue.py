@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 import sqlite3
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,25 +17,9 @@ from engine.lake.schema import arrow_schema
 from engine.lake.workspace import Workspace
 from engine.store import Store
 from engine.workflows import run as workflow
+from tests.doors.experiment_files import Ask
 
-Ask = Callable[..., Any]
 SAVE = ("catalogue", "save", "--by", "Ann", "--note", "spring")
-
-
-@pytest.fixture
-def home(small_home: Path, tmp_path: Path) -> Path:
-    shutil.copytree(small_home, tmp_path / "home")
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def ask(home: Path, capsys: pytest.CaptureFixture[str]) -> Ask:
-    def asked(*words: object, code: int = 0) -> Any:
-        capsys.readouterr()
-        assert main([*map(str, words), "--home", str(home), "--json"]) == code, capsys.readouterr()
-        return json.loads(capsys.readouterr().out)
-
-    return asked
 
 
 def _write(home: Path, text: str) -> None:
@@ -64,28 +45,28 @@ index_fund = 50
 """
 
 
-def test_files_are_shown_until_a_version_holds_and_a_run_goes_by_the_one_of_its_date(ask: Ask, home: Path) -> None:
-    assert ask("catalogue", "versions") == {"versions": []}
-    before = ask("catalogue", "show")
+def test_files_are_shown_until_a_version_holds_and_a_run_goes_by_the_one_of_its_date(ask_home: Ask, home: Path) -> None:
+    assert ask_home("catalogue", "versions") == {"versions": []}
+    before = ask_home("catalogue", "show")
     assert before["version"] is None
     assert {row["offer_id"] == row["product_id"] for row in before["products"]} == {True}
 
     _write(home, OFFER)
-    saved = ask(*SAVE, "--from", "2026-06-01")
+    saved = ask_home(*SAVE, "--from", "2026-06-01")
     assert (saved["version"], saved["is_new"], saved["owner"]) == (1, True, "Ann")
-    assert not ask(*SAVE, "--from", "2026-06-01")["is_new"]
+    assert not ask_home(*SAVE, "--from", "2026-06-01")["is_new"]
     # the files go on, the version stays: another margin and no lever from the first of July on
     settings = (home / "wayline.toml").read_text(encoding="utf-8")
     (home / "wayline.toml").write_text(settings.replace("90000", "80000").replace("50", "0"), encoding="utf-8")
-    assert ask(*SAVE, "--from", "2026-07-01")["version"] == 2
+    assert ask_home(*SAVE, "--from", "2026-07-01")["version"] == 2
 
     for day, version, margin, lever in (("2026-06-15", 1, 90000, 1.5), ("2026-07-02", 2, 80000, 1.0)):
-        found = ask("catalogue", "show", "--as-of", day)
+        found = ask_home("catalogue", "show", "--as-of", day)
         assert found["version"]["version"] == version
         fund = next(row for row in found["products"] if row["product_id"] == "index_fund")
         assert (fund["offer_id"], fund["annual_margin_minor"], fund["lever"]) == ("spring", margin, lever)
         assert fund["channels"] == ["email"]
-    assert ask("catalogue", "show", "--as-of", "2026-05-31")["version"] is None
+    assert ask_home("catalogue", "show", "--as-of", "2026-05-31")["version"] is None
 
     plain = open_run(Workspace(home))
     made = open_run(Workspace(home), workflow.run(home).run_id)
@@ -98,7 +79,7 @@ def test_files_are_shown_until_a_version_holds_and_a_run_goes_by_the_one_of_its_
     assert {(row["offer_id"], row["lever"], row["channel"]) for row in fund} == {("spring", 1.5, "email")}
     notes = [note for stage in made.manifest["stages"] for note in stage.get("notes", [])]
     assert any("version 1 of the catalogue" in note for note in notes)
-    replayed = ask("recommend", "replay", "--customers", "0")
+    replayed = ask_home("recommend", "replay", "--customers", "0")
     assert replayed["equal"], replayed["differences"]
     assert replayed["changed_since"] == []
 
@@ -109,63 +90,64 @@ def test_files_are_shown_until_a_version_holds_and_a_run_goes_by_the_one_of_its_
         assert store.verify_audit() is None
 
 
-def test_one_version_is_shown_whole_and_an_unknown_one_is_told(ask: Ask) -> None:
-    ask(*SAVE, "--from", "2026-06-01")
-    found = ask("catalogue", "versions", "--version", "1")
+def test_one_version_is_shown_whole_and_an_unknown_one_is_told(ask_home: Ask) -> None:
+    ask_home(*SAVE, "--from", "2026-06-01")
+    found = ask_home("catalogue", "versions", "--version", "1")
     assert len(found["definition"]["products"]) == 24
     assert found["definition"]["recommendations"]["top_n"] == 3
-    assert "Known: 1" in ask("catalogue", "versions", "--version", "7", code=2)["error"]["sentence"]
+    assert "Known: 1" in ask_home("catalogue", "versions", "--version", "7", code=2)["error"]["sentence"]
 
 
-def test_bad_offers_and_levers_are_told_in_sentences_and_never_saved(ask: Ask, home: Path) -> None:
+def test_bad_offers_and_levers_are_told_in_sentences_and_never_saved(ask_home: Ask, home: Path) -> None:
     _write(home, OFFER.replace('"index_fund"', '"index_fnd"'))
-    told = ask("catalogue", "check", code=3)
+    told = ask_home("catalogue", "check", code=3)
     assert any('Did you mean "index_fund"' in sentence for sentence in told["faults"])
-    assert "index_fnd" in ask(*SAVE, "--from", "2026-06-01", code=2)["error"]["sentence"]
-    assert ask("catalogue", "versions") == {"versions": []}
+    assert "index_fnd" in ask_home(*SAVE, "--from", "2026-06-01", code=2)["error"]["sentence"]
+    assert ask_home("catalogue", "versions") == {"versions": []}
 
 
-def test_an_infinite_lever_stops_whatever_reads_it(ask: Ask, home: Path) -> None:
+def test_an_infinite_lever_stops_whatever_reads_it(ask_home: Ask, home: Path) -> None:
     _write(home, "[catalogue.levers.product]\nindex_fund = inf\n")
     for words in (("catalogue", "check"), ("run",)):
-        assert "finite" in ask(*words, code=2)["error"]["sentence"]
+        assert "finite" in ask_home(*words, code=2)["error"]["sentence"]
 
 
-def test_an_offer_that_ended_before_the_version_begins_is_refused(ask: Ask, home: Path) -> None:
+def test_an_offer_that_ended_before_the_version_begins_is_refused(ask_home: Ask, home: Path) -> None:
     _write(home, OFFER.replace("channels", "valid_until = 2026-05-01\nchannels"))
-    told = ask(*SAVE, "--from", "2026-06-01", code=2)["error"]["sentence"]
+    told = ask_home(*SAVE, "--from", "2026-06-01", code=2)["error"]["sentence"]
     assert "before the version begins on 2026-06-01" in told
 
 
-def test_a_product_nobody_can_be_offered_is_named_with_the_gate_that_does_it(ask: Ask, home: Path) -> None:
+def test_a_product_nobody_can_be_offered_is_named_with_the_gate_that_does_it(ask_home: Ask, home: Path) -> None:
     _products(home, index_fund={"annual_margin_minor": None}, travel_insurance={"min_age": 70, "max_age": 60})
-    told = {(one["product_id"], one["gate"]): one["sentence"] for one in ask("catalogue", "check", code=3)["warnings"]}
+    warnings = ask_home("catalogue", "check", code=3)["warnings"]
+    told = {(one["product_id"], one["gate"]): one["sentence"] for one in warnings}
     assert "has no margin" in told["index_fund", "negative_value"]
     assert "at least 70 and at most 60" in told["travel_insurance", "age"]
 
 
-def test_policies_are_tried_on_the_customers_of_the_last_run(ask: Ask, home: Path) -> None:
+def test_policies_are_tried_on_the_customers_of_the_last_run(ask_home: Ask, home: Path) -> None:
     _write(home, "[recommendations.gates]\nmin_expected_value_minor = 100000000\n")
-    told = ask("catalogue", "check", code=3)
+    told = ask_home("catalogue", "check", code=3)
     assert told["tried_on"]["customers"] == 300
     assert {one["gate"] for one in told["warnings"]} >= {"negative_value"}
     assert len({one["product_id"] for one in told["warnings"]}) == 24
 
 
-def test_a_catalogue_nobody_answers_for_is_refused(ask: Ask) -> None:
+def test_a_catalogue_nobody_answers_for_is_refused(ask_home: Ask) -> None:
     words = ("catalogue", "save", "--from", "2026-06-01", "--by", " ", "--note", "x")
-    assert "needs an owner" in ask(*words, code=4)["error"]["sentence"]
+    assert "needs an owner" in ask_home(*words, code=4)["error"]["sentence"]
 
 
-def test_a_version_that_was_touched_is_not_gone_by(ask: Ask, home: Path) -> None:
-    ask(*SAVE, "--from", "2026-06-01")
+def test_a_version_that_was_touched_is_not_gone_by(ask_home: Ask, home: Path) -> None:
+    ask_home(*SAVE, "--from", "2026-06-01")
     with sqlite3.connect(home / "wayline.db") as connection:
         with pytest.raises(sqlite3.IntegrityError, match="append-only"):
             connection.execute("UPDATE catalogues SET content = '{}'")
         connection.execute("DROP TRIGGER catalogues_no_update")
         connection.execute("UPDATE catalogues SET content = replace(content, 'spring', 'autumn')")
-    assert "changed after it was saved" in ask("catalogue", "show", code=3)["error"]["sentence"]
-    assert "changed after it was saved" in ask("run", code=3)["error"]["sentence"]
+    assert "changed after it was saved" in ask_home("catalogue", "show", code=3)["error"]["sentence"]
+    assert "changed after it was saved" in ask_home("run", code=3)["error"]["sentence"]
 
 
 def test_it_is_shown_to_people_as_tables(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,26 +15,9 @@ from engine.lake.runs import open_run
 from engine.lake.workspace import Workspace
 from engine.recommendations.bundle import Bundle
 from engine.workflows import run as workflow
+from tests.doors.experiment_files import Ask
 
-Ask = Callable[..., Any]
 BUNDLE = "decision_bundle.json"
-
-
-@pytest.fixture
-def home(small_home: Path, tmp_path: Path) -> Path:
-    """A copy of a small workspace with one run, to be spoilt."""
-    shutil.copytree(small_home, tmp_path / "home")
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def ask(home: Path, capsys: pytest.CaptureFixture[str]) -> Ask:
-    def asked(*words: object, code: int = 0) -> Any:
-        capsys.readouterr()
-        assert main([*map(str, words), "--home", str(home), "--json"]) == code
-        return json.loads(capsys.readouterr().out)
-
-    return asked
 
 
 def _customer(home: Path) -> str:
@@ -51,27 +31,27 @@ def _touch(home: Path, name: str, old: bytes, new: bytes) -> None:
     path.write_bytes(content.replace(old, new, 1))
 
 
-def test_every_decision_of_a_run_comes_out_the_same(ask: Ask) -> None:
-    found = ask("recommend", "replay", "--customers", 0)
+def test_every_decision_of_a_run_comes_out_the_same(ask_home: Ask) -> None:
+    found = ask_home("recommend", "replay", "--customers", 0)
     assert (found["customers"], found["decisions"], found["differing"]) == (300, 300 * 24, 0)
     assert found["equal"]
     assert found["changed_since"] == []
 
 
-def test_one_customer_is_replayed_product_by_product_under_the_ids_of_the_run(ask: Ask, home: Path) -> None:
+def test_one_customer_is_replayed_product_by_product_under_the_ids_of_the_run(ask_home: Ask, home: Path) -> None:
     run = open_run(Workspace(home))
     offer = run.read("recommendations", limit=1).to_pylist()[0]
-    found = ask("explain", offer["customer_id"], "--replay")
+    found = ask_home("explain", offer["customer_id"], "--replay")
     assert found["equal"]
     assert len(found["products"]) == 24
     assert found["bundle"] == Bundle.from_json(run.text(BUNDLE)).digest()
     row = next(row for row in found["products"] if row["product_id"] == offer["product_id"])
     assert row["decision_id"] == offer["decision_id"]
     assert (row["rank"], row["propensity"], row["channel"]) == (offer["rank"], offer["propensity"], offer["channel"])
-    assert ask("explain", offer["customer_id"], "--replay")["inputs_sha256"] == found["inputs_sha256"]
+    assert ask_home("explain", offer["customer_id"], "--replay")["inputs_sha256"] == found["inputs_sha256"]
 
 
-def test_settings_and_products_that_changed_since_change_nothing_and_are_told(ask: Ask, home: Path) -> None:
+def test_settings_and_products_that_changed_since_change_nothing_and_are_told(ask_home: Ask, home: Path) -> None:
     with (home / "wayline.toml").open("a", encoding="utf-8") as settings:
         settings.write("\n[recommendations.gates]\nmin_expected_value_minor = 777\n")
     (path,) = (home / "curated" / "products").rglob("*.parquet")
@@ -79,7 +59,7 @@ def test_settings_and_products_that_changed_since_change_nothing_and_are_told(as
     margin = [None if value is None else value + 1 for value in products["annual_margin_minor"].to_pylist()]
     place = products.schema.get_field_index("annual_margin_minor")
     pq.write_table(products.set_column(place, products.schema.field(place), pa.array(margin, pa.int64())), path)
-    found = ask("explain", _customer(home), "--replay")
+    found = ask_home("explain", _customer(home), "--replay")
     assert found["equal"]
     changed = {one["name"]: one for one in found["changed_since"]}
     assert changed["recommendations.gates.min_expected_value_minor"]["now"] == 777
@@ -87,50 +67,50 @@ def test_settings_and_products_that_changed_since_change_nothing_and_are_told(as
     assert "777" in changed["recommendations.gates.min_expected_value_minor"]["text_zh"]
 
 
-def test_a_bundle_that_was_touched_is_refused_in_a_sentence(ask: Ask, home: Path) -> None:
+def test_a_bundle_that_was_touched_is_refused_in_a_sentence(ask_home: Ask, home: Path) -> None:
     _touch(home, BUNDLE, b'"top_n": 3', b'"top_n": 4')
-    told = ask("explain", _customer(home), "--replay", code=3)["error"]["sentence"]
+    told = ask_home("explain", _customer(home), "--replay", code=3)["error"]["sentence"]
     assert BUNDLE in told
     assert "changed after it was written" in told
 
 
-def test_a_bundle_that_was_touched_together_with_the_manifest_is_refused_too(ask: Ask, home: Path) -> None:
+def test_a_bundle_that_was_touched_together_with_the_manifest_is_refused_too(ask_home: Ask, home: Path) -> None:
     run = open_run(Workspace(home))
     was, digest = run.manifest["texts"][BUNDLE]["sha256"], Bundle.from_json(run.text(BUNDLE)).digest()
     _touch(home, BUNDLE, b'"top_n": 3', b'"top_n": 4')
     now = hashlib.sha256((run.folder / BUNDLE).read_bytes()).hexdigest()
     _touch(home, "manifest.json", was.encode(), now.encode())
-    told = ask("recommend", "replay", code=3)["error"]["sentence"]
+    told = ask_home("recommend", "replay", code=3)["error"]["sentence"]
     assert f"the run decided by {digest}" in told
 
 
-def test_inputs_that_were_touched_or_lost_are_refused(ask: Ask, home: Path) -> None:
+def test_inputs_that_were_touched_or_lost_are_refused(ask_home: Ask, home: Path) -> None:
     part = open_run(Workspace(home)).folder / "decision_inputs" / "part-00000.parquet"
     rows = pq.read_table(part)
     place = rows.schema.get_field_index("is_held")
     pq.write_table(rows.set_column(place, "is_held", pa.array([False] * rows.num_rows)), part)
-    assert "decision_inputs" in ask("recommend", "replay", code=3)["error"]["sentence"]
+    assert "decision_inputs" in ask_home("recommend", "replay", code=3)["error"]["sentence"]
     part.unlink()
-    assert "is missing" in ask("recommend", "replay", code=3)["error"]["sentence"]
+    assert "is missing" in ask_home("recommend", "replay", code=3)["error"]["sentence"]
 
 
-def test_a_customer_nobody_knows_and_a_run_without_inputs_are_told(ask: Ask, home: Path) -> None:
-    assert "No customer of that id" in ask("explain", "nobody", "--replay", code=1)["error"]["sentence"]
+def test_a_customer_nobody_knows_and_a_run_without_inputs_are_told(ask_home: Ask, home: Path) -> None:
+    assert "No customer of that id" in ask_home("explain", "nobody", "--replay", code=1)["error"]["sentence"]
     manifest = open_run(Workspace(home)).folder / "manifest.json"
     facts = json.loads(manifest.read_text(encoding="utf-8"))
     del facts["marts"]["decision_inputs"]
     manifest.write_text(json.dumps(facts), encoding="utf-8")
-    assert "did not make it" in ask("explain", _customer(home), "--replay", code=1)["error"]["sentence"]
+    assert "did not make it" in ask_home("explain", _customer(home), "--replay", code=1)["error"]["sentence"]
 
 
-def test_a_run_held_to_limits_on_all_offers_is_replayed_to_the_bit(ask: Ask, home: Path) -> None:
+def test_a_run_held_to_limits_on_all_offers_is_replayed_to_the_bit(ask_home: Ask, home: Path) -> None:
     with (home / "wayline.toml").open("a", encoding="utf-8") as settings:
         settings.write(
             "\n[allocation]\nbudget_minor = 900\nsample_customers = 100\n"
             "[allocation.product_capacity]\nmanaged_portfolio = 20\n"
         )
     made = workflow.run(home)
-    found = ask("recommend", "replay", "--customers", 0, "--run", made.run_id)
+    found = ask_home("recommend", "replay", "--customers", 0, "--run", made.run_id)
     changed = open_run(Workspace(home), made.run_id).read("allocation_changes")
     assert changed.num_rows > 0
     assert found["equal"], found["differences"]
@@ -140,3 +120,18 @@ def test_the_sentences_are_shown_in_both_languages(home: Path, capsys: pytest.Ca
     for language, words in (("en", "come out the same to the last bit"), ("zh", "逐位复现")):
         assert main(["explain", _customer(home), "--replay", "--lang", language, "--home", str(home)]) == 0
         assert words in capsys.readouterr().out
+
+
+def test_who_gives_way_to_others_of_the_household_is_told_so_and_replayed(ask_home: Ask, home: Path) -> None:
+    with (home / "wayline.toml").open("a", encoding="utf-8") as settings:
+        # so many that some homes have one contact left, however many were made
+        settings.write("\n[recommendations.contact.caps.household_month]\nmax_contacts = 3\n")
+    workflow.run(home)
+    rows = open_run(Workspace(home)).read("withheld_contacts").to_pylist()
+    assert rows
+    found = ask_home("explain", rows[0]["customer_id"])
+    assert found["gives_way"]["best_product_id"] == rows[0]["best_product_id"]
+    assert rows[0]["best_product_id"] in found["gives_way"]["text_zh"]
+    assert not [row for row in found["products"] if row["decision"] == "offered"]
+    assert ask_home("explain", rows[0]["customer_id"], "--replay")["equal"]
+    assert ask_home("recommend", "replay", "--customers", 0)["equal"]

@@ -131,6 +131,8 @@ def _show(output: Output, facts: dict[str, Any], language: str) -> None:
 
 def _show_more(output: Output, facts: dict[str, Any], language: str) -> None:
     """Show what raised and lowered the score of each offer and what comes next, and for all what would turn them."""
+    if facts["gives_way"]:
+        output.line(facts["gives_way"][f"text_{language}"])
     if facts["unexplained"]:
         output.line(facts["unexplained"][f"text_{language}"])
         return
