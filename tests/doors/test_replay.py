@@ -124,8 +124,8 @@ def test_the_sentences_are_shown_in_both_languages(home: Path, capsys: pytest.Ca
 
 def test_who_gives_way_to_others_of_the_household_is_told_so_and_replayed(ask_home: Ask, home: Path) -> None:
     with (home / "wayline.toml").open("a", encoding="utf-8") as settings:
-        # so many that some homes have one contact left, however many were made
-        settings.write("\n[recommendations.contact.caps.household_month]\nmax_contacts = 3\n")
+        # one contact a home, and homes with two who would be offered something
+        settings.write("\n[recommendations.contact.caps.household_month]\nmax_contacts = 1\n")
     workflow.run(home)
     rows = open_run(Workspace(home)).read("withheld_contacts").to_pylist()
     assert rows
