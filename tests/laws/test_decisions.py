@@ -296,3 +296,22 @@ def test_a_lever_reorders_and_lets_no_refused_product_past(levers: dict[str, flo
     assert not ((with_levers.rank > 0) & (without.masks != 0)).any()
     # as many offers as without: none is lost either
     assert np.array_equal((with_levers.rank > 0).sum(axis=1), (without.rank > 0).sum(axis=1))
+
+
+@given(held=st.lists(st.integers(0, 23), unique=True, max_size=12), limits=_limits)
+@settings(max_examples=15, deadline=None)
+def test_a_gate_takes_offers_out_and_never_reorders_those_that_are_left(
+    held: list[int], limits: dict[str, Any]
+) -> None:
+    policy = _policy(limits).model_copy(update={"top_n": 20})
+    loose = replace(_prepared().bundle, settings=policy)
+    catalogue_of = replace(loose.catalogue, under_review=np.isin(np.arange(24), held))
+    before, after = decide(_block(), loose), decide(_block(), replace(loose, catalogue=catalogue_of))
+    assert after.value.tobytes() == before.value.tobytes()
+    for row in range(0, CUSTOMERS, 13):
+        orders = [
+            [int(product) for product in np.argsort(table.rank[row], kind="stable") if table.rank[row, product] > 0]
+            for table in (before, after)
+        ]
+        left = [product for product in orders[0] if product not in held]
+        assert orders[1][: len(left)] == left
