@@ -12,6 +12,7 @@ customers, so a difference may arise that was not there before; it is looked at 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -82,10 +83,12 @@ class OfferFairness:
         """Return a sentence for the products that need a look, if there are any."""
         rows = [row for row in self.rows() if row["verdict"] == UNEXPLAINED]
         held = ", ".join(sorted({row["product_id"] for row in rows if row["held_back"]}))
-        told = ", ".join(sorted({f"{row['product_id']} by {row['attribute']}" for row in rows if not row["held_back"]}))
+        reported = sorted({(row["attribute"], row["product_id"]) for row in rows if not row["held_back"]})
+        many = Counter(attribute for attribute, _ in reported)
+        told = ", ".join(f"of {count} products by {attribute}" for attribute, count in many.items())
         return [
             *([f"fairness: held back from everybody until a person has looked: {held}."] if held else []),
-            *([f"fairness: offers differ beyond chance, unexplained, see offer_fairness: {told}."] if told else []),
+            *([f"fairness: offers {told} differ beyond chance, unexplained: see offer_fairness."] if told else []),
         ]
 
 

@@ -145,3 +145,14 @@ def test_bundle_remembers_what_was_held_back() -> None:
     again = type(bundle).from_json(bundle.to_json())
     assert np.flatnonzero(again.catalogue.under_review).tolist() == [3]
     assert replace(bundle).digest() == again.digest()
+
+
+def test_a_run_says_in_short_what_it_held_back_and_what_it_only_saw() -> None:
+    counts = _counts(f=(1000, 1000, 100), m=(1000, 1000, 200))
+    fair = offer_fairness.OfferFairness(settings=SETTINGS, products=("fund",), counts=counts)
+    assert fair.notes() == [
+        "fairness: offers of 1 products by gender differ beyond chance, unexplained: see offer_fairness."
+    ]
+    fair.decisive = ("gender",)
+    assert fair.notes() == ["fairness: held back from everybody until a person has looked: fund."]
+    assert offer_fairness.OfferFairness(settings=SETTINGS, products=("fund",)).notes() == []
