@@ -145,6 +145,15 @@ def test_page_shows_no_error_and_asks_no_other_host(watched: Watched, address: s
     assert watched.outside == []
 
 
+def test_limits_are_said_in_words_with_their_price_in_both_languages(watched: Watched, address: str) -> None:
+    for language, words in (("en", "One more CNY of the budget would earn 41.50 CNY."), ("zh", "可多得 41.50 CNY")):
+        watched.open(f"{address}/recommendations?lang={language}")
+        said = watched.page.get_by_text(words).first
+        said.wait_for(timeout=20_000)
+        assert watched.page.get_by_text("99.19 %").first.is_visible()
+        said.scroll_into_view_if_needed()
+
+
 def test_list_behind_a_bar_is_as_long_as_the_bar_says(watched: Watched, address: str, home: Path) -> None:
     watched.open(f"{address}/journeys?j_id=credit_card")
     watched.choose("Step", "Calculator used")

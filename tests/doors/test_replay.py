@@ -116,6 +116,32 @@ def test_a_run_held_to_limits_on_all_offers_is_replayed_to_the_bit(ask_home: Ask
     assert found["equal"], found["differences"]
 
 
+def test_limits_are_told_on_the_command_line_and_in_the_explanation_of_whom_they_changed(ask: Ask, home: Path) -> None:
+    with (home / "wayline.toml").open("a", encoding="utf-8") as settings:
+        settings.write(
+            "\n[allocation]\nsample_customers = 100\n"
+            "[allocation.product_capacity]\nmanaged_portfolio = 5\n[allocation.min_share]\nindex_fund = 0.3\n"
+        )
+    made = workflow.run(home)
+    told = ask("recommend", "limits", "--run", made.run_id)
+    rows = {(row["kind"], row["subject"]): row for row in told["limits"]}
+    capacity, share = rows["product_capacity", "managed_portfolio"], rows["min_share", "index_fund"]
+    assert (capacity["allowed"], share["allowed"]) == (5, 0.3)
+    assert capacity["used"] <= 5 and share["used"] >= 0.3
+    measures = {row["measure"]: row["value"] for row in told["measures"]}
+    assert 0.98 <= measures["share_of_bound"] <= 1
+    changes = open_run(Workspace(home), made.run_id).read("allocation_changes").to_pylist()
+    seen = set()
+    for row in changes:
+        word = {(True, False): "withheld", (False, True): "let_in"}.get((row["without_limits"], row["offered"]))
+        if word is None or word in seen:
+            continue
+        seen.add(word)
+        products = ask("explain", row["customer_id"], "--run", made.run_id)["products"]
+        assert {one["product_id"]: one["limits"] for one in products}[row["product_id"]] == word
+    assert seen == {"withheld", "let_in"}
+
+
 def test_the_sentences_are_shown_in_both_languages(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for language, words in (("en", "come out the same to the last bit"), ("zh", "逐位复现")):
         assert main(["explain", _customer(home), "--replay", "--lang", language, "--home", str(home)]) == 0

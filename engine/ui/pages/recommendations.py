@@ -8,7 +8,7 @@ from typing import Any, Final
 import streamlit as st
 
 from engine.ui import controls, state
-from engine.ui.views import offer_groups
+from engine.ui.views import offer_groups, offer_limits
 from engine.ui.views import recommendations as views
 from engine.ui.views import what_if as what_if_views
 from engine.workflows.view import policies, recommendations
@@ -132,12 +132,23 @@ def compared(found: Mapping[str, Any]) -> None:
     controls.table(what_if_views.factors(found, words), "r_if_factors")
 
 
+def limits() -> None:
+    rows, measures = state.ask(recommendations.limits, run)
+    if rows.empty:
+        st.write(words.t("limits.none"))
+        return
+    controls.show(words, offer_limits.limits(rows, measures, words), "r_limits")
+    controls.show(words, offer_limits.changes(state.ask(recommendations.limit_changes, run), words), "r_limit_changes")
+
+
 with controls.section(words, "recommendations.gates", "recommendations.gates_help"):
     gates()
 with controls.section(words, "recommendations.refused"):
     refused()
 with controls.section(words, "recommendations.offers_section"):
     controls.show(words, views.offers(state.ask(recommendations.offers, run), words), "r_offers")
+with controls.section(words, "limits.section", "limits.section_help"):
+    limits()
 with controls.section(words, "recommendations.groups_section", "recommendations.groups_help"):
     groups()
 with controls.section(words, "what_if.section", "what_if.section_help"):

@@ -62,6 +62,28 @@ def fairness(run: Run) -> pd.DataFrame:
     )  # fmt: skip
 
 
+def limits(run: Run) -> tuple[pd.DataFrame, dict[str, float | None]]:
+    """Return the limits on all offers together, no row where none is set, and what was measured of them by name."""
+    rows = reading.table(run, "allocation_limits").sort_values("place", ignore_index=True)
+    measured = reading.table(run, "allocation")
+    values = {
+        str(name): None if pd.isna(value) else float(value)
+        for name, value in zip(measured["measure"], measured["value"], strict=True)
+    }
+    return rows, values
+
+
+def limit_changes(run: Run) -> pd.DataFrame:
+    """Return for each product how many customers lost its offer to the limits, and how many have it because of them."""
+    return reading.marts(
+        run,
+        """SELECT product_id, count(*) FILTER (without_limits AND NOT offered) AS gave_way,
+                  count(*) FILTER (offered AND NOT without_limits) AS came_in
+           FROM allocation_changes GROUP BY product_id ORDER BY gave_way DESC, product_id""",
+        "allocation_changes",
+    )
+
+
 def models(run: Run) -> pd.DataFrame:
     """Return the race of the ranking models, the chosen one first."""
     rows = reading.table(run, "recommendation_models")

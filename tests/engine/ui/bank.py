@@ -50,6 +50,9 @@ STAGES = {
         "recommendation_models",
         "product_rules",
         "offer_fairness",
+        "allocation",
+        "allocation_limits",
+        "allocation_changes",
     ),
     "experiments": experiment_rows.MARTS,
 }
@@ -433,6 +436,38 @@ def _recommendations(ids: list[str], made: dict[str, Rows], draw: np.random.Gene
         "recommendation_models": models,
         "product_rules": rules,
         "offer_fairness": _groups(sorted({row["product_id"] for row in decisions})),
+        **_limits(ids, products),
+    }
+
+
+def _limits(ids: list[str], products: list[str]) -> dict[str, Rows]:
+    """Return three limits, of which the budget and a minimum share cost value; 5 offers gave way, 2 came in."""
+    measures = {
+        "bound_minor": 1_000_000.0,
+        "value_minor": 991_999.0,
+        "share_of_bound": 0.991999,
+        "offers": 340.0,
+        "offers_without_limits": 400.0,
+    }
+    limits = (
+        ("budget", None, 2_000.0, 1_995.0, 2_600.0, 41.5),
+        ("product_capacity", products[1], 50.0, 20.0, 20.0, 0.0),
+        ("min_share", products[2], 0.1, 0.1, 0.04, 350.0),
+    )
+    names = ("kind", "subject", "allowed", "used", "wanted", "shadow_price_minor")
+    changed = [(place, products[0], True, False) for place in range(5)]
+    changed += [(place, products[2], False, True) for place in range(2)]
+    return {
+        "allocation": [{"measure": name, "value": value, "text": name} for name, value in measures.items()],
+        "allocation_limits": [
+            dict(zip(names, row, strict=True)) | {"place": place, "binds": row[-1] > 0}
+            for place, row in enumerate(limits)
+        ],
+        "allocation_changes": [
+            {"customer_id": ids[place], "product_id": product, "without_limits": before, "by_prices": after}
+            | {"offered": after}
+            for place, product, before, after in changed
+        ],
     }
 
 

@@ -15,6 +15,7 @@ from engine.ui.views import (
     experiment_days,
     experiment_groups,
     experiment_others,
+    offer_limits,
     risk_attention,
     risk_groups,
     risk_losses,
@@ -75,6 +76,8 @@ def figures(run: Run, w: Words) -> dict[str, Figure]:
         "explain": customer_views.explain(found.decisions, recommendations.gates(run), w),
         "gates": recommendation_views.gates(recommendations.gates(run), w, 1_600),
         "offers": recommendation_views.offers(recommendations.offers(run), w),
+        "limits": offer_limits.limits(*recommendations.limits(run), w),
+        "limit changes": offer_limits.changes(recommendations.limit_changes(run), w),
         "forest": experiment_views.forest(report, w),
         "effect by calendar": experiment_days.calendar(activation, w),
         "effect since exposure": experiment_days.since_exposure(activation, report, w),
@@ -278,3 +281,27 @@ def test_long_names_of_bars_stand_on_several_lines_so_that_bars_have_room_on_a_p
     chart = bars.stacked(rows, "name", "n", "part", title="n", colours={"a": "#000000"}, tooltip={"n": "n"})
     axis = chart.to_dict()["encoding"]["y"]["axis"]
     assert '["The risk tier is above what", "some families of credit allow."]' in axis["labelExpr"]
+
+
+def test_shadow_prices_are_said_in_words_and_the_share_of_the_bound_is_never_rounded_up(run: Run) -> None:
+    figure = offer_limits.limits(*recommendations.limits(run), EN)
+    # 0.991999 of the bound
+    assert "99.19 %" in figure.finding
+    assert "340 offers instead of 400" in figure.finding
+    assert "2 of 3 limits" in figure.finding
+    # 41.5 minor units of value for one of cost: as much in whole units for a whole one
+    assert "One more CNY of the budget would earn 41.50 CNY." in figure.note
+    assert list(figure.table["Used"]) == ["19.95 CNY", "20", "10.0 %"]
+    assert list(figure.table["Free"]) == ["0.05 CNY", "30", ""]
+    assert figure.table["What one more unit would bring"].iloc[1] == "Nothing: there is room."
+    zh = offer_limits.limits(*recommendations.limits(run), Words(language="zh"))
+    assert "预算每增加 1 CNY 可多得 41.50 CNY。" in zh.note
+
+
+def test_who_gave_way_to_limits_is_counted_by_product(run: Run) -> None:
+    rows = recommendations.limit_changes(run)
+    figure = offer_limits.changes(rows, EN)
+    assert sorted(zip(rows["gave_way"], rows["came_in"], strict=True)) == [(0, 2), (5, 0)]
+    assert figure.finding.startswith("Limits took 5 offers and gave 2 others")
+    none = offer_limits.changes(rows.iloc[:0], EN)
+    assert none.chart is None and none.finding == "The limits changed no offer."
