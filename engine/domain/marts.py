@@ -305,8 +305,8 @@ RECOMMENDATIONS = Table(
         _c(
             "selection",
             T,
-            "best: what is worth most; explored: drawn, another than the best; control: drawn evenly for the control "
-            "group",
+            "best: worth most of what was left at its place; explored: drawn, another than that; control: drawn evenly "
+            "for the control group",
             "选取方式",
         ),
         _c(

@@ -27,7 +27,7 @@ from engine.recommendations.frame import Flags, Floats, Integers
 from engine.recommendations.thompson import Beliefs
 
 SELECTIONS: Final = ("best", "explored", "control")
-"""How an offer was chosen; the code is the place here. `explored`: another than the best would stand at that place."""
+"""How an offer was chosen; the code is the place here. `explored`: of what was left at its place another was best."""
 
 _BEST, _EXPLORED, _CONTROL = range(3)
 
@@ -87,7 +87,7 @@ def choose(
     best = in_order(np.where(offered.open, offered.worth, -np.inf), top_n)
     lot = draws.pairs(product_ids, "even draw")
     rank, chance = _drawn(offered, policy, evidence, best=best, draws=draws, lot=lot, ids=product_ids, top_n=top_n)
-    selection = np.where(rank == best, _BEST, _EXPLORED)
+    selection = _selection(offered, rank, top_n)
     kept = controls(offered.customer_ids, policy.control, as_of)
     if kept.any():
         control, even = _even(offered.open, lot, top_n)
@@ -97,6 +97,18 @@ def choose(
         chance = np.where(kept[:, None], even, chance)
         selection = np.where(kept[:, None], _CONTROL, selection)
     return Chosen(rank=rank, selection=selection, chance=np.where(rank > 0, chance, np.nan))
+
+
+def _selection(offered: Candidates, rank: Integers, top_n: int) -> Integers:
+    """Say of each place whether the best of what was left stands there."""
+    selection, left = np.full(rank.shape, _EXPLORED), offered.open.copy()
+    everybody = np.arange(len(rank))
+    for place in range(1, min(top_n, rank.shape[1]) + 1):
+        best = np.argmax(np.where(left, offered.worth, -np.inf), axis=1)
+        is_best = rank[everybody, best] == place
+        selection[everybody[is_best], best[is_best]] = _BEST
+        left &= rank != place
+    return selection
 
 
 def controls(customer_ids: pa.Array, control: ControlGroup, as_of: datetime) -> Flags:

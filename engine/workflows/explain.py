@@ -12,7 +12,14 @@ from engine.domain.schema import Table
 from engine.lake.runs import Run, open_run
 from engine.lake.workspace import Workspace
 from engine.recommendations.tracks import NO_OFFER, REFUSED
-from engine.workflows import customer_risk, customer_risk_told, decision_explained, decision_told, session
+from engine.workflows import (
+    customer_risk,
+    customer_risk_told,
+    decision_explained,
+    decision_told,
+    offer_words,
+    session,
+)
 from engine.workflows.view import customer as view
 
 _SHOWN: Final = (
@@ -41,8 +48,10 @@ def customer(home: Path, customer_id: str, run_id: str | None = None) -> dict[st
     """Return everything that led to one customer's offers and refusals, in the words of the run.
 
     Every product is there: offered with its rank and reasons, allowed but not among the best, or refused with the
-    sentence of every gate that refused it, in English and Chinese. `limits` of a product says `withheld` where limits
-    on all offers together took the offer, `let_in` where they made room for it, and is empty where they did neither.
+    sentence of every gate that refused it, in English and Chinese. `chosen` says how an offer was drawn,
+    `reach` why it goes out on its channel and when, and `standing` of the customer whether the control group or the
+    household decides. `limits` of a product says `withheld` where limits on all offers together took the offer,
+    `let_in` where they made room for it, and is empty where they did neither.
     `contributions`, `gates`, `runner_up`, `flips` and the sentences `smallest_change_..` are of `decision_explained`;
     where the run does not keep what they need they are missing, and `unexplained` says why. `gives_way` is there where
     the caps of the household leave no contact for this customer.
@@ -69,6 +78,9 @@ def customer(home: Path, customer_id: str, run_id: str | None = None) -> dict[st
         **_risk_answers(workspace, run, customer_id),
         "journeys": _rows(found.stages),
         "products": [row | why.products.get(row["product_id"], {}) for row in products(run, customer_id)],
+        "standing": [
+            dict(zip(("text_en", "text_zh"), told, strict=True)) for told in offer_words.standing(run, customer_id)
+        ],
         "gives_way": _gives_way(run, customer_id),
         "unexplained": why.missing and dict(zip(("text_en", "text_zh"), why.missing, strict=True)),
         "missing": {
@@ -125,7 +137,10 @@ def _product(row: dict[str, Any], offer: dict[str, Any] | None, gates: list[dict
     decision = "refused" if refusals else "offered" if row["rank"] else "allowed"
     # what is allowed but not among the best goes on no track: nothing was to be handled
     track = {"track": NO_OFFER, "track_reason": REFUSED.text_en, "track_reason_zh": REFUSED.text_zh} if refusals else {}
-    return {**row, "decision": decision, **(offer or {}), **track, "refusals": refusals}
+    made = {**row, "decision": decision, **(offer or {}), **track, "refusals": refusals}
+    for name, (text_en, text_zh) in (("chosen", offer_words.selection(made)), ("reach", offer_words.reach(made))):
+        made |= {f"{name}_en": text_en, f"{name}_zh": text_zh}
+    return made
 
 
 def _risk_answers(workspace: Workspace, run: Run, customer_id: str) -> dict[str, Any]:

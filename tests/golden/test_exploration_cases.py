@@ -128,3 +128,22 @@ def test_settings_that_contradict_themselves_are_refused_in_a_sentence() -> None
         builders.settings({"exploration": {"strategy": "epsilon_greedy", "epsilon": 0}})
     with pytest.raises(SettingsFault, match="1 leaves nobody to be advised"):
         builders.settings({"exploration": {"control": {"share": 1}}})
+
+
+def test_what_is_best_of_what_is_left_is_no_exploration_though_another_stands_above_it() -> None:
+    offered = Candidates(
+        customer_ids=pa.array([f"C{number}" for number in range(500)]),
+        propensity=np.full((500, 3), 0.1),
+        worth=np.broadcast_to(np.array([300.0, 200.0, 100.0]), (500, 3)),
+        slope=np.full((500, 3), 1000.0),
+        open=np.ones((500, 3), dtype=bool),
+    )
+    evidence = Evidence(seed=3, cases=np.full(3, 2000.0), positives=np.full(3, 200.0))
+    policy = builders.settings({"exploration": {"strategy": "epsilon_greedy", "epsilon": 0.6}}).exploration
+    found = explore.choose(offered, policy, evidence, product_ids=("a", "b", "c"), as_of=builders.AS_OF, top_n=2)
+    told = {
+        tuple(np.argsort(np.where(rank > 0, rank, 9))[:2]): tuple(codes[np.argsort(np.where(rank > 0, rank, 9))[:2]])
+        for rank, codes in zip(found.rank, found.selection, strict=True)
+    }
+    # a then b is what is worth most; after b, a is; after c, b is not, since a is left
+    assert told == {(0, 1): (0, 0), (0, 2): (0, 1), (1, 0): (1, 0), (1, 2): (1, 1), (2, 0): (1, 0), (2, 1): (1, 1)}

@@ -124,6 +124,8 @@ def _show(output: Output, facts: dict[str, Any], language: str) -> None:
         output.line("")
     rows = [{**row, "why": _why(row, language)} for row in facts["products"]]
     output.table(rows, _PRODUCTS, title="Products")
+    for told in facts["standing"]:
+        output.line(told[f"text_{language}"])
     _show_more(output, facts, language)
     for stage, reason in facts.get("missing", {}).items():
         output.line(f"{stage}: not worked out in this run. {reason}")
@@ -131,8 +133,6 @@ def _show(output: Output, facts: dict[str, Any], language: str) -> None:
 
 def _show_more(output: Output, facts: dict[str, Any], language: str) -> None:
     """Show what raised and lowered the score of each offer and what comes next, and for all what would turn them."""
-    if facts["gives_way"]:
-        output.line(facts["gives_way"][f"text_{language}"])
     if facts["unexplained"]:
         output.line(facts["unexplained"][f"text_{language}"])
         return
@@ -170,8 +170,9 @@ def _why(row: dict[str, Any], language: str) -> str:
     if row["limits"] == "withheld":
         return _WITHHELD[language == "zh"]
     suffix = "_zh" if language == "zh" else ""
+    drawn = [row[f"{name}_{language}"] for name in ("chosen", "reach")] if row["decision"] == "offered" else []
     names = [f"{name}{suffix}" for name in ("reason_1", "reason_2", "track_reason", "terms_note")]
-    return " ".join(row[name] for name in names if row.get(name))
+    return " ".join([*(row[name] for name in names if row.get(name)), *(told for told in drawn if told)])
 
 
 def add_to(wayline: typer.Typer) -> None:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from engine.ui import controls, state
 from engine.ui.views import customer as views
-from engine.workflows import customer_risk, customer_risk_told
+from engine.workflows import customer_risk, customer_risk_told, offer_words
 from engine.workflows.customer_risk import RiskAnswers
 from engine.workflows.view import customer, recommendations
 from engine.workflows.view.customer import TIMELINE_EVENTS, Customer
@@ -58,7 +58,9 @@ def lifted(answers: RiskAnswers, customer_id: str) -> RiskAnswers:
 def offers(found: Customer) -> None:
     run.require("recommendations")
     lines = views.offers(found.offers, words) if found.offers is not None else []
-    for line in lines or [words.t("customer.no_offers")]:
+    standing = state.ask_freely(offer_words.standing, run, found.customer_id)
+    told = [words.pick(*text) for text in standing] + lines
+    for line in told or [words.t("customer.no_offers")]:
         st.markdown(line)
 
 

@@ -42,6 +42,17 @@ def refused() -> None:
     controls.customers(words, views.refused(found, words), tuple(found["customer_id"]), "r_people")
 
 
+def chosen() -> None:
+    # asked first: an older run has no such table, and its offers do not say how they were chosen
+    apart = state.ask(recommendations.not_contacted, run)
+    told, table = views.selections(state.ask(recommendations.selections, run), apart, words)
+    st.markdown(f"**{told}**")
+    controls.table(table, "r_chosen")
+    told, table = views.channel_responses(state.ask(recommendations.channel_responses, run), words)
+    st.markdown(f"**{told}**")
+    controls.table(table, "r_channels")
+
+
 def rules() -> None:
     rows = state.ask(recommendations.product_rules, run)
     st.markdown(f"**{views.rules_finding(rows, words)}**")
@@ -151,6 +162,8 @@ with controls.section(words, "limits.section", "limits.section_help"):
     limits()
 with controls.section(words, "recommendations.groups_section", "recommendations.groups_help"):
     groups()
+with controls.section(words, "recommendations.chosen_section", "recommendations.chosen_help"):
+    chosen()
 with controls.section(words, "what_if.section", "what_if.section_help"):
     what_if()
 with controls.section(words, "recommendations.race_section", "recommendations.race_help"):

@@ -10,6 +10,7 @@ import pandas as pd
 
 from engine.ui.views.figure import INK_ON_PALE, Figure, height_of, scale
 from engine.ui.words import UNDEFINED, Words, age_on, is_undefined
+from engine.workflows import offer_words
 from engine.workflows.customer_risk_told import Statement
 from engine.workflows.view.customer import Customer
 
@@ -109,6 +110,8 @@ def offers(rows: pd.DataFrame, w: Words) -> list[str]:
         # a run made before tracks had reasons has no such column
         names = ("reason_1", "reason_2", "track_reason", "terms_note")
         reasons = [w.pick(row.get(name), row.get(f"{name}_zh")) for name in names]
+        drawn = [w.pick(*offer_words.selection(row)), w.pick(*offer_words.reach(row))]
+        reasons += [text for text in drawn if text]
         told = " ".join([_terms(row, w), *(reason for reason in reasons if reason not in ("None", "nan", ""))]).strip()
         lines.append(
             w.t(

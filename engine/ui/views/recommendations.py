@@ -129,6 +129,48 @@ def offers(rows: pd.DataFrame, w: Words) -> Figure:
     return Figure(finding=finding, chart=chart, alt=finding, table=table)
 
 
+def selections(rows: pd.DataFrame, apart: tuple[int, int, int], w: Words) -> tuple[str, pd.DataFrame]:
+    """Return in a sentence how first offers were chosen and who gets none, and a table of it.
+
+    `apart` are customers in the control group, those of them who get nothing, and those who give way at home.
+    """
+    total = int(rows["offers"].sum())
+    drawn = int(rows.loc[(rows["selection"] != "best") | (rows["chance"] < 1), "offers"].sum())
+    control, held_out, giving_way = (w.number(count) for count in apart)
+    first = w.t("recommendations.finding_best", total=w.number(total))
+    if drawn or apart[0]:
+        explored = int(rows.loc[rows["selection"] == "explored", "offers"].sum())
+        first = w.t("recommendations.finding_drawn", total=w.number(total), explored=w.number(explored))
+        first += w.t("recommendations.finding_control", control=control, held_out=held_out)
+    told = first + w.t("recommendations.finding_giving_way", giving_way=giving_way)
+    table = pd.DataFrame(
+        {
+            w.t("recommendations.selection"): [w.label("selection", name) for name in rows["selection"]],
+            w.t("recommendations.first_offers"): rows["offers"],
+            w.t("recommendations.chance"): [w.share(value) for value in rows["chance"]],
+            w.t("recommendations.chance_unknown"): rows["unknown"],
+        }
+    )
+    return told, table
+
+
+def channel_responses(rows: pd.DataFrame, w: Words) -> tuple[str, pd.DataFrame]:
+    """Return in a sentence whether channels are chosen by answers, and a table of them."""
+    chosen = rows["tried"].notna().any()
+    told = w.t("recommendations.finding_by_answers" if chosen else "recommendations.finding_by_cost")
+    table = pd.DataFrame(
+        {
+            w.t("recommendations.family"): [w.label("contact_family", family) for family in rows["family"]],
+            w.t("recommendations.channel"): [w.label("channel", channel) for channel in rows["channel"]],
+            w.t("recommendations.contacts"): rows["contacts"],
+            w.t("recommendations.responses"): rows["responses"],
+            w.t("recommendations.response_rate"): [w.share(value) for value in rows["response_rate"]],
+            w.t("recommendations.relative_response"): [w.number(value, 2) for value in rows["relative_response"]],
+        }
+    )
+    return told, table
+
+
 def race_finding(rows: pd.DataFrame, w: Words) -> str:
     """Say which model ranks and how far it is ahead of plain popularity."""
     chosen = rows[rows["chosen"].fillna(False).astype(bool)]

@@ -36,6 +36,44 @@ def offers(run: Run) -> pd.DataFrame:
     )
 
 
+def selections(run: Run) -> pd.DataFrame:
+    """Return first offers by how they were chosen, with the mean chance that they had (null where none is known).
+
+    Columns: selection, offers, chance, and unknown, of how many the chance is not known.
+    """
+    return reading.marts(
+        run,
+        """SELECT selection, count(*) AS offers, avg(selection_probability) AS chance,
+                  count(*) FILTER (selection_probability IS NULL) AS unknown
+           FROM recommendations WHERE rank = 1 GROUP BY selection ORDER BY offers DESC, selection""",
+        "recommendations",
+    )
+
+
+def not_contacted(run: Run) -> tuple[int, int, int]:
+    """Return customers in the control group, those of them who get nothing, and those who give way at home."""
+    rows = reading.marts(
+        run,
+        """SELECT (SELECT count(*) FROM control_group) AS control,
+                  (SELECT count(*) FROM control_group WHERE serves = 'nothing') AS held_out,
+                  (SELECT count(*) FROM withheld_contacts) AS giving_way""",
+        "control_group",
+        "withheld_contacts",
+    )
+    return int(rows["control"].iloc[0]), int(rows["held_out"].iloc[0]), int(rows["giving_way"].iloc[0])
+
+
+def channel_responses(run: Run) -> pd.DataFrame:
+    """Return what was asked and answered on each channel, all products first."""
+    rows = reading.table(run, "channel_responses")
+    return rows.sort_values(
+        ["family", "contacts", "channel"],
+        key=lambda column: column != "all" if column.name == "family" else column,
+        ascending=[True, False, True],
+        ignore_index=True,
+    )
+
+
 def refused_by(run: Run, bit: int, limit: int = 25, offset: int = 0) -> tuple[int, pd.DataFrame]:
     """Return how many customers a gate refused something, and one page of them with the products it cost them."""
     mask = 1 << bit
