@@ -53,6 +53,9 @@ STAGES = {
         "allocation",
         "allocation_limits",
         "allocation_changes",
+        "control_group",
+        "withheld_contacts",
+        "channel_responses",
     ),
     "experiments": experiment_rows.MARTS,
 }
@@ -404,6 +407,8 @@ def _recommendations(ids: list[str], made: dict[str, Rows], draw: np.random.Gene
                     "decision_id": f"D{customer[1:]}{rank}",
                     "channel": ("email", "sms", "push")[int(draw.integers(0, 3))],
                     "expected_loss_minor": 0,
+                    "selection": "best",
+                    "selection_probability": 1.0,
                     "track": "standard",
                     "reason_1": "Salary comes in every month",
                     "reason_1_zh": "每月有工资入账",
@@ -436,6 +441,13 @@ def _recommendations(ids: list[str], made: dict[str, Rows], draw: np.random.Gene
         "recommendation_models": models,
         "product_rules": rules,
         "offer_fairness": _groups(sorted({row["product_id"] for row in decisions})),
+        "control_group": [],
+        "withheld_contacts": [],
+        "channel_responses": [
+            {"family": "all", "channel": channel, "contacts": 900, "responses": 60, "response_rate": 60 / 900}
+            | {"relative_response": 1.0, "tried": True}
+            for channel in ("email", "push", "sms")
+        ],
         **_limits(ids, products),
     }
 
