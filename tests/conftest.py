@@ -1,6 +1,7 @@
 """What tests of more than one folder share."""
 
 import os
+import shutil
 import sys
 import uuid
 from collections.abc import Iterator
@@ -8,11 +9,26 @@ from pathlib import Path
 
 import pytest
 
+from engine.lake.engine import Engine
+
 POSTGRES = os.environ.get("WAYLINE_TEST_POSTGRES", "postgresql://root@127.0.0.1:5432/postgres")
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 # functions that Spark hands blocks of rows to need the packages of this interpreter
 os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+
+
+@pytest.fixture(scope="session")
+def spark() -> Engine:
+    """Spark on this machine; the test is skipped where there is no pyspark or no Java."""
+    sql = pytest.importorskip("pyspark.sql", reason="pyspark is not installed: pip install 'wayline[spark]'")
+    if shutil.which("java") is None:
+        pytest.skip("Spark needs Java, which is not here")
+    from engine.lake.spark import SparkEngine
+
+    builder = sql.SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
+    # left open: tests of other folders share the process's one session
+    return SparkEngine(builder.config("spark.sql.shuffle.partitions", "2").getOrCreate())
 
 
 @pytest.fixture(scope="session")

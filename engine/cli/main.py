@@ -13,6 +13,7 @@ import typer
 from engine.cli import faults
 from engine.cli.commands import (
     app,
+    audience,
     catalogue,
     data,
     demo,
@@ -30,7 +31,7 @@ from engine.cli.commands import (
 from engine.cli.groups import InOrder, show_help
 
 COMMANDS = (
-    *(demo, init, doctor, simulate, data, run, export, experiment, journey, risk, recommend, catalogue),
+    *(demo, init, doctor, simulate, data, run, export, experiment, journey, risk, audience, recommend, catalogue),
     *(explain, app),
 )
 

@@ -28,7 +28,7 @@ class Settings(BaseModel):
 Fault = tuple[tuple[str | int, ...], str]
 """Where in a model a fault lies, and what is wrong, without a full stop."""
 
-_FAULT: Final = "fault"
+FAULT: Final = "fault"
 """The type of a fault that already says what is wrong."""
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -90,7 +90,7 @@ def faults(name: str, found: Sequence[Fault], others: ValidationError | None = N
     `others` are the faults that the parts have of their own.
     """
     told = [
-        InitErrorDetails(type=PydanticCustomError(_FAULT, "{sentence}", {"sentence": sentence}), loc=where, input=None)
+        InitErrorDetails(type=PydanticCustomError(FAULT, "{sentence}", {"sentence": sentence}), loc=where, input=None)
         for where, sentence in found
     ]
     return ValidationError.from_exception_data(
@@ -101,7 +101,7 @@ def faults(name: str, found: Sequence[Fault], others: ValidationError | None = N
 def _again(error: Any) -> InitErrorDetails:
     """Return a fault so that it can be raised once more."""
     context = error.get("ctx", {})
-    kind = PydanticCustomError(_FAULT, "{sentence}", context) if error["type"] == _FAULT else error["type"]
+    kind = PydanticCustomError(FAULT, "{sentence}", context) if error["type"] == FAULT else error["type"]
     return InitErrorDetails(type=kind, loc=error["loc"], input=error["input"], ctx=context)
 
 
@@ -111,7 +111,7 @@ def _sentence(error: Any) -> str:
         return f"{where}: no such setting. Take it out or mend its name."
     if error["type"] == "missing":
         return f"{where}: missing. Give it a value."
-    if error["type"] == _FAULT:
+    if error["type"] == FAULT:
         return f"{where}: {error['msg']}."
     return f"{where} = {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}."
 

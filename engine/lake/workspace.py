@@ -47,6 +47,11 @@ class Workspace:
         return self.home / "exports"
 
     @property
+    def audiences(self) -> Path:
+        """The folder of the members of all audiences, run by run."""
+        return self.home / "audiences"
+
+    @property
     def settings_file(self) -> Path:
         """The workspace's own settings, which override the shipped defaults."""
         return self.home / "wayline.toml"
