@@ -54,8 +54,17 @@ class Lifted:
         if self.learned is None:
             return np.broadcast_to(self.fatigue[:, None], self.most.shape)
         place = np.maximum(channel, 0)
-        lift = self.learned.relative[place] * self.own[np.arange(len(place)), place][:, None]
-        return np.minimum(self.fatigue[:, None] * np.where(channel[:, None] < 0, 1.0, lift), self.most)
+        lift = self.fatigue * self.own[np.arange(len(place)), place]
+        lifted = lift[:, None] * self.learned.relative[place]
+        lifted = np.where(channel[:, None] < 0, self.fatigue[:, None], lifted)
+        return np.minimum(lifted, self.most, out=lifted)
+
+    def kept_on(self, channel: int) -> Floats:
+        """Return the same where all are reached on one channel; no number differs from that of `kept`."""
+        if self.learned is None:
+            return np.broadcast_to(self.fatigue[:, None], self.most.shape)
+        lifted: Floats = (self.fatigue * self.own[:, channel])[:, None] * self.learned.relative[channel]
+        return np.minimum(lifted, self.most, out=lifted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +88,7 @@ class Ways:
         """Return the channels chosen, where `passed` (n, P) marks what no gate refuses."""
         if self.lifted is None:
             return self.cheapest
-        highest = [np.where(passed, worth, -np.inf).max(axis=1, initial=-np.inf) for worth in self.worth]
+        highest = [np.max(worth, axis=1, initial=-np.inf, where=passed) for worth in self.worth]
         costs, learned, table = self.lifted.costs, self.lifted.learned, np.column_stack(highest)
         if learned is None:
             channel, reason = channels.cheapest_for_best(self.usable, costs, table, self.lifted.unlearned_reason)
@@ -116,14 +125,14 @@ def ways(block: DecisionBlock, bundle: Bundle, propensity: Floats, margin: Float
     everywhere = [
         np.where(
             bundle.catalogue.goes_out_on(np.array([channel])),
-            value.after_contact(gain, cost + offer_cost, lifted.kept(np.full(len(usable), channel))),
+            value.after_contact(gain, cost + offer_cost, lifted.kept_on(channel)),
             -np.inf,
         )
         for channel, cost in enumerate(costs)
     ]
     best = np.full(gain.shape, -np.inf)
     for channel, worth in enumerate(everywhere):
-        best = np.where(usable[:, channel, None], np.maximum(best, worth), best)
+        np.maximum(best, worth, out=best, where=usable[:, channel, None])
     best = np.where(np.isneginf(best), cheapest.value, best)
     return Ways(usable=usable, gain=gain, cheapest=cheapest, best=best, worth=tuple(everywhere), lifted=lifted)
 

@@ -50,8 +50,9 @@ def expected_value(propensity: Floats, margin: Floats, loss: Floats, cost: Float
 
 def after_contact(gain: Floats, cost: Floats, kept: Floats) -> Floats:
     """Return the value expected of an offer that would bring `gain` on average if nothing wore the response out."""
-    value: Floats = np.rint(kept * gain - cost)
-    return value
+    value: Floats = kept * gain
+    value -= cost
+    return np.rint(value, out=value)
 
 
 def break_even(propensity: Floats, margin: Floats, severity: Floats, cost: Floats, kept: Floats) -> Floats:
