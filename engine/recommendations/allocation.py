@@ -27,6 +27,7 @@ from scipy.sparse import csr_array, vstack
 from engine.domain.errors import WaylineError
 from engine.recommendations.frame import Flags, Floats, Integers
 
+_ROWS: Final = 4096  # looked at together: they stay in the processor's cache
 _JUST: Final = 1e-7  # of the value: prices are no more exact than that
 
 
@@ -131,7 +132,8 @@ class Prices:
         """Return the value of each pair after its charges, shape (n, P), NaN where refused; no row sees another."""
         on_channel = np.where(demand.channel < 0, 0.0, self.channel[np.maximum(demand.channel, 0)])
         of_customer: Floats = self.budget * demand.cost + on_channel
-        surplus: Floats = demand.value - of_customer[:, None] - self.product
+        surplus: Floats = demand.value - of_customer[:, None]
+        surplus -= self.product
         return surplus
 
     def choose(self, demand: Demand, top_n: int) -> Flags:
@@ -150,11 +152,14 @@ class Prices:
 
 def best(worth: Floats, top_n: int) -> Flags:
     """Return the `top_n` highest above 0 of each row, equal ones in the order of columns; NaN is none of them."""
-    above = worth > 0
-    order = np.argsort(np.where(above, -worth, np.inf), axis=1, kind="stable")[:, :top_n]
     chosen = np.zeros(worth.shape, dtype=bool)
-    np.put_along_axis(chosen, order, True, axis=1)
-    return chosen & above
+    for start in range(0, len(worth), _ROWS):
+        part = worth[start : start + _ROWS]
+        above = part > 0
+        order = np.argsort(np.where(above, -part, np.inf), axis=1, kind="stable")[:, :top_n]
+        np.put_along_axis(chosen[start : start + _ROWS], order, True, axis=1)
+        chosen[start : start + _ROWS] &= above
+    return chosen
 
 
 def no_prices(products: int, channels: int) -> ShadowPrices:
@@ -167,8 +172,16 @@ def bound(demand: Demand, limits: Limits, prices: ShadowPrices) -> float:
 
     It holds at any prices, and at those that solve the programme for these very customers it is the programme's value.
     """
-    surplus = np.where(demand.worthwhile, prices.charged(limits).surplus(demand), 0.0)
-    return prices.of_limits(limits) + float(surplus[best(surplus, limits.top_n)].sum())
+    charged, gained = prices.charged(limits), 0.0
+    leave = max(demand.value.shape[1] - limits.top_n, 0)
+    for start in range(0, len(demand.value), _ROWS):
+        part = demand.rows(np.arange(start, min(start + _ROWS, len(demand.value))))
+        surplus = np.where(part.worthwhile, charged.surplus(part), 0.0)
+        np.maximum(surplus, 0.0, out=surplus)
+        if leave:
+            surplus.partition(leave, axis=1)
+        gained += float(surplus[:, leave:].sum())
+    return prices.of_limits(limits) + gained
 
 
 def margin(surplus: Floats, top_n: int) -> Floats:
