@@ -31,6 +31,7 @@ from engine.recommendations.recommend import Prepared, blocks_of, rows_of
 from tests.engine.recommendations import builders
 
 PRODUCTS, NAMED, LEARNED_FROM = 24, 7, 6_000
+FURTHER = 56  # features beside the three of the small banks, as many as a run learns from
 Row = dict[str, Any]
 
 
@@ -83,7 +84,7 @@ def _candidates(customers: int) -> list[Row]:
 def _decisions(customers: int) -> list[Row]:
     learned = _learned()
     bundle, digest = learned.bundle, learned.bundle.digest()
-    now, _, _, risk = builders.bank(customers, seed=8)
+    now, _, _, risk = builders.bank(customers, seed=8, further=FURTHER)
     told = {"gate": builders.answers(risk), "decided": builders.lent(risk), "treatments": builders.treated(risk)}
     base, aligning = _timed(
         lambda: frame.align(now, bundle.catalogue.product_ids, by_cluster=bundle.by_cluster, risk=risk, **told)
@@ -119,7 +120,7 @@ def _compared(blocks: list[frame.DecisionBlock], bundle: Bundle, customers: int)
 
 
 def _learned() -> Prepared:
-    return builders.prepared(LEARNED_FROM)
+    return builders.prepared(LEARNED_FROM, further=FURTHER)
 
 
 def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
