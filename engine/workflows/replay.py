@@ -21,6 +21,7 @@ from engine.workflows.view import customer as view
 
 _OF_ALL: Final = ("allocation_changes", "withheld_contacts")
 _READ: Final = ("features", "credit_decisions", LOOKED_AT, "recommendations", "decisions", *_OF_ALL)
+_OF_OFFER: Final = ("offer_id", "channel", "selection", "selection_probability")  # None for what is not offered
 _AT_ONCE: Final = 10_000  # customers whose rows are compared at a time
 
 
@@ -62,7 +63,7 @@ def customer(home: Path, customer_id: str, run_id: str | None = None) -> dict[st
             "product_id": row["product_id"],
             "decision_id": f"{bundle.digest()}-{customer_id}-{row['product_id']}",
             **{name: value for name, value in row.items() if name not in ("customer_id", "product_id")},
-            "channel": offers.get(row["product_id"], {}).get("channel"),
+            **{name: offers.get(row["product_id"], {}).get(name) for name in _OF_OFFER},
             "equal": not any(one.product_id == row["product_id"] for one in found),
             "differences": [
                 {"table": one.mart, "column": one.column, "written": one.written, "again": one.again}

@@ -124,6 +124,9 @@ def test_a_product_nobody_can_be_offered_is_named_with_the_gate_that_does_it(ask
     told = {(one["product_id"], one["gate"]): one["sentence"] for one in warnings}
     assert "has no margin" in told["index_fund", "negative_value"]
     assert "at least 70 and at most 60" in told["travel_insurance", "age"]
+    made = open_run(Workspace(home), workflow.run(home).run_id)
+    notes = [note for stage in made.manifest["stages"] for note in stage.get("notes", [])]
+    assert told["travel_insurance", "age"] in notes
 
 
 def test_policies_are_tried_on_the_customers_of_the_last_run(ask_home: Ask, home: Path) -> None:

@@ -59,6 +59,8 @@ def explain(
 ) -> None:
     """Explain one customer: segment, risk and its reasons, journeys, every product with its decision and why.
 
+    Of each product it says what raised and lowered its score, what comes next, and the smallest change that turns it.
+
     Names and contact details are never shown. With --replay the decisions are made again from the bundle and the inputs
     that the run kept, whatever changed since; a value that differs ends with exit code 3.
 

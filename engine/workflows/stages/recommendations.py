@@ -20,7 +20,7 @@ from engine.domain.marts import DECISIONS, RECOMMENDATIONS
 from engine.features import table as feature_table
 from engine.features.table import FEATURES
 from engine.lake.schema import arrow_schema
-from engine.recommendations import allotment, allotment_rows, credit, inputs, responses, tracks
+from engine.recommendations import allotment, allotment_rows, credit, inputs, responses, sanity, tracks
 from engine.recommendations.gate_counts import GateCounts, contradiction, no_counts
 from engine.recommendations.recommend import Prepared, recommend
 from engine.workflows import held_catalogue
@@ -56,7 +56,12 @@ def write(context: Context, facts: dict[str, Any]) -> None:
     made = None
     if limits.is_on:
         prepared, made = allotment.within(prepared, limits, context.seed)
-    facts["notes"] = [*held_catalogue.notes(held), *prepared.notes, *([allotment_rows.note(made)] if made else [])]
+    facts["notes"] = [
+        *held_catalogue.notes(held),
+        *_shut_out(prepared),
+        *prepared.notes,
+        *([allotment_rows.note(made)] if made else []),
+    ]
     context.builder.write_rows("recommendation_models", prepared.models)
     context.builder.write_rows("product_rules", prepared.rules)
     context.builder.write_rows(CHANNEL_RESPONSES.name, prepared.responses)
@@ -72,6 +77,12 @@ def write(context: Context, facts: dict[str, Any]) -> None:
     rows = allotment_rows.tables(made, prepared.base.customer_ids, bundle.catalogue.product_ids, channels)
     for mart, table in rows.items():
         context.builder.write_rows(mart, table)
+
+
+def _shut_out(prepared: Prepared) -> list[str]:
+    """Say of products that the catalogue itself keeps from everybody, but for those that are not sold on the day."""
+    found = sanity.shut_out(prepared.bundle.catalogue, prepared.bundle.settings)
+    return [one.sentence for one in found if one.gate != "not_on_sale"]
 
 
 def prepare(context: Context, settings: RecommendationSettings) -> Prepared:
