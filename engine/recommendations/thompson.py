@@ -25,9 +25,10 @@ STATED_ERROR: Final = 1e-6
 
 _ENOUGH: Final = 1e-8  # difference of two rules, one with twice the nodes; the better of the two is nearer by far
 _NODES: Final = 33
-_MOST_NODES: Final = 4097
+_MOST_NODES: Final = 65_537  # for a belief of hardly any evidence against one of a hundred thousand cases
 _SURE: Final = 1e-13  # what is left of a tail; a rival who falls short by more than that is no rival
-_PAIRS: Final = 4096  # integrated at a time: bounds the memory
+_CELLS: Final = 1 << 18  # pairs times nodes at a time: bounds the memory
+_PAIRS: Final = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +94,9 @@ def _integrated(beliefs: Beliefs, rows: Integers, products: Integers) -> Floats:
     nodes = _NODES
     while len(open_still) and nodes < _MOST_NODES:
         nodes = 2 * nodes - 1
-        better = one.some(open_still).integral(nodes)
+        few = max(_CELLS // nodes, 1)
+        parts = [open_still[start : start + few] for start in range(0, len(open_still), few)]
+        better = np.concatenate([one.some(part).integral(nodes) for part in parts])
         moved = np.abs(better - value[open_still])
         value[open_still] = better
         open_still = open_still[moved > _ENOUGH]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engine.config.exploration import ExplorationPolicy
@@ -99,6 +99,15 @@ def test_second_offers_come_as_often_as_told_given_the_first(alike: Any, policy:
     alike=_alike,
     cases=st.lists(st.sampled_from([1.0, 30.0, 400.0, 5000.0, 50_000.0]), min_size=5, max_size=5),
     enters=st.lists(st.sampled_from([0.02, 0.4, 1.0]), min_size=5, max_size=5),
+)
+@example(
+    alike={
+        "propensity": [0.25, 0.375, 0.25, 0.25, 0.25],
+        "gain": [6498.0, 3000.0, 3000.0, 3000.0, 3000.0],
+        "is_open": [True, True, False, False, False],
+    },
+    cases=[1.0, 50000.0, 1.0, 1.0, 1.0],
+    enters=[0.4, 0.4, 0.02, 0.02, 0.02],
 )
 @settings(max_examples=40, deadline=None)
 def test_chances_of_thompson_sampling_add_up_over_all_that_is_open(
