@@ -234,8 +234,8 @@ for _model in (AllOf, AnyOf, NotOf):
 class Audience(Settings):
     """A group of customers that a campaign can use: its rule and all that is needed to answer for it.
 
-    `purpose` and `channels` bind what it may be used for; `schedule` says when it is built anew; after `retires_on` it
-    is built and exported no more.
+    `purpose` and `channels` say what it may be used for, and stand in every snapshot of it; after `retires_on` it is
+    built no more.
     """
 
     audience: Annotated[str, Field(pattern="^[a-z0-9_]{1,60}$")]
@@ -244,6 +244,5 @@ class Audience(Settings):
     owner: Annotated[str, Field(min_length=1)]
     purpose: str = "marketing"
     channels: Names = ("email",)
-    schedule: Literal["every_run", "by_hand"] = "every_run"
     retires_on: date | None = None
     rule: Rule

@@ -92,7 +92,6 @@ def listed(home: Path) -> dict[str, Any]:
                 "channels": list(kept.definition.channels),
                 "version": kept.record.version,
                 "saved_by": kept.record.saved_by,
-                "schedule": kept.definition.schedule,
                 "retires_on": kept.definition.retires_on,
                 "members": latest.size if latest else None,
                 "before": before.size if before else None,
