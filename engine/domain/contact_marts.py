@@ -18,7 +18,13 @@ CONTROL_GROUP = Table(
     key=("customer_id",),
     columns=(
         _c("customer_id", T, "id of the customer", "客户号", required=True),
-        _c("period", T, "the period for which the customer stays in it, such as 2026-06", "对照期", required=True),
+        _c(
+            "control_period",
+            T,
+            "the period for which the customer stays in it, such as 2026-06",
+            "对照期",
+            required=True,
+        ),
         _c("serves", T, "random: an offer drawn evenly among those allowed; nothing: kept out of offers", "处理方式"),
         _c("eligible_products", COUNT, "products that no gate refused", "可推荐产品数"),
         _c("offers", COUNT, "offers made to the customer", "推荐条数"),

@@ -30,7 +30,7 @@ OFFER_FAIRNESS = Table(
         _c("held_back", B, "true where the product is held back from everybody for such a difference", "是否暂停"),
         _c("customers", COUNT, "customers of the group; empty where nothing is shown", "客户数"),
         _c("eligible", COUNT, "of them, let pass by every gate that law, risk or the product demand", "符合条件数"),
-        _c("offered", COUNT, "of them, offered the product", "获推荐数"),
+        _c("offered_customers", COUNT, "of them, offered the product", "获推荐数"),
         _c("offer_rate", S, "offered / customers", "推荐率"),
         _c("reference", T, "the group with the highest rate", "参照群体"),
         _c("ratio", N, "offer_rate / that of the reference: a screening figure", "比率"),

@@ -317,7 +317,7 @@ def decision_rows(table: DecisionTable, bundle: Bundle) -> pa.Table:
 def control_rows(table: DecisionTable, bundle: Bundle) -> pa.Table:
     """Return the customers of the control group as rows of the mart control_group, in the order of its key."""
     policy, rows = bundle.settings.exploration.control, np.flatnonzero(table.control)
-    same = {"period": explore.period_of(bundle.as_of, policy.period), "serves": policy.serves}
+    same = {"control_period": explore.period_of(bundle.as_of, policy.period), "serves": policy.serves}
     columns = {
         "customer_id": table.customer_ids.take(pa.array(rows)),
         **{name: pa.array([word] * len(rows), pa.string()) for name, word in same.items()},

@@ -26,12 +26,12 @@ _UNKNOWN: Final = ("; its chance is not known", "，选取概率未知")
 _HOUR: Final = ("Best contacted about {hour:02d}:00.", "宜在 {hour:02d}:00 前后触达。")
 _CONTROL: Final = {
     "random": (
-        "In the control group of {period}: offers are drawn evenly among what is allowed.",
-        "属于 {period} 对照组：在可推荐产品中均匀抽取。",
+        "In the control group of {control_period}: offers are drawn evenly among what is allowed.",
+        "属于 {control_period} 对照组：在可推荐产品中均匀抽取。",
     ),
     "nothing": (
-        "In the control group of {period}: gets no offer, though {eligible_products} products are allowed.",
-        "属于 {period} 对照组：虽有 {eligible_products} 个可推荐产品，但不作推荐。",
+        "In the control group of {control_period}: gets no offer, though {eligible_products} products are allowed.",
+        "属于 {control_period} 对照组：虽有 {eligible_products} 个可推荐产品，但不作推荐。",
     ),
 }
 

@@ -116,14 +116,16 @@ def test_a_run_held_to_limits_on_all_offers_is_replayed_to_the_bit(ask_home: Ask
     assert found["equal"], found["differences"]
 
 
-def test_limits_are_told_on_the_command_line_and_in_the_explanation_of_whom_they_changed(ask: Ask, home: Path) -> None:
+def test_limits_are_told_on_the_command_line_and_in_the_explanation_of_whom_they_changed(
+    ask_home: Ask, home: Path
+) -> None:
     with (home / "wayline.toml").open("a", encoding="utf-8") as settings:
         settings.write(
             "\n[allocation]\nsample_customers = 100\n"
             "[allocation.product_capacity]\nmanaged_portfolio = 5\n[allocation.min_share]\nindex_fund = 0.3\n"
         )
     made = workflow.run(home)
-    told = ask("recommend", "limits", "--run", made.run_id)
+    told = ask_home("recommend", "limits", "--run", made.run_id)
     rows = {(row["kind"], row["subject"]): row for row in told["limits"]}
     capacity, share = rows["product_capacity", "managed_portfolio"], rows["min_share", "index_fund"]
     assert (capacity["allowed"], share["allowed"]) == (5, 0.3)
@@ -137,7 +139,7 @@ def test_limits_are_told_on_the_command_line_and_in_the_explanation_of_whom_they
         if word is None or word in seen:
             continue
         seen.add(word)
-        products = ask("explain", row["customer_id"], "--run", made.run_id)["products"]
+        products = ask_home("explain", row["customer_id"], "--run", made.run_id)["products"]
         assert {one["product_id"]: one["limits"] for one in products}[row["product_id"]] == word
     assert seen == {"withheld", "let_in"}
 

@@ -155,7 +155,7 @@ def judged(
                 row |= _figures(whole, among) | {
                     "customers": int(counts.customers[attribute][group]),
                     "eligible": int(counts.eligible[attribute][group, product]),
-                    "offered": int(counts.offered[attribute][group, product]),
+                    "offered_customers": int(counts.offered[attribute][group, product]),
                     "adjusted_p_value": None if np.isnan(adjusted) else float(adjusted),
                 }
             yield row | _told(row, settings)

@@ -485,7 +485,7 @@ def _limits(ids: list[str], products: list[str]) -> dict[str, Rows]:
 
 def _groups(products: list[str]) -> Rows:
     """Return how often women and men are offered each product; the first differs, unexplained."""
-    best = {"customers": 400, "offered": 40, "offer_rate": 0.1, "reference": "male"}
+    best = {"customers": 400, "offered_customers": 40, "offer_rate": 0.1, "reference": "male"}
     return [
         {"product_id": product, "attribute": "gender", "group": group, "held_back": False, "verdict": verdict}
         | {"eligible": 300, "text": f"{group}: {verdict}.", "text_zh": f"{group}：{verdict}。"}
@@ -493,7 +493,7 @@ def _groups(products: list[str]) -> Rows:
         for place, product in enumerate(products)
         for group, verdict, changes in (
             ("male", "reference", {}),
-            ("female", "unexplained", {"offer_rate": 0.05, "offered": 20, "ratio": 0.5, "eligible_ratio": 0.5})
+            ("female", "unexplained", {"offer_rate": 0.05, "offered_customers": 20, "ratio": 0.5, "eligible_ratio": 0.5})
             if place == 0
             else ("female", "pass", {"ratio": 1.0}),
         )

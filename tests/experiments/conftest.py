@@ -1,3 +1,0 @@
-from tests.journeys.conftest import spark
-
-__all__ = ["spark"]
