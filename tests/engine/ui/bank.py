@@ -493,7 +493,11 @@ def _groups(products: list[str]) -> Rows:
         for place, product in enumerate(products)
         for group, verdict, changes in (
             ("male", "reference", {}),
-            ("female", "unexplained", {"offer_rate": 0.05, "offered_customers": 20, "ratio": 0.5, "eligible_ratio": 0.5})
+            (
+                "female",
+                "unexplained",
+                {"offer_rate": 0.05, "offered_customers": 20, "ratio": 0.5, "eligible_ratio": 0.5},
+            )
             if place == 0
             else ("female", "pass", {"ratio": 1.0}),
         )
