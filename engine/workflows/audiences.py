@@ -20,7 +20,7 @@ from engine.config.load import read_toml, validate
 from engine.domain.errors import RefusedByPolicy, UnknownName
 from engine.domain.marts import MARTS
 from engine.features.table import CONTRACT as FEATURES
-from engine.features.table import FEATURES as MEANINGS
+from engine.features.table import FEATURES as FEATURE_LIST
 from engine.lake import memberships
 from engine.lake.engine import DuckDBEngine
 from engine.lake.memberships import Membership
@@ -38,6 +38,7 @@ _MARTS: Final = {
     **{name: MARTS[name] for name in ("segments", "risk", "journey_stages", "recommendations", "decisions")},
     "features": FEATURES,
 }
+_MEANINGS: Final = {name: (feature.meaning, feature.meaning_zh) for name, feature in FEATURE_LIST.items()}
 _SAMPLE: Final = 10
 
 
@@ -61,7 +62,7 @@ def save(home: Path, file: Path) -> dict[str, Any]:
     """
     workspace = session.workspace_at(home)
     definition = validate(Audience, read_toml(file), file.name)
-    rules.tree(definition, _others(workspace, definition))
+    rules.tree(definition, _with(_kept(workspace), definition))
     with Store(session.database_url(workspace)) as store:
         before = {one.name: one.version for one in store.audiences()}
         record = store.save_audience(
@@ -237,7 +238,7 @@ class _Opened:
         return _one(self.audiences, name)
 
     def definitions(self, definition: Audience) -> dict[str, Audience]:
-        return {**{name: kept.definition for name, kept in self.audiences.items()}, definition.audience: definition}
+        return _with(self.audiences, definition)
 
 
 @contextmanager
@@ -265,8 +266,9 @@ def _kept(workspace: Workspace) -> dict[str, Kept]:
     }
 
 
-def _others(workspace: Workspace, definition: Audience) -> dict[str, Audience]:
-    return {**{name: kept.definition for name, kept in _kept(workspace).items()}, definition.audience: definition}
+def _with(audiences: Mapping[str, Kept], definition: Audience) -> dict[str, Audience]:
+    """Return the definitions of all audiences, the one at hand in place of what is kept under its name."""
+    return {**{name: kept.definition for name, kept in audiences.items()}, definition.audience: definition}
 
 
 def _one(audiences: Mapping[str, Kept], name: str) -> Kept:
@@ -289,8 +291,7 @@ def _attached(engine: DuckDBEngine, name: str, snapshot: Membership) -> Any:
 
 
 def _told(node: rules.Node, row: Mapping[str, Any], depth: int) -> Iterator[dict[str, Any]]:
-    meanings = {name: (feature.meaning, feature.meaning_zh) for name, feature in MEANINGS.items()}
-    english, chinese = words.of_node(node, meanings)
+    english, chinese = words.of_node(node, _MEANINGS)
     yield {"depth": depth, "holds": rules.held(node, row), "text_en": english, "text_zh": chinese}
     for part in node.parts:
         yield from _told(part, row, depth + 1)
