@@ -93,7 +93,8 @@ def independence(counts: Mapping[tuple[str, str], int]) -> float | None:
     None when one of them has customers in fewer than two arms. A small p-value says that the two share their draw, so
     that neither's effect is its own.
     """
-    firsts, seconds = (list(dict.fromkeys(place[side] for place in counts)) for side in (0, 1))
+    # sorted: counts come in the order a database gave them, and the last bits of a sum follow the order
+    firsts, seconds = (sorted({place[side] for place in counts}) for side in (0, 1))
     table = np.array([[counts.get((first, second), 0) for second in seconds] for first in firsts])
     if table.ndim < 2:
         return None

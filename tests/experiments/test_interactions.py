@@ -84,3 +84,10 @@ def test_experiments_that_share_their_draw_are_found() -> None:
     assert (interactions.independence(shared) or 1.0) < 1e-12
     assert interactions.independence({OFF: 10, ("on", "off"): 10, ("off", "on"): 0, ("on", "on"): 0}) is None
     assert interactions.independence({}) is None
+
+
+def test_independence_has_the_same_bits_in_whatever_order_the_counts_come() -> None:
+    arms = [(first, second) for first in ("a", "b", "c", "d") for second in ("x", "y", "z")]
+    counts = dict(zip(arms, np.random.default_rng(1).integers(20, 90, len(arms)).tolist(), strict=True))
+    orders = (np.random.default_rng(seed).permutation(len(arms)) for seed in range(50))
+    assert len({interactions.independence({arms[at]: counts[arms[at]] for at in order}) for order in orders}) == 1
