@@ -26,7 +26,8 @@ class Inputs:
 
     `features` has one row per customer: customer_id and numeric columns, computed as of the same instant.
     `holdings` has customer_id, product_id and opened_at of what was open then (see `holdings` below).
-    `profile` has one row per customer (see `profile` below) and says which customers there are.
+    `profile` has one row per customer (see `profile` below, or `known_customers` of an instant that is only learned
+    from) and says which customers there are.
     `clusters`, where there are any, has customer_id and cluster_id as of the same instant, `relationship` is a table of
     `tracks.relationship`, `responses` one of `responses.by_channel`.
     """
@@ -79,6 +80,13 @@ def holdings(tables: Mapping[str, Any], as_of: datetime) -> Any:
     rows = tables["holdings"]
     open_then = rows.filter((rows.opened_at <= now) & (rows.closed_at.isnull() | (rows.closed_at > now)))
     return open_then.group_by("customer_id", "product_id").agg(opened_at=open_then.opened_at.max())
+
+
+def known_customers(tables: Mapping[str, Any], as_of: datetime) -> Any:
+    """Return one row per customer known at the instant, customer_id and age_years: enough to learn from it."""
+    customers = tables["customers"]
+    customers = customers.filter(customers.joined_at <= instant(as_of))
+    return customers.select("customer_id", age_years=_age(customers.birth_date, as_of))
 
 
 def profile(

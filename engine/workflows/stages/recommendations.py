@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -90,13 +91,14 @@ def prepare(context: Context, settings: RecommendationSettings) -> Prepared:
     held = context.catalogue
     horizon = timedelta(days=settings.horizon_days)
     profile = context.engine.arrow(inputs.profile(context.tables, context.as_of, settings, context.bank.time_zone))
-    sampled = inputs.sample_customers(profile["customer_id"].combine_chunks(), settings.training.sample, context.seed)
-    context.engine.attach(_SAMPLE, pa.table({"customer_id": sampled}))
+    tables = _tables_to_learn_from(context, profile, settings)
+    instants = [context.as_of - horizon, context.as_of - 2 * horizon, *_older(context, settings, profile.num_rows)]
+    past, earlier, *older = (_to_learn_from(context, tables, moment) for moment in instants)
     return recommend(
         now=_now(context, profile, settings),
-        past=_sampled(context, context.as_of - horizon, settings),
-        earlier=_sampled(context, context.as_of - 2 * horizon, settings),
-        older=[_sampled(context, moment, settings) for moment in _older(context, settings, profile.num_rows)],
+        past=past,
+        earlier=earlier,
+        older=older,
         risk=context.rows("risk") if context.wrote("risk") else None,
         gate=context.rows("risk_gate") if context.wrote("risk_gate") else None,
         credit=context.rows("credit_decisions", credit.COLUMNS) if context.wrote("credit_decisions") else None,
@@ -161,19 +163,28 @@ def _relationship(context: Context) -> pa.Table | None:
     return tracks.relationship(context.rows("segments", ["customer_id", "value_tier"]), activity)
 
 
-def _sampled(context: Context, moment: datetime, settings: RecommendationSettings) -> inputs.Inputs:
-    """The bank at an earlier instant, of the sampled customers only: to learn from, a sample is enough."""
+def _tables_to_learn_from(context: Context, profile: pa.Table, settings: RecommendationSettings) -> Mapping[str, Any]:
+    """Return the tables of the sampled customers only: to learn from, a sample is enough."""
+    most = settings.training.sample
+    if profile.num_rows <= most:
+        return context.tables
+    sampled = inputs.sample_customers(profile["customer_id"].combine_chunks(), most, context.seed)
+    context.engine.attach(_SAMPLE, pa.table({"customer_id": sampled}))
     sample = ibis.table({"customer_id": "string"}, name=_SAMPLE)
-    tables = {
+    return {
         name: one.semi_join(sample, "customer_id") if "customer_id" in one.columns else one
         for name, one in context.tables.items()
     }
+
+
+def _to_learn_from(context: Context, tables: Mapping[str, Any], moment: datetime) -> inputs.Inputs:
+    """The bank at an earlier instant, from tables of the customers to learn from."""
     features = feature_table.build(tables, moment, context.bank)
     return inputs.Inputs(
         as_of=moment,
         features=context.engine.arrow(features.select("customer_id", *feature_table.PROPENSITY_INPUTS)),
         holdings=context.engine.arrow(inputs.holdings(tables, moment)),
-        profile=context.engine.arrow(inputs.profile(tables, moment, settings)),
+        profile=context.engine.arrow(inputs.known_customers(tables, moment)),
     )
 
 
