@@ -1,5 +1,6 @@
 """What tests of more than one folder share."""
 
+import fcntl
 import os
 import shutil
 import sys
@@ -34,21 +35,27 @@ def spark() -> Engine:
 @pytest.fixture(scope="session")
 def demo_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace on a small simulated bank with one completed run, made once; tests read it and change nothing."""
-    from engine.workflows import demo
-
     # enough customers for defaults to learn from and for the broken sample ratio to show
-    home = tmp_path_factory.mktemp("demo") / "workspace"
-    demo.prepare(home, customers=8_000, seed=1, progress=None)
-    return home
+    return _simulated_home(tmp_path_factory, 8_000)
 
 
 @pytest.fixture(scope="session")
 def small_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace on a bank of 300 customers with one completed run; for tests that run it again and again."""
+    return _simulated_home(tmp_path_factory, 300)
+
+
+def _simulated_home(factory: pytest.TempPathFactory, customers: int) -> Path:
+    """Return the workspace that all processes of one test run share; whoever comes first makes it."""
     from engine.workflows import demo
 
-    home = tmp_path_factory.mktemp("small") / "workspace"
-    demo.prepare(home, customers=300, seed=1, progress=None)
+    base = factory.getbasetemp()
+    # each process of pytest-xdist has a folder of its own inside that of the test run
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    home = shared / f"bank-of-{customers}" / "workspace"
+    with (shared / f"bank-of-{customers}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        demo.prepare(home, customers=customers, seed=1, progress=None)
     return home
 
 

@@ -40,6 +40,8 @@ def assert_every_readable_run_is_whole(home: Path) -> None:
 def workspace_without_runs(small_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("killed")
     shutil.copytree(small_home / "curated", home / "curated")
+    # the fewest, so that a run is made soon: every stage still writes what it writes
+    (home / "wayline.toml").write_text("[recommendations.training]\nwindows = 2\n", encoding="utf-8")
     return home
 
 
