@@ -26,12 +26,28 @@ from engine.cli.commands import (
     recommend,
     risk,
     run,
+    segment,
     simulate,
 )
 from engine.cli.groups import InOrder, show_help
 
 COMMANDS = (
-    *(demo, init, doctor, simulate, data, run, export, experiment, journey, risk, audience, recommend, catalogue),
+    *(
+        demo,
+        init,
+        doctor,
+        simulate,
+        data,
+        run,
+        export,
+        experiment,
+        journey,
+        risk,
+        segment,
+        audience,
+        recommend,
+        catalogue,
+    ),
     *(explain, app),
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -57,3 +57,19 @@ def instant(text: str | None, option: str) -> datetime | None:
             f'"{text}" has no time zone. Write it with its offset, such as {text}Z.', param_hint=option
         )
     return moment.astimezone(UTC)
+
+
+def day(text: str | None, option: str) -> date | None:
+    """Return the day that an option names.
+
+    Raises
+    ------
+    typer.BadParameter
+        It is no date.
+    """
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f'"{text}" is no date. Write 2026-06-30.', param_hint=option) from None

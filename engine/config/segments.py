@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from engine.config.lifetime import LifetimeSettings
 from engine.config.load import Settings
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -82,3 +83,4 @@ class SegmentSettings(Settings):
     rfm: RfmSettings
     value: ValueSettings
     clusters: ClusterSettings
+    lifetime: LifetimeSettings

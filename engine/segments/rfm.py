@@ -37,7 +37,7 @@ def score(features: pa.Table, settings: RfmSettings) -> tuple[dict[str, pa.Array
     }
     notes = [f"{name}: no feature to take it from" for name, feature in chosen.items() if feature is None]
     arrays = {name: pa.array(values, mask=values == NO_SCORE) for name, values in scores.items()}
-    return {**arrays, "rfm_cell": _cells(scores)}, notes
+    return {**arrays, "rfm_cell": cells(scores)}, notes
 
 
 def fifths(values: Floats, active: NDArray[np.bool_]) -> Scores:
@@ -70,7 +70,8 @@ def _active(columns: dict[str, Floats]) -> NDArray[np.bool_]:
     return (np.nan_to_num(frequency) > 0) | (np.nan_to_num(monetary) > 0)
 
 
-def _cells(scores: dict[str, Scores]) -> pa.Array:
+def cells(scores: dict[str, Scores]) -> pa.Array:
+    """Return the three scores of every customer as one word, such as 5-4-3; null where one is missing."""
     parts: Sequence[Scores] = [scores[name] for name in SCORES]
     complete = np.logical_and.reduce([part != NO_SCORE for part in parts])
     cell = np.zeros(len(complete), dtype=np.int64)
