@@ -24,6 +24,7 @@ Value: TypeAlias = bool | int | float | str
 Values: TypeAlias = Annotated[tuple[Value, ...], Field(min_length=1)]
 Days: TypeAlias = Annotated[float, Field(gt=0)]
 Times: TypeAlias = Annotated[int, Field(ge=0)]
+Schedule: TypeAlias = Literal["every_run", "daily", "weekly", "monthly", "manual"]
 Names: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_many), Field(min_length=1)]
 """One name, or a list of them of which any will do."""
 
@@ -234,8 +235,8 @@ for _model in (AllOf, AnyOf, NotOf):
 class Audience(Settings):
     """A group of customers that a campaign can use: its rule and all that is needed to answer for it.
 
-    `purpose` and `channels` say what it may be used for, and stand in every snapshot of it; after `retires_on` it is
-    built no more.
+    `purpose` and `channels` say what it may be used for, and stand in every snapshot of it. `schedule` says on which
+    runs it is built; after `retires_on` it is built no more.
     """
 
     audience: Annotated[str, Field(pattern="^[a-z0-9_]{1,60}$")]
@@ -244,5 +245,6 @@ class Audience(Settings):
     owner: Annotated[str, Field(min_length=1)]
     purpose: str = "marketing"
     channels: Names = ("email",)
+    schedule: Schedule = "every_run"
     retires_on: date | None = None
     rule: Rule

@@ -7,6 +7,7 @@ are registered by the feature package itself, theme by theme; here stand only th
 from __future__ import annotations
 
 from engine.domain.allocation_marts import ALLOCATION_MARTS
+from engine.domain.audience_marts import AUDIENCE_MARTS
 from engine.domain.contact_marts import CHANNEL_RESPONSES, CONTROL_GROUP, WITHHELD_CONTACTS
 from engine.domain.decision_marts import DECISION_INPUTS
 from engine.domain.drop_off_marts import DROP_OFF_MARTS
@@ -388,6 +389,7 @@ MARTS: dict[str, Table] = {
         OFFER_FAIRNESS,
         WITHHELD_CONTACTS,
         *ALLOCATION_MARTS,
+        *AUDIENCE_MARTS,
         *EXPERIMENT_MARTS,
     )
 }

@@ -4,6 +4,7 @@ from engine.store.facade import Store
 from engine.store.models import NewModel
 from engine.store.overrides import NewOverride
 from engine.store.records import (
+    AudienceActRecord,
     AudienceRecord,
     AuditRecord,
     CatalogueRecord,
@@ -15,6 +16,7 @@ from engine.store.records import (
 )
 
 __all__ = [
+    "AudienceActRecord",
     "AudienceRecord",
     "AuditRecord",
     "CatalogueRecord",

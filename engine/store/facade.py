@@ -15,10 +15,11 @@ from sqlmodel import Session, col, select
 
 from engine.domain.errors import CheckFailed, UnknownName
 from engine.numerics.chain import Break, Head, Link, canonical, digest, walk
-from engine.store import models, overrides, persons, trail, versions
+from engine.store import audience_acts, models, overrides, persons, trail, versions
 from engine.store.connection import open_engine, shown, told, writing
 from engine.store.migrate import upgrade
 from engine.store.records import (
+    AudienceActRecord,
     AudienceRecord,
     AuditRecord,
     CatalogueRecord,
@@ -247,6 +248,26 @@ class Store:
         """Return the current version of every audience, by name."""
         with self._read() as session:
             return [_audience(row) for row in versions.latest(session, AudienceRow)]
+
+    def verify_audience(self, name: str, rule_hash: str) -> AudienceActRecord:
+        """Enter the actor as the second person who found the rule right; see `audience_acts.verify`."""
+        with self._write() as session:
+            return self._done(session, *audience_acts.verify(session, name, self.actor, rule_hash))
+
+    def retire_audience(self, name: str, note: str) -> AudienceActRecord:
+        """Enter that the actor retires an audience as it is now; raises UnknownName."""
+        with self._write() as session:
+            return self._done(session, *audience_acts.retire(session, name, self.actor, note))
+
+    def audience_acts(self) -> list[AudienceActRecord]:
+        """Return what persons did with audiences, by audience and then the oldest first."""
+        with self._read() as session:
+            return audience_acts.listed(session)
+
+    def _done(self, session: Session, one: AudienceActRecord, is_new: bool) -> AudienceActRecord:
+        if is_new:
+            self._note(session, f"audience.{one.act}", one.name, audience_acts.audited(one))
+        return one
 
     def _save(
         self, session: Session, table: type[versions.Row], action: str, name: str, content: Mapping[str, Any]

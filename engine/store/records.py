@@ -79,6 +79,22 @@ class AudienceRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AudienceActRecord:
+    """What a person did with an audience at a version of it: act is "verified" (of the rule by its hash) or "retired".
+
+    The note is free text of the bank's own people and stands in no run, log or audit entry.
+    """
+
+    name: str
+    act: str
+    audience_version: int
+    rule_hash: str | None
+    note: str | None
+    done_by: str
+    done_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogueRecord:
     """One version of the catalogue and its policies; it holds from the beginning of a day in UTC.
 

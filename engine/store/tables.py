@@ -101,6 +101,13 @@ class AudienceRow(Version, table=True):
     __table_args__ = (UniqueConstraint("name", "version"),)
 
 
+class AudienceActRow(Version, table=True):
+    """One row is one thing that a person did with an audience: verified, retired; triggers refuse to change it."""
+
+    __tablename__ = "audience_acts"
+    __table_args__ = (UniqueConstraint("name", "version"),)
+
+
 class CatalogueRow(Version, table=True):
     """One row is one version of the catalogue and its policies, with the day from which it holds; never changed."""
 

@@ -10,9 +10,9 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from engine.numerics.chain import canonical, digest
-from engine.store.tables import AudienceRow, CatalogueRow, ExperimentDecisionRow, ExperimentRow
+from engine.store.tables import AudienceActRow, AudienceRow, CatalogueRow, ExperimentDecisionRow, ExperimentRow
 
-Row = TypeVar("Row", ExperimentRow, ExperimentDecisionRow, AudienceRow, CatalogueRow)
+Row = TypeVar("Row", ExperimentRow, ExperimentDecisionRow, AudienceRow, AudienceActRow, CatalogueRow)
 
 
 def save(session: Session, table: type[Row], name: str, content: Mapping[str, Any], actor: str) -> tuple[Row, bool]:

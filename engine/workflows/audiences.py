@@ -5,107 +5,150 @@ Definitions lie in the operational database; who belonged lies in `engine.lake.m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
 import ibis
 
-from engine.config.audiences import Audience, Experiment, Happened, Journey, Recommendation, Sequence, Step
+from engine.config.audiences import Audience
 from engine.config.load import read_toml, validate
 from engine.domain.errors import RefusedByPolicy, UnknownName
-from engine.domain.marts import MARTS
-from engine.features.table import CONTRACT as FEATURES
 from engine.features.table import FEATURES as FEATURE_LIST
 from engine.lake import memberships
 from engine.lake.engine import DuckDBEngine
 from engine.lake.memberships import Membership
 from engine.lake.runs import Run, open_run
-from engine.lake.schema import ibis_schema
 from engine.lake.workspace import Workspace
 from engine.segments.audiences import audience as rules
 from engine.segments.audiences import words
-from engine.store.facade import Store
-from engine.store.records import AudienceRecord
-from engine.workflows import session
+from engine.store import Store
+from engine.workflows import audience_names, audience_tables, held_audiences, session
 from engine.workflows.explain import CustomerMissing
+from engine.workflows.held_audiences import Kept
 
-_MARTS: Final = {
-    **{name: MARTS[name] for name in ("segments", "risk", "journey_stages", "recommendations", "decisions")},
-    "features": FEATURES,
-}
 _MEANINGS: Final = {name: (feature.meaning, feature.meaning_zh) for name, feature in FEATURE_LIST.items()}
 _SAMPLE: Final = 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
-    """An audience as it is kept: its definition with version, hash and who saved it."""
-
-    definition: Audience
-    record: AudienceRecord
+def save(home: Path, file: Path, by: str | None = None) -> dict[str, Any]:
+    """Keep the audience that a TOML file defines; see `save_definition`. Raises SettingsFault for what is none."""
+    return save_definition(home, validate(Audience, read_toml(file), file.name), by)
 
 
-def save(home: Path, file: Path) -> dict[str, Any]:
-    """Keep the audience that a TOML file defines; a changed one becomes its next version.
+def save_definition(home: Path, definition: Audience, by: str | None = None) -> dict[str, Any]:
+    """Keep an audience; a changed one becomes its next version, which nobody has verified where its rule changed.
+
+    Parameters
+    ----------
+    by : who saves it, by name; by default its owner.
 
     Raises
     ------
     SettingsFault
-        The file is no audience, or names itself through others.
+        It names itself through others.
     UnknownName
         It names an audience that is not kept.
     """
     workspace = session.workspace_at(home)
-    definition = validate(Audience, read_toml(file), file.name)
-    rules.tree(definition, _with(_kept(workspace), definition))
-    with Store(session.database_url(workspace)) as store:
+    others = held_audiences.definitions(held_audiences.kept(workspace), definition)
+    rules.tree(definition, others)
+    with Store(session.database_url(workspace), actor=by or definition.owner) as store:
         before = {one.name: one.version for one in store.audiences()}
         record = store.save_audience(
             definition.audience, definition.model_dump(mode="json", by_alias=True, exclude_none=True)
         )
+    kept = held_audiences.one_of(held_audiences.kept(workspace), record.name)
     return {
         "audience": record.name,
         "version": record.version,
         "definition_sha256": record.definition_hash,
         "is_new": before.get(record.name) != record.version,
+        "is_verified": kept.verified(held_audiences.rule_hash(definition, others)) is not None,
     }
 
 
+def verify(home: Path, name: str, by: str) -> dict[str, Any]:
+    """Enter that a second person looked at an audience's rule and found it right; an edited rule is verified anew.
+
+    Raises
+    ------
+    UnknownName
+    RefusedByPolicy
+        Nobody is named, it is the owner or who saved it, or the audience is retired.
+    """
+    workspace, kept = _one_kept(home, name, by)
+    if kept.retired is not None:
+        raise RefusedByPolicy(f"{kept.not_after(kept.record.saved_at.date())} Save it again to use it once more.")
+    others = held_audiences.definitions(held_audiences.kept(workspace))
+    with Store(session.database_url(workspace), actor=by) as store:
+        act = store.verify_audience(name, held_audiences.rule_hash(kept.definition, others))
+    return {"audience": name, "version": kept.record.version, "verified_by": act.done_by, "verified_at": act.done_at}
+
+
+def retire(home: Path, name: str, by: str, note: str) -> dict[str, Any]:
+    """Enter that an audience is used no more: no run builds it, until a changed definition is saved.
+
+    Raises
+    ------
+    UnknownName
+    RefusedByPolicy
+        Nobody is named or no reason is given.
+    """
+    workspace, kept = _one_kept(home, name, by)
+    if not note.strip():
+        raise RefusedByPolicy("A retirement needs a note that says why. Give it with --note.")
+    with Store(session.database_url(workspace), actor=by) as store:
+        act = store.retire_audience(name, note)
+    return {"audience": name, "version": kept.record.version, "retired_by": act.done_by, "retired_at": act.done_at}
+
+
 def listed(home: Path) -> dict[str, Any]:
-    """Return every audience by name with its size on the latest date that it was built for, and how that moved."""
+    """Return every audience by name: who answers for it, its sizes on all dates it was built for, and how it moved."""
     workspace = session.workspace_at(home)
-    rows = []
-    for name, kept in sorted(_kept(workspace).items()):
-        snapshots = memberships.every(workspace, name)
-        latest = snapshots[-1] if snapshots else None
-        before = _before(snapshots, latest)
-        rows.append(
-            {
-                "audience": name,
-                "name": kept.definition.name,
-                "owner": kept.definition.owner,
-                "purpose": kept.definition.purpose,
-                "channels": list(kept.definition.channels),
-                "version": kept.record.version,
-                "saved_by": kept.record.saved_by,
-                "retires_on": kept.definition.retires_on,
-                "members": latest.size if latest else None,
-                "before": before.size if before else None,
-                "as_of": latest.as_of if latest else None,
-                "run_id": latest.run_id if latest else None,
-                "is_of_this_version": latest.version == kept.record.version if latest else None,
-            }
-        )
-    return {"audiences": rows}
+    audiences = held_audiences.kept(workspace)
+    others = held_audiences.definitions(audiences)
+    return {"audiences": [_listed(workspace, one, others) for _, one in sorted(audiences.items())]}
+
+
+def _listed(workspace: Workspace, one: Kept, others: Mapping[str, Audience]) -> dict[str, Any]:
+    snapshots = memberships.every(workspace, one.record.name)
+    latest = snapshots[-1] if snapshots else None
+    before = _before(snapshots, latest)
+    verified = one.verified(held_audiences.rule_hash(one.definition, others))
+    return {
+        "audience": one.record.name,
+        "name": one.definition.name,
+        "name_zh": one.definition.name_zh,
+        "owner": one.definition.owner,
+        "purpose": one.definition.purpose,
+        "channels": list(one.definition.channels),
+        "schedule": one.definition.schedule,
+        "version": one.record.version,
+        "saved_by": one.record.saved_by,
+        "is_verified": verified is not None,
+        "verified_by": verified.done_by if verified else None,
+        "verified_at": verified.done_at if verified else None,
+        "retires_on": one.definition.retires_on,
+        "retired_by": one.retired.done_by if one.retired else None,
+        "retired_at": one.retired.done_at if one.retired else None,
+        "members": latest.size if latest else None,
+        "before": before.size if before else None,
+        "as_of": latest.as_of if latest else None,
+        "run_id": latest.run_id if latest else None,
+        "is_of_this_version": latest.version == one.record.version if latest else None,
+        "sizes": [
+            {"as_of": each.as_of, "run_id": each.run_id, "version": each.version, "members": each.size}
+            for each in snapshots
+        ],
+    }
 
 
 def build(home: Path, name: str, run_id: str | None = None) -> dict[str, Any]:
-    """Write who belongs to an audience as a run saw the bank; built again, the same bytes.
+    """Write who belongs to an audience as a run saw the bank, due or not; built again, the same bytes.
 
     Raises
     ------
@@ -115,27 +158,17 @@ def build(home: Path, name: str, run_id: str | None = None) -> dict[str, Any]:
         The audience had been retired by the run's date.
     RunMissing, WorkspaceMissing, NotEnoughData, SettingsFault
     """
-    with _opened(home, run_id) as opened:
-        kept = opened.kept(name)
-        retires = kept.definition.retires_on
-        if retires is not None and opened.run.as_of.astimezone(UTC).date() > retires:
-            raise RefusedByPolicy(
-                f'The audience "{name}" was retired after {retires}, and the run is of {opened.run.as_of:%Y-%m-%d}. '
-                "Save it with a later retires_on to use it again."
-            )
-        root = rules.tree(kept.definition, opened.definitions(kept.definition))
-        facts = {
-            "as_of": opened.run.as_of.isoformat(),
-            "definition_sha256": kept.record.definition_hash,
-            "purpose": kept.definition.purpose,
-            "channels": list(kept.definition.channels),
-        }
-        with opened.workspace.lock("audience"):
-            made = memberships.write(
-                opened.workspace, opened.engine, rules.members(root, opened.tables, opened.run.as_of),
-                audience=name, version=kept.record.version, run_id=opened.run.run_id, facts=facts,
-            )  # fmt: skip
-        return {**made.manifest, "folder": made.folder, "notes": _notes(opened, root)}
+    with opened(home, run_id) as held:
+        kept = held.kept(name)
+        gone = kept.not_after(held.run.as_of.astimezone(UTC).date())
+        if gone is not None:
+            remedy = "with a later retires_on" if kept.retired is None else "with a changed definition"
+            raise RefusedByPolicy(f"{gone} Save it {remedy} to use it again.")
+        root = held.root(kept.definition)
+        with held.workspace.lock("audience"):
+            members = held.members(root)
+            made = held_audiences.snapshot(held.workspace, held.engine, members, kept, held.run)
+        return {**made.manifest, "folder": made.folder, "notes": audience_names.unknown(held.engine, held.tables, root)}
 
 
 def count(home: Path, file: Path, run_id: str | None = None) -> dict[str, Any]:
@@ -145,18 +178,22 @@ def count(home: Path, file: Path, run_id: str | None = None) -> dict[str, Any]:
     ------
     SettingsFault, UnknownName, NotEnoughData, RunMissing, WorkspaceMissing
     """
-    definition = validate(Audience, read_toml(file), file.name)
-    with _opened(home, run_id) as opened:
-        root = rules.tree(definition, opened.definitions(definition))
-        found = opened.engine.arrow(rules.members(root, opened.tables, opened.run.as_of).order_by("customer_id"))
-        everybody = rules.members(rules.EVERYBODY, opened.tables, opened.run.as_of)
+    return count_definition(home, validate(Audience, read_toml(file), file.name), run_id)
+
+
+def count_definition(home: Path, definition: Audience, run_id: str | None = None) -> dict[str, Any]:
+    """Return how many an audience would have on a run, and a few of them; raises like `count`."""
+    with opened(home, run_id) as held:
+        root = held.root(definition)
+        found = held.engine.arrow(held.members(root).order_by("customer_id"))
+        everybody = rules.members(rules.EVERYBODY, held.tables, held.run.as_of)
         return {
             "audience": definition.audience,
-            "run_id": opened.run.run_id,
+            "run_id": held.run.run_id,
             "members": found.num_rows,
-            "customers": opened.engine.arrow(everybody.agg(size=everybody.count()))["size"][0].as_py(),
+            "customers": held.engine.arrow(everybody.agg(size=everybody.count()))["size"][0].as_py(),
             "sample": found["customer_id"].slice(0, _SAMPLE).to_pylist(),
-            "notes": _notes(opened, root),
+            "notes": audience_names.unknown(held.engine, held.tables, root),
         }
 
 
@@ -174,7 +211,7 @@ def diff(home: Path, name: str, run_id: str | None = None, against: str | None =
         No such audience, or it was not built on such a run.
     """
     workspace = session.workspace_at(home)
-    _one(_kept(workspace), name)
+    held_audiences.one_of(held_audiences.kept(workspace), name)
     snapshots = memberships.every(workspace, name)
     if not snapshots:
         raise UnknownName("run on which it was built", run_id or "latest", [])
@@ -208,24 +245,36 @@ def explain(home: Path, name: str, customer_id: str, run_id: str | None = None) 
         No customer has that id, or had joined by the run's date.
     UnknownName, RunMissing, WorkspaceMissing, NotEnoughData, SettingsFault
     """
-    with _opened(home, run_id) as opened:
-        kept = opened.kept(name)
-        root = rules.tree(kept.definition, opened.definitions(kept.definition))
-        rows = opened.engine.arrow(rules.flags(root, opened.tables, opened.run.as_of, only=customer_id)).to_pylist()
-        if not rows:
-            raise CustomerMissing
-        return {
-            "audience": name,
-            "version": kept.record.version,
-            "run_id": opened.run.run_id,
-            "customer_id": customer_id,
-            "belongs": rows[0][rules.MATCHED],
-            "why": list(_told(root, rows[0], 0)),
-        }
+    with opened(home, run_id) as held:
+        kept = held.kept(name)
+        return explained(held, kept.definition, customer_id) | {"version": kept.record.version}
+
+
+def explain_definition(home: Path, definition: Audience, customer_id: str, run_id: str | None = None) -> dict[str, Any]:
+    """Return the same of an audience that is being written; raises like `explain`."""
+    with opened(home, run_id) as held:
+        return explained(held, definition, customer_id)
+
+
+def explained(held: Opened, definition: Audience, customer_id: str) -> dict[str, Any]:
+    """Return whether a customer belongs, and why, on an opened run; raises CustomerMissing."""
+    root = held.root(definition)
+    rows = held.engine.arrow(
+        rules.flags(root, held.with_lookalikes(root), held.run.as_of, only=customer_id)
+    ).to_pylist()
+    if not rows:
+        raise CustomerMissing
+    return {
+        "audience": definition.audience,
+        "run_id": held.run.run_id,
+        "customer_id": customer_id,
+        "belongs": rows[0][rules.MATCHED],
+        "why": list(_told(root, rows[0], 0)),
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Opened:
+class Opened:
     """A run with its tables attached, and the audiences of its workspace."""
 
     workspace: Workspace
@@ -235,46 +284,39 @@ class _Opened:
     audiences: Mapping[str, Kept]
 
     def kept(self, name: str) -> Kept:
-        return _one(self.audiences, name)
+        """Return one audience; raises UnknownName."""
+        return held_audiences.one_of(self.audiences, name)
 
-    def definitions(self, definition: Audience) -> dict[str, Audience]:
-        return _with(self.audiences, definition)
+    def root(self, definition: Audience) -> rules.Node:
+        """Return the rule of an audience with those that it names in their place."""
+        return rules.tree(definition, held_audiences.definitions(self.audiences, definition))
+
+    def members(self, root: rules.Node) -> Any:
+        """Return who belongs, as an expression of customer_id."""
+        return rules.members(root, self.with_lookalikes(root), self.run.as_of)
+
+    def with_lookalikes(self, root: rules.Node) -> dict[str, Any]:
+        """Return the tables with what the rule's lookalikes have to be worked out for."""
+        return self.tables
 
 
 @contextmanager
-def _opened(home: Path, run_id: str | None) -> Iterator[_Opened]:
+def opened(home: Path, run_id: str | None) -> Iterator[Opened]:
+    """Open a run for questions about audiences; raises RunMissing."""
     workspace = session.workspace_at(home)
     run = open_run(workspace, run_id)
-    audiences = _kept(workspace)
+    audiences = held_audiences.kept(workspace)
+    marts = {name: run.path(name) for name in audience_tables.RULED if run.has(name)}
     with session.duckdb(workspace) as engine:
-        tables = workspace.attach(engine)
-        for name, contract in _MARTS.items():
-            if run.has(name):
-                engine.attach(f"_mart_{name}", run.path(name))
-                tables[name] = ibis.table(ibis_schema(contract), name=f"_mart_{name}")
-        yield _Opened(workspace=workspace, engine=engine, run=run, tables=tables, audiences=audiences)
+        tables = audience_tables.attached(engine, workspace.attach(engine), marts)
+        yield Opened(workspace=workspace, engine=engine, run=run, tables=tables, audiences=audiences)
 
 
-def _kept(workspace: Workspace) -> dict[str, Kept]:
-    if not session.has_register(workspace):
-        return {}
-    with Store(session.database_url(workspace)) as store:
-        records = store.audiences()
-    return {
-        one.name: Kept(definition=validate(Audience, one.definition, f'the audience "{one.name}"'), record=one)
-        for one in records
-    }
-
-
-def _with(audiences: Mapping[str, Kept], definition: Audience) -> dict[str, Audience]:
-    """Return the definitions of all audiences, the one at hand in place of what is kept under its name."""
-    return {**{name: kept.definition for name, kept in audiences.items()}, definition.audience: definition}
-
-
-def _one(audiences: Mapping[str, Kept], name: str) -> Kept:
-    if name not in audiences:
-        raise UnknownName("audience", name, sorted(audiences))
-    return audiences[name]
+def _one_kept(home: Path, name: str, by: str) -> tuple[Workspace, Kept]:
+    if not by.strip():
+        raise RefusedByPolicy("Somebody must answer for it by name. Give it with --by.")
+    workspace = session.workspace_at(home)
+    return workspace, held_audiences.one_of(held_audiences.kept(workspace), name)
 
 
 def _before(snapshots: list[Membership], latest: Membership | None) -> Membership | None:
@@ -295,53 +337,3 @@ def _told(node: rules.Node, row: Mapping[str, Any], depth: int) -> Iterator[dict
     yield {"depth": depth, "holds": rules.held(node, row), "text_en": english, "text_zh": chinese}
     for part in node.parts:
         yield from _told(part, row, depth + 1)
-
-
-def _notes(opened: _Opened, root: rules.Node) -> list[str]:
-    """Say which names in the rule nothing in the bank's data bears: a slip of the pen makes an audience of nobody."""
-    asked: dict[str, set[str]] = {"event": set(), "journey": set(), "experiment": set(), "product": set()}
-    for condition in root.conditions().values():
-        if isinstance(condition, Happened):
-            asked["event"].update(condition.event)
-        elif isinstance(condition, Sequence):
-            asked["event"].update(name for step in _steps(condition) for name in step.event)
-        elif isinstance(condition, Journey):
-            asked["journey"].add(condition.journey)
-        elif isinstance(condition, Experiment):
-            asked["experiment"].add(condition.experiment)
-        elif isinstance(condition, Recommendation):
-            asked["product"].add(condition.recommendation)
-    found = []
-    for kind, names in asked.items():
-        if names:
-            known = _known(opened, kind)
-            found += [_missing(kind, name, known) for name in sorted(names - known)]
-    return found
-
-
-def _steps(condition: Sequence) -> Iterable[Step]:
-    others = (condition.without, condition.not_followed_by)
-    return [*condition.sequence, *(one for one in others if one is not None)]
-
-
-_WHERE: Final = {
-    "event": ("events", "event_name"),
-    "journey": ("journey_stages", "journey"),
-    "experiment": ("exposures", "experiment_id"),
-    "product": ("products", "product_id"),
-}
-"""For each kind of name, the table and column that hold those that there are."""
-
-
-def _known(opened: _Opened, kind: str) -> set[str]:
-    table, column = _WHERE[kind]
-    if table not in opened.tables:
-        return set()
-    values = opened.engine.arrow(opened.tables[table].select(column).distinct())
-    return set(values[column].drop_null().to_pylist())
-
-
-def _missing(kind: str, name: str, known: set[str]) -> str:
-    near = get_close_matches(name, sorted(known), n=1)
-    hint = f' Did you mean "{near[0]}"?' if near else ""
-    return f'No {kind} "{name}" is in the data, so nobody fulfils what asks for it.{hint}'

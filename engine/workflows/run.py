@@ -1,4 +1,4 @@
-"""Run the engine on a workspace as of a date: features, segments, risk, journeys, recommendations, experiments."""
+"""Run the engine on a workspace as of a date: features, segments, risk, journeys, offers, audiences, experiments."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from engine.domain.errors import WaylineError
 from engine.lake.runs import Run, RunBuilder, folder_digest, open_run, peak_memory_mb, run_id_of
 from engine.lake.workspace import Workspace
 from engine.store.facade import Store
-from engine.workflows import held_catalogue, risk_overrides, risk_registry, session
-from engine.workflows.stages import experiments, features, journeys, recommendations, risk, segments
+from engine.workflows import held_audiences, held_catalogue, risk_overrides, risk_registry, session
+from engine.workflows.stages import audiences, experiments, features, journeys, recommendations, risk, segments
 from engine.workflows.stages.context import Context, Stage
 
 STAGES: Final[tuple[Stage, ...]] = (
@@ -30,6 +30,7 @@ STAGES: Final[tuple[Stage, ...]] = (
     risk.STAGE,
     journeys.STAGE,
     recommendations.STAGE,
+    audiences.STAGE,
     experiments.STAGE,
 )
 
@@ -101,9 +102,11 @@ def run(
         approved = risk_registry.in_force(workspace, moment, session.settings(workspace, RiskSettings, "risk"))
         held = held_catalogue.in_force_version(workspace, moment)
         facts = _facts(workspace, moment, chosen_seed) | risk_overrides.facts(persons) | risk_registry.facts(approved)
-        facts |= held.facts if held else {}
+        plans = held_audiences.plan(workspace, moment)
+        facts |= (held.facts if held else {}) | held_audiences.facts(plans)
         run_id = run_id_of(moment, facts)
         if not again and (done := _completed(workspace, run_id)):
+            held_audiences.keep(workspace, engine, done, plans)
             return _summary(workspace, done, reused=True)
         context = Context(
             workspace=workspace,
@@ -116,8 +119,11 @@ def run(
             overrides=persons,
             approved=approved,
             catalogue=held,
+            audiences=plans,
         )
-        return _summary(workspace, _registered(context, progress), reused=False)
+        made = _registered(context, progress)
+        held_audiences.keep(workspace, engine, made, plans)
+        return _summary(workspace, made, reused=False)
 
 
 def _registered(context: Context, progress: Progress | None) -> Run:

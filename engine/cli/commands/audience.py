@@ -13,9 +13,21 @@ from engine.cli import numbers, options
 from engine.cli.groups import group
 from engine.cli.output import Output
 
-_LISTED: Final = ("audience", "owner", "purpose", "version", "members", "before", "as_of", "retires_on")
+_LISTED: Final = (
+    "audience",
+    "owner",
+    "schedule",
+    "version",
+    "is_verified",
+    "members",
+    "before",
+    "as_of",
+    "retires_on",
+    "retired_by",
+)
 _MARK: Final = {True: "✓", False: "✗"}
 
+By = Annotated[str, typer.Option("--by", help="Who does it, by name; stands in the audit log.")]
 Name = Annotated[str, typer.Argument(metavar="AUDIENCE", help="The audience's id.")]
 File = Annotated[
     Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="The audience in TOML: see the example.")
@@ -38,7 +50,12 @@ def list_audiences(
 
 
 def save(
-    *, file: File, home: options.Home = options.HOME, as_json: options.Json = False, quiet: options.Quiet = False
+    *,
+    file: File,
+    by: Annotated[str | None, typer.Option("--by", help="Who saves it, by name; by default its owner.")] = None,
+    home: options.Home = options.HOME,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Keep the audience that a file defines; a changed definition becomes its next version, the old ones stay.
 
@@ -49,7 +66,50 @@ def save(
     from engine.workflows import audiences
 
     output = Output(as_json, quiet)
-    output.result(audiences.save(home, file), lambda facts: output.facts(_cells(facts)))
+    output.result(audiences.save(home, file, by), lambda facts: output.facts(_cells(facts)))
+
+
+def verify(
+    *,
+    name: Name,
+    by: By,
+    home: options.Home = options.HOME,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Enter that a second person found the rule right; exit with 4 when it is the owner or who saved it.
+
+    An edited rule, or one that names an edited audience, is no longer verified.
+
+    [bold]Examples[/]
+
+      wayline audience verify mortgage_lookers --by bob
+    """
+    from engine.workflows import audiences
+
+    output = Output(as_json, quiet)
+    output.result(audiences.verify(home, name, by), lambda facts: output.facts(_cells(facts)))
+
+
+def retire(
+    *,
+    name: Name,
+    by: By,
+    note: Annotated[str, typer.Option("--note", help="Why; kept beside the audience, in no log.")],
+    home: options.Home = options.HOME,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Take an audience out of use: no run builds it any more. Saving a changed definition brings it back.
+
+    [bold]Examples[/]
+
+      wayline audience retire mortgage_lookers --by ann --note "the campaign is over"
+    """
+    from engine.workflows import audiences
+
+    output = Output(as_json, quiet)
+    output.result(audiences.retire(home, name, by, note), lambda facts: output.facts(_cells(facts)))
 
 
 def count(
@@ -80,7 +140,9 @@ def build(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Write who belongs to an audience on a run; exit with 4 when it had been retired by then.
+    """Write who belongs to an audience on a run, due or not; exit with 4 when it had been retired by then.
+
+    Every run builds the audiences that are due by their `schedule`; this is for one that is not, or for an older run.
 
     [bold]Examples[/]
 
@@ -169,6 +231,6 @@ def add_to(wayline: typer.Typer) -> None:
     """Add the group."""
     audience = group("audience", "Define groups of customers by rules, build them on a run, and tell why who is in.")
     audience.command("list")(list_audiences)
-    for command in (save, count, build, diff, explain):
+    for command in (save, verify, retire, count, build, diff, explain):
         audience.command()(command)
     wayline.add_typer(audience)

@@ -37,6 +37,11 @@ class Node:
         own = {} if self.condition is None else {self.name: self.condition}
         return reduce(lambda found, part: found | part.conditions(), self.parts, own)
 
+    def audiences(self) -> frozenset[str]:
+        """Return the names of the audiences that stand in it, at whatever depth."""
+        own = frozenset() if self.audience is None else frozenset({self.audience})
+        return reduce(lambda found, part: found | part.audiences(), self.parts, own)
+
 
 EVERYBODY = Node(kind="all", name="c")
 """The rule that holds of every customer."""

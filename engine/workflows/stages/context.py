@@ -23,6 +23,7 @@ from engine.lake.schema import ibis_schema
 from engine.lake.workspace import Workspace
 from engine.risk.overrides import Override
 from engine.workflows import session
+from engine.workflows.held_audiences import Planned
 from engine.workflows.held_catalogue import InForce
 from engine.workflows.risk_registry import Approved
 
@@ -35,7 +36,7 @@ class Context:
 
     `overrides` are the departures of persons from lending decisions that nobody took back; `approved` is the risk model
     that grades, None where the run learns its own; `catalogue` the version of the catalogue and the policies of
-    recommendations that holds, None where the workspace's files do.
+    recommendations that holds, None where the workspace's files do; `audiences` what is done with every audience.
     """
 
     workspace: Workspace
@@ -48,6 +49,7 @@ class Context:
     overrides: tuple[Override, ...] = ()
     approved: Approved | None = None
     catalogue: InForce | None = None
+    audiences: tuple[Planned, ...] = ()
 
     def settings(self, model: type[Model], section: str) -> Model:
         """Return a section's settings in this workspace."""

@@ -1,0 +1,30 @@
+"""The tables that rules of audiences are about: those of the bank, and those of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import ibis
+
+from engine.domain.marts import MARTS
+from engine.domain.schema import Table
+from engine.features.table import CONTRACT as FEATURES
+from engine.lake.engine import DuckDBEngine
+from engine.lake.schema import ibis_schema
+
+RULED: Final[dict[str, Table]] = {
+    **{name: MARTS[name] for name in ("segments", "risk", "journey_stages", "recommendations", "decisions")},
+    "features": FEATURES,
+}
+"""The marts that a rule may be about."""
+
+
+def attached(engine: DuckDBEngine, curated: dict[str, Any], marts: dict[str, Path]) -> dict[str, Any]:
+    """Return the bank's tables with those of a run that rules may be about, given by their folders."""
+    tables = dict(curated)
+    for name, contract in RULED.items():
+        if name in marts:
+            engine.attach(f"_ruled_{name}", marts[name])
+            tables[name] = ibis.table(ibis_schema(contract), name=f"_ruled_{name}")
+    return tables
