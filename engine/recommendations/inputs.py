@@ -177,10 +177,31 @@ def _own_instalments(tables: Mapping[str, Any], as_of: datetime) -> Any:
     return joined.mutate(debts_minor=joined.debts_minor.fill_null(0).cast("int64"))
 
 
+def opted_out(tables: Mapping[str, Any], as_of: datetime) -> Any:
+    """Return the consents (customer_id, channel) that an unsubscription or a complaint about a contact outweighs.
+
+    None where the bank has no table of consents or of feedback.
+    """
+    if "consents" not in tables or "offers_feedback" not in tables:
+        return None
+    latest = _latest_consents(tables, as_of)
+    return latest.filter(latest.taken_back).select("customer_id", "channel")
+
+
 def _consents(tables: Mapping[str, Any], as_of: datetime) -> Any:
     """Give the latest answer for marketing in each channel, unless it ran out or the customer opted out since."""
     if "consents" not in tables:
         return None
+    latest = _latest_consents(tables, as_of)
+    return latest.group_by("customer_id").agg(
+        **{
+            f"consent_{channel}": (latest.holds & (latest.channel == channel)).cast("int8").max() == 1
+            for channel in CONTACT_CHANNELS
+        }
+    )
+
+
+def _latest_consents(tables: Mapping[str, Any], as_of: datetime) -> Any:
     now = instant(as_of)
     answers = tables["consents"].filter(lambda row: (row.purpose == MARKETING) & (row.recorded_at <= now))
     # one truth value before the aggregate: argmax passes over rows whose value is null, such as an open-ended consent
@@ -188,13 +209,7 @@ def _consents(tables: Mapping[str, Any], as_of: datetime) -> Any:
     latest = answers.group_by("customer_id", "channel").agg(
         holds=answers.holds.argmax(answers.recorded_at), answered_at=answers.recorded_at.max()
     )
-    latest = _without_opt_outs(latest, tables, now)
-    return latest.group_by("customer_id").agg(
-        **{
-            f"consent_{channel}": (latest.holds & (latest.channel == channel)).cast("int8").max() == 1
-            for channel in CONTACT_CHANNELS
-        }
-    )
+    return _without_opt_outs(latest, tables, now)
 
 
 def _without_opt_outs(latest: Any, tables: Mapping[str, Any], now: Any) -> Any:
@@ -207,4 +222,4 @@ def _without_opt_outs(latest: Any, tables: Mapping[str, Any], now: Any) -> Any:
     opted_out = words.group_by("customer_id", "channel").agg(opted_out_at=words.occurred_at.max())
     joined = latest.left_join(opted_out, ["customer_id", "channel"]).drop("customer_id_right", "channel_right")
     stands = joined.opted_out_at.isnull() | (joined.opted_out_at < joined.answered_at)
-    return joined.mutate(holds=joined.holds & stands).drop("opted_out_at")
+    return joined.mutate(holds=joined.holds & stands, taken_back=joined.holds & ~stands).drop("opted_out_at")

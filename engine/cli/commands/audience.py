@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from engine.cli import numbers, options
+from engine.cli.commands import audience_sizes
 from engine.cli.groups import group
 from engine.cli.output import Output
 
@@ -231,6 +232,6 @@ def add_to(wayline: typer.Typer) -> None:
     """Add the group."""
     audience = group("audience", "Define groups of customers by rules, build them on a run, and tell why who is in.")
     audience.command("list")(list_audiences)
-    for command in (save, verify, retire, count, build, diff, explain):
+    for command in (save, verify, retire, count, build, diff, explain, *audience_sizes.COMMANDS):
         audience.command()(command)
     wayline.add_typer(audience)
