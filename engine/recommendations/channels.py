@@ -26,6 +26,7 @@ import pyarrow as pa
 from engine.config.responses import ResponsePolicy
 from engine.domain.contact_marts import CHANNEL_RESPONSES
 from engine.lake.schema import arrow_schema, to_contract
+from engine.recommendations.columns import any_of
 from engine.recommendations.frame import Flags, Floats, Integers
 
 ALL: Final = "all"
@@ -190,13 +191,13 @@ def choose(usable: Flags, costs: Sequence[int], worth: Floats, learned: ChannelR
     price = np.array(costs, dtype=np.float64)
     by_price = np.argsort(price, kind="stable")
     tried = usable & learned.tried
-    any_tried = np.any(tried, axis=1)
+    any_tried = any_of(tried)
     among = np.where(any_tried[:, None], tried, usable)
     # where there is nothing to offer, or nothing to go by, the cheapest
-    by_worth = any_tried[:, None] & np.isfinite(worth).any(axis=1, keepdims=True)
-    score = np.where(by_worth, worth, -price)
+    by_worth = any_tried & any_of(np.isfinite(worth))
+    score = np.where(by_worth[:, None], worth, -price)
     best = by_price[np.argmax(np.where(among, score, -np.inf)[:, by_price], axis=1)]
-    return np.where(usable.any(axis=1), best, -1), reasons(usable, np.where(any_tried, RESPONSES, UNTRIED))
+    return np.where(any_of(usable), best, -1), reasons(usable, np.where(any_tried, RESPONSES, UNTRIED))
 
 
 def cheapest_for_best(usable: Flags, costs: Sequence[int], worth: Floats, reason: int) -> tuple[Integers, Integers]:
@@ -206,17 +207,19 @@ def cheapest_for_best(usable: Flags, costs: Sequence[int], worth: Floats, reason
     """
     price = np.array(costs, dtype=np.float64)
     by_price = np.argsort(price, kind="stable")
-    some = np.isfinite(np.where(usable, worth, -np.inf)).any(axis=1, keepdims=True)
-    score = np.where(usable, np.where(some, worth, -price), -np.inf)[:, by_price]
+    some = any_of(np.isfinite(np.where(usable, worth, -np.inf)))
+    score = np.where(usable, np.where(some[:, None], worth, -price), -np.inf)[:, by_price]
     best = by_price[np.argmax(score, axis=1)]
     cheapest = by_price[np.argmax(usable[:, by_price], axis=1)]
     told = np.where(best == cheapest, reason, OFFER_CHANNEL)
-    return np.where(usable.any(axis=1), best, -1), reasons(usable, told)
+    return np.where(any_of(usable), best, -1), reasons(usable, told)
 
 
 def reasons(usable: Flags, reason: Integers | int) -> Integers:
     """Return the place of each customer's reason: the one given, unless only one channel is usable, -1 where none."""
-    count = usable.sum(axis=1)
+    count = np.zeros(len(usable), dtype=np.int64)
+    for channel in range(usable.shape[1]):
+        count += usable[:, channel]
     return np.where(count == 0, -1, np.where(count == 1, ONLY_OPEN, reason))
 
 

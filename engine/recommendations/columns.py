@@ -50,6 +50,14 @@ def flags(column: Any) -> Flags:
     return np.asarray(pc.fill_null(column, False).to_numpy(zero_copy_only=False), dtype=bool)
 
 
+def any_of(marks: Flags) -> Flags:
+    """Say which rows have any mark, shape (n,); for a handful of columns, which are read one after the other."""
+    found = np.zeros(len(marks), dtype=bool)
+    for column in range(marks.shape[1]):
+        found |= marks[:, column]
+    return found
+
+
 def integers(column: Any) -> Integers:
     """Return whole numbers; null is 0."""
     return np.asarray(pc.fill_null(column, 0).to_numpy(), dtype=np.int64)

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from engine.recommendations import contact
+from engine.recommendations.columns import any_of
 from engine.recommendations.frame import TREATMENTS, Flags
 from engine.recommendations.gate import Case, Gate
 
@@ -43,7 +44,9 @@ def _offer_channels(case: Case) -> Flags:
     if case.catalogue.offers is None:
         return np.zeros((1, case.catalogue.size), dtype=bool)
     left = contact.open_channels(case.block.consent, case.block.contacts, case.settings)
-    refused: Flags = np.any(left, axis=1, keepdims=True) & ~(left @ case.catalogue.offers.channels.T)
+    # how many of the channels that are open each offer may go out on: small whole numbers, which are exact
+    fitting = left.astype(np.float32) @ case.catalogue.offers.channels.T.astype(np.float32)
+    refused: Flags = any_of(left)[:, None] & (fitting == 0)
     return refused
 
 

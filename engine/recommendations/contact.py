@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from engine.config.contact import ContactCap, ContactPolicy
 from engine.config.recommendations import RecommendationSettings
 from engine.lake.schema import instant
+from engine.recommendations.columns import any_of
 
 CONTACTS: Final = "offers_feedback"
 COMPLAINTS: Final = "interactions"
@@ -134,8 +135,7 @@ def over_cap(counts: Floats, policy: ContactPolicy, per: str) -> Flags:
     nothing is known is a refusal of its own.
     """
     limits = np.array([cap.max_contacts if cap.per == per else np.inf for cap in policy.caps.values()])
-    over: Flags = np.any(counts >= limits, axis=1)
-    return over
+    return any_of(counts >= limits)
 
 
 def open_channels(agreed: Flags, counts: Floats, settings: RecommendationSettings) -> Flags:

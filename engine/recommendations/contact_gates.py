@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from engine.recommendations import contact
+from engine.recommendations.columns import any_of
 from engine.recommendations.frame import Flags
 from engine.recommendations.gate import Case, Gate
 
@@ -23,8 +24,8 @@ def _channels(case: Case) -> Flags:
     agreed = case.block.consent
     left = contact.open_channels(agreed, case.block.contacts, case.settings)
     # who agreed to no channel at all is refused for that
-    refused: Flags = np.any(agreed, axis=1, keepdims=True) & ~np.any(left, axis=1, keepdims=True)
-    return refused
+    refused: Flags = any_of(agreed) & ~any_of(left)
+    return refused[:, None]
 
 
 def _household(case: Case) -> Flags:
@@ -47,7 +48,7 @@ def _fatigue(case: Case) -> Flags:
 
 
 def _no_contacts(case: Case) -> Flags:
-    known = ~np.isnan(case.block.contacts).any(axis=1) & ~np.isnan(case.block.unanswered)
+    known = ~any_of(np.isnan(case.block.contacts)) & ~np.isnan(case.block.unanswered)
     refused: Flags = ~(known & ~np.isnan(case.block.days_since_contact))
     return refused[:, None]
 

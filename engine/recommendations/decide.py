@@ -214,7 +214,8 @@ def _drawn(block: DecisionBlock, bundle: Bundle, found: Assessed, allotted: Flag
 
 def offers_in_order(rank: Integers) -> tuple[Integers, Integers]:
     """Return the rows and products of the offers, by customer and then by rank."""
-    rows, products = np.nonzero(rank)
+    pairs = np.flatnonzero(rank.ravel() > 0)
+    rows, products = np.divmod(pairs, rank.shape[1])
     order = np.lexsort((rank[rows, products], rows))
     return rows[order], products[order]
 

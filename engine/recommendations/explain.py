@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from engine.recommendations.candidates import Terms
-from engine.recommendations.frame import Catalogue, Integers
+from engine.recommendations.frame import Catalogue, Floats, Integers
 from engine.recommendations.panel import matches
 
 REASONS = 2
@@ -16,7 +16,7 @@ REASONS = 2
 
 
 # pairs explained at a time: bounds the memory of their terms
-_PAIRS = 8192
+_PAIRS = 2048
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,27 +68,38 @@ def top_reasons(terms: Terms | None, phrases: Phrases, rows: Integers, products:
     Only terms that raise the score and may be told count. Where there is none, the first sentence is the general one.
     """
     found = np.full((len(rows), REASONS), -1, dtype=np.int64)
-    if terms is not None:
-        told = (phrases.more > 0) | (phrases.less > 0)
-        terms = Terms(values=terms.values[:, told], weights=terms.weights[told], names=())
+    told = _stretch(np.flatnonzero((phrases.more > 0) | (phrases.less > 0)))
+    if terms is not None and (isinstance(told, slice) or len(told)):
+        weights = np.ascontiguousarray(terms.weights[told].T)
         phrases = replace(phrases, more=phrases.more[told], less=phrases.less[told])
         for start in range(0, len(rows), _PAIRS):
             part = slice(start, start + _PAIRS)
-            found[part] = _largest(terms, phrases, rows[part], products[part])
+            values = terms.values.take(rows[part], axis=0)[:, told]
+            found[part] = _largest(values, weights.take(products[part], axis=0), phrases)
     found[found[:, 0] < 0, 0] = 0
     return found
 
 
-def _largest(terms: Terms, phrases: Phrases, rows: Integers, products: Integers) -> Integers:
-    values = terms.values[rows]
-    added = values * terms.weights.T[products]
-    # a term is told only where there is a sentence for the side on which the customer is
-    sentence = np.where(values > 0, phrases.more, phrases.less)
-    added = np.where(sentence > 0, added, -np.inf)
-    found, each = np.full((len(rows), REASONS), -1, dtype=np.int64), np.arange(len(rows))
+def _stretch(places: Integers) -> slice | Integers:
+    """Return places that follow each other as a slice, which copies nothing."""
+    if len(places) and places[-1] - places[0] + 1 == len(places):
+        return slice(int(places[0]), int(places[-1]) + 1)
+    return places
+
+
+def _largest(values: Floats, weights: Floats, phrases: Phrases) -> Integers:
+    added = np.multiply(values, weights, out=weights)
+    # a term is told only where there is a sentence for the side on which the customer is; a value of 0 adds nothing
+    for unsaid, side in ((phrases.less == 0, np.less), (phrases.more == 0, np.greater)):
+        terms = _stretch(np.flatnonzero(unsaid))
+        barred = side(values[:, terms], 0)
+        if barred.any():
+            added[:, terms] = np.where(barred, -np.inf, added[:, terms])
+    found, each = np.full((len(values), REASONS), -1, dtype=np.int64), np.arange(len(values))
     for order in range(REASONS):
         best = np.argmax(added, axis=1)
         raises = added[each, best] > 0
-        found[:, order] = np.where(raises, sentence[each, best], -1)
+        sentence = np.where(values[each, best] > 0, phrases.more[best], phrases.less[best])
+        found[:, order] = np.where(raises, sentence, -1)
         added[each, best] = -np.inf
     return found

@@ -239,7 +239,14 @@ def beliefs_of(offered: Candidates, evidence: Evidence, enters: Floats) -> Belie
 
 def in_order(worth: Floats, top_n: int) -> Integers:
     """Rank the highest `top_n` of each row from 1, equal ones in product order; minus infinity is none of them."""
-    order = np.argsort(-worth, axis=1, kind="stable")[:, :top_n]
     rank = np.zeros(worth.shape, dtype=np.int64)
-    np.put_along_axis(rank, order, np.arange(1, order.shape[1] + 1)[None, :].repeat(len(worth), axis=0), axis=1)
-    return np.where(worth > -np.inf, rank, 0)
+    known = worth > -np.inf
+    rows = np.flatnonzero(known.any(axis=1))
+    left = np.where(known[rows], worth[rows], -np.inf)
+    for place in range(1, min(top_n, worth.shape[1]) + 1):
+        best = np.argmax(left, axis=1)  # the first of equal ones
+        some = left[np.arange(len(left)), best] > -np.inf
+        rows, left, best = rows[some], left[some], best[some]
+        rank[rows, best] = place
+        left[np.arange(len(left)), best] = -np.inf
+    return rank

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from engine.domain.risk_gate import BITS
 from engine.domain.words import PRODUCT_FAMILIES
 from engine.recommendations import conduct_gates, contact_gates
+from engine.recommendations.columns import any_of
 from engine.recommendations.frame import Flags, Integers
 from engine.recommendations.gate import Case, Gate
 
@@ -28,8 +29,8 @@ def _relationship(case: Case) -> Flags:
 
 
 def _consent(case: Case) -> Flags:
-    agreed: Flags = np.any(case.block.consent, axis=1)
-    return ~agreed[:, None]
+    refused: Flags = ~any_of(case.block.consent)[:, None]
+    return refused
 
 
 def _kyc(case: Case) -> Flags:
@@ -42,8 +43,10 @@ def _holdings(case: Case) -> Flags:
 
 def _prerequisite(case: Case) -> Flags:
     needs = case.catalogue.needs
-    held = case.block.view.owned[:, np.maximum(needs, 0)]
-    missing: Flags = (needs != -1) & ~(held & (needs >= 0))
+    # one that the bank does not sell is held by nobody
+    missing: Flags = np.zeros(case.value.shape, dtype=bool) | (needs == -2)
+    for product in np.flatnonzero(needs >= 0):
+        missing[:, product] = ~case.block.view.owned[:, needs[product]]
     return missing
 
 
@@ -111,8 +114,9 @@ def _gate_says(case: Case, reason: str) -> Flags:
 
 def _of_family(case: Case, families: Integers) -> Flags:
     """Whether the bit of each product's family is set, shape (n, P)."""
-    bits = np.array([PRODUCT_FAMILIES.index(family) for family in case.catalogue.families], dtype=np.int64)
-    refused: Flags = (families[:, None] >> bits & 1) == 1
+    bits = np.array([PRODUCT_FAMILIES.index(family) for family in case.catalogue.families], dtype=np.uint16)
+    # as narrow as the families allow: their bits are spread over all pairs
+    refused: Flags = (families.astype(np.uint16)[:, None] >> bits & 1).astype(bool)
     return refused
 
 
@@ -270,19 +274,25 @@ def evaluate(case: Case, gates: Sequence[Gate] = GATES) -> Masks:
     array, shape (n_customers, n_products)
         Bit i is set where gates[i] refuses. 0 means that every gate lets the product pass.
     """
-    refused = np.zeros(case.value.shape, dtype=np.uint64)
+    shape = case.value.shape
     # what holds for a customer whatever the product, or for a product whoever the customer, is spread over pairs once
     of_customer = np.zeros((len(case.value), 1), dtype=np.uint64)
     of_product = np.zeros((1, case.catalogue.size), dtype=np.uint64)
+    # eight gates share a byte of each pair while they are asked: an eighth of the memory to go through every time
+    of_pair: dict[int, NDArray[np.uint8]] = {}
     for bit, gate in enumerate(gates):
         found = gate.refuses(case)
         if found.shape == of_customer.shape:
             of_customer |= found.astype(np.uint64) << np.uint64(bit)
-        elif found.shape == refused.shape:
-            np.bitwise_or(refused, np.uint64(1 << bit), out=refused, where=found)
+        elif found.shape == shape:
+            byte, place = divmod(bit, 8)
+            marks = found.view(np.uint8) * np.uint8(1 << place)
+            of_pair[byte] = marks | of_pair[byte] if byte in of_pair else marks
         else:
             of_product |= found.astype(np.uint64) << np.uint64(bit)
-    refused |= of_customer | of_product
+    refused = of_customer | of_product
+    for byte, marks in of_pair.items():
+        refused |= marks.astype(np.uint64) << np.uint64(8 * byte)
     return refused
 
 

@@ -67,8 +67,10 @@ def break_even(propensity: Floats, margin: Floats, severity: Floats, cost: Float
 
 def loss_of(block: DecisionBlock, catalogue: Catalogue, terms: Terms) -> Floats:
     """Return the loss expected of every product for every customer; nothing is lost on what is no credit."""
-    lent = expected_loss(block.default_probability[:, None], catalogue.lgd, terms.amount)
-    return np.where(catalogue.is_credit, lent, 0.0)
+    lent = np.flatnonzero(catalogue.is_credit)
+    loss = np.zeros(terms.amount.shape)
+    loss[:, lent] = expected_loss(block.default_probability[:, None], catalogue.lgd[lent], terms.amount[:, lent])
+    return loss
 
 
 def break_even_of(catalogue: Catalogue, terms: Terms, odds: Odds, pairs: tuple[Integers, Integers]) -> Floats:

@@ -91,7 +91,10 @@ def _decisions(customers: int) -> list[Row]:
     )
     blocks = list(blocks_of(base, bundle))
     # one block's decisions at a time are held, as in a run
-    decided = _best(lambda: deque((decide(block, bundle) for block in blocks), maxlen=1))
+    decided, chosen = (
+        _best(lambda made=made: deque((decide(block, made) for block in blocks), maxlen=1))
+        for made in (bundle, builders.responding(bundle))
+    )
     pairs = [(block, decide(block, bundle)) for block in blocks[:4]]
     few = sum(block.size for block, _ in pairs)
     written = _best(lambda: [rows_of(block, table, bundle, digest) for block, table in pairs]) * customers / few
@@ -101,6 +104,7 @@ def _decisions(customers: int) -> list[Row]:
     return [
         _row("align what is known of customers", customers, aligning, None),
         _row(f"decide 24 products with reasons ({bundle.fitted.ranker.kind})", customers, decided, None),
+        _row("decide the same, with channels chosen by responses", customers, chosen, None),
         _row("make the rows of decisions, offers and what was looked at", customers, written, None),
         _row("of these, what was looked at", customers, kept, None),
         _row("decide for one customer", 1, singly, None),
