@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
 from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError, model_validator
 
 from engine.config.load import FAULT, Settings, faults
+from engine.numerics.chain import canonical, digest
 
 
 def _many(given: Any) -> Any:
@@ -147,6 +148,31 @@ class Member(Settings):
     audience: str
 
 
+class Lookalike(Settings):
+    """Among those most like the seeds, who are none of them: members of another audience, or customers listed by id.
+
+    `size` says how many, `share` what part of all who are no seeds. `draw` is the number that the model's random draws
+    descend from: the same on the same run chooses the same customers.
+    """
+
+    key: ClassVar[str] = "lookalike"
+    lookalike: str | Annotated[tuple[str, ...], Field(min_length=1)]
+    size: Annotated[int, Field(ge=1)] | None = None
+    share: Annotated[float, Field(gt=0, le=1)] | None = None
+    draw: Annotated[int, Field(ge=0)] = 1
+
+    @model_validator(mode="after")
+    def _one_size(self) -> Lookalike:
+        if (self.size is None) == (self.share is None):
+            raise _wrong("size", "how many are wanted? Give one of size and share, such as size = 1000")
+        return self
+
+    @property
+    def table(self) -> str:
+        """The name of the table (customer_id) that holds whom it chooses on a run."""
+        return f"lookalike_{digest(canonical(self.model_dump(mode='json')))[:16]}"
+
+
 class Step(Settings):
     """One thing that happens: an event of one of the names, on a channel, carrying a value."""
 
@@ -203,8 +229,10 @@ class Sequence(Period):
     not_followed_by: Step | None = None
 
 
-CONDITIONS: Final = (AllOf, AnyOf, NotOf, Feature, Segment, Risk, Journey, Experiment, Recommendation, Member, Happened,
-                     Sequence)  # fmt: skip
+CONDITIONS: Final = (
+    AllOf, AnyOf, NotOf, Feature, Segment, Risk, Journey, Experiment, Recommendation, Member, Lookalike, Happened,
+    Sequence,
+)  # fmt: skip
 KEYS: Final = tuple(one.key for one in CONDITIONS)
 
 
@@ -221,6 +249,7 @@ Rule: TypeAlias = Annotated[
     | Annotated[Feature, Tag("feature")] | Annotated[Segment, Tag("segment")] | Annotated[Risk, Tag("risk_tier")]
     | Annotated[Journey, Tag("journey")] | Annotated[Experiment, Tag("experiment")]
     | Annotated[Recommendation, Tag("recommendation")] | Annotated[Member, Tag("audience")]
+    | Annotated[Lookalike, Tag("lookalike")]
     | Annotated[Happened, Tag("event")] | Annotated[Sequence, Tag("sequence")],
     Discriminator(
         _kind,

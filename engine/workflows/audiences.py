@@ -16,6 +16,7 @@ import ibis
 
 from engine.config.audiences import Audience
 from engine.config.load import read_toml, validate
+from engine.config.recommendations import RecommendationSettings, Training
 from engine.domain.errors import RefusedByPolicy, UnknownName
 from engine.features.table import FEATURES as FEATURE_LIST
 from engine.lake import memberships
@@ -26,7 +27,14 @@ from engine.lake.workspace import Workspace
 from engine.segments.audiences import audience as rules
 from engine.segments.audiences import words
 from engine.store import Store
-from engine.workflows import audience_names, audience_tables, held_audiences, session
+from engine.workflows import (
+    audience_lookalikes,
+    audience_names,
+    audience_tables,
+    held_audiences,
+    kept_decisions,
+    session,
+)
 from engine.workflows.explain import CustomerMissing
 from engine.workflows.held_audiences import Kept
 
@@ -296,8 +304,16 @@ class Opened:
         return rules.members(root, self.with_lookalikes(root), self.run.as_of)
 
     def with_lookalikes(self, root: rules.Node) -> dict[str, Any]:
-        """Return the tables with what the rule's lookalikes have to be worked out for."""
-        return self.tables
+        """Return the tables with those whom the rule's lookalikes choose; raises NotEnoughData."""
+        if not root.lookalikes():
+            return self.tables
+        return audience_lookalikes.chosen(self.engine, self.tables, root, self.run.as_of, self.training())[0]
+
+    def training(self) -> Training:
+        """Return how the run's models were told to learn; where it keeps no decisions, what the settings say now."""
+        if kept_decisions.LOOKED_AT in self.run.manifest["marts"]:
+            return kept_decisions.bundle_of(self.run).settings.training
+        return session.settings(self.workspace, RecommendationSettings, "recommendations").training
 
 
 @contextmanager

@@ -67,3 +67,63 @@ def test_reach_of_nobody_is_undefined_and_what_cannot_be_reached_is_told(ask_hom
     assert "the bank contacts nobody on ads" in sentence
     define("both", "any = []", ["ads", "email"])
     assert "ads" in ask_home("audience", "reach", "both")["notes"][0]
+
+
+def test_overlaps_of_three_are_told_pair_by_pair(ask_home: Ask, define: Any) -> None:
+    define("young", 'feature = "age_years"\nat_most = 40')
+    define("adult", 'feature = "age_years"\nat_least = 30')
+    define("nobody", "any = []")
+    told = ask_home("audience", "overlap", "young", "adult", "nobody")
+    sizes = {row["audience"]: row["members"] for row in told["audiences"]}
+    pairs = {(row["first"], row["second"]): row for row in told["pairs"]}
+    both = pairs["young", "adult"]
+    # nobody is without an age, so that whoever is not young is an adult
+    assert told["customers"] == 300 == sizes["young"] + sizes["adult"] - both["both"]
+    assert both["first_share"] == pytest.approx(both["both"] / sizes["young"])
+    assert pairs["young", "nobody"]["lift"] is None
+    ask_home("audience", "overlap", "young", "young", code=2)
+    ask_home("audience", "overlap", "young", "yuong", code=2)
+
+
+def test_lookalikes_are_saved_with_how_they_were_made_and_come_out_the_same(
+    home: Path, ask_home: Ask, define: Any
+) -> None:
+    define("loyal", 'feature = "tenure_months"\nat_least = 72')
+    made = ask_home("audience", "lookalike", "loyal", "--size", "25", "--by", "ann")
+    assert (made["audience"], made["chosen"], made["is_new"]) == ("like_loyal", 25, True)
+    assert 0.5 < made["auc_lower"] < made["auc"] < made["auc_upper"] <= 1
+    assert ask_home("audience", "build", "like_loyal")["members"] == 25
+    assert ask_home("audience", "overlap", "loyal", "like_loyal")["in_all"] == 0
+    inside = ask_home("audience", "explain", "like_loyal", made["sample"][0])
+    assert inside["belongs"] is True
+    assert inside["why"][0]["text_en"] == 'among the 25 most like the audience "loyal"'
+    again = ask_home("audience", "lookalike", "loyal", "--size", "25", "--by", "ann")
+    assert (again["sample"], again["version"], again["is_new"]) == (made["sample"], 1, False)
+
+    # of a list of customers, one of whom nobody knows
+    seeds = home / "seeds.csv"
+    ids = latest_run(Workspace(home)).read("features", ["customer_id"])["customer_id"].to_pylist()
+    reached = ask_home("audience", "reach", "loyal", "--out", home / "all.csv")
+    members = pa_csv.read_csv(home / "all.csv")["customer_id"].to_pylist()
+    assert reached["members"] == len(members)
+    seeds.write_text("\n".join(["customer_id", *members, "X1"]) + "\n", encoding="utf-8")
+    listed = ask_home("audience", "lookalike", seeds, "--size", "25", "--by", "ann", "--name", "from_a_list")
+    assert (listed["seeds"], listed["unknown_seeds"]) == (len(members), 1)
+    assert listed["sample"] == made["sample"]
+    assert set(listed["sample"]) <= set(ids) - set(members)
+
+
+def test_lookalikes_that_cannot_be_made_are_told_and_nothing_is_saved(home: Path, ask_home: Ask, define: Any) -> None:
+    define("few", 'feature = "age_years"\nat_least = 75')
+    few = ask_home("audience", "lookalike", "few", "--size", "5", "--by", "ann", code=1)["error"]["sentence"]
+    assert "at least 50" in few
+    ask_home("audience", "lookalike", "few", "--size", "5", "--share", "0.1", "--by", "ann", code=2)
+    ask_home("audience", "lookalike", "few", "--by", "ann", code=2)
+    ask_home("audience", "lookalike", home / "nowhere.csv", "--size", "5", "--by", "ann", code=1)
+    (home / "names.csv").write_text("name\nann\n", encoding="utf-8")
+    ask_home("audience", "lookalike", home / "names.csv", "--size", "5", "--by", "ann", code=1)
+    define("circle", 'lookalike = "few"\nsize = 3')
+    told = 'audience = "few"\nname = "few"\nowner = "ann"\n[rule]\nlookalike = "circle"\nsize = 3\n'
+    (home / "definition.toml").write_text(told, encoding="utf-8")
+    ask_home("audience", "save", home / "definition.toml", code=2)
+    assert {one["audience"] for one in ask_home("audience", "list")["audiences"]} == {"few", "circle"}

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import ibis
 
-from engine.config.audiences import AllOf, AnyOf, Audience, Member, NotOf, Rule
+from engine.config.audiences import AllOf, AnyOf, Audience, Lookalike, Member, NotOf, Rule
 from engine.domain.errors import SettingsFault, UnknownName
 from engine.lake.schema import instant
 from engine.segments.audiences.conditions import Condition, Tables, columns_of
@@ -23,7 +23,8 @@ MATCHED = "matched"
 class Node:
     """One part of a rule: a join of others, or a condition, whose column of truth bears `name`.
 
-    `audience` names the other audience that the part stands for, where it does.
+    `audience` names the other audience that the part stands for, where it does; `seeds` is the rule of the audience
+    that a lookalike learns from.
     """
 
     kind: Literal["all", "any", "not", "condition"]
@@ -31,6 +32,7 @@ class Node:
     condition: Condition | None = None
     parts: tuple[Node, ...] = ()
     audience: str | None = None
+    seeds: Node | None = None
 
     def conditions(self) -> dict[str, Condition]:
         """Return the conditions in it by the names of their columns, in the order of the rule."""
@@ -40,15 +42,24 @@ class Node:
     def audiences(self) -> frozenset[str]:
         """Return the names of the audiences that stand in it, at whatever depth."""
         own = frozenset() if self.audience is None else frozenset({self.audience})
-        return reduce(lambda found, part: found | part.audiences(), self.parts, own)
+        below = self.parts if self.seeds is None else (self.seeds,)
+        return reduce(lambda found, part: found | part.audiences(), below, own)
+
+    def lookalikes(self) -> tuple[Node, ...]:
+        """Return the lookalikes that stand in it, those within seeds of others first."""
+        below = self.parts if self.seeds is None else (self.seeds,)
+        found = tuple(one for part in below for one in part.lookalikes())
+        return (*found, self) if isinstance(self.condition, Lookalike) else found
 
 
 EVERYBODY = Node(kind="all", name="c")
 """The rule that holds of every customer."""
 
 
-def tree(audience: Audience, others: Mapping[str, Audience]) -> Node:
+def tree(audience: Audience, others: Mapping[str, Audience], name: str = "c") -> Node:
     """Return the rule of an audience with the rules of the audiences that it names in their place.
+
+    The columns of its conditions have names that begin with `name`.
 
     Raises
     ------
@@ -57,7 +68,7 @@ def tree(audience: Audience, others: Mapping[str, Audience]) -> Node:
     SettingsFault
         An audience stands in its own rule, by whatever way round.
     """
-    return _node(audience.rule, others, (audience.audience,), "c")
+    return _node(audience.rule, others, (audience.audience,), name)
 
 
 def members(root: Node, tables: Tables, as_of: datetime) -> Any:
@@ -91,6 +102,15 @@ def flags(root: Node, tables: Tables, as_of: datetime, only: str | None = None) 
     return rows.mutate(**{MATCHED: _truth(root, rows)})
 
 
+def side_by_side(roots: Mapping[str, Node], tables: Tables, as_of: datetime) -> Any:
+    """Return every customer (customer_id) with whether they belong to each audience, under the name given to it.
+
+    The trees must have been made with names of their own, none the beginning of another. Raises like `members`.
+    """
+    rows = flags(Node(kind="any", name="all", parts=tuple(roots.values())), tables, as_of)
+    return rows.select("customer_id", **{name: _truth(root, rows) for name, root in roots.items()})
+
+
 def held(root: Node, row: Mapping[str, Any]) -> bool:
     """Return whether a part of a rule holds, from the truth of its conditions."""
     if root.kind == "condition":
@@ -109,14 +129,22 @@ def _node(rule: Rule, others: Mapping[str, Audience], path: tuple[str, ...], nam
     if isinstance(rule, NotOf):
         return Node(kind="not", name=name, parts=_parts((rule.rule,), others, path, name))
     if isinstance(rule, Member):
-        if rule.audience in path:
-            circle = " → ".join([*path[path.index(rule.audience) :], rule.audience])
-            raise SettingsFault("the rule", [f"an audience stands in its own rule: {circle}. Take one of these out"])
-        if rule.audience not in others:
-            raise UnknownName("audience", rule.audience, sorted(others))
-        below = (_node(others[rule.audience].rule, others, (*path, rule.audience), f"{name}_0"),)
-        return Node(kind="all", name=name, parts=below, audience=rule.audience)
+        return Node(kind="all", name=name, parts=(_other(rule.audience, others, path, name),), audience=rule.audience)
+    if isinstance(rule, Lookalike) and isinstance(rule.lookalike, str):
+        other = _other(rule.lookalike, others, path, name)
+        seeds = Node(kind="all", name=name, parts=(other,), audience=rule.lookalike)
+        return Node(kind="condition", name=name, condition=rule, seeds=seeds)
     return Node(kind="condition", name=name, condition=rule)
+
+
+def _other(wanted: str, others: Mapping[str, Audience], path: tuple[str, ...], name: str) -> Node:
+    """Return the rule of another audience that stands in one."""
+    if wanted in path:
+        circle = " → ".join([*path[path.index(wanted) :], wanted])
+        raise SettingsFault("the rule", [f"an audience stands in its own rule: {circle}. Take one of these out"])
+    if wanted not in others:
+        raise UnknownName("audience", wanted, sorted(others))
+    return _node(others[wanted].rule, others, (*path, wanted), f"{name}_0")
 
 
 def _parts(

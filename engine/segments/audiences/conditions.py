@@ -26,6 +26,7 @@ Condition = (
     | rules.Journey
     | rules.Experiment
     | rules.Recommendation
+    | rules.Lookalike
     | rules.Happened
     | rules.Sequence
 )  # fmt: skip
@@ -183,6 +184,8 @@ def _members(one: Condition, tables: Tables, as_of: datetime) -> Any:
         return _on_journey(one, _table(tables, "journey_stages", [one.journey]))
     if isinstance(one, rules.Experiment):
         return _exposed(one, _table(tables, "exposures", [one.experiment]), as_of)
+    if isinstance(one, rules.Lookalike):
+        return _table(tables, one.table, ["a lookalike"])
     assert isinstance(one, rules.Recommendation)
     return _recommended(one, tables)
 

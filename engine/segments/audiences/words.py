@@ -38,6 +38,7 @@ def of_condition(condition: Condition, meanings: Meanings) -> Said:
         rules.Journey: _journey,
         rules.Experiment: _experiment,
         rules.Recommendation: _recommendation,
+        rules.Lookalike: _lookalike,
         rules.Happened: _happened,
         rules.Sequence: _sequence,
     }
@@ -106,6 +107,19 @@ def _recommendation(one: rules.Recommendation) -> Said:
     if one.rank_at_most is None:
         return f'"{product}" is offered', f"推荐“{product}”"
     return f'"{product}" is among the first {one.rank_at_most} offers', f"“{product}”在前 {one.rank_at_most} 项推荐之内"
+
+
+def _lookalike(one: rules.Lookalike) -> Said:
+    if isinstance(one.lookalike, str):
+        seeds, seeds_zh = f'the audience "{one.lookalike}"', f"客群“{one.lookalike}”"
+    else:
+        seeds, seeds_zh = f"{len(one.lookalike)} listed customers", f"所列 {len(one.lookalike)} 位客户"
+    if one.size is not None:
+        return f"among the {one.size} most like {seeds}", f"与{seeds_zh}最相似的 {one.size} 位之内"
+    return (
+        f"among the {one.share:.1%} most like {seeds}",
+        f"与{seeds_zh}最相似的 {one.share:.1%} 之内",
+    )
 
 
 def _happened(one: rules.Happened) -> Said:

@@ -8,12 +8,13 @@ from typing import Any, Final
 import ibis
 import pyarrow as pa
 
+from engine.config.recommendations import RecommendationSettings
 from engine.domain.audience_marts import AUDIENCE_BUILDS, AUDIENCE_MEMBERS
 from engine.domain.errors import WaylineError
 from engine.lake.memberships import Membership
 from engine.lake.schema import arrow_schema
 from engine.segments.audiences import audience as rules
-from engine.workflows import audience_tables
+from engine.workflows import audience_lookalikes, audience_tables
 from engine.workflows.stages.context import Context, Stage
 
 MARTS: Final = (AUDIENCE_BUILDS.name, AUDIENCE_MEMBERS.name)
@@ -26,6 +27,8 @@ def write(context: Context, facts: dict[str, Any]) -> None:
     marts = {name: context.builder.folder / name for name in audience_tables.RULED if context.wrote(name)}
     tables = audience_tables.attached(context.engine, context.tables, marts)
     others = {one.name: one.kept.definition for one in context.audiences}
+    held = context.catalogue
+    training = (held.policies if held else context.settings(RecommendationSettings, "recommendations")).training
     builds = []
     with context.builder.writer(AUDIENCE_MEMBERS.name, arrow_schema(AUDIENCE_MEMBERS)) as writer:
         for one in context.audiences:
@@ -35,7 +38,8 @@ def write(context: Context, facts: dict[str, Any]) -> None:
                 continue
             try:
                 root = rules.tree(one.kept.definition, others)
-                members = context.engine.arrow(rules.members(root, tables, context.as_of).order_by("customer_id"))
+                chosen, _ = audience_lookalikes.chosen(context.engine, tables, root, context.as_of, training)
+                members = context.engine.arrow(rules.members(root, chosen, context.as_of).order_by("customer_id"))
             except WaylineError as fault:
                 told = f'The audience "{one.name}" was not built: {fault.sentence}'
                 builds.append(row | {"status": "failed", "reason": told})
