@@ -46,9 +46,14 @@ class GuardedStream:
         self.closed = False
 
     def read(self, size: int = -1) -> bytes:
-        """Return up to `size` bytes; empty at the end."""
-        if not self._pending:
-            self._pending = self._next_chunk()
+        """Return `size` bytes, fewer at the end of the file only; with a negative size whatever comes next.
+
+        A reader takes what one read gives for a block, in which a row must end: a short read would cut the long ones.
+        """
+        parts = [self._pending or self._next_chunk()]
+        while parts[-1] and sum(map(len, parts)) < size:
+            parts.append(self._next_chunk())
+        self._pending = b"".join(parts)
         part = self._pending if size < 0 else self._pending[:size]
         self._pending = self._pending[len(part) :]
         return part

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -29,8 +30,7 @@ _WHY: Final[Mapping[Why, str]] = {
 
 def named_twice(roles: Sequence[str]) -> list[str]:
     """Return a sentence for each column that plays more than one role."""
-    several = [name for name in dict.fromkeys(roles) if roles.count(name) > 1]
-    return [f'"{name}" is named twice; a column plays one role' for name in several]
+    return [f'"{name}" is named twice; a column plays one role' for name, times in Counter(roles).items() if times > 1]
 
 
 def learnable(

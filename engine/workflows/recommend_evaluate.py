@@ -34,7 +34,10 @@ def _silent(_: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """The file, which column plays which role, and how many products are looked at."""
+    """The file, which column plays which role, and how many products are looked at: by default 7, or all if fewer.
+
+    `counts` says that product columns count how many are held.
+    """
 
     path: Path
     customer: str
@@ -43,7 +46,8 @@ class Question:
     segment: str | None = None
     time: str | None = None
     time_format: str | None = None
-    k: int = race.K
+    k: int | None = None
+    counts: bool = False
     seed: int | None = None
     encoding: str | None = None
     home: Path = Path("workspace")
@@ -67,9 +71,10 @@ def evaluate(question: Question) -> dict[str, Any]:
         found = holding_files.read(
             question.path, aside.engine, spool, aside.rules, _roles(question), encoding=question.encoding
         )
-    for note in found.notes:
+    notes = [*found.notes, *_on_k(question)]
+    for note in notes:
         question.say(note)
-    return _answer(question, found, settings)
+    return _answer(question, found, settings) | {"notes": notes}
 
 
 def _faults(question: Question) -> list[str]:
@@ -80,9 +85,11 @@ def _faults(question: Question) -> list[str]:
             f"--products names {len(question.products)} column{'s' * (len(question.products) != 1)}: expected at least "
             "two, separated by commas, since a product is to be told from the others"
         )
-    if question.k < 1:
+    if question.k is not None and question.k < 1:
         found.append(f"--k {question.k}: expected how many products are looked at, 1 or more")
     roles = [question.customer, *question.products, *question.profile, *([question.time] if question.time else [])]
+    # one of the profile may be what customers are grouped by, but a product would give itself away
+    roles += [question.segment] if question.segment and question.segment not in question.profile else []
     return [*found, *profiles.named_twice(roles)]
 
 
@@ -90,6 +97,7 @@ def _roles(question: Question) -> HoldingRoles:
     return HoldingRoles(
         customer=question.customer,
         products=question.products,
+        counts=question.counts,
         profile=question.profile,
         segment=question.segment,
         time=question.time,
@@ -98,22 +106,17 @@ def _roles(question: Question) -> HoldingRoles:
 
 
 def _answer(question: Question, found: Holdings, settings: RecommendationSettings) -> dict[str, Any]:
-    seed = settings_seed(question)
-    customers = len(found.owned)
-    several = int((found.owned.sum(axis=1) >= 2).sum())
-    if several == 0:
-        raise NotEnoughData(
-            "evaluation",
-            f"none of {customers:,} customers holds two of the {len(question.products)} products",
-            "customers with at least two, so that one can be hidden",
-        )
+    seed, customers = settings_seed(question), len(found.owned)
+    k = min(question.k or race.K, len(question.products))
+    _refuse_nothing_to_tell(found, len(question.products))
     split: dict[str, Any]
     if found.times is None:
         judge = evaluation.drawn_customers(customers, seed)
         learn, split = ~judge, {"kind": "random", "seed": seed}
     else:
-        judge, cut = evaluation.later_customers(found.times)
         known = ~np.isnat(found.times)
+        _refuse_one_time(found.times[known], str(question.time))
+        judge, cut = evaluation.later_customers(found.times)
         if not known.all():
             question.say(f"{int((~known).sum()):,} customers without a time were left out.")
         learn, split = ~judge & known, {"kind": "later_cohort", "from": str(cut.astype("datetime64[s]"))}
@@ -121,7 +124,7 @@ def _answer(question: Question, found: Holdings, settings: RecommendationSetting
     x, features = encode(found.profile, learn)
     trainer = race.Trainer(product_ids=question.products, features=features, settings=settings, seed=seed)
     view = View(owned=found.owned, x=x, group=group)
-    done = evaluation.evaluate(view, learn, judge, trainer, k=question.k, clock=time.process_time)
+    done = evaluation.evaluate(view, learn, judge, trainer, k=k, clock=time.process_time)
     split |= {"learned_from": done.learned_from, "judged_on": done.judged_on, "seed": seed}
     return {
         "rows": customers,
@@ -129,12 +132,49 @@ def _answer(question: Question, found: Holdings, settings: RecommendationSetting
         "split": split,
         "models": [_model(kind, done) for kind in done.models],
         "champion": done.champion,
-        "k": question.k,
+        "k": k,
         "map_variant": MAP_VARIANT,
         "seconds": "processor time, one thread",
         "segment": segment if segment is not None else question.segment,
-        "notes": list(found.notes),
     }
+
+
+def _on_k(question: Question) -> list[str]:
+    products = len(question.products)
+    if question.k is None or question.k <= products:
+        return []
+    return [
+        f"--k {question.k}: there are {products} products, so all of them are looked at and recall is 1 for every "
+        "model; a lower --k tells models apart by it."
+    ]
+
+
+def _refuse_nothing_to_tell(found: Holdings, products: int) -> None:
+    """Refuse holdings of which none can be hidden, or of which what is hidden is always the only one left."""
+    held = found.owned.sum(axis=1)
+    several = int((held >= 2).sum())
+    if several == 0:
+        raise NotEnoughData(
+            "evaluation",
+            f"none of {len(held):,} customers holds two of the {products} products",
+            "customers with at least two, so that one can be hidden",
+        )
+    if not ((held >= 2) & (held < products)).any():
+        raise NotEnoughData(
+            "evaluation",
+            f"each of {several:,} customers with two products or more holds all {products}, so that what is hidden is "
+            "the only one left and every model names it",
+            "customers who lack a product, or further product columns",
+        )
+
+
+def _refuse_one_time(times: Any, name: str) -> None:
+    if len(times) and times.min() == times.max():
+        raise NotEnoughData(
+            "later cohort",
+            f'all {len(times):,} times in "{name}" are the same',
+            "customers who came at different times; without --time a fifth of the customers is drawn and judged on",
+        )
 
 
 def settings_seed(question: Question) -> int:

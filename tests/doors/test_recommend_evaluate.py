@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -53,7 +55,7 @@ def _customers(count: int) -> pd.DataFrame:
             "savings": random.random(count) < 0.6,
             "card": card.astype(int),
             "loan": np.where(card & (random.random(count) < 0.7), "yes", "no"),
-            "fund": ((age > 50) & (random.random(count) < 0.8)) * 2,
+            "fund": ((age > 50) & (random.random(count) < 0.8)) * 1,
             "pension": random.random(count) < 0.1,
         }
     )
@@ -87,10 +89,7 @@ def test_nine_models_are_judged_on_later_customers_each_with_its_interval(ask: A
 
 def test_same_seed_gives_the_same_answer_but_for_the_seconds(ask: Ask, tmp_path: Path) -> None:
     _customers(300).to_parquet(tmp_path / "customers.parquet")
-    answers = [ask(tmp_path / "customers.parquet", *COLUMNS, "--seed", 3) for _ in range(2)]
-    for answer in answers:
-        for one in answer["models"]:
-            del one["fit_seconds"], one["score_seconds_per_million"]
+    answers = [_without_seconds(ask(tmp_path / "customers.parquet", *COLUMNS, "--seed", 3)) for _ in range(2)]
     assert answers[0] == answers[1]
     assert answers[0]["split"]["kind"] == "random"
 
@@ -105,21 +104,175 @@ def test_ten_customers_rank_by_popularity_and_the_rest_says_why_it_has_no_number
         assert one["why"].startswith("not run: ")
 
 
-def test_wrong_files_and_questions_are_told_in_a_sentence(refusal: Refuse) -> None:
+def test_wrong_questions_are_told_in_a_sentence(refusal: Refuse) -> None:
     rows = {"id": ["a", "b"], "x": [1, 1], "y": [1, 0], "when": ["soon", "later"]}
     xy = ("--customer", "id", "--products", "x,y")
     assert "names 0 columns: expected at least two" in refusal(rows, "--customer", "id", "--products", ",", code=2)
     assert "names 1 column: expected at least two" in refusal(rows, "--customer", "id", "--products", "x", code=2)
     assert 'Unknown product column "z"' in refusal(rows, "--customer", "id", "--products", "x,z", code=2)
     assert 'Unknown customer column "ID"' in refusal(rows, "--customer", "ID", "--products", "x,y", code=2)
-    assert "2 of 2 values are no dates" in refusal(rows, *xy, "--time", "when", code=2)
     assert "--k 0: expected how many" in refusal(rows, *xy, "--k", "0", code=2)
     assert '"x" is named twice' in refusal(rows, *xy, "--profile", "x", code=2)
-    assert '"y": 1 of 2 values are neither numbers nor yes or no, the first in row 2' in refusal(
-        rows | {"y": ["1", "perhaps"]}, *xy, code=2
+    assert '"y" is named twice' in refusal(rows, *xy, "--segment", "y", code=2)
+
+
+HEADER = "id,x,y,z,when\n"
+ROWS = ["a,1,1,0,2026-01-01", "b,0,1,1,2026-01-02", "c,yes,no,TRUE,2026-01-03", "d,1,0,0,2026-01-04"]
+
+
+def _file(**changed: str) -> bytes:
+    """Return the rows of a good file with some of them, a to d, written otherwise."""
+    return (HEADER + "\n".join(changed.get(row[0], row) for row in ROWS) + "\n").encode()
+
+
+BAD: dict[str, tuple[bytes, tuple[str, ...], int, str]] = {
+    "a number above 1": (
+        _file(b="b,7,1,1,2026-01-02", c="c,9,1,1,2026-01-03"),
+        (),
+        2,
+        '"x": 2 of 4 values are neither 0 or 1 nor yes or no; the first, in row 2, is a number above 1: if the columns '
+        "count how many are held, say --counts",
+    ),
+    "a negative number": (_file(c="c,1,-1,0,2026-01-03"), (), 2, '"y": 1 of 4 values are neither'),
+    "a negative count": (_file(c="c,1,-1,0,2026-01-03"), ("--counts",), 2, "in row 3, is a negative number"),
+    "a share": (_file(d="d,1,0,0.5,2026-01-04"), ("--counts",), 2, '"z": 1 of 4 values are neither 0 or 1'),
+    "a number without end": (_file(d="d,1,0,inf,2026-01-04"), ("--counts",), 2, "in row 4, is no whole number"),
+    "text": (_file(a="a,maybe,1,0,2026-01-01"), (), 2, '"x": 1 of 4 values are neither'),
+    "a cell of ten million letters": (_file(b=f"b,{'x' * 10_000_000},1,1,2026-01-02"), (), 1, "line 3 is longer than"),
+    "an empty cell beside a 0": (
+        _file(d="d,1,,0,2026-01-04"),
+        (),
+        2,
+        "in row 4, is empty: an empty cell is not held only",
+    ),
+    "a customer twice": (
+        _file(c="b,1,1,0,2026-01-03"),
+        (),
+        1,
+        '1 of 4 rows repeat a value of "id", the first in row 3',
+    ),
+    "nobody with two": (
+        _file(a="a,1,0,0,2026-01-01", b="b,0,1,0,2026-01-02", c="c,0,0,1,2026-01-03"),
+        (),
+        1,
+        "none of 4",
+    ),
+    "all with all": (
+        "\n".join([HEADER.strip(), *(f"{name},1,1,1,2026-01-01" for name in "abcd")]).encode(),
+        (),
+        1,
+        "each of 4 customers with two products or more holds all 3, so that what is hidden is the only one left",
+    ),
+    "times that are none": (
+        _file(b="b,0,1,1,soon", d="d,1,0,0,"),
+        ("--time", "when"),
+        2,
+        '"when": 1 of 4 values are no dates, the first in row 2',
+    ),
+    "no time at all": (
+        _file(**{row[0]: row[:-10] for row in ROWS}),
+        ("--time", "when"),
+        2,
+        '"when" is empty in every row',
+    ),
+    "one time": (
+        _file(**{row[0]: f"{row[:-10]}2026-01-01" for row in ROWS}),
+        ("--time", "when"),
+        1,
+        'all 4 times in "when" are the same',
+    ),
+    "a profile that is not there": (
+        _file(),
+        ("--profile", "zz"),
+        2,
+        'Unknown profile column "zz". Known: id, x, y, z, when',
+    ),
+    "no bytes": (b"", (), 1, "the file is empty: 0 bytes"),
+    "a header alone": (HEADER.encode(), (), 1, "customers.csv has no rows. Needed: a row for each customer"),
+    "another encoding": (
+        _file(b="b\u00e9,0,1,1,2026-01-02").decode().encode("cp1252"),
+        ("--encoding", "utf-8"),
+        1,
+        "line 3",
+    ),
+    "half a million columns": (
+        ",".join(format(number, "x") for number in range(500_000)).encode() + b"\n",
+        (),
+        1,
+        "has more than 10,000 columns",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_a_file_that_cannot_be_judged_is_told_in_a_sentence_and_leaves_nothing(
+    ask: Ask, tmp_path: Path, what: str
+) -> None:
+    content, options, code, sentence = BAD[what]
+    (tmp_path / "customers.csv").write_bytes(content)
+    told = ask(tmp_path / "customers.csv", "--customer", "id", "--products", "x,y,z", *options, code=code)["error"]
+    assert sentence in told["sentence"]
+    assert told["exit_code"] == code
+    assert len(told["sentence"]) < 400
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_million_columns_are_refused_in_little_time_and_memory(tmp_path: Path) -> None:
+    path = tmp_path / "wide.csv"
+    path.write_text(",".join(f"c{n}" for n in range(1_000_000)) + "\n" + ",".join("1" * 1_000_000) + "\n")
+    command = [sys.executable, "-m", "engine.cli.main", "recommend", "evaluate", str(path)]
+    limited = "import resource, sys, subprocess; code = subprocess.run(sys.argv[1:]).returncode; "
+    limited += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(code)"
+    done = subprocess.run(
+        [sys.executable, "-c", limited, *command, "--customer", "c0", "--products", "c1,c2,c3"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
-    assert "none of 2 customers holds two of the 2 products" in refusal(rows | {"y": [0, 0]}, *xy, code=1)
-    assert '1 of 2 rows repeat a value of "id"' in refusal(rows | {"id": ["a", "a"]}, *xy, code=1)
+    assert done.returncode == 1
+    assert "line 1 is longer than" in done.stderr
+    assert len(done.stderr) < 500
+    assert int(done.stdout) < 700_000  # KiB, most of it the engine itself
+
+
+def test_what_is_empty_is_not_held_where_a_file_writes_no_zero(ask: Ask, tmp_path: Path) -> None:
+    rows = _customers(200)
+    plain = rows.replace({"yes": 1, "no": 0}).astype(dict.fromkeys(("savings", "card", "fund", "pension"), int))
+    plain.to_csv(tmp_path / "zeros.csv", index=False)
+    products = ["savings", "card", "loan", "fund", "pension"]
+    plain[products] = plain[products].astype(object).where(plain[products].astype(int) > 0, "")
+    plain.to_csv(tmp_path / "empty.csv", index=False)
+    assert '""' not in (tmp_path / "empty.csv").read_text()
+    found = [_without_seconds(ask(tmp_path / name, *COLUMNS, "--seed", 3)) for name in ("zeros.csv", "empty.csv")]
+    assert found[0] == found[1]
+
+
+def test_counts_are_holdings_where_they_are_said_to_be_counts(ask: Ask, tmp_path: Path) -> None:
+    rows = _customers(200)
+    rows.to_csv(tmp_path / "once.csv", index=False)
+    rows["fund"] *= 3
+    rows.to_csv(tmp_path / "often.csv", index=False)
+    assert '"fund"' in str(ask(tmp_path / "often.csv", *COLUMNS, code=2)["error"]["sentence"])
+    counted = _without_seconds(ask(tmp_path / "often.csv", *COLUMNS, "--counts"))
+    assert counted == _without_seconds(ask(tmp_path / "once.csv", *COLUMNS))
+
+
+def test_more_products_looked_at_than_there_are_is_said_and_all_are_looked_at(ask: Ask, tmp_path: Path) -> None:
+    _customers(200).to_csv(tmp_path / "customers.csv", index=False)
+    asked = ask(tmp_path / "customers.csv", *COLUMNS, "--k", 9)
+    assert asked["k"] == 5
+    assert asked["notes"][0].startswith("--k 9: there are 5 products, so all of them are looked at and recall is 1")
+    assert {one["recall_at_k"] for one in asked["models"]} <= {1.0, None}
+    silent = ask(tmp_path / "customers.csv", *COLUMNS)
+    assert (silent["k"], silent["notes"]) == (5, [])
+    assert _without_seconds(silent)["models"] == _without_seconds(asked)["models"]
+
+
+def _without_seconds(answer: dict[str, Any]) -> dict[str, Any]:
+    for one in answer["models"]:
+        del one["fit_seconds"], one["score_seconds_per_million"]
+    return answer
 
 
 @pytest.mark.real_data
@@ -157,7 +310,7 @@ def test_policies_of_a_small_insurer_are_told_from_each_other_and_popularity_is_
     products = list(rows.columns[64:])
     assert len(products) == 22
     rows[products].assign(customer=range(len(rows))).to_parquet(tmp_path / "policies.parquet")
-    found = ask(tmp_path / "policies.parquet", "--customer", "customer", "--products", ",".join(products))
+    found = ask(tmp_path / "policies.parquet", "--customer", "customer", "--products", ",".join(products), "--counts")
     of = {one["name"]: one for one in found["models"]}
     champion = of[found["champion"]]
     assert champion["beats_popularity"]

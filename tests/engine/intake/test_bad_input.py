@@ -141,6 +141,13 @@ def test_a_line_without_end_is_refused_after_a_few_megabytes(tmp_path: Path) -> 
     assert read <= 6 << 20
 
 
+def test_a_line_as_long_as_lines_may_be_is_a_row_wherever_it_stands(delivery: Delivery) -> None:
+    # 4 MiB holds any free text: longer than what is read of a file at a time
+    long = CUSTOMERS + "C8,2020-01-01," + "x" * (4_194_304 - 15) + "\n"
+    rows = delivery.table("customers", long + "C9,2020-01-01,Bo\n").load()
+    assert [table.read for table in rows.tables] == [CUSTOMERS.count("\n") - 1 + 2]
+
+
 def test_a_long_line_in_a_delivery_is_refused(tmp_path: Path) -> None:
     rules = _limited(line_bytes=1 << 16)
     long = CUSTOMERS + "C4,2020-01-01," + "x" * (1 << 18) + "\n"

@@ -30,7 +30,11 @@ File = Annotated[
 Customer = Annotated[str, typer.Option("--customer", help="Column of the customer.")]
 Products = Annotated[
     str,
-    typer.Option("--products", help="Columns of the products, divided by commas: counts, or yes and no."),
+    typer.Option(
+        "--products",
+        help="Columns of the products, divided by commas: 1 or 0, yes or no, true or false. An empty cell is refused, "
+        "unless no product column writes a 0 or a no: then it is not held.",
+    ),
 ]
 Profile = Annotated[
     str | None, typer.Option("--profile", help="Columns of what else is known, numbers or words, divided by commas.")
@@ -46,7 +50,12 @@ Time = Annotated[
 TimeFormat = Annotated[
     str | None, typer.Option("--time-format", help="How times are written, such as %d/%m/%Y; by default as they look.")
 ]
-K = Annotated[int, typer.Option("--k", help="How many products are looked at.")]
+Counts = Annotated[
+    bool, typer.Option("--counts", help="Product columns count how many are held: 0 is none, 1 or more is held.")
+]
+K = Annotated[
+    int | None, typer.Option("--k", help="How many products are looked at; by default 7, or all if there are fewer.")
+]
 
 
 def evaluate(
@@ -58,7 +67,8 @@ def evaluate(
     segment: Segment = None,
     time: Time = None,
     time_format: TimeFormat = None,
-    k: K = 7,
+    k: K = None,
+    counts: Counts = False,
     seed: options.Seed = None,
     encoding: options.Encoding = None,
     home: options.Home = options.HOME,
@@ -86,6 +96,7 @@ def evaluate(
         time=time,
         time_format=time_format,
         k=k,
+        counts=counts,
         seed=seed,
         encoding=encoding,
         home=home,
