@@ -20,6 +20,13 @@ DECISION_INPUTS = Table(
     columns=(
         _c("customer_id", T, "the customer", "客户号", required=True),
         _c("owned", T, "a 1 or 0 for each product in the order of the bundle: is it held", "是否持有各产品"),
+        _c(
+            "product_steps",
+            T,
+            "a letter for each product in the order of the bundle: how far and how lately the customer went towards "
+            "it; 0 for no step",
+            "对各产品的了解与申请进度",
+        ),
         _c("group_code", WHOLE, "group of the customer for popularity; 0 is none", "客群代码"),
         _c("is_open", B, "true while the customer has not left", "是否存续"),
         _c("age", N, "age in years", "年龄"),

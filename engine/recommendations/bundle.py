@@ -26,7 +26,7 @@ from engine.recommendations.propensity import Logistic, Scaling
 from engine.recommendations.race import Fitted
 from engine.recommendations.softmax import Softmax
 
-SCHEMA: Final = "8"
+SCHEMA: Final = "9"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

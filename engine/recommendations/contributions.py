@@ -62,7 +62,12 @@ def contributions(block: DecisionBlock, bundle: Bundle) -> tuple[Contributions, 
     if isinstance(ranker, PairRules):
         added = np.where(np.arange(len(values))[:, None] == np.argmax(added, axis=0), added, 0.0)
     unit = "log_odds" if ranker.kind in _LOG_ODDS else "score"
-    return tuple(_of_product(added[:, place], sentence, bundle, unit) for place in range(bundle.catalogue.size))
+    steps = np.zeros(bundle.catalogue.size, np.int8) if block.view.steps is None else block.view.steps[0]
+    by_step, said = np.log(bundle.fitted.factors)[steps], bundle.phrases.steps[steps]
+    return tuple(
+        _of_product(np.append(added[:, place], by_step[place]), np.append(sentence, said[place]), bundle, unit)
+        for place in range(bundle.catalogue.size)
+    )
 
 
 def _of_product(added: Floats, sentence: Integers, bundle: Bundle, unit: str) -> Contributions:

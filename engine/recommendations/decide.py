@@ -31,7 +31,7 @@ from engine.recommendations import (
 )
 from engine.recommendations.allocation import Demand
 from engine.recommendations.bundle import Bundle
-from engine.recommendations.explain import REASONS, top_reasons
+from engine.recommendations.explain import REASONS, StepTerms, top_reasons
 from engine.recommendations.explore import Candidates, Chosen
 from engine.recommendations.frame import Catalogue, DecisionBlock, Flags, Floats, Integers
 from engine.recommendations.gate import Case
@@ -112,7 +112,7 @@ class Assessed:
 def assess(block: DecisionBlock, bundle: Bundle) -> Assessed:
     """Score, value and gate every product for every customer of the block."""
     catalogue, settings = bundle.catalogue, bundle.settings
-    scores, added = candidates.scored(bundle.fitted.ranker, block.view)
+    scores, added = bundle.fitted.scored(block.view)
     propensity = bundle.fitted.calibration.probabilities(scores)
     on_terms = terms.of(block, catalogue, settings.value.terms)
     loss = value.loss_of(block, catalogue, on_terms)
@@ -171,10 +171,16 @@ def settle(block: DecisionBlock, bundle: Bundle, found: Assessed, allotted: Flag
         offer_products=products,
         offer_tracks=tracks.reasons(_tracks(block, catalogue, found, pairs), settings.tracks),
         offer_terms=carried,
-        offer_reasons=top_reasons(found.added, bundle.phrases, rows, products),
+        offer_reasons=top_reasons(found.added, bundle.phrases, pairs, _steps(block, bundle, pairs)),
         offer_selections=chosen.selection[rows, products],
         offer_chances=chosen.chance[rows, products],
     )
+
+
+def _steps(block: DecisionBlock, bundle: Bundle, pairs: Places) -> StepTerms | None:
+    """Return what the steps already taken towards each offer add to its log-odds."""
+    codes = block.view.steps
+    return None if codes is None else StepTerms(code=codes[pairs], added=np.log(bundle.fitted.factors))
 
 
 def _best(bundle: Bundle, found: Assessed, allotted: Flags | None) -> Chosen:

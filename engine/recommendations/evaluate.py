@@ -110,10 +110,10 @@ def _judge(kind: str, panel: Panel, judged: Panel, trainer: Trainer, *, k: int, 
     started = clock()
     fitted = race.fit(kind, panel, trainer)
     fit_seconds = clock() - started
-    result = race.measure(fitted.ranker, fitted.calibration, judged, k, seed=trainer.seed)
+    result = race.measure(fitted, fitted.calibration, judged, k, seed=trainer.seed)
     many = judged.view.rows(np.resize(np.arange(judged.view.size), max(SCORED, judged.view.size)))
     started = clock()
-    fitted.calibration.probabilities(fitted.ranker.scores(many))
+    fitted.probabilities(many)
     seconds = clock() - started
     return Judged(result=result, fit_seconds=fit_seconds, score_seconds_per_million=seconds / many.size * 1e6)
 

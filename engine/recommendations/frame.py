@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from engine.config.contact import ContactPolicy
 from engine.config.recommendations import RecommendationSettings
 from engine.domain.words import RiskTier
-from engine.recommendations import columns, contact, credit
+from engine.recommendations import columns, contact, credit, interest
 from engine.recommendations.credit import Credit
 from engine.recommendations.inputs import Inputs
 from engine.recommendations.offered import Offers
@@ -26,6 +26,7 @@ from engine.recommendations.offered import Offers
 Floats: TypeAlias = columns.Floats
 Flags: TypeAlias = columns.Flags
 Integers: TypeAlias = columns.Integers
+Codes: TypeAlias = interest.Codes
 
 TIERS: Final = (RiskTier.LOW, RiskTier.MEDIUM, RiskTier.HIGH, RiskTier.UNKNOWN)
 """In order of risk; the code of a tier is its place here, so that a higher code is never the better risk."""
@@ -90,11 +91,15 @@ class Catalogue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """What models may see of n customers: holdings (n, P), features (n, D) with NaN for unknown, and a group code."""
+    """What models may see of n customers: holdings (n, P), features (n, D) with NaN for unknown, and a group code.
+
+    `steps` (n, P) are codes of how far each went towards each product, see `interest`; None where nobody keeps that.
+    """
 
     owned: Flags
     x: NDArray[np.float32]
     group: Integers
+    steps: Codes | None = None
 
     @property
     def size(self) -> int:
@@ -103,7 +108,12 @@ class View:
 
     def rows(self, index: Any) -> View:
         """Return some of the customers."""
-        return View(owned=self.owned[index], x=self.x[index], group=self.group[index])
+        return View(
+            owned=self.owned[index],
+            x=self.x[index],
+            group=self.group[index],
+            steps=None if self.steps is None else self.steps[index],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,6 +246,7 @@ class Base:
     customer_ids: pa.Array
     owned: Flags
     opened: Flags | None
+    steps: Codes
     features: pa.Table
     feature_rows: Integers
     group: Integers
@@ -262,6 +273,7 @@ def align(
     product_ids: Sequence[str],
     *,
     by_cluster: bool,
+    families: Sequence[str] | None = None,
     risk: pa.Table | None = None,
     gate: pa.Table | None = None,
     decided: pa.Table | None = None,
@@ -272,15 +284,25 @@ def align(
 
     A holding of a product or a customer that is not known is passed over. With `opened_after` the holdings opened
     later than that are marked in `opened`. `decided` is the mart credit_decisions, `treatments` risk_treatments.
+    `families` are those of the products; without them no step towards one product says anything of another.
     """
     profile = inputs.profile.sort_by("customer_id").combine_chunks()
     ids = columns.plain(profile["customer_id"])
     owned, opened = _owned(inputs, ids, product_ids, opened_after)
+    similar = product_ids if families is None else families
     return Base(
         as_of=inputs.as_of,
         customer_ids=ids,
         owned=owned,
         opened=opened,
+        steps=interest.codes(
+            inputs.steps,
+            inputs.holdings,
+            ids,
+            product_ids=product_ids,
+            families=similar,
+            as_of=inputs.as_of,
+        ),
         features=inputs.features,
         feature_rows=columns.places(ids, inputs.features["customer_id"]),
         group=_cluster_codes(ids, inputs.clusters) if by_cluster else _age_bands(profile),
@@ -368,7 +390,8 @@ def _picked(column: Any, places: Integers) -> Any:
 
 def view_of(base: Base, names: Sequence[str], rows: Any) -> View:
     """Return what models may see of some of the customers."""
-    return View(owned=base.owned[rows], x=features_of(base, names, rows), group=base.group[rows])
+    x = features_of(base, names, rows)
+    return View(owned=base.owned[rows], x=x, group=base.group[rows], steps=base.steps[rows])
 
 
 def blocks(

@@ -26,7 +26,7 @@ from engine.recommendations import columns, credit, frame
 from engine.recommendations.bundle import Bundle
 from engine.recommendations.credit import Credit
 from engine.recommendations.decide import decide, decision_rows, recommendation_rows
-from engine.recommendations.frame import DecisionBlock, Flags, Floats, View
+from engine.recommendations.frame import Codes, DecisionBlock, Flags, Floats, View
 
 _MARTS: Final = (RECOMMENDATIONS, DECISIONS)
 _SCHEMA: Final = arrow_schema(DECISION_INPUTS)
@@ -35,6 +35,7 @@ _CREDIT: Final = tuple((field.name, family) for field in fields(Credit) for fami
 # a column of one name has one type in all marts, and these names stand for something else elsewhere
 _RENAMED: Final = {
     "group": "group_code",
+    "steps": "product_steps",
     "tier": "tier_code",
     "value_tier": "value_tier_code",
     "contacts": "contacts_counted",
@@ -50,7 +51,7 @@ _NO: Final = ord("0")
 def input_rows(block: DecisionBlock) -> pa.Table:
     """Return what a block holds beside the features as rows of the mart decision_inputs, exact to the bit."""
     held = {field.name: getattr(block, field.name) for field in fields(block) if field.name not in _APART}
-    held |= {"owned": block.view.owned, "group": block.view.group}
+    held |= {"owned": block.view.owned, "group": block.view.group, "steps": _steps_of(block.view)}
     written = {_RENAMED.get(name, name): _column(values) for name, values in held.items()}
     return pa.table({"customer_id": block.customer_ids} | written).select(DECISION_INPUTS.names).cast(_SCHEMA)
 
@@ -72,10 +73,10 @@ def _block(rows: pa.Table, x: NDArray[np.float32], lent: Credit) -> DecisionBloc
     names_of = [field.name for field in fields(DecisionBlock) if field.name not in _APART]
     read: dict[str, Any] = {
         name: _READ.get(name, _values)(rows[column], kinds[column])
-        for name in ("owned", "group", *names_of)
+        for name in ("owned", "group", "steps", *names_of)
         for column in (_RENAMED.get(name, name),)
     }
-    view = View(owned=read.pop("owned"), x=x, group=read.pop("group"))
+    view = View(owned=read.pop("owned"), x=x, group=read.pop("group"), steps=read.pop("steps"))
     return DecisionBlock(customer_ids=columns.plain(rows["customer_id"]), view=view, credit=lent, **read)
 
 
@@ -150,9 +151,9 @@ def fingerprint(block: DecisionBlock) -> str:
     """Return the sha256 of all that a block holds, features included: equal where every bit is."""
     hashed = hashlib.sha256()
     held = {field.name: getattr(block, field.name) for field in fields(block) if field.name not in _APART}
-    for name, values in sorted(
-        {**held, "owned": block.view.owned, "x": block.view.x, "group": block.view.group}.items()
-    ):
+    view = block.view
+    held |= {"owned": view.owned, "x": view.x, "group": view.group, "steps": _steps_of(view)}
+    for name, values in sorted(held.items()):
         hashed.update(f"{name} {values.dtype} {values.shape} ".encode() + np.ascontiguousarray(values).tobytes())
     hashed.update("\n".join(block.customer_ids.to_pylist()).encode())
     return hashed.hexdigest()
@@ -203,11 +204,15 @@ def _of_mart(mart: Table, written: pa.Table, made: pa.Table) -> list[Difference]
     return found
 
 
+def _steps_of(view: View) -> Codes:
+    return np.zeros(view.owned.shape, dtype=np.int8) if view.steps is None else view.steps
+
+
 def _column(values: Any) -> pa.Array:
     if values.ndim == 1:
         unknown = np.isnan(values) if values.dtype == np.float64 else None
         return pa.array(values, mask=unknown)
-    if values.dtype == bool:
+    if values.dtype in (np.dtype(bool), np.dtype(np.int8)):
         letters = np.ascontiguousarray(values.astype(np.uint8) + np.uint8(_NO))
         return pa.array(letters.view(f"S{values.shape[1]}").ravel()).cast(pa.string())
     # the shortest decimals that read back as the very same number
@@ -228,10 +233,18 @@ def _values(column: Any, kind: Kind) -> Any:
 
 
 def _flags(column: Any, _: Kind) -> Flags:
-    texts = columns.plain(column)
-    letters = np.frombuffer("".join(texts.to_pylist()).encode(), dtype=np.uint8)
-    held: Flags = letters.reshape(len(texts), -1) == _NO + 1
+    held: Flags = _letters(column) == _NO + 1
     return held
+
+
+def _codes(column: Any, _: Kind) -> Codes:
+    return (_letters(column) - np.uint8(_NO)).astype(np.int8)
+
+
+def _letters(column: Any) -> NDArray[np.uint8]:
+    """Return the letters of texts of one length, shape (n, length)."""
+    texts = columns.plain(column)
+    return np.frombuffer("".join(texts.to_pylist()).encode(), dtype=np.uint8).reshape(len(texts), -1)
 
 
 def _numbers(column: Any) -> Floats:
@@ -241,4 +254,4 @@ def _numbers(column: Any) -> Floats:
     return columns.values(pc.cast(known, pa.float64()), np.nan).reshape(len(texts), -1)
 
 
-_READ: Final[Mapping[str, Callable[[Any, Kind], Any]]] = {"owned": _flags, "consent": _flags}
+_READ: Final[Mapping[str, Callable[[Any, Kind], Any]]] = {"owned": _flags, "consent": _flags, "steps": _codes}

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.config.recommendations import RecommendationSettings
-from engine.recommendations.frame import Catalogue, Flags, Floats, Integers, View, align, view_of
+from engine.recommendations.frame import Catalogue, Codes, Flags, Floats, Integers, View, align, view_of
 from engine.recommendations.inputs import Inputs, check_window, sample_customers
 
 
@@ -95,7 +95,7 @@ def build(
         The two instants do not lie one window apart.
     """
     check_window(before, after, settings)
-    start = align(before, catalogue.product_ids, by_cluster=by_cluster)
+    start = align(before, catalogue.product_ids, by_cluster=by_cluster, families=catalogue.families)
     end = align(after, catalogue.product_ids, by_cluster=by_cluster, opened_after=before.as_of)
     chosen = sample_customers(start.customer_ids, settings.training.sample, seed)
     at_start, at_end = _rows(chosen, start.customer_ids), _rows(chosen, end.customer_ids)
@@ -122,11 +122,17 @@ def joined(windows: Sequence[Panel]) -> Panel:
             owned=np.concatenate([view.owned for view in views]),
             x=np.concatenate([view.x for view in views]),
             group=np.concatenate([view.group for view in views]),
+            steps=_joined_steps(views),
         ),
         labels=np.concatenate([window.labels for window in windows]),
         eligible=np.concatenate([window.eligible for window in windows]),
         customer=np.asarray(pc.dictionary_encode(ids).indices, dtype=np.int64),
     )
+
+
+def _joined_steps(views: Sequence[View]) -> Codes | None:
+    known = [view.steps for view in views if view.steps is not None]
+    return np.concatenate(known) if len(known) == len(views) else None
 
 
 def leave_one_out(view: View, most_rows: int, seed: int) -> Panel:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -23,14 +23,15 @@ from engine.recommendations import (
     calibration,
     candidates,
     implicit_models,
+    interest,
     metrics,
     propensity,
     rules,
     softmax,
 )
 from engine.recommendations.calibration import Calibration
-from engine.recommendations.candidates import Ranker
-from engine.recommendations.frame import Floats
+from engine.recommendations.candidates import Ranker, Terms
+from engine.recommendations.frame import Floats, View
 from engine.recommendations.panel import Panel
 
 ORDER: Final = (
@@ -69,10 +70,40 @@ class Trainer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitted:
-    """A ranker and the curve that turns its scores into probabilities of opening within the window."""
+    """A ranker, what it leaves to be said by steps already taken, and the curve that makes probabilities of it.
+
+    `factors` (codes,) multiply the odds of a score by the code of each customer's steps towards the product; see
+    `interest`. They are 1 where scores are no chances of opening, or where nobody keeps steps.
+    """
 
     ranker: Ranker
     calibration: Calibration
+    factors: Floats
+
+    def scores(self, view: View) -> Floats:
+        """Return the score of each product for each customer, shape (n, P)."""
+        return lifted(self.ranker.scores(view), view, self.factors)
+
+    def scored(self, view: View) -> tuple[Floats, Terms | None]:
+        """Return the scores, and what the ranker's own are the sum of."""
+        scores, terms = candidates.scored(self.ranker, view)
+        return lifted(scores, view, self.factors), terms
+
+    def probabilities(self, view: View) -> Floats:
+        """Return the probability that each customer opens each product within the window, shape (n, P)."""
+        return self.calibration.probabilities(self.scores(view))
+
+
+def lifted(scores: Floats, view: View, factors: Floats) -> Floats:
+    """Return the scores with their odds multiplied by the factors of the steps taken."""
+    return scores if view.steps is None else interest.lift(scores, view.steps, factors)
+
+
+class Scorer(Protocol):
+    """What gives every product a score for every customer."""
+
+    def scores(self, view: View) -> Floats:
+        """Return the scores, shape (n, P)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,14 +198,14 @@ def _judge(kind: str, latest: Panel, earlier: Panel | None, trainer: Trainer) ->
             return not_run("it needs openings of an earlier window")
         return measure(from_holdings(kind, latest, trainer), None, latest, K, note="learned from holdings alone")
     fitted = fit(kind, earlier, trainer)
-    return measure(fitted.ranker, fitted.calibration, latest, K)
+    return measure(fitted, fitted.calibration, latest, K)
 
 
 def measure(
-    ranker: Ranker, curve: Calibration | None, panel: Panel, k: int, *, note: str = "", seed: int | None = None
+    scorer: Scorer, curve: Calibration | None, panel: Panel, k: int, *, note: str = "", seed: int | None = None
 ) -> Result:
-    """Judge a ranker on a panel; with a seed the calibration error gets its interval too."""
-    scores = ranker.scores(panel.view)
+    """Judge what scores on a panel; with a seed the calibration error gets its interval too."""
+    scores = scorer.scores(panel.view)
     ranked = metrics.ranks(scores, panel.eligible)
     buyers = panel.labels.any(axis=1)
     error, interval = float("nan"), UNDEFINED
@@ -224,17 +255,34 @@ def fit(kind: str, panel: Panel, trainer: Trainer, *, final: bool = False) -> Fi
     if kind in _FITS_OPENINGS or panel.certain:
         learn, check = panel.split(rules_of.calibration_share, trainer.seed)
     ranker = _FITS[kind](learn, check, trainer)
+    factors = _factors(kind, ranker, learn)
     curve = calibration.fit(
-        ranker.scores(check.view),
+        lifted(ranker.scores(check.view), check.view, factors),
         check.labels,
         check.eligible,
         rules_of.positives_per_bin,
         comparable=kind in _FITS_OPENINGS,
         weights=check.weights,
     )
-    if final and learn is not panel and kind != "softmax":  # which has learned from all already
-        ranker = _FITS[kind](panel, panel, trainer)
-    return Fitted(ranker=ranker, calibration=curve)
+    if final and learn is not panel:
+        ranker = ranker if kind == "softmax" else _FITS[kind](panel, panel, trainer)  # which has learned from all
+        factors = _factors(kind, ranker, panel)
+    return Fitted(ranker=ranker, calibration=curve, factors=factors)
+
+
+def _factors(kind: str, ranker: Ranker, panel: Panel) -> Floats:
+    """Return what the steps of a panel say beside a ranker that learned from it."""
+    steps = panel.view.steps
+    if kind not in _FITS_OPENINGS or steps is None or panel.certain:
+        return np.ones(len(interest.CODES))
+    # few took any step: only they are scored
+    rows = np.flatnonzero((steps > 0).any(axis=1))
+    some = panel.rows(rows)
+    if not len(rows) or some.view.steps is None:
+        return np.ones(len(interest.CODES))
+    added = interest.learn(some.view.steps, ranker.scores(some.view), some.labels, some.eligible)
+    factors: Floats = np.exp(added)
+    return factors
 
 
 def _popularity(learn: Panel, _: Panel, __: Trainer) -> Ranker:

@@ -185,6 +185,7 @@ def recommend(
         now,
         catalogue.product_ids,
         by_cluster=by_cluster,
+        families=catalogue.families,
         risk=risk,
         gate=gate,
         decided=credit,

@@ -21,7 +21,7 @@ from engine.domain.marts import DECISIONS, RECOMMENDATIONS
 from engine.features import table as feature_table
 from engine.features.table import FEATURES
 from engine.lake.schema import arrow_schema
-from engine.recommendations import allotment, allotment_rows, credit, inputs, responses, sanity, tracks
+from engine.recommendations import allotment, allotment_rows, credit, inputs, interest, responses, sanity, tracks
 from engine.recommendations.gate_counts import GateCounts, contradiction, no_counts
 from engine.recommendations.recommend import Prepared, recommend
 from engine.workflows import held_catalogue
@@ -144,9 +144,16 @@ def _now(context: Context, profile: pa.Table, settings: RecommendationSettings) 
         features=context.rows("features", names),
         holdings=context.engine.arrow(holdings),
         profile=profile,
+        steps=_steps(context, context.tables, context.as_of),
         relationship=_relationship(context),
         responses=_responses(context, settings),
     )
+
+
+def _steps(context: Context, tables: Mapping[str, Any], moment: datetime) -> pa.Table | None:
+    """Who had gone how far towards which product; none where the bank keeps no events."""
+    taken = interest.steps(tables, moment)
+    return None if taken is None else context.engine.arrow(taken)
 
 
 def _responses(context: Context, settings: RecommendationSettings) -> pa.Table | None:
@@ -185,6 +192,7 @@ def _to_learn_from(context: Context, tables: Mapping[str, Any], moment: datetime
         features=context.engine.arrow(features.select("customer_id", *feature_table.PROPENSITY_INPUTS)),
         holdings=context.engine.arrow(inputs.holdings(tables, moment)),
         profile=context.engine.arrow(inputs.known_customers(tables, moment)),
+        steps=_steps(context, tables, moment),
     )
 
 

@@ -114,7 +114,8 @@ def bank(customers: int, seed: int = 7, further: int = 0) -> tuple[Inputs, Input
     """Return a random bank as of now, one and two windows before, and its risk as of now.
 
     Every window some customers open a product; whoever has much savings more readily opens a fund, and whoever
-    holds a debit card a credit card. So many `further` features, amounts of money, say nothing.
+    holds a debit card a credit card. So many `further` features, amounts of money, say nothing, and neither do the
+    steps that some took towards some products.
     """
     random = np.random.default_rng(seed)
     ids = pa.array([f"C{number:07d}" for number in range(customers)])
@@ -125,11 +126,26 @@ def bank(customers: int, seed: int = 7, further: int = 0) -> tuple[Inputs, Input
     savings = random.lognormal(11, 2, customers)
     made = []
     for windows in (2, 1, 0):
-        made.append(_inputs(ids, product_ids, opened, savings=savings, as_of=AS_OF - windows * HORIZON, random=random))
+        found = _inputs(ids, product_ids, opened, savings=savings, as_of=AS_OF - windows * HORIZON, random=random)
+        made.append(replace(found, steps=_steps(ids, product_ids, found.as_of, np.random.default_rng([seed, windows]))))
         _open_some(opened, product_ids, savings, AS_OF - windows * HORIZON, random)
     earlier, past, now = (replace(one, features=_wider(one.features, further, random)) for one in made)
     now = replace(now, relationship=_relationship(ids))
     return now, past, earlier, _risk(ids, random)
+
+
+def _steps(ids: pa.Array, product_ids: list[str], as_of: datetime, random: Any) -> pa.Table:
+    rows, places = np.nonzero(random.random((len(ids), len(product_ids))) < 0.05)
+    days = random.uniform(0, 200, len(rows))
+    back = (days * 86_400e6).astype("timedelta64[us]")
+    return pa.table(
+        {
+            "customer_id": ids.take(pa.array(rows)),
+            "product_id": pa.array(product_ids).take(pa.array(places)),
+            "last_step_at": np.datetime64(as_of.replace(tzinfo=None), "us") - back,
+            "depth": pa.array(random.integers(0, 3, len(rows)), mask=days >= 90),
+        }
+    )
 
 
 def _wider(features: pa.Table, further: int, random: Any) -> pa.Table:

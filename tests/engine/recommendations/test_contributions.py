@@ -54,17 +54,20 @@ def _told(kind: str, row: int, unspoken: tuple[str, ...] = ()):  # type: ignore[
 
 @pytest.mark.parametrize("row", [0, 3, 700])
 def test_terms_and_level_of_the_logistic_models_give_the_very_score(row: int) -> None:
-    ranker = _fitted("logistic").ranker
-    scores, level = ranker.scores(_block().view)[row], ranker.levels[_block().view.group[row]]  # type: ignore[attr-defined]
+    fitted = _fitted("logistic")
+    scores, level = fitted.scores(_block().view)[row], fitted.ranker.levels[_block().view.group[row]]  # type: ignore[attr-defined]
     total = np.array([one.total for one in _told("logistic", row)])
-    # sums on the grid of the weights are exact in any order
-    assert np.array_equal(chance((level + total)[None, :])[0], scores)
+    # steps taken multiply the odds, which is their logarithm added
+    assert chance((level + total)[None, :])[0] == pytest.approx(scores, rel=1e-12)
 
 
 @pytest.mark.parametrize("row", [0, 3, 700])
 def test_terms_of_the_softmax_tell_how_much_more_likely_one_product_is_than_another(row: int) -> None:
-    ranker = _fitted("softmax").ranker
-    odds = np.log(ranker.scores(_block().view)[row]) - ranker.levels[_block().view.group[row]]  # type: ignore[attr-defined]
+    ranker, block = _fitted("softmax").ranker, _block()
+    odds = np.log(ranker.scores(block.view)[row]) - ranker.levels[block.view.group[row]]  # type: ignore[attr-defined]
+    steps = block.view.steps
+    assert steps is not None
+    odds += np.log(_fitted("softmax").factors)[steps[row]]
     total = np.array([one.total for one in _told("softmax", row)])
     assert odds - odds[0] == pytest.approx(total - total[0], abs=1e-9)
 
