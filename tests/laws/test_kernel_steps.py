@@ -15,8 +15,8 @@ from engine.recommendations import channels, contact, explore, gates, reach, val
 from engine.recommendations.bundle import Bundle
 from engine.recommendations.candidates import Terms
 from engine.recommendations.decide import assess, offers_in_order
-from engine.recommendations.explain import Phrases, top_reasons
-from engine.recommendations.frame import DecisionBlock, Floats, Integers
+from engine.recommendations.explain import Phrases, StepTerms, top_reasons
+from engine.recommendations.frame import Codes, DecisionBlock, Floats, Integers
 from engine.recommendations.gate import Case
 from engine.recommendations.reach import Ways
 from tests.engine.recommendations import builders
@@ -124,17 +124,21 @@ _SAID = arrays.arrays(np.int64, 4, elements=st.integers(0, 1))
     weights=arrays.arrays(np.float64, (4, 2), elements=_SIGNS),
     more=_SAID,
     less=_SAID,
+    code=arrays.arrays(np.int8, 6, elements=st.integers(0, 2)),
+    by_step=arrays.arrays(np.float64, 3, elements=_SIGNS),
 )
 @settings(max_examples=200, deadline=None)
 def test_reasons_are_the_terms_that_add_most_of_those_with_a_sentence_for_their_side(
-    values: Floats, weights: Floats, more: Integers, less: Integers
+    *, values: Floats, weights: Floats, more: Integers, less: Integers, code: Codes, by_step: Floats
 ) -> None:
-    # the sentence of term t is 1 + t for more and 11 + t for less
-    said = Phrases(en=(), zh=(), more=more * np.arange(1, 5), less=less * np.arange(11, 15))
+    # the sentence of term t is 1 + t for more and 11 + t for less, that of the step c is 20 + c
+    steps = np.array([0, 21, 22])
+    said = Phrases(en=(), zh=(), more=more * np.arange(1, 5), less=less * np.arange(11, 15), steps=steps)
+    taken = StepTerms(code=code, added=by_step * (np.arange(3) > 0))
     rows, products = np.repeat(np.arange(3), 2), np.tile(np.arange(2), 3)
-    found = top_reasons(Terms(values=values, weights=weights, names=("",) * 4), said, rows, products)
-    for row, product, reasons in zip(rows, products, found, strict=True):
-        added = []
+    found = top_reasons(Terms(values=values, weights=weights, names=("",) * 4), said, (rows, products), taken)
+    for row, product, step, reasons in zip(rows, products, code, found, strict=True):
+        added = [(-taken.added[step], 4, int(steps[step]))] if taken.added[step] > 0 else []
         for term in range(4):
             sentence = (said.more if values[row, term] > 0 else said.less)[term]
             if sentence and values[row, term] * weights[term, product] > 0:
