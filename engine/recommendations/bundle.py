@@ -19,9 +19,9 @@ from engine.recommendations.candidates import Ease, GroupPopularity, PairRules, 
 from engine.recommendations.channels import ChannelResponses
 from engine.recommendations.explain import Phrases
 from engine.recommendations.explore import Evidence
-from engine.recommendations.frame import Catalogue
 from engine.recommendations.implicit_models import Als, ItemKnn
 from engine.recommendations.offered import Offers
+from engine.recommendations.products import Catalogue
 from engine.recommendations.propensity import Logistic, Scaling
 from engine.recommendations.race import Fitted
 from engine.recommendations.softmax import Softmax

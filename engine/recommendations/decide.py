@@ -33,8 +33,9 @@ from engine.recommendations.allocation import Demand
 from engine.recommendations.bundle import Bundle
 from engine.recommendations.explain import REASONS, StepTerms, top_reasons
 from engine.recommendations.explore import Candidates, Chosen
-from engine.recommendations.frame import Catalogue, DecisionBlock, Flags, Floats, Integers
+from engine.recommendations.frame import DecisionBlock, Flags, Floats, Integers
 from engine.recommendations.gate import Case
+from engine.recommendations.products import Catalogue
 from engine.recommendations.reach import Reach
 
 Places: TypeAlias = tuple[Integers, Integers]

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from engine.recommendations.candidates import Terms
-from engine.recommendations.frame import Catalogue, Codes, Floats, Integers
+from engine.recommendations.frame import Codes, Floats, Integers
 from engine.recommendations.interest import CODES
 from engine.recommendations.panel import matches
+from engine.recommendations.products import Catalogue
 
 REASONS = 2
 """Reasons given with an offer."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from engine.config.recommendations import RecommendationSettings
-from engine.recommendations.frame import Catalogue, DecisionBlock, Flags, Floats
+from engine.recommendations.frame import DecisionBlock, Flags, Floats
+from engine.recommendations.products import Catalogue
 
 Kind: TypeAlias = Literal[
     "eligibility",

@@ -13,9 +13,8 @@ import pyarrow as pa
 from engine.config.catalogue import CatalogueSettings, Offer
 from engine.config.recommendations import RecommendationSettings
 from engine.domain.errors import SettingsFault, UnknownName
-from engine.recommendations import frame
-from engine.recommendations.frame import Catalogue
 from engine.recommendations.offered import Offers
+from engine.recommendations.products import Catalogue, plain_catalogue
 
 _OVERRIDES: Final = {
     "annual_margin_minor": "annual_margin_minor",
@@ -39,14 +38,14 @@ def catalogue(
     """
     revolving = settings.gates.revolving_payment_share
     if offered.is_plain:
-        return frame.catalogue(products, as_of, revolving)
+        return plain_catalogue(products, as_of, revolving)
     told = faults(products, settings, offered)
     if told:
         raise SettingsFault("catalogue settings", told)
     today, rows = as_of.astimezone(UTC).date(), products.sort_by("product_id").to_pylist()
     held = [_held(offered, row["product_id"], today) for row in rows]
     treated = pa.Table.from_pylist([_treated(row, one) for row, one in zip(rows, held, strict=True)], products.schema)
-    found = frame.catalogue(treated, as_of, revolving)
+    found = plain_catalogue(treated, as_of, revolving)
     named = {one.product_id for one in offered.offers}
     on_sale = np.array([one is not None or row["product_id"] not in named for row, one in zip(rows, held, strict=True)])
     return replace(found, on_sale=found.on_sale & on_sale, offers=_offers(rows, held, settings, offered))

@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.config.recommendations import RecommendationSettings
-from engine.recommendations.frame import Catalogue, Codes, Flags, Floats, Integers, View, align, view_of
+from engine.recommendations.frame import Codes, Flags, Floats, Integers, View, align, view_of
 from engine.recommendations.inputs import Inputs, check_window, sample_customers
+from engine.recommendations.products import Catalogue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

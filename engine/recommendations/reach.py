@@ -14,7 +14,8 @@ import numpy as np
 
 from engine.recommendations import channels, contact, value
 from engine.recommendations.bundle import Bundle
-from engine.recommendations.frame import Catalogue, DecisionBlock, Flags, Floats, Integers
+from engine.recommendations.frame import DecisionBlock, Flags, Floats, Integers
+from engine.recommendations.products import Catalogue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,9 +15,10 @@ from typing import Any, Final
 import numpy as np
 
 from engine.config.recommendations import RecommendationSettings
-from engine.recommendations.frame import Catalogue, DecisionBlock, Flags, Integers
+from engine.recommendations.frame import DecisionBlock, Flags, Integers
 from engine.recommendations.gate import Case, Gate
 from engine.recommendations.gates import GATES, Masks
+from engine.recommendations.products import Catalogue
 
 STEPS: Final = ("consent", "suppression", "contact", "risk")
 """In the order in which they remove customers."""

@@ -33,6 +33,7 @@ from engine.recommendations.explore import Evidence
 from engine.recommendations.gate_counts import GateCounts
 from engine.recommendations.households import NOBODY, Withheld
 from engine.recommendations.inputs import Inputs
+from engine.recommendations.products import Catalogue
 
 _NAMED: Final = 5  # unknown products that a note names
 
@@ -252,7 +253,7 @@ def _untreated(treatments: pa.Table | None) -> tuple[str, ...]:
     return () if treatments is not None else ("No treatments of risk: nothing is offered to anybody.",)
 
 
-def _unknown_holdings(holdings: pa.Table, catalogue: frame.Catalogue) -> tuple[str, ...]:
+def _unknown_holdings(holdings: pa.Table, catalogue: Catalogue) -> tuple[str, ...]:
     """Say which holdings are of products that the bank's table of products does not have."""
     strange = pc.invert(pc.is_in(holdings["product_id"], value_set=pa.array(catalogue.product_ids, pa.string())))
     unknown = holdings["product_id"].filter(strange)

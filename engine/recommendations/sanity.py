@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.config.recommendations import RecommendationSettings
-from engine.recommendations.frame import Catalogue
 from engine.recommendations.gates import GATES
+from engine.recommendations.products import Catalogue
 
 EVERYTHING = "*"
 """Stands for all products."""

@@ -22,7 +22,8 @@ import numpy as np
 from engine.domain.credit_reasons import OUTCOMES, CreditOutcome
 from engine.domain.words import PRODUCT_FAMILIES
 from engine.recommendations.credit import UNDECIDED
-from engine.recommendations.frame import Catalogue, DecisionBlock, Flags, Floats, Integers
+from engine.recommendations.frame import DecisionBlock, Flags, Floats, Integers
+from engine.recommendations.products import Catalogue
 
 Choice = Literal["suggested", "typical", "highest"]
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.recommendations.frame import Catalogue, DecisionBlock, Floats, Integers
+from engine.recommendations.frame import DecisionBlock, Floats, Integers
+from engine.recommendations.products import Catalogue
 from engine.recommendations.terms import Terms
 
 

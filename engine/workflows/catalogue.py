@@ -15,7 +15,7 @@ from engine.lake.runs import Run
 from engine.lake.workspace import Workspace
 from engine.recommendations import offers
 from engine.recommendations.decide import assess
-from engine.recommendations.frame import Catalogue
+from engine.recommendations.products import Catalogue
 from engine.recommendations.sanity import ShutOut, nobody, shut_out
 from engine.store import CatalogueRecord, Store
 from engine.workflows import kept_decisions, session

@@ -13,8 +13,8 @@ from engine.domain.errors import WaylineError
 from engine.lake.runs import Run
 from engine.lake.workspace import Workspace
 from engine.recommendations.bundle import Bundle
-from engine.recommendations.frame import Catalogue
 from engine.recommendations.offered import Offers
+from engine.recommendations.products import Catalogue
 from engine.workflows import held_catalogue
 from engine.workflows.held_catalogue import InForce
 from engine.workflows.run import source_digest

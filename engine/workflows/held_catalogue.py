@@ -16,7 +16,7 @@ from engine.domain.errors import NotEnoughData
 from engine.lake.schema import arrow_schema
 from engine.lake.workspace import Workspace
 from engine.recommendations import offers
-from engine.recommendations.frame import Catalogue
+from engine.recommendations.products import Catalogue
 from engine.store import CatalogueRecord, Store
 from engine.workflows import session
 

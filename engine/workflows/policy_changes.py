@@ -18,7 +18,7 @@ from engine.config.load import changed, read_toml
 from engine.config.recommendations import RecommendationSettings
 from engine.domain.errors import SettingsFault
 from engine.recommendations.bundle import Bundle
-from engine.recommendations.frame import Catalogue
+from engine.recommendations.products import Catalogue
 from engine.workflows.decided_since import flat
 
 _SECTION: Final = "recommendations"

@@ -20,8 +20,8 @@ from engine.numerics.ratios import or_none
 from engine.recommendations import columns, fairness, simulation, tracks
 from engine.recommendations.bundle import Bundle
 from engine.recommendations.fairness import Groups
-from engine.recommendations.frame import Catalogue
 from engine.recommendations.gates import GATES
+from engine.recommendations.products import Catalogue
 from engine.recommendations.sensitivity import FACTORS
 from engine.recommendations.simulation import MOVES, Comparison, Reached
 from engine.risk.fairness_words import attribute_name, group_name

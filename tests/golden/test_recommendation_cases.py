@@ -11,7 +11,8 @@ import pytest
 from sklearn.neighbors import NearestNeighbors
 
 from engine.recommendations import candidates, metrics, rules, targeting, value
-from engine.recommendations.frame import View, instalments
+from engine.recommendations.frame import View
+from engine.recommendations.products import instalments
 from tests.engine.recommendations import builders
 
 

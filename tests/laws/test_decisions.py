@@ -19,8 +19,9 @@ from engine.recommendations import contact, offers, race
 from engine.recommendations.bundle import Bundle
 from engine.recommendations.decide import DecisionTable, decide
 from engine.recommendations.explain import phrases
-from engine.recommendations.frame import DecisionBlock, catalogue
+from engine.recommendations.frame import DecisionBlock
 from engine.recommendations.panel import build
+from engine.recommendations.products import plain_catalogue
 from engine.recommendations.recommend import Prepared, blocks_of
 from tests.engine.recommendations import builders
 
@@ -73,7 +74,7 @@ def _decide(limits: dict[str, Any], *, by_responses: bool = False) -> DecisionTa
     """Decide under limits, some of which the risk gate holds and the others the gates of the recommendations."""
     risk = {"signal_max_age_days": limits["signal_max_age_days"], "gate": {"max_risk_tier": limits["max_risk_tier"]}}
     base = replace(_prepared().base, gate=builders.answers(_risk(), risk))
-    shaped = catalogue(builders.products(), builders.AS_OF, limits["revolving_payment_share"])
+    shaped = plain_catalogue(builders.products(), builders.AS_OF, limits["revolving_payment_share"])
     bundle = replace(_prepared().bundle, settings=_policy(limits), catalogue=shaped)
     bundle = builders.responding(bundle) if by_responses else bundle
     return decide(next(blocks_of(base, bundle)), bundle)

@@ -25,8 +25,9 @@ from engine.recommendations.bundle import Bundle
 from engine.recommendations.channels import learn
 from engine.recommendations.credit import UNDECIDED, Credit
 from engine.recommendations.explore import Evidence
-from engine.recommendations.frame import Catalogue, DecisionBlock, View, catalogue
+from engine.recommendations.frame import DecisionBlock, View
 from engine.recommendations.inputs import Inputs
+from engine.recommendations.products import Catalogue, plain_catalogue
 from engine.recommendations.recommend import Prepared, recommend
 from engine.risk import gate
 from engine.risk.gate import Say, Watch
@@ -301,7 +302,7 @@ def _risk(ids: pa.Array, random: Any) -> pa.Table:
 
 
 def demo_catalogue() -> Catalogue:
-    return catalogue(products(), AS_OF, settings().gates.revolving_payment_share)
+    return plain_catalogue(products(), AS_OF, settings().gates.revolving_payment_share)
 
 
 def good_customer(catalogue: Catalogue, **changes: Any) -> DecisionBlock:

@@ -13,11 +13,12 @@ import pytest
 from engine.config.catalogue import CatalogueSettings
 from engine.config.load import load
 from engine.domain.errors import SettingsFault
-from engine.recommendations import frame, offers
+from engine.recommendations import offers
 from engine.recommendations.bundle import Bundle
 from engine.recommendations.decide import assess, decide, recommendation_rows
-from engine.recommendations.frame import Catalogue, DecisionBlock
+from engine.recommendations.frame import DecisionBlock
 from engine.recommendations.gates import GATES
+from engine.recommendations.products import Catalogue, plain_catalogue
 from engine.recommendations.recommend import Prepared
 from engine.recommendations.sanity import EVERYTHING, nobody, shut_out
 from tests.engine.recommendations import builders
@@ -235,4 +236,4 @@ def test_products_nobody_of_a_block_passes_for_are_named_with_the_gate_that_refu
     assert one.gate == "not_on_sale"
     assert "refuses it to all" in one.sentence
     assert nobody(masks[:0], found) == ()
-    assert frame.catalogue(builders.products(), builders.AS_OF, 0.05).offers is None
+    assert plain_catalogue(builders.products(), builders.AS_OF, 0.05).offers is None
