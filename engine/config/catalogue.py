@@ -12,7 +12,8 @@ from engine.config.load import Fault, Settings, faults
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
 Amount = Annotated[int, Field(ge=0)]
-Percent = Annotated[float, Field(allow_inf_nan=False)]
+# a value that counts ten thousand times is beyond any aim; far higher ones together would count without end
+Percent = Annotated[float, Field(allow_inf_nan=False, ge=-1_000_000, le=1_000_000)]
 
 
 class Offer(Settings):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -67,7 +67,7 @@ def _catalogue(held: InForce, run: Run, bundle: Bundle) -> Iterator[Change]:
     then, values = _by_product(bundle.catalogue), _by_product(held.of_day(run.as_of))
     for product in sorted(then.keys() | values.keys()):
         if product not in values or product not in then:
-            yield _change("catalogue", product, product in then, product in values)
+            yield _sold(product, product in then)
             continue
         for name in sorted(then[product].keys() | values[product].keys()):
             before, after = (side[product].get(name) for side in (then, values))
@@ -101,6 +101,15 @@ def _code(run: Run) -> Iterator[Change]:
 
 def _told_as(what: str, name: str, text: str, text_zh: str) -> Change:
     return Change(what=what, name=name, then=None, now=None, text_en=text, text_zh=text_zh)
+
+
+def _sold(product: str, then: bool) -> Change:
+    text = f"{product} was sold when the run decided and is not now."
+    text_zh = f"{product} 在运行决策时在产品目录中，现已不在。"
+    if not then:
+        text = f"{product} is sold now and was not when the run decided."
+        text_zh = f"{product} 在运行决策时不在产品目录中，现已加入。"
+    return replace(_told_as("catalogue", product, text, text_zh), then=then, now=not then)
 
 
 def _change(what: str, name: str, then: Any, now: Any) -> Change:

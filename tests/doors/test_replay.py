@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -65,6 +66,37 @@ def test_settings_and_products_that_changed_since_change_nothing_and_are_told(as
     assert changed["recommendations.gates.min_expected_value_minor"]["now"] == 777
     assert changed["index_fund.margin"]["now"] == changed["index_fund.margin"]["then"] + 1
     assert "777" in changed["recommendations.gates.min_expected_value_minor"]["text_zh"]
+
+
+def test_a_catalogue_with_other_products_and_offers_than_the_run_had_changes_nothing_and_is_told(
+    ask_home: Ask, home: Path
+) -> None:
+    (path,) = (home / "curated" / "products").rglob("*.parquet")
+    products = pq.read_table(path)
+    pq.write_table(products.filter(pc.not_equal(products["product_id"], "travel_insurance")), path)
+    with (home / "wayline.toml").open("a", encoding="utf-8") as settings:
+        settings.write(
+            '\n[[catalogue.offers]]\noffer_id = "spring"\nproduct_id = "index_fund"\nchannels = ["email"]\n'
+            "[catalogue.levers.family]\ninvestment = 900\n"
+        )
+    found = ask_home("recommend", "replay", "--customers", 0)
+    assert found["equal"], found["differences"]
+    assert found["decisions"] == 300 * 24  # the run's own products, also the one that is sold no longer
+    changed = {one["name"]: (one["then"], one["now"]) for one in found["changed_since"]}
+    assert changed["travel_insurance"] == (True, False)
+    assert changed["index_fund.offer.offer_ids"] == (None, "spring")
+    assert changed["index_fund.offer.lever"] == (None, 10.0)  # 900 % more: 1 + 9
+    told = {one["name"]: one["text_en"] for one in found["changed_since"]}
+    assert told["travel_insurance"] == "travel_insurance was sold when the run decided and is not now."
+
+
+def test_a_catalogue_that_cannot_be_read_any_more_does_not_stop_a_replay(ask_home: Ask, home: Path) -> None:
+    with (home / "wayline.toml").open("a", encoding="utf-8") as settings:
+        settings.write("\n[catalogue.levers.product]\nindex_fund = inf\ngold = 5\n")
+    found = ask_home("explain", _customer(home), "--replay")
+    assert found["equal"]
+    (told,) = [one for one in found["changed_since"] if one["name"] == "unreadable"]
+    assert "finite" in told["text_en"]
 
 
 def test_a_bundle_that_was_touched_is_refused_in_a_sentence(ask_home: Ask, home: Path) -> None:
