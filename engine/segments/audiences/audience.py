@@ -13,7 +13,7 @@ import ibis
 from engine.config.audiences import AllOf, AnyOf, Audience, Lookalike, Member, NotOf, Rule
 from engine.domain.errors import SettingsFault, UnknownName
 from engine.lake.schema import instant
-from engine.segments.audiences.conditions import Condition, Tables, columns_of
+from engine.segments.audiences.conditions import Columned, Condition, Tables, columns_of
 
 MATCHED = "matched"
 """The column that says who belongs to the audience."""
@@ -79,7 +79,7 @@ def members(root: Node, tables: Tables, as_of: datetime) -> Any:
     NotEnoughData, UnknownName, SettingsFault
         A table, a column or a name that a condition needs is not there, or a value is not of its column's kind.
     """
-    rows = flags(root, tables, as_of)
+    rows = flags(root, _narrowed(root, tables, as_of), as_of)
     return rows.filter(rows[MATCHED]).select("customer_id")
 
 
@@ -119,6 +119,26 @@ def held(root: Node, row: Mapping[str, Any]) -> bool:
     if root.kind == "not":
         return not parts[0]
     return all(parts) if root.kind == "all" else any(parts)
+
+
+def _narrowed(root: Node, tables: Tables, as_of: datetime) -> Tables:
+    """Return the tables with the events of those alone who fulfil what the rule asks of columns in any case.
+
+    Nobody else can belong, and putting events in order is what costs.
+    """
+    parts = _conjuncts(root)
+    columned = tuple(part for part in parts if all(isinstance(one, Columned) for one in part.conditions().values()))
+    if not columned or len(columned) == len(parts) or "events" not in tables:
+        return tables
+    likely = flags(Node(kind="all", name=root.name, parts=columned), tables, as_of)
+    likely = likely.filter(likely[MATCHED]).select("customer_id")
+    return {**tables, "events": tables["events"].semi_join(likely, "customer_id")}
+
+
+def _conjuncts(root: Node) -> tuple[Node, ...]:
+    if root.kind != "all":
+        return (root,)
+    return tuple(one for part in root.parts for one in _conjuncts(part))
 
 
 def _node(rule: Rule, others: Mapping[str, Audience], path: tuple[str, ...], name: str) -> Node:

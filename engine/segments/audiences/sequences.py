@@ -68,11 +68,12 @@ def _starts(at: Any, steps: int, excludes: bool) -> tuple[str, Any]:
     """Return the name of a column and rows that hold in it the latest start of all that is complete at that instant."""
     earlier = ibis.window(group_by="customer_id", order_by="at", preceding=(None, 1))
     rows = at.mutate(start_0=at.step_0.ifelse(at["at"], _NEVER))
+    if excludes:
+        rows = rows.mutate(broke=rows.without.ifelse(rows["at"], _NEVER))
     for place in range(1, steps):
         before = rows[f"start_{place - 1}"].max().over(earlier)
-        rows = rows.mutate(**{f"start_{place}": rows[f"step_{place}"].ifelse(before, _NEVER)})
-    if excludes:
-        broke = rows.without.ifelse(rows["at"], _NEVER)
-        rows = rows.mutate(broke=broke)
-        rows = rows.mutate(excluded=rows.broke.max().over(earlier))
+        made = {f"start_{place}": rows[f"step_{place}"].ifelse(before, _NEVER)}
+        # beside the first of the windows, which is sorted for anyway
+        broken = {"excluded": rows.broke.max().over(earlier)} if excludes and place == 1 else {}
+        rows = rows.mutate(**made, **broken)
     return f"start_{steps - 1}", rows
