@@ -21,10 +21,10 @@ from engine.recommendations.bundle import Bundle
 from engine.recommendations.decide import Assessed, assess
 from engine.recommendations.explore import in_order
 from engine.recommendations.frame import DecisionBlock, Flags, Floats, Integers
-from engine.recommendations.levers import Change, apply, with_values
+from engine.recommendations.levers import Change, apply, with_margins, with_values
 from engine.recommendations.openings import opening
+from engine.recommendations.search import least
 
-_WIDE: Final = 64  # values of one change that are assessed at a time
 _ROUNDS: Final = 6  # gates that close because another opened
 _DEAREST: Final = 1e13  # minor units; beyond it no margin is worth naming
 _DEAREST_RATE: Final = 10.0  # of the amount, a year
@@ -85,14 +85,15 @@ def _worth(found: Assessed) -> Floats:
     return np.where((found.masks == 0) & found.enough, found.priority, -np.inf)
 
 
-def flips(block: DecisionBlock, bundle: Bundle, product: int) -> tuple[Flip, ...]:
+def flips(block: DecisionBlock, bundle: Bundle, product: int, now: Standing | None = None) -> tuple[Flip, ...]:
     """Return what would turn the decision on one product for one customer, the smallest change first.
 
     Of a refused product there is one flip: all that must change for it to pass. Of an offered one each flip is a single
     change by which it is refused, gives way to another, or comes first. Of one allowed but not among the best there is
-    what lets it be. A change that no value of turns the decision is left out, so that there may be none.
+    what lets it be. A change that no value of turns the decision is left out, so that there may be none. `now` is the
+    customer's standing where it is there already.
     """
-    now = standing(block, bundle)
+    now = standing(block, bundle) if now is None else now
     if now.outcome(product) == REFUSED:
         return (_let_pass(block, bundle, product),)
     found = [_told(block, bundle, product, one) for one in _single(block, bundle, product, now)]
@@ -154,7 +155,7 @@ def _raise_value(block: DecisionBlock, bundle: Bundle, product: int) -> list[Cha
         def at(steps: Integers) -> Flags:
             return passes(with_values(block, bundle, change, _falling(steps)), bundle)
 
-        steps = _least(at, 0, _PARTS)
+        steps = least(at, 0, _PARTS)
         return [] if steps is None else [replace(change, now=float(_falling(np.array([steps]))[0]))]
     change = _margin(block, bundle, product)
     question = _Question(change=change, sign=1.0, most=_most_margin(change), holds=passes)
@@ -254,34 +255,9 @@ def _along(block: DecisionBlock, bundle: Bundle, question: _Question) -> Change 
         return np.asarray(reached * change.step if fine else reached, dtype=np.float64)
 
     def at(steps: Integers) -> Flags:
-        if change.lever == "margin":  # of the product, so that one bundle holds one value
-            each = [asked(*apply(block, bundle, replace(change, now=float(value)))) for value in values(steps)]
-            return np.concatenate(each)
+        if change.lever == "margin":
+            return asked(*with_margins(block, bundle, change.subject, values(steps)))
         return asked(with_values(block, bundle, change, values(steps)), bundle)
 
-    found = _least(at, 1, int(question.most / change.step), 1 if change.lever == "margin" else _WIDE)
+    found = least(at, 1, int(question.most / change.step))
     return None if found is None else replace(change, now=float(values(np.array([found]))[0]))
-
-
-def _least(holds: Callable[[Integers], Flags], low: int, high: int, wide: int = _WIDE) -> int | None:
-    """Return the least number from `low` to `high` that holds, None where the highest does not.
-
-    What holds for a number must hold for every greater one. Numbers are tried several at a time, and first near `low`.
-    """
-    reach = low
-    while reach < high:
-        if holds(np.array([reach]))[0]:
-            break
-        low, reach = reach + 1, min(high, reach * 4 + 1)
-    else:
-        if not holds(np.array([high]))[0]:
-            return None
-    high = min(reach, high)
-    while low < high:
-        tried = np.unique(np.linspace(low, high, min(wide + 2, high - low + 1)).astype(np.int64)[:-1])
-        tried = tried if wide > 1 else np.array([(low + high) // 2])
-        answers = np.flatnonzero(holds(tried))
-        place = int(answers[0]) if len(answers) else len(tried)
-        high = int(tried[place]) if place < len(tried) else high
-        low = int(tried[place - 1]) + 1 if place > 0 else low
-    return low

@@ -54,6 +54,15 @@ def apply(block: DecisionBlock, bundle: Bundle, *changes: Change) -> tuple[Decis
     return block, bundle
 
 
+def with_margins(block: DecisionBlock, bundle: Bundle, product: str, values: Any) -> tuple[DecisionBlock, Bundle]:
+    """Return one customer as often as there are values, each time with another margin of a product."""
+    place = bundle.catalogue.product_ids.index(product)
+    margin = np.repeat(bundle.catalogue.margin[None, :], len(values), axis=0)
+    margin[:, place] = values
+    many = block.rows(np.zeros(len(values), dtype=np.int64))
+    return many, replace(bundle, catalogue=replace(bundle.catalogue, margin=margin))
+
+
 def with_values(block: DecisionBlock, bundle: Bundle, change: Change, values: Any) -> DecisionBlock:
     """Return one customer as often as there are values, each time with another value of what a change is about."""
     many = block.rows(np.zeros(len(values), dtype=np.int64))

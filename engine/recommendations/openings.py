@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from dataclasses import replace
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from engine.recommendations import contact
+from engine.recommendations import contact, search
 from engine.recommendations.bundle import Bundle
 from engine.recommendations.decide import assess
-from engine.recommendations.frame import DecisionBlock
+from engine.recommendations.frame import DecisionBlock, Flags
 from engine.recommendations.gates import GATES
 from engine.recommendations.levers import Change, with_values
 
@@ -78,45 +80,27 @@ def _affordability(block: DecisionBlock, bundle: Bundle, product: int) -> list[C
     """Return lower instalments where that is enough, else a higher income: the first takes the smaller amount."""
     bit = np.uint64(1 << [gate.name for gate in GATES].index("affordability"))
 
-    def opens(change: Change, value: float) -> bool:
-        tried = with_values(block, bundle, change, np.array([value]))
-        return not assess(tried, bundle).masks[0, product] & bit
+    def opens(change: Change, values: NDArray[Any]) -> Flags:
+        tried = with_values(block, bundle, change, values.astype(np.float64))
+        opened: Flags = (assess(tried, bundle).masks[:, product] & bit) == 0
+        return opened
 
     debts, income = float(block.debts[0]), float(block.income[0])
     lower = Change(lever="debts", then=debts, now=0.0, step=1.0, direction=-1.0)
     higher = Change(lever="income", then=income, now=np.inf, step=1.0, direction=1.0)
-    if not np.isnan(income) and opens(lower, 0.0):
+    if not np.isnan(income) and opens(lower, np.zeros(1, dtype=np.int64))[0]:
         # the highest debts that the income bears: at 0 it does, at the income it does not
-        return [_at(lower, _last(lambda value: opens(lower, value), 0.0, income if np.isnan(debts) else debts))]
+        highest = int(np.ceil(income if np.isnan(debts) else debts))
+        fewer = search.least(lambda steps: opens(lower, highest - steps), 1, highest)
+        return [] if fewer is None else [replace(lower, now=float(highest - fewer))]
     if np.isnan(debts):
         return []
-    least = 0.0 if np.isnan(income) else income
-    reach = max(least, 1.0)
-    while not opens(higher, least + reach):
-        reach *= 2
-        if reach > _MOST:
-            return []
-    return [_at(higher, least + _first(lambda value: opens(higher, least + value), 0.0, reach))]
+    start = 0.0 if np.isnan(income) else income
+    more = search.least(lambda steps: opens(higher, start + steps), 1, _MOST)
+    return [] if more is None else [replace(higher, now=start + more)]
 
 
-_MOST: Final = 1e14  # minor units a month
-
-
-def _at(change: Change, value: float) -> Change:
-    return Change(lever=change.lever, then=change.then, now=value, step=change.step, direction=change.direction)
-
-
-def _last(holds: Callable[[float], bool], low: float, high: float) -> float:
-    """Return the last whole number above `low`, which holds, up to which all do; `high` does not hold."""
-    while high - low > 1:
-        middle = float(np.floor((low + high) / 2))
-        low, high = (middle, high) if holds(middle) else (low, middle)
-    return low
-
-
-def _first(holds: Callable[[float], bool], low: float, high: float) -> float:
-    """Return the first whole number that holds: `low` does not, `high` and everything above does."""
-    return _last(lambda value: not holds(value), low, float(np.ceil(high))) + 1
+_MOST: Final = 10**14  # minor units a month
 
 
 def _caps(per: str) -> Opening:

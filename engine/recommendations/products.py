@@ -19,6 +19,7 @@ class Catalogue:
     """The products in the order of their ids; amounts are minor units of the base currency, NaN is unknown.
 
     `needs` is the place of the product that must be held first, -1 for none, -2 for one the bank does not sell.
+    `margin` may have a row for each customer of a block, (n, P), where margins are tried beside each other.
     `term_months` is 0 for a line without a term. `under_review` marks products that the fairness gate holds back.
     """
 

@@ -101,7 +101,7 @@ def of(block: DecisionBlock, catalogue: Catalogue, choice: Choice) -> Terms:
     told = ~np.isnan(limit) & ~np.isnan(rate)
     wanted = limit if choice == "highest" else np.fmin(limit, catalogue.amount[lent])
     amount[:, lent] = np.where(told, wanted, catalogue.amount[lent])
-    margin[:, lent] = np.where(told, wanted * rate, catalogue.margin[lent])
+    margin[:, lent] = np.where(told, wanted * rate, catalogue.margin[..., lent])
     return Terms(amount=amount, margin=margin)
 
 

@@ -11,7 +11,6 @@ from engine.domain.errors import WaylineError
 from engine.lake.runs import Run
 from engine.lake.workspace import Workspace
 from engine.recommendations import flips, gates
-from engine.recommendations.bundle import Bundle
 from engine.recommendations.contributions import contributions
 from engine.recommendations.flips import Flip, Standing
 from engine.recommendations.frame import DecisionBlock
@@ -47,7 +46,7 @@ def explained(workspace: Workspace, run: Run, customer_id: str) -> Explained:
                 "contributions": asdict(terms[place]),
                 "gates": _gates(now, place),
                 "runner_up": _runner_up(now, place, naming),
-                **_flips(block, bundle, place, naming),
+                **_flips(block, now, place, naming),
             }
             for place, product in enumerate(bundle.catalogue.product_ids)
         }
@@ -77,10 +76,10 @@ def _runner_up(now: Standing, place: int, naming: Naming) -> dict[str, Any] | No
     }
 
 
-def _flips(block: DecisionBlock, bundle: Bundle, place: int, naming: Naming) -> dict[str, Any]:
+def _flips(block: DecisionBlock, now: Standing, place: int, naming: Naming) -> dict[str, Any]:
     """Return what would turn the decision, the smallest change first, with a sentence for each."""
-    before = flips.standing(block, bundle).outcome(place)
-    found = [_flip(one, naming, before=before) for one in flips.flips(block, bundle, place)]
+    before = now.outcome(place)
+    found = [_flip(one, naming, before=before) for one in flips.flips(block, naming.bundle, place, now)]
     text = (found[0]["text_en"], found[0]["text_zh"]) if found else decision_told.steady()
     return {"flips": found, "smallest_change_en": text[0], "smallest_change_zh": text[1]}
 

@@ -12,7 +12,7 @@ from engine.recommendations.bundle import Bundle
 from engine.recommendations.decide import decide
 from engine.recommendations.flips import ALLOWED, FIRST, REFUSED, Flip
 from engine.recommendations.frame import DecisionBlock
-from engine.recommendations.levers import apply
+from engine.recommendations.levers import Change, apply, with_margins
 from engine.recommendations.recommend import Prepared
 from tests.engine.recommendations import builders
 
@@ -102,6 +102,35 @@ def test_debts_that_are_one_fen_too_high_are_named_to_the_fen() -> None:
     (flip,) = flips.flips(customer, bundle, place)
     (debts,) = [change for change in flip.changes if change.lever == "debts"]
     assert (debts.then, debts.now, debts.by) == (room + 1, room, -1)
+
+
+def test_debts_that_are_no_whole_number_come_down_to_the_highest_that_is_borne() -> None:
+    bundle = _prepared().bundle
+    catalogue = bundle.catalogue
+    place = catalogue.product_ids.index("personal_loan")
+    # an income that bears the instalment and 0.9 fen more, so that no debts are right
+    income = (catalogue.instalment[place] + 0.9) / bundle.settings.gates.max_debt_service_ratio
+    customer = builders.good_customer(
+        catalogue, income=np.array([income]), debts=np.array([1.5]), view=_block().one(0).view
+    )
+    (flip,) = flips.flips(customer, bundle, place)
+    (debts,) = [change for change in flip.changes if change.lever == "debts"]
+    assert (debts.then, debts.now) == (1.5, 0.0)
+
+
+def test_margins_tried_beside_each_other_give_what_each_gives_alone() -> None:
+    bundle, row = _prepared().bundle, _block().one(7)
+    values = np.array([0.0, 1.0, 12_345.0, 1e9])
+    for product in ("index_fund", "personal_loan"):
+        place = bundle.catalogue.product_ids.index(product)
+        together = flips.standing(*with_margins(row, bundle, product, values))
+        for at, value in enumerate(values):
+            change = Change(
+                lever="margin", subject=product, then=float(bundle.catalogue.margin[place]), now=float(value)
+            )
+            alone = flips.standing(*apply(row, bundle, change))
+            assert alone.found.worth.value[0].tobytes() == together.found.worth.value[at].tobytes()
+            assert alone.rank[0].tolist() == together.rank[at].tolist()
 
 
 def test_days_until_a_quiet_period_is_over_are_told() -> None:
