@@ -186,18 +186,22 @@ def choose(usable: Flags, costs: Sequence[int], worth: Floats, learned: ChannelR
 
     `usable` (n, C) are the channels agreed to that no cap closes; `worth` (n, C) is what the best offer is worth on
     each, minus infinity where there is none to make. Of channels tried often enough the best is taken, where none was
-    the cheapest; equally good ones in the order of their cost and then as listed.
+    the cheapest; equally good ones in the order of their cost and then as listed. Where offers may go out on none of
+    those tried it is the cheapest on which one may, and where there is nothing to offer the cheapest of those tried.
     """
     price = np.array(costs, dtype=np.float64)
-    by_price = np.argsort(price, kind="stable")
-    tried = usable & learned.tried
-    any_tried = any_of(tried)
-    among = np.where(any_tried[:, None], tried, usable)
-    # where there is nothing to offer, or nothing to go by, the cheapest
-    by_worth = any_tried & any_of(np.isfinite(worth))
-    score = np.where(by_worth[:, None], worth, -price)
-    best = by_price[np.argmax(np.where(among, score, -np.inf)[:, by_price], axis=1)]
-    return np.where(any_of(usable), best, -1), reasons(usable, np.where(any_tried, RESPONSES, UNTRIED))
+    tried, carries = usable & learned.tried, usable & np.isfinite(worth)
+    any_tried, by_worth = any_of(tried), any_of(tried & carries)
+    elsewhere = any_tried & ~by_worth & any_of(carries)
+    among = np.where(elsewhere[:, None], carries, np.where(any_tried[:, None], tried, usable))
+    best, highest = np.full(len(usable), -1), np.full(len(usable), -np.inf)
+    for channel in np.argsort(price, kind="stable"):
+        score = np.where(by_worth, worth[:, channel], -price[channel])
+        better = among[:, channel] & ((score > highest) | (best < 0))
+        np.copyto(best, channel, where=better)
+        np.copyto(highest, score, where=better)
+    told = np.where(elsewhere, OFFER_CHANNEL, np.where(any_tried, RESPONSES, UNTRIED))
+    return best, reasons(usable, told)
 
 
 def cheapest_for_best(usable: Flags, costs: Sequence[int], worth: Floats, reason: int) -> tuple[Integers, Integers]:

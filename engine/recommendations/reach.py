@@ -152,9 +152,13 @@ def _on_each(gain: Floats, usable: Flags, lifted: Lifted, catalogue: Catalogue) 
         worth = found[channel]
         lifted.kept_on(channel, most, worth)
         worth *= by_product
-        worth -= (cost + lifted.offer_cost)[:, None]
-        worth[~catalogue.goes_out_on(np.array([channel]))[0]] = -np.inf
-        worth += np.where(usable[:, channel], 0.0, -np.inf)
+        # what cannot be reached there is charged without end
+        charged = np.where(usable[:, channel], float(cost), np.inf)
+        if catalogue.offers is None:
+            worth -= charged
+        else:
+            worth -= charged + lifted.offer_cost[:, None]
+            worth[~catalogue.goes_out_on(np.array([channel]))[0]] = -np.inf
     return found
 
 

@@ -16,7 +16,7 @@ from engine.recommendations.bundle import Bundle
 from engine.recommendations.candidates import Terms
 from engine.recommendations.decide import assess, offers_in_order
 from engine.recommendations.explain import Phrases, StepTerms, top_reasons
-from engine.recommendations.frame import Codes, DecisionBlock, Floats, Integers
+from engine.recommendations.frame import Codes, DecisionBlock, Flags, Floats, Integers
 from engine.recommendations.gate import Case
 from engine.recommendations.reach import Ways
 from tests.engine.recommendations import builders
@@ -113,6 +113,34 @@ def _looked_at(ways: Ways, bundle: Bundle, passed: np.ndarray) -> tuple[Floats, 
     if learned is None:
         return best, channels.cheapest_for_best(ways.usable, costs, highest, ways.lifted.unlearned_reason)[0]
     return best, channels.choose(ways.usable, costs, highest, learned)[0]
+
+
+@given(
+    usable=arrays.arrays(np.bool_, (4, 5)),
+    tried=arrays.arrays(np.bool_, 5),
+    worth=arrays.arrays(np.float64, (4, 5), elements=st.sampled_from([-np.inf, -1.0, 2.0, 3.0])),
+)
+@settings(max_examples=200, deadline=None)
+def test_a_channel_is_usable_and_carries_an_offer_where_any_usable_one_that_counts_does(
+    usable: Flags, tried: Flags, worth: Floats
+) -> None:
+    learned = channels.ChannelResponses(rate=np.full(5, 0.1), tried=tried, relative=np.ones((5, 1)), own_prior=1.0)
+    costs = (5, 2, 10, 2, 400)
+    chosen, told = channels.choose(usable, costs, worth, learned)
+    for row, (channel, reason) in enumerate(zip(chosen, told, strict=True)):
+        open_here = np.flatnonzero(usable[row])
+        if not len(open_here):
+            assert (channel, reason) == (-1, -1)
+            continue
+        assert channel in open_here
+        known = [place for place in open_here if tried[place]]
+        offers = [place for place in open_here if np.isfinite(worth[row, place])]
+        if known and offers:
+            assert channel in offers
+            among = [place for place in offers if tried[place]]
+            assert not among or worth[row, channel] == max(worth[row, place] for place in among)
+        else:
+            assert costs[channel] == min(costs[place] for place in known or open_here)
 
 
 _SIGNS = st.sampled_from([-2.0, -1.0, 0.0, 1.0, 2.0])

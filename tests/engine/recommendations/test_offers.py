@@ -13,7 +13,7 @@ import pytest
 from engine.config.catalogue import CatalogueSettings
 from engine.config.load import load
 from engine.domain.errors import SettingsFault
-from engine.recommendations import offers
+from engine.recommendations import channels, offers
 from engine.recommendations.bundle import Bundle
 from engine.recommendations.decide import assess, decide, recommendation_rows
 from engine.recommendations.frame import DecisionBlock
@@ -124,6 +124,27 @@ def test_an_offer_goes_out_on_its_channels_only_and_costs_what_it_costs() -> Non
     assert refused[reachable & ~agreed].all()
     assert not refused[~reachable].any()
     assert not (plain.masks & bit).any()
+
+
+def test_an_offer_that_may_go_out_on_no_tried_channel_goes_out_on_one_that_was_agreed_to() -> None:
+    bundle = builders.responding(_prepared().bundle)
+    assert bundle.responses is not None
+    assert dict(zip(CHANNELS, bundle.responses.tried.tolist(), strict=True))["post"] is False
+    # push is the cheapest of all, and nobody agreed to it
+    catalogue = of_day({"offers": [SPRING | {"channels": ["push", "post"]}]})
+    fund = catalogue.product_ids.index("index_fund")
+    bundle = replace(bundle, catalogue=replace(catalogue, margin=np.where(np.arange(24) == fund, 1e7, np.nan)))
+    view = _block().one(0).view
+    owned = np.array([[place == catalogue.needs[fund] for place in range(24)]])
+    customer = builders.good_customer(
+        catalogue,
+        consent=np.array([[name in ("email", "post") for name in CHANNELS]]),
+        view=replace(view, owned=owned),
+    )
+    table = decide(customer, bundle)
+    assert [catalogue.product_ids[place] for place in table.offer_products] == ["index_fund"]
+    assert CHANNELS[table.channel[0]] == "post"
+    assert channels.REASONS[table.channel_reason[0]].name == "of_the_offer"
 
 
 def test_a_dear_offer_is_worth_less_by_just_what_it_costs() -> None:
