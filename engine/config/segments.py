@@ -47,11 +47,14 @@ class ClusterFeature(Settings):
 
     `missing` says what an empty value stands for: nothing (zero), the usual (median) or the extreme (highest, as
     for days since something that never happened). `logarithm` for counts and amounts that a few have very much of.
-    A name takes at most one phrase of each theme.
+    A name takes at most one phrase of each theme. `weight` says how much the feature counts beside the others.
+    `equals` makes a text a number: 1 where it is that word, 0 where it is another, under `name_word`.
     """
 
     name: str
     theme: str
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    equals: str | None = None
     logarithm: bool = False
     missing: Literal["zero", "median", "highest"] = "zero"
     high: str
@@ -59,9 +62,19 @@ class ClusterFeature(Settings):
     low: str
     low_zh: str
 
+    @property
+    def key(self) -> str:
+        """The name under which the feature is told."""
+        return self.name if self.equals is None else f"{self.name}_{self.equals}"
+
 
 class ClusterSettings(Settings):
-    """How behavioural clusters are found; whoever has a value above 0 in one of `activity` is active."""
+    """How behavioural clusters are found; whoever has a value above 0 in one of `activity` is active.
+
+    Of the numbers of clusters that resampling reproduces, as a whole (`stable_agreement`) and each of them
+    (`stable_cluster`), and that separate nearly as well as the best of these (`silhouette_share` of its silhouette) the
+    largest is taken.
+    """
 
     minimum_customers: Annotated[int, Field(ge=10)]
     sample_customers: Annotated[int, Field(ge=100)]
@@ -69,6 +82,11 @@ class ClusterSettings(Settings):
     fewest: Annotated[int, Field(ge=2)]
     most: Annotated[int, Field(ge=2)]
     restarts: Count
+    resamples: Annotated[int, Field(ge=2)]
+    stable_agreement: Annotated[float, Field(gt=0, le=1)]
+    stable_cluster: Annotated[float, Field(gt=0, le=1)]
+    silhouette_share: Annotated[float, Field(gt=0, le=1)]
+    outlier_spreads: Annotated[float, Field(gt=1)]
     winsor_share: Annotated[float, Field(ge=0, lt=0.5)]
     distinct_effect: Annotated[float, Field(gt=0)]
     average: str

@@ -51,6 +51,7 @@ SEGMENTS = Table(
         _c("cluster_id", I, "behavioural cluster, 0-based; empty for customers without any activity", "行为群编号"),
         _c("cluster_name", T, "name made from the cluster's profile", "行为群名称"),
         _c("cluster_name_zh", T, "the same in Chinese", "行为群中文名"),
+        _c("cluster_outlier", B, "true where the nearest cluster is too far to be like it", "是否离群"),
     ),
 )
 SEGMENT_PROFILES = Table(
@@ -82,6 +83,8 @@ SEGMENT_CHOICES = Table(
     columns=(
         _c("clusters", I, "number of clusters", "群数", required=True),
         _c("silhouette", N, "mean silhouette on a sample, -1 to 1", "轮廓系数"),
+        _c("stability", N, "agreement of divisions of bootstrap samples: adjusted Rand index, 1 is the same", "稳定性"),
+        _c("weakest_cluster", N, "overlap of the cluster that samples reproduce worst, 0 to 1", "最弱群复现度"),
         _c("chosen", B, "true for the one used", "是否采用"),
     ),
 )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from engine.config.segments import SegmentSettings
 from engine.domain.errors import NotEnoughData
@@ -53,17 +54,17 @@ def assign(features: pa.Table, settings: SegmentSettings, seed: int) -> Segmenta
     scores, notes = rfm.score(ordered, settings.rfm)
     worth, unknown = value.yearly_value(ordered, settings.value)
     notes += [f"value tier without {', '.join(unknown)}: the bank's data do not give them"] if unknown else []
-    tiers = pa.array(value.TIERS).take(pa.array(value.tiers(worth, settings.value)))
+    scored = {**scores, "value_tier": pa.array(value.TIERS).take(pa.array(value.tiers(worth, settings.value)))}
     try:
         clustering = clusters.fit(ordered, settings.clusters, seed)
     except NotEnoughData as fault:
-        return _unclustered(ordered, scores, tiers, (*notes, fault.sentence))
+        return _unclustered(ordered, scored, (*notes, fault.sentence))
     described = profiles.profile(ordered, clustering)
     named = profiles.names(described, settings.clusters)
     if clustering.passed_over:
         notes.append(f"clusters without {', '.join(clustering.passed_over)}: empty or the same for everybody")
     return Segmentation(
-        members=_members(ordered, scores, tiers, clustering.labels, named),
+        members=_members(ordered, scored, clustering.labels, clustering.outliers, named),
         profiles=_profiles(described, named),
         choices=_choices(clustering),
         notes=tuple(notes),
@@ -72,29 +73,27 @@ def assign(features: pa.Table, settings: SegmentSettings, seed: int) -> Segmenta
 
 def _members(
     features: pa.Table,
-    scores: dict[str, pa.Array],
-    tiers: pa.Array,
+    scored: dict[str, pa.Array],
     labels: clusters.Labels,
+    outliers: NDArray[np.bool_],
     named: list[tuple[str, str]],
 ) -> pa.Table:
     cluster = pa.array(labels, mask=labels == UNCLUSTERED)
     rows = {
         "customer_id": features["customer_id"],
-        **scores,
-        "value_tier": tiers,
+        **scored,
         "cluster_id": cluster,
         "cluster_name": pa.array([name for name, _ in named], pa.string()).take(cluster),
         "cluster_name_zh": pa.array([name for _, name in named], pa.string()).take(cluster),
+        "cluster_outlier": pa.array(outliers, mask=labels == UNCLUSTERED),
     }
     return to_contract(SEGMENTS, pa.table(rows))
 
 
-def _unclustered(
-    features: pa.Table, scores: dict[str, pa.Array], tiers: pa.Array, notes: tuple[str, ...]
-) -> Segmentation:
+def _unclustered(features: pa.Table, scored: dict[str, pa.Array], notes: tuple[str, ...]) -> Segmentation:
     labels = np.full(features.num_rows, UNCLUSTERED, dtype=np.int64)
     return Segmentation(
-        members=_members(features, scores, tiers, labels, []),
+        members=_members(features, scored, labels, labels != UNCLUSTERED, []),
         profiles=empty(SEGMENT_PROFILES),
         choices=empty(SEGMENT_CHOICES),
         notes=notes,
@@ -108,7 +107,7 @@ def _profiles(described: Profile, named: list[tuple[str, str]]) -> pa.Table:
             "cluster_name": name,
             "cluster_name_zh": name_zh,
             "customers": int(described.sizes[cluster]),
-            "feature": scale.feature.name,
+            "feature": scale.feature.key,
             "mean": or_none(described.means[cluster, at]),
             "overall_mean": or_none(described.overall[at]),
             "effect_size": or_none(described.effects[cluster, at]),
@@ -121,7 +120,13 @@ def _profiles(described: Profile, named: list[tuple[str, str]]) -> pa.Table:
 
 def _choices(clustering: Clustering) -> pa.Table:
     rows = [
-        {"clusters": choice.clusters, "silhouette": choice.silhouette, "chosen": choice.chosen}
+        {
+            "clusters": choice.clusters,
+            "silhouette": choice.silhouette,
+            "stability": choice.stability,
+            "weakest_cluster": choice.weakest,
+            "chosen": choice.chosen,
+        }
         for choice in clustering.choices
     ]
     return to_contract(SEGMENT_CHOICES, pa.Table.from_pylist(rows, arrow_schema(SEGMENT_CHOICES)))

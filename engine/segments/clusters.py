@@ -1,4 +1,4 @@
-"""Behavioural clusters: k-means on a sample, the number of clusters chosen by silhouette, everybody then assigned.
+"""Behavioural clusters: k-means on a sample, everybody then assigned; how many is chosen in `choosing`.
 
 The same customers give the same clusters in whatever order they come: rows are taken by customer, draws by seed,
 and clusters are numbered by size.
@@ -13,13 +13,12 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
-from sklearn.metrics import silhouette_score
-from threadpoolctl import threadpool_limits
 
 from engine.config.segments import ClusterFeature, ClusterSettings
 from engine.domain.errors import NotEnoughData
-from engine.segments.columns import has_values, values_of
+from engine.segments import choosing
+from engine.segments.choosing import Choice
+from engine.segments.columns import feature_values, has_values, values_of
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -27,7 +26,7 @@ Labels = NDArray[np.int64]
 BLOCK: Final = 200_000
 """Customers assigned at once: memory stays flat."""
 UNCLUSTERED: Final = -1
-_SAMPLE, _SILHOUETTE = 1, 2  # streams of the seed
+_SAMPLE: Final = 1  # stream of the seed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,35 +41,54 @@ class Scale:
     centre: float
     spread: float
 
-    def __call__(self, values: Floats) -> Floats:
-        """Return the values filled, put on the logarithm, cut at the limits, in overall standard deviations."""
+    def __call__(self, values: Floats, *, cut: bool = True) -> Floats:
+        """Return the values filled, on the logarithm, cut at the limits, in overall standard deviations x weight."""
         bent = _bend(values, self.feature.logarithm, self.unit)
         filled = np.where(np.isnan(bent), self.fill, bent)
-        return (np.clip(filled, self.lower, self.upper) - self.centre) / self.spread
+        kept = np.clip(filled, self.lower, self.upper) if cut else filled
+        return (kept - self.centre) * (self.feature.weight / self.spread)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """A number of clusters that was tried, and its mean silhouette."""
+class Model:
+    """What assigns any customer: the centres, shape (clusters, features), the scales, and how far is unlike all.
 
-    clusters: int
-    silhouette: float
-    chosen: bool
+    `fences` : per cluster, the distance from its centre beyond which a customer is like nobody.
+    """
+
+    centres: Floats
+    scales: tuple[Scale, ...]
+    fences: Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clustering:
-    """The cluster of every customer (`UNCLUSTERED` without activity), the centres, and how they were found."""
+    """The cluster of every customer (`UNCLUSTERED` without activity), the centres, and how they were found.
+
+    `outliers` marks who has a cluster, since one is the nearest, but is too far from its centre to be like it.
+    """
 
     labels: Labels
-    centres: Floats
-    scales: tuple[Scale, ...]
+    outliers: NDArray[np.bool_]
+    model: Model
     choices: tuple[Choice, ...]
     passed_over: tuple[str, ...]
 
+    @property
+    def centres(self) -> Floats:
+        """The centres, by number of cluster."""
+        return self.model.centres
 
-def fit(features: pa.Table, settings: ClusterSettings, seed: int) -> Clustering:
+    @property
+    def scales(self) -> tuple[Scale, ...]:
+        """The scales of the features."""
+        return self.model.scales
+
+
+def fit(features: pa.Table, settings: ClusterSettings, seed: int, *, before: int | None = None) -> Clustering:
     """Cluster the active customers of a feature table that is sorted by customer.
+
+    `before` is the number of clusters of an earlier run, which stays unless another separates better.
 
     Raises
     ------
@@ -86,19 +104,32 @@ def fit(features: pa.Table, settings: ClusterSettings, seed: int) -> Clustering:
     if len(scales) < 2:
         have = f"{len(scales)} of {len(settings.features)} features differ between customers"
         raise NotEnoughData("behavioural clusters", have, "two or more")
-    points = _points(features, sample, scales)
-    centres, choices = _choose(points, settings, seed)
-    labels, centres = _by_size(_assign(features, active, scales, centres), centres)
-    everyone = np.full(features.num_rows, UNCLUSTERED, dtype=np.int64)
-    everyone[active] = labels
-    used = {scale.feature.name for scale in scales}
+    centres, choices = choosing.choose(_points(features, sample, scales), settings, seed, before)
+    centres = _by_size(_nearest_of(features, active, scales, centres), centres)
+    model = Model(centres=centres, scales=scales, fences=_fences(features, sample, scales, centres, settings))
+    labels, outliers = assigned(features, settings, model)
+    used = {scale.feature.key for scale in scales}
     return Clustering(
-        labels=everyone,
-        centres=centres,
-        scales=scales,
+        labels=labels,
+        outliers=outliers,
+        model=model,
         choices=choices,
-        passed_over=tuple(feature.name for feature in settings.features if feature.name not in used),
+        passed_over=tuple(feature.key for feature in settings.features if feature.key not in used),
     )
+
+
+def assigned(features: pa.Table, settings: ClusterSettings, model: Model) -> tuple[Labels, NDArray[np.bool_]]:
+    """Return the nearest cluster of every active customer of any feature table, and who is like none of them."""
+    everyone = np.full(features.num_rows, UNCLUSTERED, dtype=np.int64)
+    outliers = np.zeros(features.num_rows, dtype=bool)
+    active = np.flatnonzero(_active(features, settings))
+    for part, points in blocks(features, active, model.scales):
+        rows = active[part]
+        near = choosing.nearest(points, model.centres)
+        everyone[rows] = near
+        whole = _points(features, rows, model.scales, cut=False)
+        outliers[rows] = _distances(whole, model.centres, near) > model.fences[near]
+    return everyone, outliers
 
 
 def blocks(features: pa.Table, rows: NDArray[np.intp], scales: Iterable[Scale]) -> Iterator[tuple[slice, Floats]]:
@@ -127,7 +158,7 @@ def _draw(rows: NDArray[np.intp], most: int, seed: int, stream: int) -> NDArray[
 
 def _scales(features: pa.Table, sample: NDArray[np.intp], settings: ClusterSettings) -> tuple[Scale, ...]:
     present = [feature for feature in settings.features if has_values(features, feature.name)]
-    found = (_scale(feature, _take(features, feature.name, sample), settings.winsor_share) for feature in present)
+    found = (_scale(feature, _take(features, feature, sample), settings.winsor_share) for feature in present)
     return tuple(scale for scale in found if scale is not None)
 
 
@@ -157,66 +188,43 @@ def _bend(values: Floats, logarithm: bool, unit: float) -> Floats:
     return np.sign(values) * np.log1p(np.abs(values) / unit) if logarithm else values
 
 
-def _take(features: pa.Table, name: str, rows: NDArray[np.intp]) -> Floats:
-    return values_of(features.select([name]).take(pa.array(rows)), name)
+def _take(features: pa.Table, feature: ClusterFeature, rows: NDArray[np.intp]) -> Floats:
+    return feature_values(features.select([feature.name]).take(pa.array(rows)), feature.name, feature.equals)
 
 
-def _points(features: pa.Table, rows: NDArray[np.intp], scales: tuple[Scale, ...]) -> Floats:
-    return np.column_stack([scale(_take(features, scale.feature.name, rows)) for scale in scales])
+def _points(features: pa.Table, rows: NDArray[np.intp], scales: tuple[Scale, ...], *, cut: bool = True) -> Floats:
+    return np.column_stack([scale(_take(features, scale.feature, rows), cut=cut) for scale in scales])
 
 
-def _choose(points: Floats, settings: ClusterSettings, seed: int) -> tuple[Floats, tuple[Choice, ...]]:
-    """Try every number of clusters and return the centres of the one with the highest silhouette, fewer in a tie."""
-    judged = _draw(np.arange(len(points)), settings.silhouette_customers, seed, _SILHOUETTE)
-    # ten customers a cluster at least, and never more clusters than different customers
-    most = min(settings.most, len(points) // 10, len(np.unique(points, axis=0)) - 1)
-    tried: list[tuple[float, int, Floats]] = []
-    for clusters in range(settings.fewest, most + 1):
-        centres = _k_means(points, clusters, settings.restarts, seed)
-        labels = _nearest(points[judged], centres)
-        if len(np.unique(labels)) == clusters:
-            tried.append((_silhouette(points[judged], labels), clusters, centres))
-    if not tried:
-        have = f"{len(np.unique(points, axis=0))} different customers among {len(points)}"
-        raise NotEnoughData("behavioural clusters", have, f"enough for {settings.fewest} clusters")
-    _, chosen, centres = max(tried, key=lambda one: (one[0], -one[1]))
-    choices = (Choice(clusters=k, silhouette=silhouette, chosen=k == chosen) for silhouette, k, _ in tried)
-    return centres, tuple(choices)
-
-
-def _k_means(points: Floats, clusters: int, restarts: int, seed: int) -> Floats:
-    # one thread: sums in one order give one result, to the last bit
-    with threadpool_limits(1):
-        found = KMeans(clusters, n_init=restarts, random_state=np.random.RandomState([seed, clusters])).fit(points)
-    centres: Floats = found.cluster_centers_
-    return centres
-
-
-def _silhouette(points: Floats, labels: Labels) -> float:
-    with threadpool_limits(1):
-        # rounded: the last digits of a mean of distances say nothing, and must not decide
-        return round(float(silhouette_score(points, labels)), 9)
-
-
-def _nearest(points: Floats, centres: Floats) -> Labels:
-    with threadpool_limits(1):
-        # |x - c|^2 less |x|^2, which is the same for every centre
-        distance = (centres**2).sum(axis=1) - 2 * points @ centres.T
-    nearest: Labels = distance.argmin(axis=1)
-    return nearest
-
-
-def _assign(features: pa.Table, rows: NDArray[np.intp], scales: tuple[Scale, ...], centres: Floats) -> Labels:
+def _nearest_of(features: pa.Table, rows: NDArray[np.intp], scales: tuple[Scale, ...], centres: Floats) -> Labels:
     labels = np.empty(len(rows), dtype=np.int64)
     for part, points in blocks(features, rows, scales):
-        labels[part] = _nearest(points, centres)
+        labels[part] = choosing.nearest(points, centres)
     return labels
 
 
-def _by_size(labels: Labels, centres: Floats) -> tuple[Labels, Floats]:
-    """Number the clusters from the largest, equal sizes by centre; a centre nearest to nobody goes."""
+def _by_size(labels: Labels, centres: Floats) -> Floats:
+    """Return the centres from the largest cluster on, equal sizes by centre; one nearest to nobody goes."""
     sizes = np.bincount(labels, minlength=len(centres))
     order = sorted((at for at in range(len(centres)) if sizes[at]), key=lambda at: (-sizes[at], tuple(centres[at])))
-    number = np.full(len(centres), UNCLUSTERED, dtype=np.int64)
-    number[order] = np.arange(len(order))
-    return number[labels], centres[order]
+    return centres[order]
+
+
+def _fences(
+    features: pa.Table, sample: NDArray[np.intp], scales: tuple[Scale, ...], centres: Floats, settings: ClusterSettings
+) -> Floats:
+    """Return per cluster the median distance from its centre plus so many robust standard deviations of it."""
+    near = choosing.nearest(_points(features, sample, scales), centres)
+    away = _distances(_points(features, sample, scales, cut=False), centres, near)
+    fences = np.full(len(centres), np.inf)
+    for cluster in range(len(centres)):
+        own = away[near == cluster]
+        if len(own):
+            middle = float(np.median(own))
+            # 1.4826 x the median deviation is the standard deviation of a normal
+            fences[cluster] = middle + settings.outlier_spreads * 1.4826 * float(np.median(np.abs(own - middle)))
+    return fences
+
+
+def _distances(points: Floats, centres: Floats, near: Labels) -> Floats:
+    return np.asarray(np.sqrt(((points - centres[near]) ** 2).sum(axis=1)), dtype=np.float64)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -15,6 +16,14 @@ def values_of(features: pa.Table, name: str) -> Floats:
     """Return a column as float64 with `nan` for empty values."""
     column = features[name]
     values: Floats = column.cast(pa.float64(), safe=False).to_numpy()
+    return values
+
+
+def feature_values(features: pa.Table, name: str, equals: str | None) -> Floats:
+    """Return a feature as numbers; where `equals` is a word, 1 for it and 0 for others, `nan` for empty values."""
+    if equals is None:
+        return values_of(features, name)
+    values: Floats = pc.equal(features[name], equals).cast(pa.float64()).to_numpy()
     return values
 
 

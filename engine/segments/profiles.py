@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from engine.config.segments import ClusterSettings
 from engine.segments.clusters import UNCLUSTERED, Clustering, Scale, blocks
-from engine.segments.columns import values_of
+from engine.segments.columns import feature_values
 
 Floats = NDArray[np.float64]
 
@@ -42,7 +42,10 @@ def profile(features: pa.Table, clustering: Clustering) -> Profile:
         squares += (points**2).sum(axis=0)
     centre = sums.sum(axis=0) / len(active)
     spread = np.sqrt(squares / len(active) - centre**2)
-    raw = [_means(values_of(features, scale.feature.name)[active], labels, count) for scale in clustering.scales]
+    raw = [
+        _means(feature_values(features, scale.feature.name, scale.feature.equals)[active], labels, count)
+        for scale in clustering.scales
+    ]
     return Profile(
         sizes=sizes,
         means=np.column_stack([means for means, _ in raw]),

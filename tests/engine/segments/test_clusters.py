@@ -63,8 +63,12 @@ def test_planted_groups_and_their_number_are_recovered() -> None:
     assert adjusted_rand_score(group, found.members["cluster_id"].to_numpy()) > 0.9
     chosen = [row["clusters"] for row in found.choices.to_pylist() if row["chosen"]]
     assert chosen == [4]
-    best = max(found.choices.to_pylist(), key=lambda row: row["silhouette"])
-    assert best["chosen"]
+    rows = {row["clusters"]: row for row in found.choices.to_pylist()}
+    assert max(rows.values(), key=lambda row: row["silhouette"])["chosen"]
+    # drawn anew, the four come out again; of five one is a chance cut through a group
+    assert rows[4]["stability"] > 0.99
+    assert rows[4]["weakest_cluster"] > 0.99
+    assert rows[5]["weakest_cluster"] < SETTINGS.clusters.stable_cluster
 
 
 def test_clusters_are_numbered_from_the_largest() -> None:
@@ -137,7 +141,7 @@ def test_too_few_active_customers_leave_clusters_empty_and_say_why() -> None:
 
 def test_customers_who_are_all_alike_are_not_split() -> None:
     alike = pa.table({"customer_id": [f"C{at}" for at in range(60)], "transactions_365d": [5] * 60})
-    with pytest.raises(NotEnoughData, match="0 of 23 features differ"):
+    with pytest.raises(NotEnoughData, match="0 of 27 features differ"):
         clusters.fit(alike, SETTINGS.clusters, seed=1)
 
 
@@ -160,3 +164,31 @@ def test_one_extreme_customer_does_not_make_a_cluster_of_his_own(extreme: int) -
     table["money_in_90d_minor"][0] = extreme
     found = assign(pa.table({**table, "balance_minor": pa.nulls(2_000, pa.int64())}), SETTINGS, seed=1)
     assert adjusted_rand_score(_planted()[1], found.members["cluster_id"].to_numpy()) > 0.9
+
+
+def test_a_category_counts_as_a_number_and_is_described_as_a_share() -> None:
+    table = _planted()[0]
+    work = np.where(_planted()[1] == 2, "self_employed", "employed")
+    found = assign(table.append_column("employment", pa.array(work)), SETTINGS, seed=1)
+    rows = [row for row in found.profiles.to_pylist() if row["feature"] == "employment_self_employed"]
+    assert sorted(round(row["mean"], 6) for row in rows) == [0, 0, 0, 1]
+    assert max(rows, key=lambda row: row["mean"])["effect_size"] > 1
+
+
+def test_a_customer_like_nobody_is_named_an_outlier_of_the_nearest_cluster() -> None:
+    table: Any = _planted()[0].to_pydict()
+    # a hundred times everybody's inflow, app events and visits at once
+    for name in ("money_in_90d_minor", "events_app_90d", "events_branch_90d", "transactions_90d"):
+        table[name][7] = 200 * max(table[name])
+    found = assign(pa.table({**table, "balance_minor": pa.nulls(2_000, pa.int64())}), SETTINGS, seed=1).members
+    unlike = found["cluster_outlier"].to_pylist()
+    assert unlike[7]
+    assert found["cluster_id"][7].as_py() is not None
+    assert sum(unlike) <= 20  # one in a hundred, beyond five robust standard deviations
+
+
+def test_the_number_of_before_stays_unless_another_separates_better() -> None:
+    settings = SETTINGS.clusters.model_copy(update={"silhouette_share": 0.5, "stable_cluster": 0.3})
+    table = _planted()[0]
+    assert len(clusters.fit(table, settings, seed=1).centres) > 4
+    assert len(clusters.fit(table, settings, seed=1, before=4).centres) == 4

@@ -138,6 +138,7 @@ def _segments(ids: list[str], draw: np.random.Generator) -> dict[str, Rows]:
                 "cluster_id": cluster,
                 "cluster_name": None if cluster is None else CLUSTERS[cluster][0],
                 "cluster_name_zh": None if cluster is None else CLUSTERS[cluster][1],
+                "cluster_outlier": None if cluster is None else customer == ids[0],
             }
         )
     features = ("card_spend_90d", "login_days_30d", "balance_average_90d", "transactions_90d", "products_held")
