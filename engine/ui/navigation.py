@@ -28,6 +28,7 @@ SPECS: Final = (
     PageSpec(name="home", icon=":material/today:", group="overview"),
     PageSpec(name="journeys", icon=":material/route:", group="customers"),
     PageSpec(name="segments", icon=":material/groups:", group="customers"),
+    PageSpec(name="audiences", icon=":material/filter_alt:", group="customers"),
     PageSpec(name="customer", icon=":material/person_search:", group="customers"),
     PageSpec(name="recommendations", icon=":material/recommend:", group="decisions"),
     PageSpec(name="experiments", icon=":material/science:", group="decisions"),

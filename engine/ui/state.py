@@ -129,6 +129,28 @@ def choose_next(key: str, value: str) -> None:
     st.rerun()
 
 
+def remember(prefix: str) -> None:
+    """Keep what controls hold whose keys begin so, though they are not drawn on this run of the page."""
+    for key in [str(one) for one in st.session_state if str(one).startswith(prefix)]:
+        st.session_state[key] = st.session_state[key]
+
+
+def held(key: str, default: Any) -> Any:
+    """Return what a page holds under a key in this session."""
+    return st.session_state.setdefault(key, default)
+
+
+def hold(key: str, value: Any) -> None:
+    """Hold something under a key in this session; a control of that key must not have been drawn yet."""
+    st.session_state[key] = value
+
+
+def forget(prefix: str) -> None:
+    """Drop everything that is held under keys that begin so."""
+    for key in [str(one) for one in st.session_state if str(one).startswith(prefix)]:
+        del st.session_state[key]
+
+
 def ask_freely(question: Callable[..., Answer], *rest: Any) -> Answer:
     """Return the answer to a question about one customer; not remembered, so that nothing personal stays in memory."""
     return question(*rest)

@@ -6,7 +6,7 @@ Definitions lie in the operational database; who belonged lies in `engine.lake.m
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
@@ -17,7 +17,7 @@ import ibis
 from engine.config.audiences import Audience
 from engine.config.load import read_toml, validate
 from engine.config.recommendations import RecommendationSettings, Training
-from engine.domain.errors import RefusedByPolicy, UnknownName
+from engine.domain.errors import NotEnoughData, RefusedByPolicy, UnknownName
 from engine.features.table import FEATURES as FEATURE_LIST
 from engine.lake import memberships
 from engine.lake.engine import DuckDBEngine
@@ -310,8 +310,8 @@ class Opened:
         return audience_lookalikes.chosen(self.engine, self.tables, root, self.run.as_of, self.training())[0]
 
     def training(self) -> Training:
-        """Return how the run's models were told to learn; where it keeps no decisions, what the settings say now."""
-        if kept_decisions.LOOKED_AT in self.run.manifest["marts"]:
+        """Return how the run's models were told to learn; where that cannot be read, what the settings say now."""
+        with suppress(NotEnoughData, kept_decisions.BundleOfAnotherVersion):
             return kept_decisions.bundle_of(self.run).settings.training
         return session.settings(self.workspace, RecommendationSettings, "recommendations").training
 

@@ -235,3 +235,38 @@ def test_a_policy_is_tried_on_the_page(
     assert watched.page.locator('[data-testid="stException"]').count() == 0
     assert watched.errors == []
     assert watched.outside == []
+
+
+@pytest.mark.parametrize(
+    ("language", "about", "event", "kind", "login", "days"),
+    [
+        ("en", "About", "Event", "Something that happened", "Login", "In the last days"),
+        ("zh", "关于", "事件", "发生过的事件", "登录", "最近天数"),
+    ],
+)
+def test_an_audience_is_counted_while_it_is_built_and_says_why_somebody_is_out(
+    watched: Watched, address_of_a_run: str, *, language: str, about: str, event: str, kind: str, login: str, days: str
+) -> None:
+    watched.open(f"{address_of_a_run}/audiences?a_part=build&lang={language}")
+    watched.choose(about, kind)
+    assert watched.page.get_by_test_id("stMetricValue").count() == 0, "nothing is asked for yet"
+    watched.choose(event, login)
+    watched.page.keyboard.press("Escape")  # the list of several stays open, and hides the rest of the page meanwhile
+    everybody, share = watched.page.get_by_test_id("stMetricValue").all_inner_texts()
+    assert 0 < int(everybody) <= 300
+    assert share.endswith(" %")
+    field = watched.page.get_by_label(days, exact=True)
+    field.fill("30")
+    field.press("Enter")
+    watched.settle()
+    lately, _ = watched.page.get_by_test_id("stMetricValue").all_inner_texts()
+    assert int(lately) < int(everybody)
+    # ids of members are masked: they stand here for what they are, not to be looked up
+    assert watched.page.get_by_text(re.compile(r"C…\d\d")).count() > 0
+    watched.page.get_by_role("textbox").last.fill("C00000001")
+    watched.page.get_by_role("textbox").last.press("Enter")
+    watched.settle()
+    assert watched.page.get_by_text(re.compile("^C00000001 ")).count() == 1
+    assert watched.page.locator('[data-testid="stException"]').count() == 0
+    assert watched.errors == []
+    assert watched.outside == []

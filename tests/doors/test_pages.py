@@ -101,6 +101,24 @@ def test_address_of_the_risk_page_restores_part_list_and_group(monkeypatch: pyte
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("part", ["list", "build", "reach", "overlap"])
+def test_every_question_about_audiences_is_asked_where_none_is_kept(
+    monkeypatch: pytest.MonkeyPatch, full: Path, part: str, language: Language
+) -> None:
+    app = opened(monkeypatch, full, "audiences", lang=language, a_part=part)
+    words = Words(language=language)
+    assert not app.exception
+    assert [header.value for header in app.header] == [words.t(f"audiences.head_{part}")]
+    said = {
+        "list": "audiences.none",
+        "build": "builder.empty",
+        "reach": "audiences.none",
+        "overlap": "audiences.too_few",
+    }
+    assert words.t(said[part]) in sentences(app)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("page", PAGES)
 def test_page_says_why_a_skipped_stage_left_nothing_to_show(
     monkeypatch: pytest.MonkeyPatch, skipped: Path, page: str, language: Language

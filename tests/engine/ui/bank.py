@@ -57,6 +57,7 @@ STAGES = {
         "withheld_contacts",
         "channel_responses",
     ),
+    "audiences": ("audience_builds", "audience_members"),
     "experiments": experiment_rows.MARTS,
 }
 CLUSTERS = (("Everyday savers", "日常储蓄"), ("Card travellers", "出行刷卡"), ("Quiet depositors", "安静存款"))
@@ -119,7 +120,22 @@ def marts() -> dict[str, Rows]:
     made |= risk_rows.marts(made["risk"], NOW)
     made |= _journeys(ids, made, draw)
     made |= _recommendations(ids, made, draw)
+    made |= _audiences(ids)
     return made | experiment_rows.marts()
+
+
+def _audiences(ids: list[str]) -> dict[str, Rows]:
+    built = {"version": 1, "schedule": "every_run", "status": "built"}
+    failed = {
+        "version": 2,
+        "schedule": "daily",
+        "status": "failed",
+        "reason": 'The audience "gone" was not built: why.',
+    }
+    return {
+        "audience_builds": [{"audience": "few", "members": 12, **built}, {"audience": "gone", **failed}],
+        "audience_members": [{"audience": "few", "customer_id": one} for one in ids[:12]],
+    }
 
 
 def _segments(ids: list[str], draw: np.random.Generator) -> dict[str, Rows]:

@@ -1,0 +1,155 @@
+"""What the page of audiences asks: which there are, what rules may be about, whom a draft has, who is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+from engine.config.audiences import Audience
+from engine.config.load import validate
+from engine.domain.marts import MARTS
+from engine.domain.schema import Kind
+from engine.features.table import FEATURES
+from engine.lake.runs import Run
+from engine.lake.workspace import Workspace
+from engine.workflows import audience_overlap, audience_reach, audiences, held_audiences
+from engine.workflows.view import reading
+
+_MOST_VALUES: Final = 60  # of a column of text, beyond which nobody chooses from a list
+_NAMED: Final = {
+    "event": ("events", "event_name"),
+    "experiment": ("exposures", "experiment_id"),
+    "product": ("products", "product_id"),
+    "channel": ("events", "channel"),
+}
+"""Kinds of names in the bank's tables: the table and the column that hold them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """What a rule may be about: columns by their kind of value, values of columns of text, and names in the data.
+
+    `names` has event, channel, experiment, product, journey and audience; `arms` the variants of each experiment.
+    """
+
+    features: Mapping[str, str]
+    segments: Mapping[str, str]
+    values: Mapping[str, tuple[str, ...]]
+    names: Mapping[str, tuple[str, ...]]
+    arms: Mapping[str, tuple[str, ...]]
+
+
+def stamp(home: Path) -> str:
+    """Return a text that is another one as soon as an audience was saved, verified, retired or built."""
+    rows = audiences.listed(home)["audiences"]
+    return repr(
+        [(row["audience"], row["version"], row["is_verified"], row["retired_at"], row["sizes"]) for row in rows]
+    )
+
+
+def listed(home: Path, _stamp: str = "") -> list[dict[str, Any]]:
+    """Return every audience by name; see `audiences.listed`.
+
+    Here and below `_stamp` is what tells a remembered answer from that of before.
+    """
+    found: list[dict[str, Any]] = audiences.listed(home)["audiences"]
+    return found
+
+
+def builds(run: Run) -> pd.DataFrame:
+    """Return what a run did with every audience; raises MartMissing."""
+    return reading.table(run, "audience_builds")
+
+
+def definition(home: Path, name: str) -> dict[str, Any]:
+    """Return what an audience is defined by; raises UnknownName."""
+    workspace = Workspace(home.expanduser().resolve())
+    one = held_audiences.one_of(held_audiences.kept(workspace), name)
+    return one.definition.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def choices(run: Run, workspace: Workspace, _stamp: str = "") -> Choices:
+    """Return what a rule may be about on a run."""
+    segments = {one.name: _kind(one.kind) for one in MARTS["segments"] if one.name not in ("customer_id", "rfm_cell")}
+    segments = {name: kind for name, kind in segments.items() if not name.endswith("_zh")}
+    features = {name: _kind(one.kind) for name, one in FEATURES.items() if one.kind not in (Kind.DATE, Kind.INSTANT)}
+    texts = {name: "features" for name, kind in features.items() if kind == "text"}
+    texts |= {name: "segments" for name, kind in segments.items() if kind == "text"}
+    values = {name: _distinct(run.path(mart), name) for name, mart in texts.items() if run.has(mart)}
+    names = {
+        kind: _distinct(workspace.curated(table), column)
+        for kind, (table, column) in _NAMED.items()
+        if workspace.curated(table).is_dir()
+    }
+    if run.has("journey_stages"):
+        names["journey"] = _distinct(run.path("journey_stages"), "journey")
+    names["audience"] = tuple(sorted(held_audiences.kept(workspace)))
+    arms = {}
+    for one in names.get("experiment", ()):
+        found = reading.sql(
+            {"exposures": workspace.curated("exposures")},
+            "SELECT DISTINCT variant FROM exposures WHERE experiment_id = ? ORDER BY 1",
+            [one],
+        )
+        arms[one] = tuple(found["variant"])
+    return Choices(features=features, segments=segments, values=values, names=names, arms=arms)
+
+
+def tried(home: Path, draft: Mapping[str, Any], run: Run, _stamp: str = "") -> dict[str, Any]:
+    """Return how many a draft would have on a run, and a few of them with their ids masked.
+
+    Raises
+    ------
+    SettingsFault, UnknownName, NotEnoughData, RunMissing
+    """
+    counted = audiences.count_definition(home, _audience(draft), run.run_id)
+    return {**counted, "sample": [masked(one) for one in counted["sample"]]}
+
+
+def why(home: Path, draft: Mapping[str, Any], customer_id: str) -> dict[str, Any]:
+    """Return whether a customer would belong to a draft, and why; raises CustomerMissing, or like `tried`."""
+    return audiences.explain_definition(home, _audience(draft), customer_id)
+
+
+def reach(home: Path, name: str, run: Run, _stamp: str = "") -> dict[str, Any]:
+    """Return the reach of a kept audience on a run; see `audience_reach.reach`."""
+    return audience_reach.reach(home, name, run_id=run.run_id)
+
+
+def overlap(home: Path, names: tuple[str, ...], run: Run, _stamp: str = "") -> dict[str, Any]:
+    """Return what audiences share on a run; see `audience_overlap.shared`."""
+    return audience_overlap.shared(home, names, run.run_id)
+
+
+def save(home: Path, draft: Mapping[str, Any], by: str) -> dict[str, Any]:
+    """Keep a draft; raises SettingsFault, UnknownName."""
+    return audiences.save_definition(home, _audience(draft), by)
+
+
+def verify(home: Path, name: str, by: str) -> dict[str, Any]:
+    """Enter the second person; raises UnknownName, RefusedByPolicy."""
+    return audiences.verify(home, name, by)
+
+
+def masked(customer_id: str) -> str:
+    """Return an id of which only the first sign and the last two are shown; of a short one nothing."""
+    return "…" if len(customer_id) < 6 else f"{customer_id[:1]}…{customer_id[-2:]}"
+
+
+def _audience(draft: Mapping[str, Any]) -> Audience:
+    return validate(Audience, dict(draft), "the draft")
+
+
+def _kind(kind: Kind) -> str:
+    return "text" if kind is Kind.TEXT else "boolean" if kind is Kind.BOOLEAN else "number"
+
+
+def _distinct(folder: Path, column: str) -> tuple[str, ...]:
+    found = reading.sql(
+        {"rows": folder}, f"SELECT DISTINCT {column} AS value FROM rows WHERE {column} IS NOT NULL ORDER BY 1"
+    )
+    return tuple(str(value) for value in found["value"].head(_MOST_VALUES))
