@@ -7,11 +7,12 @@ turns exactly the others in. Ask for `known = true` where that matters.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, ValidationError, model_validator
 
 from engine.config.load import FAULT, Settings, faults
 from engine.numerics.chain import canonical, digest
@@ -21,6 +22,20 @@ def _many(given: Any) -> Any:
     return (given,) if isinstance(given, str) else given
 
 
+def _readable(given: str) -> str:
+    """Refuse what turns text around or cannot be seen: such a name would read as another one in a list."""
+    hidden = [sign for sign in given if sign in _TURNING or unicodedata.category(sign) == "Cc"]
+    if hidden:
+        raise ValueError(f"has the invisible sign U+{ord(hidden[0]):04X}. Take it out; letters of any script may stay")
+    if not given.strip():
+        raise ValueError("is empty. Say in a few words who is meant")
+    return given.strip()
+
+
+_TURNING: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Signs that set the direction of what follows; right-to-left letters need none of them."""
+
+Readable: TypeAlias = Annotated[str, AfterValidator(_readable), Field(max_length=120)]
 Value: TypeAlias = bool | int | float | str
 Values: TypeAlias = Annotated[tuple[Value, ...], Field(min_length=1)]
 Days: TypeAlias = Annotated[float, Field(gt=0)]
@@ -269,9 +284,9 @@ class Audience(Settings):
     """
 
     audience: Annotated[str, Field(pattern="^[a-z0-9_]{1,60}$")]
-    name: Annotated[str, Field(min_length=1, max_length=120)]
-    name_zh: str | None = None
-    owner: Annotated[str, Field(min_length=1)]
+    name: Readable
+    name_zh: Readable | None = None
+    owner: Readable
     purpose: str = "marketing"
     channels: Names = ("email",)
     schedule: Schedule = "every_run"

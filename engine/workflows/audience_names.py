@@ -1,17 +1,33 @@
-"""Names in a rule that the bank's data do not have: a slip of the pen makes an audience of nobody."""
+"""What in a rule can be true of nobody on a run: names that the bank's data do not have, days that contradict."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from difflib import get_close_matches
 from typing import Any, Final
 
 from engine.config.audiences import Experiment, Happened, Journey, Recommendation, Sequence, Step
 from engine.lake.engine import DuckDBEngine
+from engine.segments.audiences import moments, words
 from engine.segments.audiences.audience import Node
 
 
-def unknown(engine: DuckDBEngine, tables: Mapping[str, Any], root: Node) -> list[str]:
+def notes(engine: DuckDBEngine, tables: Mapping[str, Any], root: Node, as_of: datetime) -> list[str]:
+    """Return a sentence for everything in a rule that nothing on a run can fulfil."""
+    return [*_unknown(engine, tables, root), *_empty_periods(root, as_of)]
+
+
+def _empty_periods(root: Node, as_of: datetime) -> list[str]:
+    asked = [one for one in root.conditions().values() if isinstance(one, (Happened, Sequence))]
+    return [
+        f"No day lies in the period of {words.of_condition(one, {})[0]}, as of {as_of:%Y-%m-%d}. Mend its dates."
+        for one in asked
+        if moments.is_empty(one, as_of)
+    ]
+
+
+def _unknown(engine: DuckDBEngine, tables: Mapping[str, Any], root: Node) -> list[str]:
     """Say which names in the rule nothing in the bank's data bears: a slip of the pen makes an audience of nobody."""
     asked: dict[str, set[str]] = {"event": set(), "journey": set(), "experiment": set(), "product": set()}
     for condition in root.conditions().values():

@@ -176,7 +176,11 @@ def build(home: Path, name: str, run_id: str | None = None) -> dict[str, Any]:
         with held.workspace.lock("audience"):
             members = held.members(root)
             made = held_audiences.snapshot(held.workspace, held.engine, members, kept, held.run)
-        return {**made.manifest, "folder": made.folder, "notes": audience_names.unknown(held.engine, held.tables, root)}
+        return {
+            **made.manifest,
+            "folder": made.folder,
+            "notes": held.notes(root),
+        }
 
 
 def count(home: Path, file: Path, run_id: str | None = None) -> dict[str, Any]:
@@ -201,7 +205,7 @@ def count_definition(home: Path, definition: Audience, run_id: str | None = None
             "members": found.num_rows,
             "customers": held.engine.arrow(everybody.agg(size=everybody.count()))["size"][0].as_py(),
             "sample": found["customer_id"].slice(0, _SAMPLE).to_pylist(),
-            "notes": audience_names.unknown(held.engine, held.tables, root),
+            "notes": held.notes(root),
         }
 
 
@@ -308,6 +312,10 @@ class Opened:
         if not root.lookalikes():
             return self.tables
         return audience_lookalikes.chosen(self.engine, self.tables, root, self.run.as_of, self.training())[0]
+
+    def notes(self, root: rules.Node) -> list[str]:
+        """Return a sentence for everything in a rule that nothing on the run can fulfil."""
+        return audience_names.notes(self.engine, self.tables, root, self.run.as_of)
 
     def training(self) -> Training:
         """Return how the run's models were told to learn; where that cannot be read, what the settings say now."""

@@ -114,6 +114,11 @@ def test_an_audience_is_kept_built_compared_and_explained(desk: Desk) -> None:
         (ADULTS.replace('{ audience = "stalled" }', '{ feature = "a", event = "b" }'), "exactly one of the keys"),
         ("audience = 'Spaces here'", "audience"),
         ("not toml", "not valid TOML"),
+        (STALLED + "since = 2026-06-01\nuntil = 2026-05-01\n", "no day lies between"),
+        (STALLED.replace("Started", "Started \\u202e"), "U+202E"),
+        (STALLED.replace('name = "Started an application and did not submit it"', 'name = "  "'), "is empty"),
+        (STALLED.replace('owner = "marketing"', 'owner = "a\\u0007"'), "U+0007"),
+        (STALLED + "times_at_least = 2\n", "times_at_least"),
     ],
 )
 def test_what_is_no_audience_is_told_in_a_sentence_and_keeps_nothing(desk: Desk, definition: str, said: str) -> None:
@@ -144,3 +149,38 @@ def test_a_circle_through_others_and_a_retired_audience_are_refused(desk: Desk) 
     assert "was retired after 2020-01-01" in desk.ask("build", "stalled", code=4)
     assert not (desk.home / "audiences" / "stalled").exists()
     assert "No customer of that id" in desk.ask("explain", "stalled", "nobody", code=1)
+
+
+def test_names_of_any_script_and_emoji_are_kept_as_they_are(desk: Desk) -> None:
+    name, owner = "المهتمون بالقروض 🏠👩‍👩‍👧 ברוכים 贷款", "ענת 👩🏽‍💼"
+    text = STALLED.replace("Started an application and did not submit it", name).replace("marketing", owner)
+    desk.ask("save", str(desk.file(text)))
+    listed = desk.ask("list")["audiences"][0]
+    assert (listed["name"], listed["owner"], listed["saved_by"]) == (name, owner, owner)
+    assert desk.ask("build", "stalled")["members"] > 0
+    assert main(["audience", "list", "--home", str(desk.home)]) == 0
+
+
+def test_days_that_contradict_on_the_run_are_told_and_nobody_belongs(desk: Desk) -> None:
+    def rule(text: str) -> str:
+        return str(desk.file(f'audience = "tried"\nname = "tried"\nowner = "me"\n[rule]\n{text}\n'))
+
+    # the bank's extract ends on 30 June 2026: a week before that does not reach back to May, nor July so far
+    for period in ("in_last_days = 7\nuntil = 2026-05-31", "since = 2026-07-15"):
+        told = desk.ask("count", rule(f'event = "login"\n{period}'))
+        assert told["members"] == 0
+        assert "No day lies in the period" in told["notes"][0]
+    never = desk.ask("count", rule('event = "login"\ntimes_at_least = 0\ntimes_at_most = 0\nsince = 2026-07-15'))
+    assert (never["members"], len(never["notes"])) == (300, 1)
+    assert desk.ask("count", rule('event = "login"\nin_last_days = 7\nsince = 2026-01-01'))["notes"] == []
+
+
+def test_an_empty_audience_is_built_compared_and_explained_like_any(desk: Desk) -> None:
+    desk.ask("save", str(desk.file('audience = "nobody"\nname = "nobody"\nowner = "me"\n[rule]\nany = []\n')))
+    built = desk.ask("build", "nobody")
+    assert built["members"] == 0
+    assert pq.read_table(Path(built["folder"]) / "members").column_names == ["customer_id"]
+    moved = desk.ask("diff", "nobody")
+    assert (moved["entered"], moved["left"]) == ([], [])
+    told = desk.ask("explain", "nobody", "C00000001")
+    assert (told["belongs"], told["why"][0]["text_en"]) == (False, "at least one of these holds")

@@ -18,12 +18,25 @@ def within(events: Any, period: Period, as_of: datetime) -> Any:
     return events.filter(events.customer_id.notnull(), is_within(events, period, as_of))
 
 
-def is_within(events: Any, period: Period, as_of: datetime) -> Any:
-    """Return whether each event lies in the period, and not after `as_of`."""
-    inside = events.occurred_at <= instant(as_of)
+def is_empty(period: Period, as_of: datetime) -> bool:
+    """Return whether no instant lies in the period as of a date: it begins later than it ends, or than `as_of`."""
+    begins, end = _begins(period, as_of), as_of
+    if period.until is not None:
+        end = min(end, datetime.combine(period.until + timedelta(days=1), time(), UTC) - timedelta(microseconds=1))
+    return bool(begins) and max(begins) > end
+
+
+def _begins(period: Period, as_of: datetime) -> list[datetime]:
     begins = [as_of - timedelta(days=period.in_last_days)] if period.in_last_days is not None else []
     if period.since is not None:
         begins.append(datetime.combine(period.since, time(), UTC))
+    return begins
+
+
+def is_within(events: Any, period: Period, as_of: datetime) -> Any:
+    """Return whether each event lies in the period, and not after `as_of`."""
+    inside = events.occurred_at <= instant(as_of)
+    begins = _begins(period, as_of)
     if begins:
         inside &= events.occurred_at >= instant(max(begins))
     if period.until is not None:
