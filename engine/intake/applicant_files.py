@@ -255,9 +255,11 @@ def _text(file: EventFile, name: str) -> str:
     """Return SQL of a column as trimmed text, null where it says nothing."""
     raw = identifier(name)
     if file.columns[name] in {"FLOAT", "DOUBLE"}:
-        # 1.0 is the 1 of a file of text
-        whole = f"CAST(TRY_CAST({raw} AS BIGINT) AS VARCHAR)"
-        return f"CASE WHEN {raw} = trunc({raw}) THEN {whole} WHEN NOT isnan({raw}) THEN CAST({raw} AS VARCHAR) END"
+        # 1.0 is the 1 of a file of text; a number without end is none of these, and not empty either
+        whole = f"CASE WHEN {raw} = trunc({raw}) THEN CAST(TRY_CAST({raw} AS BIGINT) AS VARCHAR) END"
+        words = f"CAST({raw} AS VARCHAR)"
+        # not by isnan: a file's statistics leave NaN out, and the engine takes from them that there is none
+        return f"coalesce({whole}, CASE WHEN {words} NOT IN ('nan', '-nan') THEN {words} END)"
     if file.columns[name] != "VARCHAR":
         return f"CAST({raw} AS VARCHAR)"
     trimmed = f"trim({raw}, {quoted(BLANKS)})"
@@ -270,7 +272,7 @@ def _raw_number(file: EventFile, name: str) -> str:
     if kind != "VARCHAR" and not _NUMBERS.fullmatch(kind):
         return "CAST(NULL AS DOUBLE)"
     number = f"TRY_CAST({_text(file, name) if kind == 'VARCHAR' else identifier(name)} AS DOUBLE)"
-    return f"CASE WHEN NOT isnan({number}) THEN {number} END"
+    return f"CASE WHEN isfinite({number}) OR isinf({number}) THEN {number} END"  # see _text on isnan
 
 
 def _number(file: EventFile, name: str) -> str:

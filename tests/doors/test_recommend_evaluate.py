@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from engine.cli.main import main
@@ -215,6 +217,26 @@ def test_a_file_that_cannot_be_judged_is_told_in_a_sentence_and_leaves_nothing(
     assert told["exit_code"] == code
     assert len(told["sentence"]) < 400
     assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        ([float("inf"), 1.0, 1.0], "is no whole number"),
+        ([float("nan"), 1.0, 0.0], "is empty"),
+        ([[1], [0], [1]], "is text"),
+        ([True, None, False], "is empty"),
+    ],
+    ids=["without end", "no number", "lists", "unknown"],
+)
+def test_cells_of_parquet_that_are_no_holdings_are_told_by_their_kind(
+    ask: Ask, tmp_path: Path, cells: list[Any], kind: str
+) -> None:
+    rows = {"id": ["a", "b", "c"], "x": cells, "y": [1, 1, 1], "z": [1, 1, 1]}
+    pq.write_table(pa.table(rows), tmp_path / "customers.parquet")
+    asked = ask(tmp_path / "customers.parquet", "--customer", "id", "--products", "x,y,z", code=2)
+    assert '"x": ' in asked["error"]["sentence"]
+    assert kind in asked["error"]["sentence"]
 
 
 def test_a_million_columns_are_refused_in_little_time_and_memory(tmp_path: Path) -> None:
