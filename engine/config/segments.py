@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from engine.config.lifetime import LifetimeSettings
 from engine.config.load import Settings
+from engine.config.segmentations import SegmentationSettings
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -102,3 +103,16 @@ class SegmentSettings(Settings):
     value: ValueSettings
     clusters: ClusterSettings
     lifetime: LifetimeSettings
+    segmentations: tuple[SegmentationSettings, ...] = ()
+    crossed: tuple[tuple[str, str], ...] = ()
+    profiled: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _crosses_what_is_there(self) -> SegmentSettings:
+        known = [one.segmentation for one in self.segmentations]
+        if len(set(known)) < len(known):
+            raise ValueError("two segmentations have one name")
+        missing = sorted({name for pair in self.crossed for name in pair} - set(known))
+        if missing:
+            raise ValueError(f"crossed names {', '.join(missing)}: expected some of {', '.join(known)}")
+        return self

@@ -16,6 +16,7 @@ from engine.domain.fairness_marts import OFFER_FAIRNESS
 from engine.domain.oversight_marts import OVERSIGHT_MARTS
 from engine.domain.risk_marts import RISK_MARTS
 from engine.domain.schema import Column, Kind, Table
+from engine.domain.segment_marts import SEGMENT_MARTS
 
 T, I, N, S, M, B, W = (
     Kind.TEXT,
@@ -372,6 +373,7 @@ MARTS: dict[str, Table] = {
         SEGMENTS,
         SEGMENT_PROFILES,
         SEGMENT_CHOICES,
+        *SEGMENT_MARTS,
         RISK,
         RISK_SCORECARD,
         RISK_VALIDATION,

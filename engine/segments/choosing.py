@@ -13,6 +13,7 @@ silhouette.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, silhouette_score
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from engine.config.segments import ClusterSettings
 from engine.domain.errors import NotEnoughData
@@ -126,7 +127,7 @@ def _try(points: Floats, judged: Floats, clusters: int, settings: ClusterSetting
         other = nearest(judged, found)
         agreements.append(adjusted_rand_score(labels, other))
         overlaps += _overlaps(labels, other, clusters) / settings.resamples
-    with threadpool_limits(1):
+    with _threads().limit(limits=1):
         # rounded: the last digits of a mean of distances say nothing, and must not decide
         silhouette = round(float(silhouette_score(judged, labels)), 9)
     return _Tried(
@@ -150,7 +151,7 @@ def _overlaps(labels: Labels, others: Labels, clusters: int) -> Floats:
 def k_means(points: Floats, clusters: int, restarts: int, seed: list[int]) -> Floats:
     """Return the centres that k-means finds, the best of so many starts."""
     # one thread: sums in one order give one result, to the last bit
-    with threadpool_limits(1):
+    with _threads().limit(limits=1):
         found = KMeans(clusters, n_init=restarts, random_state=np.random.RandomState(seed)).fit(points)
     centres: Floats = found.cluster_centers_
     return centres
@@ -158,8 +159,14 @@ def k_means(points: Floats, clusters: int, restarts: int, seed: list[int]) -> Fl
 
 def nearest(points: Floats, centres: Floats) -> Labels:
     """Return for each point the number of the nearest centre."""
-    with threadpool_limits(1):
+    with _threads().limit(limits=1):
         # |x - c|^2 less |x|^2, which is the same for every centre
         distance = (centres**2).sum(axis=1) - 2 * points @ centres.T
     near: Labels = distance.argmin(axis=1)
     return near
+
+
+@functools.cache
+def _threads() -> ThreadpoolController:
+    # to look for the libraries of a process takes longer than to cluster a few hundred customers
+    return ThreadpoolController()

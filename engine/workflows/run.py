@@ -21,7 +21,16 @@ from engine.lake.runs import Run, RunBuilder, folder_digest, open_run, peak_memo
 from engine.lake.workspace import Workspace
 from engine.store.facade import Store
 from engine.workflows import held_audiences, held_catalogue, risk_overrides, risk_registry, session
-from engine.workflows.stages import audiences, experiments, features, journeys, recommendations, risk, segments
+from engine.workflows.stages import (
+    audiences,
+    experiments,
+    features,
+    journeys,
+    recommendations,
+    risk,
+    segmentations,
+    segments,
+)
 from engine.workflows.stages.context import Context, Stage
 
 STAGES: Final[tuple[Stage, ...]] = (
@@ -29,6 +38,7 @@ STAGES: Final[tuple[Stage, ...]] = (
     segments.STAGE,
     risk.STAGE,
     journeys.STAGE,
+    segmentations.STAGE,
     recommendations.STAGE,
     audiences.STAGE,
     experiments.STAGE,
