@@ -14,6 +14,7 @@ from engine.domain.drop_off_marts import DROP_OFF_MARTS
 from engine.domain.experiment_marts import EXPERIMENT_MARTS
 from engine.domain.fairness_marts import OFFER_FAIRNESS
 from engine.domain.oversight_marts import OVERSIGHT_MARTS
+from engine.domain.persona_marts import PERSONA_FACTS, PERSONAS
 from engine.domain.risk_marts import RISK_MARTS
 from engine.domain.schema import Column, Kind, Table
 from engine.domain.segment_marts import SEGMENT_MARTS
@@ -394,6 +395,8 @@ MARTS: dict[str, Table] = {
         OFFER_FAIRNESS,
         WITHHELD_CONTACTS,
         *ALLOCATION_MARTS,
+        PERSONAS,
+        PERSONA_FACTS,
         *AUDIENCE_MARTS,
         *EXPERIMENT_MARTS,
     )

@@ -26,6 +26,7 @@ from engine.workflows.stages import (
     experiments,
     features,
     journeys,
+    personas,
     recommendations,
     risk,
     segmentations,
@@ -40,6 +41,7 @@ STAGES: Final[tuple[Stage, ...]] = (
     journeys.STAGE,
     segmentations.STAGE,
     recommendations.STAGE,
+    personas.STAGE,
     audiences.STAGE,
     experiments.STAGE,
 )

@@ -12,13 +12,19 @@ desk = controls.open_page("segments")
 words, run = desk.words, desk.run
 
 with controls.section(words, "segments.clusters", "segments.clusters_help"):
-    cards = views.cards(state.ask(segments.clusters, run), words)
+    portraits, facts = state.ask(segments.portraits, run), state.ask(segments.persona_facts, run)
+    cards = views.cards(state.ask(segments.clusters, run), words, portraits, facts)
     with st.grid(3, min_column_width=330, border=True):
         for place, card in enumerate(cards):
             with st.container():
                 st.subheader(card.name)
                 st.caption(words.t("segments.size", customers=card.customers, share=card.share))
                 controls.show(words, card.figure, f"s_card_{place}")
+                if card.approach:
+                    told = [(True, words.t("segments.approach")), (False, card.approach)]
+                    heading = [(True, words.t("segments.portrait"))]
+                    with st.expander(words.t("segments.persona")):
+                        controls.answers(told + heading + [(False, one) for one in card.told])
 
 left, right = st.columns(2, gap="medium")
 with left, controls.section(words, "segments.rfm", "segments.rfm_help"):

@@ -19,16 +19,22 @@ RISK: Final = ("low", "medium", "high", "unknown")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """One cluster: its name, size, share of all clustered customers, and its most telling features."""
+    """One cluster: its name, size, share of all clustered customers, and its most telling features.
+
+    `told` are the sentences of its portrait, the clearest first, `approach` what to say to it; both may be empty.
+    """
 
     name: str
     customers: str
     share: str
     figure: Figure
+    told: tuple[str, ...]
+    approach: str
 
 
-def cards(profiles: pd.DataFrame, w: Words) -> list[Card]:
+def cards(profiles: pd.DataFrame, w: Words, portraits: pd.DataFrame, facts: pd.DataFrame) -> list[Card]:
     """Return a card for every cluster, the largest first."""
+    approaches = {row["cluster_id"]: w.pick(row["approach"], row["approach_zh"]) for _, row in portraits.iterrows()}
     total = profiles.drop_duplicates("cluster_id")["customers"].sum()
     found = []
     for _, rows in profiles.groupby("cluster_id", sort=False):
@@ -39,6 +45,11 @@ def cards(profiles: pd.DataFrame, w: Words) -> list[Card]:
                 customers=w.number(first["customers"]),
                 share=w.share(first["customers"] / total),
                 figure=_profile(rows, w),
+                told=tuple(
+                    w.pick(row["text"], row["text_zh"])
+                    for _, row in facts[facts["cluster_id"] == first["cluster_id"]].iterrows()
+                ),
+                approach=approaches.get(first["cluster_id"], ""),
             )
         )
     return found

@@ -18,6 +18,25 @@ def clusters(run: Run) -> pd.DataFrame:
     return ordered.drop(columns="strength")
 
 
+def portraits(run: Run) -> pd.DataFrame:
+    """Return a row per cluster: cluster_id, approach and approach_zh; no rows where the run has no personas."""
+    if not run.has("personas"):
+        return pd.DataFrame(columns=["cluster_id", "approach", "approach_zh"])
+    return reading.table(run, "personas")[["cluster_id", "approach", "approach_zh"]]
+
+
+def persona_facts(run: Run) -> pd.DataFrame:
+    """Return what portraits tell, the clearest first: cluster_id, kind, effect_size, text, text_zh; else no rows."""
+    if not run.has("persona_facts"):
+        return pd.DataFrame(columns=["cluster_id", "kind", "effect_size", "text", "text_zh"])
+    return reading.marts(
+        run,
+        """SELECT cluster_id, kind, effect_size, text, text_zh FROM persona_facts
+           WHERE told ORDER BY cluster_id, abs(effect_size) DESC, kind, subject""",
+        "persona_facts",
+    )
+
+
 def cluster_names(run: Run) -> dict[str, tuple[str, str]]:
     """Return the English and Chinese name of every cluster by the English one, which groups go by; none without."""
     if not run.has("segment_profiles"):

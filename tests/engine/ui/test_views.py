@@ -68,7 +68,9 @@ def figures(run: Run, w: Words) -> dict[str, Figure]:
         "matrix": funnel_views.matrix(by_tier, everybody, w, "value_tier"),
         "cost of leaving": drop_off_views.cost(journeys.drop_offs(run, "credit_card"), w, "credit_card"),
         "friction": drop_off_views.friction(journeys.friction(run, "credit_card"), w),
-        "cluster": segment_views.cards(segments.clusters(run), w)[0].figure,
+        "cluster": segment_views.cards(segments.clusters(run), w, segments.portraits(run), segments.persona_facts(run))[
+            0
+        ].figure,
         "choices": segment_views.choices(segments.cluster_choices(run), w),
         "rfm": segment_views.rfm(segments.rfm_cells(run), w),
         "value by risk": segment_views.value_by_risk(segments.value_by_risk(run), w),
