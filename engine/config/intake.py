@@ -28,13 +28,14 @@ RepairId = Literal[
 
 
 class Limits(Settings):
-    """What a file may be before it is refused unread; all in bytes but the ratio."""
+    """What a file may be before it is refused unread; in bytes but for the ratio, rows and characters."""
 
     line_bytes: Count
     expanded_bytes: Count
     expansion_ratio: Count
     expansion_free_bytes: Annotated[int, Field(ge=0)]
     database_rows_per_fetch: Count
+    text_characters: Annotated[int, Field(ge=20, le=1_000_000)]
 
 
 class Judgement(Settings):

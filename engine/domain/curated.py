@@ -439,7 +439,14 @@ INTERACTIONS = Table(
         ),
         Column(name="channel", kind=T, choices=CHANNELS, meaning="where it happened", meaning_zh="渠道"),
         Column(name="topic", kind=T, meaning="what it was about", meaning_zh="主题"),
-        Column(name="text", kind=T, personal=True, meaning="free text", meaning_zh="文本内容"),
+        Column(
+            name="text",
+            kind=T,
+            personal=True,
+            free_text=True,
+            meaning="free text, in which personal data are masked",
+            meaning_zh="文本内容（个人信息已脱敏）",
+        ),
         Column(name="language", kind=T, choices=("en", "zh"), meaning="language of the text", meaning_zh="文本语言"),
         Column(
             name="satisfaction_score",

@@ -29,7 +29,8 @@ class Column:
     """One column of a table.
 
     `choices` lists the values allowed for text; `minimum` and `maximum` bound numbers, inclusive;
-    `references` names `table.column` that every non-null value must exist in.
+    `references` names `table.column` that every non-null value must exist in; `free_text` is what people wrote, in
+    which intake masks personal data.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Column:
     unit: str | None = None
     personal: bool = False
     derived: bool = False
+    free_text: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

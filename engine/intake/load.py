@@ -13,7 +13,7 @@ from engine.config.intake import IntakeSettings
 from engine.domain.curated import CURATED
 from engine.domain.errors import ContractBroken
 from engine.domain.schema import Table
-from engine.intake import identity, mapping, quarantine, staging
+from engine.intake import identity, mapping, masking, quarantine, staging
 from engine.intake.report import FaultReport, IdentityReport, IntakeReport, RepairReport, SourceReport, TableReport
 from engine.intake.staging import Staged, Workbench
 from engine.lake.engine import DuckDBEngine, identifier, quoted
@@ -166,14 +166,17 @@ def _publish(bench: Workbench, staged: Staged, target: Path | None, stitched: bo
         if staged.plan.extras:
             _copy_extras(bench, staged, target / "_extras" / name)
     bench.engine.connection.execute(f"DROP TABLE {staged.later_table}")
+    masking.drop(bench.engine, staged.table)
     shutil.rmtree(staged.folder)
     shutil.rmtree(bench.spool / f"{staged.table.name}.raw", ignore_errors=True)
 
 
 def _copy(bench: Workbench, staged: Staged, bucket: int | None, folder: Path, stitched: bool) -> None:
     table = staged.table
-    columns = ", ".join(_column(name, stitched) for name in table.names)
+    free = {name: masking.kept_sql(table, name) for name in masking.columns_of(table)}
+    columns = ", ".join(free[name][0] if name in free else _column(name, stitched) for name in table.names)
     joined = f" LEFT JOIN {identity.PERSONS} p USING (customer_id)" if table.name == "customers" and stitched else ""
+    joined += "".join(join for _, join in free.values())
     _write(bench, f"SELECT {columns} FROM ({staged.kept_sql(bucket)}) s{joined}", _order(table), folder)
 
 
@@ -230,6 +233,7 @@ def _table_report(bench: Workbench, staged: Staged) -> TableReport:
         first_at=staged.first_at,
         last_at=staged.last_at,
         seconds=round(staged.seconds, 3),
+        masks=staged.masks,
     )
 
 

@@ -35,6 +35,15 @@ class RepairReport(Settings):
     rows: int
 
 
+class MaskReport(Settings):
+    """What was masked in one column of free text: how often each kind, and how many rows were cut at the limit."""
+
+    column: str
+    rows: int
+    kinds: dict[str, int]
+    cut_rows: int
+
+
 class TableReport(Settings):
     """One curated table. `read = kept + quarantined`, and `by_code` (a row's first code) sums to `quarantined`."""
 
@@ -51,6 +60,7 @@ class TableReport(Settings):
     first_at: datetime | None
     last_at: datetime | None
     seconds: float
+    masks: tuple[MaskReport, ...] = ()
 
 
 class OversizeIdentifiers(Settings):

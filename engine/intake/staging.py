@@ -16,12 +16,13 @@ from engine.config.intake import IntakeSettings
 from engine.domain.curated import CURATED
 from engine.domain.errors import ContractBroken, UnreadableSource
 from engine.domain.schema import Table
-from engine.intake import cells, cleaning, contracts, duplicates, readers
+from engine.intake import cells, cleaning, contracts, duplicates, masking, readers
 from engine.intake.cells import Reading
 from engine.intake.codes import Code
 from engine.intake.contracts import Check, Plan, Surroundings
 from engine.intake.mapping import Mapping
 from engine.intake.readers import Desk, Raw
+from engine.intake.report import MaskReport
 from engine.intake.sql import first_row, number
 from engine.lake.engine import DuckDBEngine, identifier, quoted
 
@@ -73,6 +74,7 @@ class Staged:
     first_at: datetime | None
     last_at: datetime | None
     seconds: float
+    masks: tuple[MaskReport, ...] = ()
 
     @property
     def later_table(self) -> str:
@@ -129,7 +131,8 @@ def stage(bench: Workbench, table: Table, parents: frozenset[str]) -> Staged:
     staged = _counted(bench, reading, raw, plan)
     _refuse_broken(bench, staged)
     _keep_keys(bench.engine, staged)
-    return replace(staged, seconds=time.perf_counter() - started)
+    masks = masking.find(bench.engine, table, staged.kept_sql(), bench.rules.limits.text_characters)
+    return replace(staged, masks=masks, seconds=time.perf_counter() - started)
 
 
 def _judged(bench: Workbench, reading: Reading, raw: Raw, parents: frozenset[str]) -> Plan:

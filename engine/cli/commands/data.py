@@ -128,6 +128,15 @@ def show_report(output: Output, facts: dict[str, Any]) -> None:
         if found:
             output.line("")
             output.table(found, columns, title=kind.capitalize())
+    masks = [
+        {"table": table["table"], "column": one["column"], "kind": kind, "masked": number}
+        for table in tables
+        for one in table.get("masks", ())
+        for kind, number in [*one["kinds"].items(), *([("cut", one["cut_rows"])] if one["cut_rows"] else [])]
+    ]
+    if masks:
+        output.line("")
+        output.table(masks, ("table", "column", "kind", "masked"), title="Masked in free text")
     output.line("")
     for sentence in _notes(facts):
         output.line(sentence)

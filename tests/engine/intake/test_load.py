@@ -443,3 +443,48 @@ def test_a_database_table_is_read_in_the_order_of_its_key(delivery: Delivery, mo
 def test_packed_files_are_read_as_their_content(delivery: Delivery) -> None:
     report = delivery.table("customers", gzip.compress(CUSTOMERS.encode()), source="c.csv.gz").load()
     assert report.table("customers").kept == 3
+
+
+# free text
+
+TALKS = "interaction_id,customer_id,occurred_at,kind,text\n"
+
+
+def test_personal_data_in_free_text_are_masked_before_the_table_is_written(with_customers: Delivery) -> None:
+    rows = (
+        TALKS
+        + "I1,C1,2026-01-01T00:00:00Z,call,Call 13812345678 or me@a.com about 5000000 yuan\n"
+        + "I2,C2,2026-01-02T00:00:00Z,call,Call 13812345678 or me@a.com about 5000000 yuan\n"
+        + "I3,C3,2026-01-03T00:00:00Z,survey,身份证11010519491231002X\n"
+        + "I4,C3,2026-01-04T00:00:00Z,survey,\n"
+        + "I5,C3,2026-01-05T00:00:00Z,survey,עברית 😀 fine\n"
+        + f"I6,C3,2026-01-06T00:00:00Z,survey,{'long ' * 2000}\n"
+    )
+    report = with_customers.table("interactions", rows).load().table("interactions")
+    texts = [row["text"] for row in sorted(with_customers.rows("interactions"), key=lambda row: row["interaction_id"])]
+    assert texts[:3] == [*["Call [phone] or [email] about 5000000 yuan"] * 2, "身份证[resident_id]"]
+    assert texts[3:5] == [None, "עברית 😀 fine"]
+    assert len(texts[5]) <= RULES.limits.text_characters
+    (masks,) = report.masks
+    # two rows with a phone and an address each, one with a resident id; one row was too long
+    assert (masks.column, masks.rows, masks.cut_rows) == ("text", 3, 1)
+    assert masks.kinds == {"email": 2, "phone": 2, "resident_id": 1}
+    assert (report.read, report.kept) == (6, 6)
+
+
+def test_no_file_of_a_workspace_holds_what_was_masked(with_customers: Delivery) -> None:
+    with_customers.table("interactions", TALKS + "I1,C1,2026-01-01T00:00:00Z,call,Call 13812345678\n").load()
+    files = [path for path in with_customers.workspace.home.rglob("*") if path.is_file()]
+    assert files
+    assert not any(b"13812345678" in path.read_bytes() for path in files)
+
+
+def test_a_text_of_10_mb_is_cut_and_counted(with_customers: Delivery) -> None:
+    row = {"interaction_id": "I1", "customer_id": "C1", "occurred_at": datetime(2026, 1, 1, tzinfo=UTC), "kind": "call"}
+    table = pa.Table.from_pylist([{**row, "text": "Call 13812345678 " * 620_000}])
+    pq.write_table(table, with_customers.folder / "talks.parquet")
+    report = with_customers.table("interactions", source="talks.parquet").load().table("interactions")
+    (kept,) = with_customers.rows("interactions")
+    assert report.masks[0].cut_rows == 1
+    assert kept["text"].startswith("Call [phone] Call [phone]")
+    assert len(kept["text"]) <= RULES.limits.text_characters
