@@ -260,6 +260,13 @@ RECOMMENDATION_MODELS = Table(
         _c("hit_rate_at_3", S, "customers whose new product was among the first 3", "前3命中率"),
         _c("coverage", S, "products that the first 3 of anybody name", "覆盖率"),
         _c("calibration_error", S, "expected calibration error; empty for models that give no probability", "校准误差"),
+        _c(
+            "log_loss",
+            N,
+            "mean over customers of the negative log-likelihood of what they opened; of those that beat popularity the "
+            "lowest ranks; empty for models that give no probability",
+            "对数损失",
+        ),
         _c("customers", I, "customers with a new product in the window", "评估客户数"),
         _c("chosen", B, "true for the one that ranks", "是否采用"),
         _c("note", T, "why it was not run, or what limits it", "说明"),

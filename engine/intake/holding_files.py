@@ -1,8 +1,8 @@
 """A file with one row for each customer: which products each holds, and what else is known of them.
 
 A product column says 1 or 0, or yes and no, of every customer. Where no product column writes a 0 or a no, an empty
-cell is one; where any does, an empty cell is unknown, and what is unknown is refused. Numbers above 1 are counts only
-where that is said: a 7 may as well be a code for unknown, or the column an amount of money.
+cell is one; where any does, an empty cell is unknown, and what is unknown is refused. Whole numbers above 1 are read as
+counts, and that is said: a 7 may as well be a code for unknown, or the column an amount of money.
 """
 
 from __future__ import annotations
@@ -32,14 +32,10 @@ _FORMS: Final[tuple[str, ...]] = ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldingRoles:
-    """Which columns play which role; `time_format` is how times are written where they are not ISO.
-
-    `counts` says that product columns count how many are held, so that whole numbers above 1 are right.
-    """
+    """Which columns play which role; `time_format` is how times are written where they are not ISO."""
 
     customer: str
     products: tuple[str, ...]
-    counts: bool = False
     profile: tuple[str, ...] = ()
     segment: str | None = None
     time: str | None = None
@@ -101,7 +97,7 @@ def read(
         rows = rows.filter(pc.is_valid(rows[roles.customer]))
     _refuse_repeated(rows, roles.customer)
     faults: list[str] = []
-    owned = _owned(rows, roles, faults)
+    owned = _owned(rows, roles, faults, notes)
     times = None
     if roles.time is not None:
         plain = applicant_files.table(file, {}, engine, (roles.customer,), roles.time)
@@ -142,10 +138,6 @@ def _refuse_repeated(rows: pa.Table, name: str) -> None:
 
 _HELD, _NOT_HELD, _SEVERAL, _BELOW, _PART, _TEXT, _EMPTY = range(7)
 _WRONG: Final = {
-    _SEVERAL: (
-        "a number above 1",
-        "if the columns count how many are held, say --counts; if it is a code for unknown or an amount, write 1 or 0",
-    ),
     _BELOW: (
         "a negative number",
         "write 1 for held and 0 for not held; if it is a code for unknown, leave the row out",
@@ -177,16 +169,23 @@ class _Cells:
         )
 
 
-def _owned(rows: pa.Table, roles: HoldingRoles, faults: list[str]) -> NDArray[np.bool_]:
-    """Return who holds what, (customers, products)."""
+def _owned(rows: pa.Table, roles: HoldingRoles, faults: list[str], notes: list[str]) -> NDArray[np.bool_]:
+    """Return who holds what, (customers, products); what is wrong goes to `faults`, what was assumed to `notes`."""
     columns = [_Cells(product=product, kinds=_kinds(rows[product])) for product in roles.products]
-    right = [_HELD, *([_SEVERAL] if roles.counts else [])]
+    right = [_HELD, _SEVERAL]
     says_no = any(bool((column.kinds == _NOT_HELD).any()) for column in columns)
     not_held = [_NOT_HELD, *([] if says_no else [_EMPTY])]
     owned = np.column_stack([np.isin(column.kinds, right) for column in columns])
     wrong = [column for column in columns if not np.isin(column.kinds, [*right, *not_held]).all()]
     for column in wrong[:_MOST_FAULTS]:
         faults.append(column.fault(~np.isin(column.kinds, [*right, *not_held]), rows[applicant_files.ROW]))
+    counts = [column.product for column in columns if (column.kinds == _SEVERAL).any()]
+    if counts:
+        named = ", ".join(counts[:_MOST_FAULTS]) + (" and others" if len(counts) > _MOST_FAULTS else "")
+        notes.append(
+            f"Numbers above 1 are read as counts, so that 1 and more is held: in {named}. If they are codes for "
+            "unknown or amounts, write 1 or 0 instead."
+        )
     if len(wrong) > _MOST_FAULTS:
         faults.append(f"{len(wrong) - _MOST_FAULTS:,} further product columns have such values")
     return owned

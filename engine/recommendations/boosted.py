@@ -81,7 +81,8 @@ class BoostedTrees:
 
     def _looks(self, products: int) -> list[list[tuple[int, Bytes]]]:
         """Return for each tree its looks: the feature and its table of masks."""
-        ends = np.append(self.place[1:], len(self.masks))
+        # without a look at all, where no tree found anything to ask, there is no end either
+        ends = np.append(self.place[1:], len(self.masks))[: len(self.place)]
         found: list[list[tuple[int, Bytes]]] = [[] for _ in self.leaves]
         for tree, feature, start, end in zip(self.tree, self.feature, self.place, ends, strict=True):
             found[tree].append((int(feature), self.masks[start:end]))

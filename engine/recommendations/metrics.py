@@ -14,6 +14,7 @@ from engine.recommendations.frame import Flags, Floats
 MAP_VARIANT: Final = "divided by min(k, number relevant)"
 """The variant of the mean average precision that races report."""
 
+_CLOSEST: Final = 1e-6
 _TAIL: Final = 0.025
 
 
@@ -73,6 +74,17 @@ def recall(ranked: NDArray[np.int64], relevant: Flags, k: int) -> Floats:
     wanted = relevant.sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         found: Floats = np.where(wanted > 0, (relevant & (ranked <= k)).sum(axis=1) / wanted, np.nan)
+    return found
+
+
+def log_loss(probabilities: Floats, opened: Flags, eligible: Flags) -> Floats:
+    """Return the negative log-likelihood of what each customer opened, summed over what they could have, shape (n,).
+
+    A proper score: no probabilities have a lower expectation than the true ones. A chance of 0 or 1 counts as 1e-6 from
+    it.
+    """
+    chance = np.clip(probabilities, _CLOSEST, 1 - _CLOSEST)
+    found: Floats = -(np.where(opened, np.log(chance), np.log1p(-chance)) * eligible).sum(axis=1)
     return found
 
 

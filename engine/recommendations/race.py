@@ -7,7 +7,7 @@ window those that learn from holdings alone are still judged, the models that le
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import numpy as np
@@ -119,11 +119,13 @@ class Race:
 class Result:
     """How one ranker did on customers it did not learn from; NaN where there is no answer, with the reason in the note.
 
-    `precision` and `recall` have a value for each customer who opened something.
+    `precision` and `recall` have a value for each customer who opened something, `loss` the negative log-likelihood for
+    each customer of a window, empty where there are no probabilities to judge.
     """
 
     precision: Floats
     recall: Floats
+    loss: Floats = field(default_factory=lambda: np.zeros(0))
     hit_rate_at_3: float = float("nan")
     coverage: float = float("nan")
     calibration_error: float = float("nan")
@@ -208,15 +210,18 @@ def measure(
     scores = scorer.scores(panel.view)
     ranked = metrics.ranks(scores, panel.eligible)
     buyers = panel.labels.any(axis=1)
-    error, interval = float("nan"), UNDEFINED
+    error, interval, loss = float("nan"), UNDEFINED, np.zeros(0)
     if curve is not None:
         chance = curve.probabilities(scores)
+        if not panel.certain:
+            loss = metrics.log_loss(chance, panel.labels, panel.eligible)
         error = calibration.expected_error(chance, panel.labels, panel.eligible)
         if seed is not None:
             interval = calibration.error_interval(chance, panel.labels, panel.eligible, seed)
     return Result(
         precision=metrics.average_precision(ranked[buyers], panel.labels[buyers], k),
         recall=metrics.recall(ranked[buyers], panel.labels[buyers], k),
+        loss=loss,
         hit_rate_at_3=metrics.hit_rate(ranked, panel.labels, 3),
         coverage=metrics.coverage(ranked, panel.eligible, 3),
         calibration_error=error,
@@ -228,15 +233,24 @@ def measure(
 def choose(results: Mapping[str, Result]) -> str:
     """Return the best of those that beat popularity beyond chance; popularity where none does.
 
-    The challenger gives no reasons and is dear to score, so it has to beat the best of the others beyond chance too.
+    What is offered is worth its probability times what it earns, so that among them the best probabilities win: the
+    lowest log loss. Where one hidden product is to be named instead the order alone counts: the highest average
+    precision. The challenger gives no reasons and is dear to score, so it has to beat the best of the others beyond
+    chance too.
     """
     best = "popularity"
     for kind in ORDER[1:]:
         rivals = ("popularity", best) if kind in CHALLENGERS else ("popularity",)
         beats = all(advantage(results, kind, rival).lower > 0 for rival in rivals)
-        if beats and results[kind].map_at_k > results[best].map_at_k:
+        if beats and (best == "popularity" or _is_better(results[kind], results[best])):
             best = kind
     return best
+
+
+def _is_better(one: Result, other: Result) -> bool:
+    if len(one.loss) and len(one.loss) == len(other.loss):
+        return float(one.loss.mean()) < float(other.loss.mean())
+    return one.map_at_k > other.map_at_k
 
 
 def advantage(results: Mapping[str, Result], kind: str, rival: str = "popularity") -> Interval:
@@ -377,6 +391,7 @@ def _row(results: Mapping[str, Result], kind: str, chosen: str) -> dict[str, obj
         "hit_rate_at_3": _known(result.hit_rate_at_3),
         "coverage": _known(result.coverage),
         "calibration_error": _known(result.calibration_error),
+        "log_loss": _known(float(result.loss.mean())) if len(result.loss) else None,
         "chosen": kind == chosen,
         "note": result.note or None,
     }

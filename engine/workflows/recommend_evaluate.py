@@ -34,10 +34,7 @@ def _silent(_: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """The file, which column plays which role, and how many products are looked at: by default 7, or all if fewer.
-
-    `counts` says that product columns count how many are held.
-    """
+    """The file, which column plays which role, and how many products are looked at: by default 7, or all if fewer."""
 
     path: Path
     customer: str
@@ -47,7 +44,6 @@ class Question:
     time: str | None = None
     time_format: str | None = None
     k: int | None = None
-    counts: bool = False
     seed: int | None = None
     encoding: str | None = None
     home: Path = Path("workspace")
@@ -97,7 +93,6 @@ def _roles(question: Question) -> HoldingRoles:
     return HoldingRoles(
         customer=question.customer,
         products=question.products,
-        counts=question.counts,
         profile=question.profile,
         segment=question.segment,
         time=question.time,

@@ -128,17 +128,10 @@ def _file(**changed: str) -> bytes:
 
 
 BAD: dict[str, tuple[bytes, tuple[str, ...], int, str]] = {
-    "a number above 1": (
-        _file(b="b,7,1,1,2026-01-02", c="c,9,1,1,2026-01-03"),
-        (),
-        2,
-        '"x": 2 of 4 values are neither 0 or 1 nor yes or no; the first, in row 2, is a number above 1: if the columns '
-        "count how many are held, say --counts",
-    ),
     "a negative number": (_file(c="c,1,-1,0,2026-01-03"), (), 2, '"y": 1 of 4 values are neither'),
-    "a negative count": (_file(c="c,1,-1,0,2026-01-03"), ("--counts",), 2, "in row 3, is a negative number"),
-    "a share": (_file(d="d,1,0,0.5,2026-01-04"), ("--counts",), 2, '"z": 1 of 4 values are neither 0 or 1'),
-    "a number without end": (_file(d="d,1,0,inf,2026-01-04"), ("--counts",), 2, "in row 4, is no whole number"),
+    "a negative count": (_file(c="c,1,-1,0,2026-01-03"), (), 2, "in row 3, is a negative number"),
+    "a share": (_file(d="d,1,0,0.5,2026-01-04"), (), 2, '"z": 1 of 4 values are neither 0 or 1'),
+    "a number without end": (_file(d="d,1,0,inf,2026-01-04"), (), 2, "in row 4, is no whole number"),
     "text": (_file(a="a,maybe,1,0,2026-01-01"), (), 2, '"x": 1 of 4 values are neither'),
     "a cell of ten million letters": (_file(b=f"b,{'x' * 10_000_000},1,1,2026-01-02"), (), 1, "line 3 is longer than"),
     "an empty cell beside a 0": (
@@ -270,14 +263,18 @@ def test_what_is_empty_is_not_held_where_a_file_writes_no_zero(ask: Ask, tmp_pat
     assert found[0] == found[1]
 
 
-def test_counts_are_holdings_where_they_are_said_to_be_counts(ask: Ask, tmp_path: Path) -> None:
+def test_counts_are_holdings_and_that_is_said(ask: Ask, tmp_path: Path) -> None:
     rows = _customers(200)
     rows.to_csv(tmp_path / "once.csv", index=False)
     rows["fund"] *= 3
     rows.to_csv(tmp_path / "often.csv", index=False)
-    assert '"fund"' in str(ask(tmp_path / "often.csv", *COLUMNS, code=2)["error"]["sentence"])
-    counted = _without_seconds(ask(tmp_path / "often.csv", *COLUMNS, "--counts"))
-    assert counted == _without_seconds(ask(tmp_path / "once.csv", *COLUMNS))
+    counted, once = (_without_seconds(ask(tmp_path / name, *COLUMNS)) for name in ("often.csv", "once.csv"))
+    assert counted.pop("notes") == [
+        "Numbers above 1 are read as counts, so that 1 and more is held: in fund. If they are codes for unknown or "
+        "amounts, write 1 or 0 instead."
+    ]
+    assert once.pop("notes") == []
+    assert counted == once
 
 
 def test_more_products_looked_at_than_there_are_is_said_and_all_are_looked_at(ask: Ask, tmp_path: Path) -> None:
@@ -332,7 +329,7 @@ def test_policies_of_a_small_insurer_are_told_from_each_other_and_popularity_is_
     products = list(rows.columns[64:])
     assert len(products) == 22
     rows[products].assign(customer=range(len(rows))).to_parquet(tmp_path / "policies.parquet")
-    found = ask(tmp_path / "policies.parquet", "--customer", "customer", "--products", ",".join(products), "--counts")
+    found = ask(tmp_path / "policies.parquet", "--customer", "customer", "--products", ",".join(products))
     of = {one["name"]: one for one in found["models"]}
     champion = of[found["champion"]]
     assert champion["beats_popularity"]

@@ -204,6 +204,7 @@ def race(rows: pd.DataFrame, w: Words) -> pd.DataFrame:
             w.t("recommendations.hit_rate"): [w.share(value) for value in rows["hit_rate_at_3"]],
             w.t("recommendations.coverage"): [w.share(value) for value in rows["coverage"]],
             w.t("recommendations.calibration"): [w.share(value, 2) for value in rows["calibration_error"]],
+            w.t("recommendations.log_loss"): [w.number(value, 4) for value in rows["log_loss"]],
             w.t("recommendations.judged_on"): [w.number(value) for value in rows["customers"]],
             w.t("word.note"): [w.pick(note, note) if isinstance(note, str) else "" for note in rows["note"]],
         }

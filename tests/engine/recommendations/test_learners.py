@@ -149,6 +149,25 @@ def test_challenger_without_reasons_has_to_beat_the_best_of_the_others() -> None
     assert race.choose(results) == "boosted_trees"
 
 
+def test_of_those_that_beat_popularity_the_best_probabilities_win_and_not_the_best_order() -> None:
+    plain = np.random.default_rng(1).random(400) * 0.5
+    results = {kind: race.not_run("") for kind in race.ORDER}
+    results["popularity"] = race.Result(precision=plain, recall=plain, loss=np.full(900, 0.7))
+    results["softmax"] = race.Result(precision=plain + 0.21, recall=plain, loss=np.full(900, 0.68))
+    results["logistic"] = race.Result(precision=plain + 0.2, recall=plain, loss=np.full(900, 0.67))
+    assert race.choose(results) == "logistic"
+    # what does not beat popularity's order is never used, however good its probabilities
+    results["logistic"] = race.Result(precision=plain, recall=plain, loss=np.full(900, 0.5))
+    assert race.choose(results) == "softmax"
+
+
+def test_log_loss_is_that_worked_out_by_hand() -> None:
+    chances = np.array([[0.5, 0.25], [0.1, 0.0]])
+    opened, eligible = np.array([[True, False], [False, True]]), np.array([[True, True], [True, False]])
+    # -ln 0.5 - ln 0.75 = 0.6931 + 0.2877; -ln 0.9 = 0.1054, and what could not be opened does not count
+    assert metrics.log_loss(chances, opened, eligible) == pytest.approx([0.98083, 0.10536], abs=1e-5)
+
+
 def test_challenger_that_beats_popularity_by_chance_only_is_not_used() -> None:
     random = np.random.default_rng(2)
     plain = random.random(200)
@@ -173,3 +192,13 @@ def test_sums_on_the_grids_are_the_same_in_any_order(seed: int, features: int, s
     assert np.array_equal(every, linear.exact_sums(terms[:, shuffled], weights[shuffled]))
     assert np.array_equal(every, linear.weighted_sums(terms, weights))
     assert np.array_equal(every[17:18], linear.exact_sums(terms[17:18], weights))
+
+
+def test_trees_that_find_nothing_to_ask_give_every_pair_one_score() -> None:
+    view = View(owned=np.zeros((60, 2), dtype=bool), x=np.zeros((60, 0), np.float32), group=np.zeros(60, np.int64))
+    labels = np.zeros((60, 2), dtype=bool)
+    labels[:10] = True
+    panel = Panel(view=view, labels=labels, eligible=np.ones_like(labels))
+    trainer = race.Trainer(product_ids=("a", "b"), features=(), settings=builders.settings(), seed=1)
+    scores = race.fit("boosted_trees", panel, trainer).scores(view)
+    assert len(np.unique(scores)) == 1

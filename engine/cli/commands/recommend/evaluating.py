@@ -50,9 +50,6 @@ Time = Annotated[
 TimeFormat = Annotated[
     str | None, typer.Option("--time-format", help="How times are written, such as %d/%m/%Y; by default as they look.")
 ]
-Counts = Annotated[
-    bool, typer.Option("--counts", help="Product columns count how many are held: 0 is none, 1 or more is held.")
-]
 K = Annotated[
     int | None, typer.Option("--k", help="How many products are looked at; by default 7, or all if there are fewer.")
 ]
@@ -68,7 +65,6 @@ def evaluate(
     time: Time = None,
     time_format: TimeFormat = None,
     k: K = None,
-    counts: Counts = False,
     seed: options.Seed = None,
     encoding: options.Encoding = None,
     home: options.Home = options.HOME,
@@ -96,7 +92,6 @@ def evaluate(
         time=time,
         time_format=time_format,
         k=k,
-        counts=counts,
         seed=seed,
         encoding=encoding,
         home=home,
