@@ -22,7 +22,7 @@ AUDIENCE_BUILDS = Table(
     columns=(
         _AUDIENCE,
         _c("version", COUNT, "version of its definition", "定义版本", required=True),
-        _c("schedule", T, "every_run, daily, weekly, monthly or manual", "生成周期", required=True),
+        _c("schedule", T, "every_run, daily, weekly, monthly or manual; empty where it cannot be read", "生成周期"),
         _c("status", T, "built, not_due, retired or failed", "状态", required=True),
         _c("members", COUNT, "customers who belong; empty where it was not built", "成员数"),
         _c("compared_with", T, "the run of the snapshot before; empty where there is none", "对比运行"),

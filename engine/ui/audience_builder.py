@@ -21,6 +21,7 @@ GROUPS: Final = "b_groups"
 _NEXT: Final = "b_next"
 KINDS: Final = (
     "feature", "segment", "risk_tier", "event", "sequence", "journey", "recommendation", "experiment", "audience",
+    "lookalike",
 )  # fmt: skip
 _LIMITS: Final = ("at_least", "at_most", "above", "below", "known", "unknown")
 _TIERS: Final = ("low", "medium", "high", "unknown")
@@ -79,7 +80,7 @@ def _condition(words: Words, choices: Choices, number: int) -> Rule | None:
         st.button(remove, key=f"bx_{number}", on_click=_drop, args=(number,), disabled=alone, type="tertiary")
     draw = {"feature": _feature, "segment": _segment, "risk_tier": _risk, "event": _event, "sequence": _sequence,
             "journey": _journey, "recommendation": _recommendation, "experiment": _experiment,
-            "audience": _audience}  # fmt: skip
+            "audience": _audience, "lookalike": _lookalike}  # fmt: skip
     made = draw[kind](words, choices, key)
     if made is None:
         return None
@@ -208,6 +209,16 @@ def _experiment(words: Words, choices: Choices, key: str) -> Rule | None:
 def _audience(words: Words, choices: Choices, key: str) -> Rule | None:
     known = choices.names.get("audience", ())
     return {"audience": _pick(words, "builder.audience", known, f"{key}_m", str)} if known else _none(words)
+
+
+def _lookalike(words: Words, choices: Choices, key: str) -> Rule | None:
+    known = choices.names.get("audience", ())
+    if not known:
+        return _none(words)
+    seeds = _pick(words, "builder.seeds", known, f"{key}_k", str)
+    empty = words.t("builder.number")
+    size = st.number_input(words.t("builder.size"), min_value=1, value=None, step=1, key=f"{key}_z", placeholder=empty)
+    return None if size is None else {"lookalike": seeds, "size": int(size)}
 
 
 def _none(words: Words) -> Rule | None:

@@ -119,7 +119,8 @@ def listed(home: Path) -> dict[str, Any]:
     workspace = session.workspace_at(home)
     audiences = held_audiences.kept(workspace)
     others = held_audiences.definitions(audiences)
-    return {"audiences": [_listed(workspace, one, others) for _, one in sorted(audiences.items())]}
+    rows = [_listed(workspace, one, others) for _, one in sorted(audiences.items())]
+    return {"audiences": rows, "notes": held_audiences.unreadable(workspace)}
 
 
 def _listed(workspace: Workspace, one: Kept, others: Mapping[str, Audience]) -> dict[str, Any]:

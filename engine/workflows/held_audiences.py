@@ -12,7 +12,7 @@ import ibis
 from engine.config.audiences import Audience
 from engine.config.load import validate
 from engine.domain.audience_marts import AUDIENCE_MEMBERS
-from engine.domain.errors import UnknownName
+from engine.domain.errors import SettingsFault, UnknownName
 from engine.lake import memberships
 from engine.lake.engine import DuckDBEngine
 from engine.lake.memberships import Membership
@@ -60,33 +60,31 @@ class Kept:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """What a run does with an audience: builds it, or not and why; `before` is the snapshot to compare with."""
+    """What a run does with an audience: builds it, or not and why; `before` is the snapshot to compare with.
 
-    kept: Kept
-    standing: Literal["due", "not_due", "retired"]
+    `kept` is None where its definition cannot be read, as of another version of Wayline.
+    """
+
+    record: AudienceRecord
+    kept: Kept | None
+    standing: Literal["due", "not_due", "retired", "failed"]
     reason: str | None = None
     before: Membership | None = None
 
     @property
     def name(self) -> str:
         """The audience's id."""
-        return self.kept.record.name
+        return self.record.name
 
 
 def kept(workspace: Workspace) -> dict[str, Kept]:
-    """Return every audience by name; looking makes no database."""
-    if not session.has_register(workspace):
-        return {}
-    with Store(session.database_url(workspace)) as store:
-        records, acts = store.audiences(), store.audience_acts()
-    return {
-        one.name: Kept(
-            definition=validate(Audience, one.definition, f'the audience "{one.name}"'),
-            record=one,
-            acts=tuple(act for act in acts if act.name == one.name),
-        )
-        for one in records
-    }
+    """Return every audience that can be read by name; looking makes no database."""
+    return {one.record.name: one for one in _all(workspace) if isinstance(one, Kept)}
+
+
+def unreadable(workspace: Workspace) -> list[str]:
+    """Return a sentence for every audience that cannot be read, as one of another version of Wayline."""
+    return [one.reason or "" for one in _all(workspace) if isinstance(one, Planned)]
 
 
 def one_of(audiences: Mapping[str, Kept], name: str) -> Kept:
@@ -111,17 +109,16 @@ def rule_hash(definition: Audience, others: Mapping[str, Audience]) -> str:
 
 
 def plan(workspace: Workspace, as_of: datetime) -> tuple[Planned, ...]:
-    """Return what a run of a date does with every audience, by name."""
-    day = as_of.astimezone(UTC).date()
-    return tuple(_planned(workspace, one, as_of, day) for _, one in sorted(kept(workspace).items()))
+    """Return what a run of a date does with every audience, by name; one that cannot be read is told as failed."""
+    return tuple(one if isinstance(one, Planned) else _planned(workspace, one, as_of) for one in _all(workspace))
 
 
 def facts(plans: Iterable[Planned]) -> dict[str, Any]:
     """Return what a run's manifest says of the audiences it builds; nothing where there are none."""
     told = {
         one.name: {
-            "version": one.kept.record.version,
-            "hash": one.kept.record.definition_hash,
+            "version": one.record.version,
+            "hash": one.record.definition_hash,
             "standing": one.standing,
             "compared_with": one.before and [one.before.run_id, one.before.manifest["sha256"]],
         }
@@ -142,6 +139,7 @@ def keep(workspace: Workspace, engine: DuckDBEngine, run: Run, plans: Iterable[P
     rows = ibis.table(ibis_schema(AUDIENCE_MEMBERS), name=_MEMBERS)
     for one in missing:
         own = rows.filter(rows.audience == one.name).select("customer_id")
+        assert one.kept is not None, "what was built could be read"
         snapshot(workspace, engine, own, one.kept, run)
 
 
@@ -159,20 +157,39 @@ def snapshot(workspace: Workspace, engine: DuckDBEngine, members: Any, one: Kept
 
 
 def _is_there(workspace: Workspace, one: Planned, run: Run) -> bool:
-    version = one.kept.record.version
+    version = one.record.version
     found = memberships.every(workspace, one.name)
     return any(each.run_id == run.run_id and each.version == version for each in found)
 
 
-def _planned(workspace: Workspace, one: Kept, as_of: datetime, day: date) -> Planned:
-    gone = one.not_after(day)
+def _all(workspace: Workspace) -> list[Kept | Planned]:
+    """Return every audience by name, one that cannot be read as a plan that has failed."""
+    if not session.has_register(workspace):
+        return []
+    with Store(session.database_url(workspace)) as store:
+        records, acts = store.audiences(), store.audience_acts()
+    return [_read(one, acts) for one in sorted(records, key=lambda record: record.name)]
+
+
+def _read(one: AudienceRecord, acts: Iterable[AudienceActRecord]) -> Kept | Planned:
+    try:
+        definition = validate(Audience, one.definition, f'the audience "{one.name}"')
+    except SettingsFault as fault:
+        told = f'The audience "{one.name}" cannot be read: {fault.sentence}'
+        return Planned(record=one, kept=None, standing="failed", reason=told)
+    return Kept(definition=definition, record=one, acts=tuple(act for act in acts if act.name == one.name))
+
+
+def _planned(workspace: Workspace, one: Kept, as_of: datetime) -> Planned:
+    record, asked = one.record, one.definition.schedule
+    gone = one.not_after(as_of.astimezone(UTC).date())
     if gone is not None:
-        return Planned(kept=one, standing="retired", reason=gone)
-    snapshots = memberships.every(workspace, one.record.name)
-    before = [each for each in snapshots if each.as_of < as_of]
-    dates = [each.as_of for each in snapshots if each.version == one.record.version and each.as_of <= as_of]
-    last, asked = max(dates, default=None), one.definition.schedule
+        return Planned(record=record, kept=one, standing="retired", reason=gone)
+    snapshots = memberships.every(workspace, record.name)
+    dates = [each.as_of for each in snapshots if each.version == record.version and each.as_of <= as_of]
+    last = max(dates, default=None)
     if not schedule.is_due(asked, as_of, last):
-        told = schedule.not_due(one.record.name, asked, last)
-        return Planned(kept=one, standing="not_due", reason=told)
-    return Planned(kept=one, standing="due", before=before[-1] if before else None)
+        told = schedule.not_due(record.name, asked, last)
+        return Planned(record=record, kept=one, standing="not_due", reason=told)
+    earlier = [each for each in snapshots if each.as_of < as_of]
+    return Planned(record=record, kept=one, standing="due", before=earlier[-1] if earlier else None)

@@ -57,10 +57,14 @@ def test_runs_build_what_is_due_tell_who_came_and_went_and_are_not_broken_by_a_b
     )
     define(broken)
 
+    # and a definition that another version of the engine wrote
+    with Store(f"sqlite:///{home / 'wayline.db'}") as store:
+        store.save_audience("foreign", {"audience": "foreign", "rule": {"moon_phase": "full"}})
+
     first = ask_home("run", "--as-of", "2026-06-10")
     stage = next(one for one in first["stages"] if one["stage"] == "audiences")
     assert stage["status"] == "done"
-    assert "Built 5 of 8 audiences." in stage["notes"]
+    assert "Built 5 of 9 audiences." in stage["notes"]
     assert any('"broken" was not built' in note and "shoe_size" in note for note in stage["notes"])
     assert any('"logins_manual" is built by hand only' in note for note in stage["notes"])
 
@@ -71,6 +75,7 @@ def test_runs_build_what_is_due_tell_who_came_and_went_and_are_not_broken_by_a_b
     assert {name: row["status"] for name, row in builds.items()} == {
         "alike": "built",
         "broken": "failed",
+        "foreign": "failed",
         "gone": "retired",
         "logins_daily": "built",
         "logins_every_run": "built",
@@ -95,8 +100,9 @@ def test_runs_build_what_is_due_tell_who_came_and_went_and_are_not_broken_by_a_b
     assert not memberships.every(workspace, "broken") + memberships.every(workspace, "gone")
     again = ask_home("run", "--as-of", "2026-06-12")
     assert again["reused"] is True
-    sizes = {one["audience"]: one["sizes"] for one in ask_home("audience", "list")["audiences"]}
-    assert [each["members"] for each in sizes["logins_daily"]] == [row["before"], row["members"]]
+    sizes = [one.size for one in memberships.every(workspace, "logins_daily")]
+    assert sizes == [row["before"], row["members"]]
+    assert 'The audience "foreign" cannot be read' in ask_home("audience", "list")["notes"][0]
 
     # what is planned next time: a changed rule is due whatever its schedule, and the run is another
     define(LOGINS.format(name="logins_monthly", schedule="monthly").replace("30", "60"))

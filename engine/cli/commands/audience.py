@@ -47,7 +47,7 @@ def list_audiences(
     from engine.workflows import audiences
 
     output = Output(as_json, quiet)
-    output.result(audiences.listed(home), lambda facts: output.table(facts["audiences"], _LISTED))
+    output.result(audiences.listed(home), lambda facts: _show_list(output, facts))
 
 
 def save(
@@ -200,6 +200,12 @@ def explain(
 
     output = Output(as_json, quiet)
     output.result(audiences.explain(home, name, customer_id, run), lambda facts: _show_why(output, facts, language))
+
+
+def _show_list(output: Output, facts: dict[str, Any]) -> None:
+    output.table(facts["audiences"], _LISTED)
+    for note in facts["notes"]:
+        output.say(note)
 
 
 def _show(output: Output, facts: dict[str, Any]) -> None:

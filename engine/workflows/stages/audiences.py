@@ -15,6 +15,7 @@ from engine.lake.memberships import Membership
 from engine.lake.schema import arrow_schema
 from engine.segments.audiences import audience as rules
 from engine.workflows import audience_lookalikes, audience_tables
+from engine.workflows.held_audiences import Planned
 from engine.workflows.stages.context import Context, Stage
 
 MARTS: Final = (AUDIENCE_BUILDS.name, AUDIENCE_MEMBERS.name)
@@ -26,14 +27,14 @@ def write(context: Context, facts: dict[str, Any]) -> None:
     """Write who belongs to the audiences that are due, and of every audience what became of it."""
     marts = {name: context.builder.folder / name for name in audience_tables.RULED if context.wrote(name)}
     tables = audience_tables.attached(context.engine, context.tables, marts)
-    others = {one.name: one.kept.definition for one in context.audiences}
+    others = {one.name: one.kept.definition for one in context.audiences if one.kept is not None}
     held = context.catalogue
     training = (held.policies if held else context.settings(RecommendationSettings, "recommendations")).training
     builds = []
     with context.builder.writer(AUDIENCE_MEMBERS.name, arrow_schema(AUDIENCE_MEMBERS)) as writer:
         for one in context.audiences:
-            row = {"audience": one.name, "version": one.kept.record.version, "schedule": one.kept.definition.schedule}
-            if one.standing != "due":
+            row = {"audience": one.name, "version": one.record.version, "schedule": _schedule(one)}
+            if one.standing != "due" or one.kept is None:
                 builds.append(row | {"status": one.standing, "reason": one.reason})
                 continue
             try:
@@ -49,6 +50,10 @@ def write(context: Context, facts: dict[str, Any]) -> None:
     table = pa.Table.from_pylist(builds, schema=arrow_schema(AUDIENCE_BUILDS))
     context.builder.write_rows(AUDIENCE_BUILDS.name, table)
     facts["notes"] = _notes(builds)
+
+
+def _schedule(one: Planned) -> str | None:
+    return None if one.kept is None else one.kept.definition.schedule
 
 
 def _rows(name: str, members: pa.Table) -> pa.Table:
