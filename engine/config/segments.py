@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from engine.config.lifetime import LifetimeSettings
 from engine.config.load import Settings
+from engine.config.movement import MovementSettings
 from engine.config.segmentations import SegmentationSettings
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -72,9 +73,9 @@ class ClusterFeature(Settings):
 class ClusterSettings(Settings):
     """How behavioural clusters are found; whoever has a value above 0 in one of `activity` is active.
 
-    Of the numbers of clusters that resampling reproduces, as a whole (`stable_agreement`) and each of them
-    (`stable_cluster`), and that separate nearly as well as the best of these (`silhouette_share` of its silhouette) the
-    largest is taken.
+    Only numbers of clusters count that resampling reproduces, as a whole (`stable_agreement`) and each of them
+    (`stable_cluster`). Where one of these separates clearly (`clear_silhouette`) the best separated is taken, else the
+    largest that separates nearly as well as the best (`silhouette_share` of its silhouette).
     """
 
     minimum_customers: Annotated[int, Field(ge=10)]
@@ -86,6 +87,7 @@ class ClusterSettings(Settings):
     resamples: Annotated[int, Field(ge=2)]
     stable_agreement: Annotated[float, Field(gt=0, le=1)]
     stable_cluster: Annotated[float, Field(gt=0, le=1)]
+    clear_silhouette: Annotated[float, Field(gt=0, le=1)]
     silhouette_share: Annotated[float, Field(gt=0, le=1)]
     outlier_spreads: Annotated[float, Field(gt=1)]
     winsor_share: Annotated[float, Field(ge=0, lt=0.5)]
@@ -102,6 +104,7 @@ class SegmentSettings(Settings):
     rfm: RfmSettings
     value: ValueSettings
     clusters: ClusterSettings
+    movement: MovementSettings
     lifetime: LifetimeSettings
     segmentations: tuple[SegmentationSettings, ...] = ()
     crossed: tuple[tuple[str, str], ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from engine.domain.errors import NotEnoughData
 from engine.domain.marts import SEGMENT_CHOICES, SEGMENT_PROFILES, SEGMENTS
 from engine.lake.schema import arrow_schema, empty, to_contract
 from engine.numerics.ratios import or_none
-from engine.segments import clusters, profiles, rfm, value
+from engine.segments import clusters, movement, profiles, rfm, value
 from engine.segments.clusters import UNCLUSTERED, Clustering
 from engine.segments.profiles import Profile
 
@@ -44,8 +45,19 @@ def columns(settings: SegmentSettings) -> tuple[str, ...]:
     return tuple(dict.fromkeys(wanted))
 
 
-def assign(features: pa.Table, settings: SegmentSettings, seed: int) -> Segmentation:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """Clusters of an earlier date: `members` has customer_id and cluster_id; names in both languages by number."""
+
+    members: pa.Table
+    names: dict[int, tuple[str, str]]
+
+
+def assign(features: pa.Table, settings: SegmentSettings, seed: int, earlier: Earlier | None = None) -> Segmentation:
     """Segment every customer of a feature table; features it lacks are passed over and noted.
+
+    A cluster that is one of an `earlier` date, by its members, keeps that one's number, and its name for as long as the
+    figures bear it out; another gets a number that none of them had.
 
     Where clusters cannot be found the scores and tiers still stand, every cluster is empty and a note says why.
     """
@@ -56,16 +68,23 @@ def assign(features: pa.Table, settings: SegmentSettings, seed: int) -> Segmenta
     notes += [f"value tier without {', '.join(unknown)}: the bank's data do not give them"] if unknown else []
     scored = {**scores, "value_tier": pa.array(value.TIERS).take(pa.array(value.tiers(worth, settings.value)))}
     try:
-        clustering = clusters.fit(ordered, settings.clusters, seed)
+        clustering = clusters.fit(
+            ordered, settings.clusters, seed, before=None if earlier is None else len(earlier.names) or None
+        )
     except NotEnoughData as fault:
         return _unclustered(ordered, scored, (*notes, fault.sentence))
     described = profiles.profile(ordered, clustering)
-    named = profiles.names(described, settings.clusters)
+    numbers = np.arange(len(clustering.centres))
+    kept: dict[int, tuple[str, str]] = {}
+    if earlier is not None and earlier.names:
+        numbers = _numbers(ordered["customer_id"], clustering.labels, earlier, settings)
+        kept = {at: earlier.names[number] for at, number in enumerate(numbers.tolist()) if number in earlier.names}
+    named = profiles.names(described, settings.clusters, kept)
     if clustering.passed_over:
         notes.append(f"clusters without {', '.join(clustering.passed_over)}: empty or the same for everybody")
     return Segmentation(
-        members=_members(ordered, scored, clustering.labels, clustering.outliers, named),
-        profiles=_profiles(described, named),
+        members=_members(ordered, scored, clustering.labels, clustering.outliers, (named, numbers)),
+        profiles=_profiles(described, named, numbers),
         choices=_choices(clustering),
         notes=tuple(notes),
     )
@@ -76,13 +95,14 @@ def _members(
     scored: dict[str, pa.Array],
     labels: clusters.Labels,
     outliers: NDArray[np.bool_],
-    named: list[tuple[str, str]],
+    called: tuple[list[tuple[str, str]], NDArray[np.int64]],
 ) -> pa.Table:
+    named, numbers = called
     cluster = pa.array(labels, mask=labels == UNCLUSTERED)
     rows = {
         "customer_id": features["customer_id"],
         **scored,
-        "cluster_id": cluster,
+        "cluster_id": pa.array(numbers).take(cluster),
         "cluster_name": pa.array([name for name, _ in named], pa.string()).take(cluster),
         "cluster_name_zh": pa.array([name for _, name in named], pa.string()).take(cluster),
         "cluster_outlier": pa.array(outliers, mask=labels == UNCLUSTERED),
@@ -93,17 +113,30 @@ def _members(
 def _unclustered(features: pa.Table, scored: dict[str, pa.Array], notes: tuple[str, ...]) -> Segmentation:
     labels = np.full(features.num_rows, UNCLUSTERED, dtype=np.int64)
     return Segmentation(
-        members=_members(features, scored, labels, labels != UNCLUSTERED, []),
+        members=_members(features, scored, labels, labels != UNCLUSTERED, ([], np.empty(0, np.int64))),
         profiles=empty(SEGMENT_PROFILES),
         choices=empty(SEGMENT_CHOICES),
         notes=notes,
     )
 
 
-def _profiles(described: Profile, named: list[tuple[str, str]]) -> pa.Table:
+def _numbers(
+    ids: pa.ChunkedArray, labels: clusters.Labels, earlier: Earlier, settings: SegmentSettings
+) -> NDArray[np.int64]:
+    """Return the number that each cluster goes by: that of the earlier one which it is, else one that is free."""
+    group = pa.array(labels, mask=labels == UNCLUSTERED).cast(pa.string())
+    now = pa.table({"customer_id": ids, "group": group})
+    was = earlier.members.rename_columns(["customer_id", "group"])
+    same = movement.matched(movement.flow(was, now), settings.movement)
+    free = itertools.count(max(earlier.names) + 1)
+    count = int(labels.max()) + 1
+    return np.array([int(same[str(at)]) if str(at) in same else next(free) for at in range(count)])
+
+
+def _profiles(described: Profile, named: list[tuple[str, str]], numbers: NDArray[np.int64]) -> pa.Table:
     rows = [
         {
-            "cluster_id": cluster,
+            "cluster_id": int(numbers[cluster]),
             "cluster_name": name,
             "cluster_name_zh": name_zh,
             "customers": int(described.sizes[cluster]),

@@ -8,7 +8,7 @@ References
 ----------
 Ben-Hur, Elisseeff and Guyon (2002), A stability based method for discovering structure in clustered data; Hennig
 (2007), Cluster-wise assessment of cluster stability; Hubert and Arabie (1985) for the index; Rousseeuw (1987) for the
-silhouette.
+silhouette, whose values above 0.5 stand for a reasonable structure in Kaufman and Rousseeuw (1990).
 """
 
 from __future__ import annotations
@@ -107,10 +107,12 @@ def _best(tried: list[_Tried], settings: ClusterSettings, before: int | None) ->
         # nothing comes out again: the number that separates best, fewer in a tie
         return max(tried, key=lambda one: (one.silhouette, -one.clusters))
     best = max(one.silhouette for one in stable)
-    apart = [one for one in stable if one.silhouette >= settings.silhouette_share * best]
-    kept = next((one for one in apart if one.clusters == before), None)
+    # groups that stand apart are as many as separate best; where they overlap, fewest always do, and tell nothing
+    least = best if best >= settings.clear_silhouette else settings.silhouette_share * best
+    apart = [one for one in stable if one.silhouette >= least]
+    kept = next((one for one in stable if one.clusters == before and one.silhouette >= least - _NOTICEABLY), None)
     if kept is not None:
-        apart = [one for one in apart if one is kept or one.silhouette > kept.silhouette + _NOTICEABLY]
+        apart = [one for one in apart if one.silhouette > kept.silhouette + _NOTICEABLY] or [kept]
     return max(apart, key=lambda one: one.clusters)
 
 

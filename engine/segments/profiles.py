@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,15 +56,22 @@ def profile(features: pa.Table, clustering: Clustering) -> Profile:
     )
 
 
-def names(profile: Profile, settings: ClusterSettings) -> list[tuple[str, str]]:
+def names(
+    profile: Profile, settings: ClusterSettings, kept: Mapping[int, tuple[str, str]] | None = None
+) -> list[tuple[str, str]]:
     """Return a name per cluster in English and Chinese: its one or two most distinguishing features, never the same.
 
     Only what differs by `distinct_effect` or more is named, at most one phrase of each theme; where two clusters
     would share a name, the later takes further phrases, weaker ones too if it must, and a number as a last resort.
+    `kept` are names of before, which stay for as long as every phrase of them is true.
     """
     found: list[tuple[str, str]] = []
-    taken: set[str] = set()
+    true = {row: name for row, name in (kept or {}).items() if _still_true(profile, row, name[0], settings)}
+    taken: set[str] = {name for name, _ in true.values()}
     for row in range(len(profile.sizes)):
+        if row in true:
+            found.append(true[row])
+            continue
         phrases, distinct = _phrases(profile, row, settings.distinct_effect)
         name, name_zh = _joined(phrases[: min(2, distinct)], settings)
         longer = min(2, distinct) + 1
@@ -75,6 +83,19 @@ def names(profile: Profile, settings: ClusterSettings) -> list[tuple[str, str]]:
         taken.add(name)
         found.append((name, name_zh))
     return found
+
+
+def _still_true(profile: Profile, row: int, name: str, settings: ClusterSettings) -> bool:
+    """Whether all that a name says is still so, if no longer quite so clearly."""
+    enough = settings.distinct_effect / 2
+    effects: dict[str, float] = {}
+    for scale, effect in zip(profile.scales, profile.effects[row], strict=True):
+        for phrase, size in ((scale.feature.high, float(effect)), (scale.feature.low, -float(effect))):
+            effects[phrase.lower()] = max(size, effects.get(phrase.lower(), size))
+    said = name.rsplit(" (", 1)[0].lower()
+    if said == settings.average.lower():
+        return bool(np.abs(profile.effects[row]).max() < 2 * enough)
+    return all(effects.get(phrase, -1.0) >= enough for phrase in said.split(", "))
 
 
 def _phrases(profile: Profile, row: int, distinct_effect: float) -> tuple[list[tuple[str, str]], int]:

@@ -188,7 +188,9 @@ def test_a_customer_like_nobody_is_named_an_outlier_of_the_nearest_cluster() -> 
 
 
 def test_the_number_of_before_stays_unless_another_separates_better() -> None:
-    settings = SETTINGS.clusters.model_copy(update={"silhouette_share": 0.5, "stable_cluster": 0.3})
+    settings = SETTINGS.clusters.model_copy(
+        update={"clear_silhouette": 1.0, "silhouette_share": 0.5, "stable_cluster": 0.3}
+    )
     table = _planted()[0]
     assert len(clusters.fit(table, settings, seed=1).centres) > 4
     assert len(clusters.fit(table, settings, seed=1, before=4).centres) == 4
