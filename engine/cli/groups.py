@@ -15,7 +15,7 @@ _ORDER: Final = (
     *("list", "check", "load", "report", "dictionary", "show", "recommendations", "verify"),
     *("models", "rules", "limits", "simulate", "evaluate", "uplift"),
     *("funnel", "stages", "dropoff", "transitions", "variants", "flow", "step-matrix", "retention", "lifecycle"),
-    *("fit", "score"),
+    *("fit", "score", "migrate", "rfm"),
     *("stickiness", "churn", "sessions", "channels", "attribution", "conformance", "types", "compare", "prepare"),
     *("monitor", "watch", "due", "review"),
 )

@@ -96,9 +96,9 @@ def _overlaps(moved: Flow) -> Floats:
 
 
 def migration(moved: Flow) -> list[dict[str, Any]]:
-    """Return a row for each pair of groups that customers moved between, or stayed in: how many, share of the former.
+    """Return a row for each pair of groups that customers moved between, or stayed in: how many, and their share.
 
-    `NOWHERE` as the former means entered, as the latter left.
+    The share is that of the former group; `NOWHERE` as the former means entered, as the latter left.
     """
     before, after = (*moved.before, NOWHERE), (*moved.after, NOWHERE)
     sizes = moved.counts.sum(axis=1)
@@ -107,7 +107,10 @@ def migration(moved: Flow) -> list[dict[str, Any]]:
             "before": before[at],
             "after": after[to],
             "customers": int(moved.counts[at, to]),
-            "share_of_before": or_none(ratio(float(moved.counts[at, to]), float(sizes[at]))),
+            # of those who were nowhere there is no sensible share
+            "before_share": None
+            if before[at] == NOWHERE
+            else or_none(ratio(float(moved.counts[at, to]), float(sizes[at]))),
         }
         for at in range(len(before))
         for to in range(len(after))

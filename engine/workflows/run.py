@@ -116,6 +116,8 @@ def run(
         facts = _facts(workspace, moment, chosen_seed) | risk_overrides.facts(persons) | risk_registry.facts(approved)
         plans = held_audiences.plan(workspace, moment)
         facts |= (held.facts if held else {}) | held_audiences.facts(plans)
+        before = segments.earlier(workspace, moment)
+        facts |= {"segments_of": before.run_id} if before else {}
         run_id = run_id_of(moment, facts)
         if not again and (done := _completed(workspace, run_id)):
             held_audiences.keep(workspace, engine, done, plans)

@@ -39,6 +39,18 @@ _ERRORS: Final = (
 _SUMS: Final = ("customers", "returning", "purchases", "spent", "returned", "as_of")
 _LIFETIME: Final = ("horizon_days", "expected_purchases", "expected_alive", "lifetime_value", "lifetime_value_mean")
 
+_CHOICES: Final = ("clusters", "silhouette", "stability", "weakest_cluster", "chosen")
+_CROSSED: Final = (
+    "segmentation",
+    "segment_group",
+    "other_segmentation",
+    "other_group",
+    "customers",
+    "expected_customers",
+)
+_MOVED: Final = ("by", "agreement", "stability_index")
+_BALANCE: Final = ("group", "name", "before", "after", "stayed", "entered", "left", "stayed_share")
+
 
 class Returns(StrEnum):
     """What amounts below 0 are."""
@@ -163,8 +175,116 @@ def _spans(row: dict[str, Any]) -> dict[str, str]:
     return {name: numbers.span(lower, upper, numbers.number) for name, (lower, upper) in spans.items()}
 
 
+def show(
+    *,
+    segmentation: Annotated[
+        str | None, typer.Argument(metavar="[SEGMENTATION]", help="cluster, life_stage, ...; by default all of them.")
+    ] = None,
+    run: options.RunId = None,
+    home: options.Home = options.HOME,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Show the groups of a run: clusters and what sets them apart, named segmentations, and how they cross.
+
+    [bold]Examples[/]
+
+      wayline segment show
+
+      wayline segment show life_stage --json
+    """
+    from engine.workflows import segment_groups as workflow
+
+    output = Output(as_json, quiet)
+    output.result(workflow.show(home, run, segmentation), lambda facts: _show_groups(output, facts))
+
+
+def fit(
+    *,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="Look from this date; by default the end of what was loaded.")
+    ] = None,
+    home: options.Home = options.HOME,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Find the behavioural clusters as of any date and compare them with the run before it; nothing is written.
+
+    [bold]Examples[/]
+
+      wayline segment fit --as-of 2026-03-31
+    """
+    from engine.workflows import segment_groups as workflow
+
+    output = Output(as_json, quiet)
+    output.result(workflow.fit(home, options.instant(as_of, "--as-of")), lambda facts: _show_groups(output, facts))
+
+
+def migrate(
+    *,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="RUN|DATE", help="A run or a date; by default the run before.")
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", metavar="RUN|DATE", help="A run or a date; by default the current run.")
+    ] = None,
+    by: Annotated[str, typer.Option("--by", help="cluster, or a named segmentation such as value_tier.")] = "cluster",
+    language: Annotated[
+        options.Language, typer.Option("--lang", help="English or Chinese, for the notices shown.")
+    ] = options.Language.EN,
+    home: options.Home = options.HOME,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Tell who moved between the groups of two runs or two dates: stayed, entered, left; and what is breaking up.
+
+    [bold]Examples[/]
+
+      wayline segment migrate --from 2026-03-31 --to 2026-06-30
+
+      wayline segment migrate --by value_tier --json
+    """
+    from engine.workflows import segment_groups as workflow
+
+    output = Output(as_json, quiet)
+    ends = start or workflow.before_latest(home), end or workflow.latest(home)
+    output.result(workflow.migrate(home, *ends, by), lambda facts: _show_moves(output, facts, language))
+
+
+def _show_groups(output: Output, facts: dict[str, Any]) -> None:
+    rows = [
+        {**row, "set apart by": ", ".join(f"{one['feature']} {one['effect_size']:+.1f}" for one in row["features"][:3])}
+        for row in facts.get("clusters", ())
+    ]
+    if rows:
+        output.table(rows, ("cluster_id", "cluster_name", "customers", "set apart by"), "Behavioural clusters")
+        output.table(facts["choices"], _CHOICES, "How many there are")
+        output.line(f"{facts['unclustered']} customers without activity, {facts['outliers']} like no cluster.")
+    for name, groups in facts.get("segmentations", {}).items():
+        output.table(groups, ("segment_group", "group_name", "customers"), name)
+    if facts.get("segmentation"):
+        output.table(facts["groups"], ("segment_group", "group_name", "customers"), facts["segmentation"])
+        output.table(facts["profiles"], ("segment_group", "feature", "mean", "overall_mean"), "Profiles")
+    if facts.get("crossings"):
+        output.table(facts["crossings"], _CROSSED, "Crossed")
+    for one in (facts.get("before") or {}).get("notices", ()):
+        output.line(one["sentence_en"])
+    for note in facts.get("notes", ()):
+        output.say(note)
+
+
+def _show_moves(output: Output, facts: dict[str, Any], language: options.Language) -> None:
+    ends = {"from": numbers.moment(facts["from_as_of"]), "to": numbers.moment(facts["to_as_of"])}
+    output.facts(ends | {numbers.heading(name): numbers.cell(name, facts[name]) for name in _MOVED})
+    output.table(facts["groups"], _BALANCE, "Groups")
+    output.table(facts["moves"], ("before", "after", "customers", "before_share"), "Moves; a dash is nowhere")
+    for one in facts["notices"]:
+        output.line(one[f"sentence_{language.value}"])
+
+
 def add_to(wayline: typer.Typer) -> None:
     """Add the group."""
     segment = group("segment", "Who the customers are: by what they buy, how they behave, and how they move.")
-    segment.command("rfm")(rfm)
+    for name, command in (("show", show), ("fit", fit), ("migrate", migrate), ("rfm", rfm)):
+        segment.command(name)(command)
     wayline.add_typer(segment)

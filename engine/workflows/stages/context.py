@@ -18,7 +18,7 @@ from engine.config.bank import BankSettings
 from engine.domain.errors import NotEnoughData
 from engine.domain.marts import MARTS
 from engine.lake.engine import DuckDBEngine
-from engine.lake.runs import RunBuilder
+from engine.lake.runs import Run, RunBuilder
 from engine.lake.schema import ibis_schema
 from engine.lake.workspace import Workspace
 from engine.risk.overrides import Override
@@ -49,6 +49,7 @@ class Context:
     overrides: tuple[Override, ...] = ()
     approved: Approved | None = None
     catalogue: InForce | None = None
+    earlier: Run | None = None
     audiences: tuple[Planned, ...] = ()
 
     def settings(self, model: type[Model], section: str) -> Model:

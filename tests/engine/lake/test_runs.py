@@ -18,7 +18,8 @@ AS_OF = datetime(2026, 3, 31, 16, tzinfo=UTC)
 
 
 def choices(*clusters: int) -> pa.Table:
-    rows = pa.table({"clusters": list(clusters), "silhouette": [0.5] * len(clusters), "chosen": [True] * len(clusters)})
+    figures = {name: [0.5] * len(clusters) for name in ("silhouette", "stability", "weakest_cluster")}
+    rows = pa.table({"clusters": list(clusters), **figures, "chosen": [True] * len(clusters)})
     return to_contract(SEGMENT_CHOICES, rows)
 
 

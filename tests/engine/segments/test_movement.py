@@ -110,7 +110,7 @@ MONTHS, SPLIT_IN, CUSTOMERS = 10, 7, 900
 
 
 @functools.cache
-def _months(splits: bool) -> tuple[list[Segmentation], list[np.ndarray]]:
+def months(splits: bool) -> tuple[list[Segmentation], list[np.ndarray]]:
     """Ten monthly segmentations, each told of the one before, and the true group of everybody in each month."""
     draw = np.random.default_rng(3)
     few = {"resamples": 4, "restarts": 2, "most": 6, "silhouette_customers": 600}
@@ -148,7 +148,7 @@ def _by_group(found: Segmentation, truth: np.ndarray, column: str) -> dict[int, 
 
 
 def test_numbers_and_names_stay_with_the_same_group_over_ten_months() -> None:
-    found, truth = _months(splits=False)
+    found, truth = months(splits=False)
     first = _by_group(found[0], truth[0], "cluster_id")
     assert len(set(first.values())) == 4
     named = _by_group(found[0], truth[0], "cluster_name")
@@ -158,7 +158,7 @@ def test_numbers_and_names_stay_with_the_same_group_over_ten_months() -> None:
 
 
 def test_a_group_that_splits_in_month_seven_is_noticed_by_month_eight_and_no_other_ever() -> None:
-    found, truth = _months(splits=True)
+    found, truth = months(splits=True)
     told: dict[int, list[str]] = {}
     for month in range(1, MONTHS):
         sides = (
