@@ -86,10 +86,11 @@ def offers_of(home: Path) -> Offers:
 
 
 def test_offers_earn_most_of_what_an_oracle_earns_that_knows_hidden_traits(demo_home: Path) -> None:
-    # measured: 0.85, of first offers 0.77; what separates them from 1 is mostly what no table shows
+    # measured: 0.87, of first offers 0.79. What separates them from 1 is mostly what no table shows: trees that learn
+    # the true propensities themselves from all that the tables of 60,000 customers say reach 0.93 and 0.87
     offers = offers_of(demo_home)
-    assert offers.share_of_oracle(3) >= 0.78
-    assert offers.share_of_oracle(1) >= 0.65
+    assert offers.share_of_oracle(3) >= 0.82
+    assert offers.share_of_oracle(1) >= 0.72
 
 
 def test_offers_earn_a_fifth_more_than_those_by_the_true_mean_rate_of_each_product(demo_home: Path) -> None:
