@@ -115,6 +115,14 @@ class Segment(Compared):
     segment: str
 
 
+class Segmentation(Settings):
+    """In one of the groups of a named segmentation, such as a life stage."""
+
+    key: ClassVar[str] = "segmentation"
+    segmentation: str
+    group: Names
+
+
 class Risk(Settings):
     """The risk tier; no default probability, which is not for marketing to select by."""
 
@@ -245,8 +253,8 @@ class Sequence(Period):
 
 
 CONDITIONS: Final = (
-    AllOf, AnyOf, NotOf, Feature, Segment, Risk, Journey, Experiment, Recommendation, Member, Lookalike, Happened,
-    Sequence,
+    AllOf, AnyOf, NotOf, Feature, Segment, Segmentation, Risk, Journey, Experiment, Recommendation, Member, Lookalike,
+    Happened, Sequence,
 )  # fmt: skip
 KEYS: Final = tuple(one.key for one in CONDITIONS)
 
@@ -261,7 +269,8 @@ def _kind(given: Any) -> str | None:
 
 Rule: TypeAlias = Annotated[
     Annotated[AllOf, Tag("all")] | Annotated[AnyOf, Tag("any")] | Annotated[NotOf, Tag("not")]
-    | Annotated[Feature, Tag("feature")] | Annotated[Segment, Tag("segment")] | Annotated[Risk, Tag("risk_tier")]
+    | Annotated[Feature, Tag("feature")] | Annotated[Segment, Tag("segment")]
+    | Annotated[Segmentation, Tag("segmentation")] | Annotated[Risk, Tag("risk_tier")]
     | Annotated[Journey, Tag("journey")] | Annotated[Experiment, Tag("experiment")]
     | Annotated[Recommendation, Tag("recommendation")] | Annotated[Member, Tag("audience")]
     | Annotated[Lookalike, Tag("lookalike")]

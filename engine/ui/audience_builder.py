@@ -20,8 +20,8 @@ KEPT: Final = "b_"
 GROUPS: Final = "b_groups"
 _NEXT: Final = "b_next"
 KINDS: Final = (
-    "feature", "segment", "risk_tier", "event", "sequence", "journey", "recommendation", "experiment", "audience",
-    "lookalike",
+    "feature", "segment", "segmentation", "risk_tier", "event", "sequence", "journey", "recommendation", "experiment",
+    "audience", "lookalike",
 )  # fmt: skip
 _LIMITS: Final = ("at_least", "at_most", "above", "below", "known", "unknown")
 _TIERS: Final = ("low", "medium", "high", "unknown")
@@ -78,7 +78,8 @@ def _condition(words: Words, choices: Choices, number: int) -> Rule | None:
         alone = [number] in state.held(GROUPS, [[0]]) and len(state.held(GROUPS, [[0]])) == 1
         remove = words.t("builder.remove")
         st.button(remove, key=f"bx_{number}", on_click=_drop, args=(number,), disabled=alone, type="tertiary")
-    draw = {"feature": _feature, "segment": _segment, "risk_tier": _risk, "event": _event, "sequence": _sequence,
+    draw = {"feature": _feature, "segment": _segment, "segmentation": _segmentation,
+            "risk_tier": _risk, "event": _event, "sequence": _sequence,
             "journey": _journey, "recommendation": _recommendation, "experiment": _experiment,
             "audience": _audience, "lookalike": _lookalike}  # fmt: skip
     made = draw[kind](words, choices, key)
@@ -123,6 +124,16 @@ def _compared(words: Words, choices: Choices, column: tuple[str, str], key: str)
     if value is None:
         return None
     return {how: value / words.major(1) if money else value}
+
+
+def _segmentation(words: Words, choices: Choices, key: str) -> Rule | None:
+    known = tuple(choices.groups)
+    if not known:
+        return _none(words)
+    name = _pick(words, "builder.segmentation", known, f"{key}_sg", lambda one: words.name("segmentation", one))
+    named = choices.groups[name]
+    groups = _many(words, "builder.one_of", tuple(named), f"{key}_{name}", lambda one: words.pick(*named[one]))
+    return {"segmentation": name, "group": groups} if groups else None
 
 
 def _risk(words: Words, _: Choices, key: str) -> Rule | None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from difflib import get_close_matches
 from typing import Any, Final
 
-from engine.config.audiences import Experiment, Happened, Journey, Recommendation, Sequence, Step
+from engine.config.audiences import Experiment, Happened, Journey, Recommendation, Segmentation, Sequence, Step
 from engine.lake.engine import DuckDBEngine
 from engine.segments.audiences import moments, words
 from engine.segments.audiences.audience import Node
@@ -29,7 +29,7 @@ def _empty_periods(root: Node, as_of: datetime) -> list[str]:
 
 def _unknown(engine: DuckDBEngine, tables: Mapping[str, Any], root: Node) -> list[str]:
     """Say which names in the rule nothing in the bank's data bears: a slip of the pen makes an audience of nobody."""
-    asked: dict[str, set[str]] = {"event": set(), "journey": set(), "experiment": set(), "product": set()}
+    asked: dict[str, set[str]] = {kind: set() for kind in _WHERE}
     for condition in root.conditions().values():
         if isinstance(condition, Happened):
             asked["event"].update(condition.event)
@@ -37,6 +37,9 @@ def _unknown(engine: DuckDBEngine, tables: Mapping[str, Any], root: Node) -> lis
             asked["event"].update(name for step in _steps(condition) for name in step.event)
         elif isinstance(condition, Journey):
             asked["journey"].add(condition.journey)
+        elif isinstance(condition, Segmentation):
+            asked["segmentation"].add(condition.segmentation)
+            asked["segment group"].update(condition.group)
         elif isinstance(condition, Experiment):
             asked["experiment"].add(condition.experiment)
         elif isinstance(condition, Recommendation):
@@ -57,6 +60,8 @@ def _steps(condition: Sequence) -> Iterable[Step]:
 _WHERE: Final = {
     "event": ("events", "event_name"),
     "journey": ("journey_stages", "journey"),
+    "segmentation": ("segmentations", "segmentation"),
+    "segment group": ("segmentations", "segment_group"),
     "experiment": ("exposures", "experiment_id"),
     "product": ("products", "product_id"),
 }

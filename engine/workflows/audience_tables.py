@@ -13,8 +13,9 @@ from engine.features.table import CONTRACT as FEATURES
 from engine.lake.engine import DuckDBEngine
 from engine.lake.schema import ibis_schema
 
+_MARTS: Final = ("segments", "segmentations", "risk", "journey_stages", "recommendations", "decisions")
 RULED: Final[dict[str, Table]] = {
-    **{name: MARTS[name] for name in ("segments", "risk", "journey_stages", "recommendations", "decisions")},
+    **{name: MARTS[name] for name in _MARTS},
     "features": FEATURES,
 }
 """The marts that a rule may be about."""

@@ -103,6 +103,10 @@ ROWS: dict[str, list[dict[str, Any]]] = {
             ("gus", "middle", 3),
         )
     ],
+    "segmentations": [
+        {"segmentation": "life", "customer_id": who, "segment_group": group}
+        for who, group in (("ana", "young"), ("ben", "family"), ("cem", "family"), ("dan", "settled"))
+    ] + [{"segmentation": "channel", "customer_id": "eva", "segment_group": "young"}],
     "risk": [
         {"customer_id": who, "risk_tier": tier, "exposure_minor": 0}
         for who, tier in (
@@ -161,6 +165,8 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     # other tables of the run
     "value tier": ({"segment": "value_tier", "one_of": ["top", "high"]}, "ana ben eva"),
     "score": ({"segment": "recency_score", "at_least": 3}, "ana ben gus"),
+    "group of a segmentation, and not of another": ({"segmentation": "life", "group": "young"}, "ana"),
+    "one of two groups": ({"segmentation": "life", "group": ["family", "settled"]}, "ben cem dan"),
     "risk tier": ({"risk_tier": "low"}, "ana ben gus"),
     "unknown risk is a tier, no row is not": ({"risk_tier": ["high", "unknown"]}, "dan eva"),
     "on a journey": ({"journey": "mortgage"}, "ana dan eva"),
@@ -202,6 +208,11 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     # joined
     "all": ({"all": [age(at_least=30), {"risk_tier": "low"}]}, "ben gus"),
     "any": ({"any": [age(below=30), {"risk_tier": "high"}]}, "ana dan"),
+    "a column and a sequence": ({"all": [age(at_least=60), row("view", "apply")]}, "eva"),
+    "columns within, and never": (
+        {"all": [{"all": [age(at_least=30), age(below=50)]}, event("apply", times_at_least=0, times_at_most=0)]},
+        "ben cem gus",
+    ),
     "all of nothing is everybody": ({"all": []}, " ".join(sorted(EVERYBODY))),
     "any of nothing is nobody": ({"any": []}, ""),
     "members of another audience": ({"all": [{"audience": "young"}, {"risk_tier": "low"}]}, "ana gus"),
@@ -271,7 +282,8 @@ def test_members_are_those_worked_out_by_hand(told: dict[str, dict[str, Any]], c
 
 
 ALONE = ("unknown is not below anything", "twice within 14 days and not applied", "nothing of a kind after",
-         "not of another audience, which names a third", "any of nothing is nobody")  # fmt: skip
+         "not of another audience, which names a third", "any of nothing is nobody",
+         "a column and a sequence", "columns within, and never")  # fmt: skip
 
 
 @pytest.mark.parametrize("case", ALONE)

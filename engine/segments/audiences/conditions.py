@@ -11,6 +11,8 @@ from datetime import datetime
 from functools import reduce
 from typing import Any, Final
 
+import ibis
+
 from engine.config import audiences as rules
 from engine.domain.errors import NotEnoughData, SettingsFault, UnknownName
 from engine.lake.schema import instant
@@ -25,6 +27,7 @@ Condition = (
     Columned
     | rules.Journey
     | rules.Experiment
+    | rules.Segmentation
     | rules.Recommendation
     | rules.Lookalike
     | rules.Happened
@@ -51,10 +54,8 @@ def columns_of(people: Any, conditions: Mapping[str, Condition], tables: Tables,
     counted = {name: one for name, one in conditions.items() if isinstance(one, rules.Happened) and _is_counted(one)}
     if counted:
         rows = _with_counts(rows, counted, _table(tables, "events", counted), as_of)
-    for name, one in conditions.items():
-        if name not in compared and name not in counted:
-            rows = _with_members(rows, name, _members(one, tables, as_of))
-    return rows
+    others = {name: one for name, one in conditions.items() if name not in compared and name not in counted}
+    return _with_members(rows, {name: _members(one, tables, as_of) for name, one in others.items()}) if others else rows
 
 
 def column_name(condition: Columned) -> str:
@@ -169,10 +170,23 @@ def _counts(events: Any, one: rules.Happened, as_of: datetime) -> Any:
     return moments.is_within(events, one, as_of) & moments.matches(events, one)
 
 
-def _with_members(rows: Any, name: str, members: Any) -> Any:
-    of = members.select(of_customer="customer_id").distinct()
-    joined = rows.left_join(of, rows.customer_id == of.of_customer)
-    return joined.mutate(**{name: joined.of_customer.notnull()}).drop("of_customer")
+def _with_members(rows: Any, sets: Mapping[str, Any]) -> Any:
+    """Add whether each customer is in each set, by one join for all: a join for each nests too deep in a long rule."""
+    listed = [
+        members.select(of_customer="customer_id", place=ibis.literal(place, "int64"))
+        for place, members in enumerate(sets.values())
+    ]
+    whole = _together(listed)
+    told = whole.group_by("of_customer").agg(**{name: (whole.place == place).any() for place, name in enumerate(sets)})
+    joined = rows.left_join(told, rows.customer_id == told.of_customer)
+    return joined.mutate(**{name: joined[name].fill_null(False) for name in sets}).drop("of_customer")
+
+
+def _together(parts: list[Any]) -> Any:
+    if len(parts) == 1:
+        return parts[0]
+    half = len(parts) // 2
+    return ibis.union(_together(parts[:half]), _together(parts[half:]), distinct=False)
 
 
 def _members(one: Condition, tables: Tables, as_of: datetime) -> Any:
@@ -180,10 +194,18 @@ def _members(one: Condition, tables: Tables, as_of: datetime) -> Any:
         return sequences.customers_close_together(_table(tables, "events", one.event), one, as_of)
     if isinstance(one, rules.Sequence):
         return sequences.customers_with(_table(tables, "events", ["a sequence"]), one, as_of)
+    return _of_rows(one, tables, as_of)
+
+
+def _of_rows(one: Condition, tables: Tables, as_of: datetime) -> Any:
+    """Return the rows of whoever fulfils a condition on tables that say of customers what holds of them."""
     if isinstance(one, rules.Journey):
         return _on_journey(one, _table(tables, "journey_stages", [one.journey]))
     if isinstance(one, rules.Experiment):
         return _exposed(one, _table(tables, "exposures", [one.experiment]), as_of)
+    if isinstance(one, rules.Segmentation):
+        groups = _table(tables, "segmentations", [one.segmentation])
+        return groups.filter(groups.segmentation == one.segmentation, groups.segment_group.isin(one.group))
     if isinstance(one, rules.Lookalike):
         return _table(tables, one.table, ["a lookalike"])
     assert isinstance(one, rules.Recommendation)

@@ -37,6 +37,7 @@ def of_condition(condition: Condition, meanings: Meanings) -> Said:
     told: dict[type[Any], Callable[[Any], Said]] = {
         rules.Journey: _journey,
         rules.Experiment: _experiment,
+        rules.Segmentation: _segmentation,
         rules.Recommendation: _recommendation,
         rules.Lookalike: _lookalike,
         rules.Happened: _happened,
@@ -97,6 +98,13 @@ def _experiment(one: rules.Experiment) -> Said:
     return (
         f'took part in the experiment "{one.experiment}" in {_or(one.arm)}',
         f"参与实验“{one.experiment}”，分组为{_or_zh(one.arm)}",
+    )
+
+
+def _segmentation(one: rules.Segmentation) -> Said:
+    return (
+        f'in the segmentation "{one.segmentation}": {_or(one.group)}',
+        f"分群“{one.segmentation}”：{_or_zh(one.group)}",
     )
 
 

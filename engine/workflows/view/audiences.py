@@ -33,7 +33,8 @@ _NAMED: Final = {
 class Choices:
     """What a rule may be about: columns by their kind of value, values of columns of text, and names in the data.
 
-    `names` has event, channel, experiment, product, journey and audience; `arms` the variants of each experiment.
+    `names` has event, channel, experiment, product, journey and audience; `arms` the variants of each experiment;
+    `groups` the groups of each segmentation with their English and Chinese names.
     """
 
     features: Mapping[str, str]
@@ -41,6 +42,7 @@ class Choices:
     values: Mapping[str, tuple[str, ...]]
     names: Mapping[str, tuple[str, ...]]
     arms: Mapping[str, tuple[str, ...]]
+    groups: Mapping[str, Mapping[str, tuple[str, str]]]
 
 
 def stamp(home: Path) -> str:
@@ -96,7 +98,7 @@ def choices(run: Run, workspace: Workspace, _stamp: str = "") -> Choices:
             [one],
         )
         arms[one] = tuple(found["variant"])
-    return Choices(features=features, segments=segments, values=values, names=names, arms=arms)
+    return Choices(features=features, segments=segments, values=values, names=names, arms=arms, groups=_groups(run))
 
 
 def tried(home: Path, draft: Mapping[str, Any], run: Run, _stamp: str = "") -> dict[str, Any]:
@@ -138,6 +140,21 @@ def verify(home: Path, name: str, by: str) -> dict[str, Any]:
 def masked(customer_id: str) -> str:
     """Return an id of which only the first sign and the last two are shown; of a short one nothing."""
     return "…" if len(customer_id) < 6 else f"{customer_id[:1]}…{customer_id[-2:]}"
+
+
+def _groups(run: Run) -> dict[str, dict[str, tuple[str, str]]]:
+    if not run.has("segmentation_profiles"):
+        return {}
+    rows = reading.marts(
+        run,
+        """SELECT DISTINCT segmentation, segment_group, group_name, group_name_zh FROM segmentation_profiles
+           ORDER BY segmentation, segment_group""",
+        "segmentation_profiles",
+    )
+    found: dict[str, dict[str, tuple[str, str]]] = {}
+    for row in reading.records(rows):
+        found.setdefault(row["segmentation"], {})[row["segment_group"]] = (row["group_name"], row["group_name_zh"])
+    return found
 
 
 def _audience(draft: Mapping[str, Any]) -> Audience:
