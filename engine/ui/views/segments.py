@@ -119,11 +119,15 @@ def choices(rows: pd.DataFrame, w: Words) -> Figure:
     finding = w.t("segments.finding_none_chosen")
     if not used.empty:
         row = used.iloc[0]
-        finding = w.t("segments.finding_chosen", n=row["clusters"], silhouette=w.number(row["silhouette"], 2))
+        measures = {"silhouette": "silhouette", "stability": "stability", "weakest": "weakest_cluster"}
+        figures = {name: w.number(row[column], 2) for name, column in measures.items()}
+        finding = w.t("segments.finding_chosen", n=row["clusters"], **figures)
     table = pd.DataFrame(
         {
             w.t("segments.axis_clusters"): rows["clusters"],
             w.t("segments.axis_silhouette"): [w.number(value, 3) for value in rows["silhouette"]],
+            w.t("segments.stability"): [w.number(value, 2) for value in rows["stability"]],
+            w.t("segments.weakest_cluster"): [w.number(value, 2) for value in rows["weakest_cluster"]],
             w.t("segments.used"): [w.t("word.yes") if chosen else "" for chosen in rows["chosen"]],
         }
     )

@@ -172,7 +172,16 @@ def _segments(ids: list[str], draw: np.random.Generator) -> dict[str, Rows]:
         for cluster, (english, chinese) in enumerate(CLUSTERS)
         for place, feature in enumerate(features)
     ]
-    choices = [{"clusters": k, "silhouette": 0.2 + 0.02 * (k == 3), "chosen": k == 3} for k in range(2, 7)]
+    choices = [
+        {
+            "clusters": k,
+            "silhouette": 0.2 + 0.02 * (k == 3),
+            "stability": 0.95 if k <= 3 else 0.6,
+            "weakest_cluster": 0.9 if k <= 3 else 0.4,
+            "chosen": k == 3,
+        }
+        for k in range(2, 7)
+    ]
     return {"segments": segments, "segment_profiles": profiles, "segment_choices": choices}
 
 
