@@ -16,7 +16,7 @@ from engine.features import table
 from engine.lake.runs import Run, latest_run, open_run
 from engine.lake.workspace import Workspace
 from engine.numerics.ratios import or_none
-from engine.segments import clusters, movement
+from engine.segments import clusters, movement, profiles
 from engine.segments.assign import Segmentation, assign, columns
 from engine.workflows import session
 from engine.workflows.stages.segments import clusters_of, earlier
@@ -41,13 +41,13 @@ def show(home: Path, run_id: str | None, segmentation: str | None) -> dict[str, 
     if segmentation is not None and segmentation != CLUSTER:
         if segmentation not in named:
             raise UnknownName("segmentation", segmentation, (CLUSTER, *named))
-        profiles = run.read("segmentation_profiles", where={"segmentation": segmentation}).to_pylist()
+        rows = run.read("segmentation_profiles", where={"segmentation": segmentation}).to_pylist()
         return {
             "run": run.run_id,
             "as_of": run.as_of.isoformat(),
             "segmentation": segmentation,
             "groups": named[segmentation],
-            "profiles": profiles,
+            "profiles": rows,
             "crossings": _crossings(run, segmentation),
         }
     members = run.read("segments", columns=["cluster_id", "cluster_outlier"])
@@ -165,8 +165,8 @@ def _between_dates(workspace: Workspace, settings: SegmentSettings, dates: list[
     bank = session.settings(workspace, BankSettings, "bank")
     was, now = (_features(workspace, moment, settings).sort_by("customer_id").combine_chunks() for moment in dates)
     ruler = clusters.fit(now, settings.clusters, bank.seed)
-    made = assign(now, settings, bank.seed)
-    names = {str(row["cluster_id"]): (row["cluster_name"], row["cluster_name_zh"]) for row in made.profiles.to_pylist()}
+    called = profiles.names(profiles.profile(now, ruler), settings.clusters)
+    names = {str(number): name for number, name in enumerate(called)}
     labels, _ = clusters.assigned(was, settings.clusters, ruler.model)
     sides = [
         _grouped(pa.table({"customer_id": side["customer_id"], "cluster_id": pa.array(found, mask=found < 0)}))
@@ -207,10 +207,10 @@ def _cluster_names(made: Segmentation, before: Run) -> dict[str, tuple[str, str]
     }
 
 
-def _clusters(profiles: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _clusters(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return a row per cluster, the largest first, with the features that set it apart most."""
     found: dict[int, dict[str, Any]] = {}
-    for row in sorted(profiles, key=lambda one: (-abs(one["effect_size"] or 0), one["feature"])):
+    for row in sorted(rows, key=lambda one: (-abs(one["effect_size"] or 0), one["feature"])):
         cluster = found.setdefault(
             row["cluster_id"],
             {name: row[name] for name in ("cluster_id", "cluster_name", "cluster_name_zh", "customers")}
