@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 _ORDER: Final = (
     # the command itself, from nothing to the screen
     *("demo", "init", "doctor", "simulate", "data", "run", "export", "experiment", "journey", "risk"),
-    *("segment", "audience", "recommend", "explain", "app"),
+    *("segment", "texts", "audience", "recommend", "explain", "app"),
     # within its groups: what changes nothing comes first
     *("list", "check", "load", "report", "dictionary", "show", "recommendations", "verify"),
     *("models", "rules", "limits", "simulate", "evaluate", "uplift"),

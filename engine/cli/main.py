@@ -28,6 +28,7 @@ from engine.cli.commands import (
     run,
     segment,
     simulate,
+    texts,
 )
 from engine.cli.groups import InOrder, show_help
 
@@ -44,6 +45,7 @@ COMMANDS = (
         journey,
         risk,
         segment,
+        texts,
         audience,
         recommend,
         catalogue,

@@ -18,6 +18,7 @@ from engine.domain.persona_marts import PERSONA_FACTS, PERSONAS
 from engine.domain.risk_marts import RISK_MARTS
 from engine.domain.schema import Column, Kind, Table
 from engine.domain.segment_marts import SEGMENT_MARTS
+from engine.domain.text_marts import TEXT_MARTS
 
 T, I, N, S, M, B, W = (
     Kind.TEXT,
@@ -406,5 +407,6 @@ MARTS: dict[str, Table] = {
         PERSONA_FACTS,
         *AUDIENCE_MARTS,
         *EXPERIMENT_MARTS,
+        *TEXT_MARTS,
     )
 }

@@ -31,6 +31,7 @@ from engine.workflows.stages import (
     risk,
     segmentations,
     segments,
+    texts,
 )
 from engine.workflows.stages.context import Context, Stage
 
@@ -39,6 +40,7 @@ STAGES: Final[tuple[Stage, ...]] = (
     segments.STAGE,
     risk.STAGE,
     journeys.STAGE,
+    texts.STAGE,
     segmentations.STAGE,
     recommendations.STAGE,
     personas.STAGE,
