@@ -14,6 +14,8 @@ from engine.config.texts import TextSettings
 from engine.texts.model import TOPICS
 
 Floats = NDArray[np.float64]
+_UNITS: Final = 100_000
+"""Scores are summed in whole hundred-thousandths: sums of whole numbers are the same in whatever order rows come."""
 _STEP: Final = ("journey", "current_step")
 
 
@@ -29,7 +31,7 @@ def by_customer(interactions: Any, told: Any) -> Any:
     said = read.group_by("customer_id").aggregate(
         texts_read=read.count(),
         **{f"texts_{topic}": read.count(where=read.topic == topic) for topic in TOPICS},
-        sentiment_mean=read.sentiment_score.mean(),
+        sentiment_mean=_units(read.sentiment_score).sum() / read.sentiment_score.count() / _UNITS,
         negative_share=(read.sentiment == "negative").cast("float64").mean(),
         newest_topic=_newest(read, read.topic),
         newest_sentiment=_newest(read, read.sentiment),
@@ -40,6 +42,10 @@ def by_customer(interactions: Any, told: Any) -> Any:
     return joined.mutate(**{name: joined[name].fill_null(0).cast("int64") for name in counted})
 
 
+def _units(value: Any) -> Any:
+    return (value * _UNITS).round().cast("int64")
+
+
 def _newest(rows: Any, value: Any, where: Any = None) -> Any:
     """Return the value of the newest row; of two at one instant, that with the higher id."""
     order = rows.occurred_at.strftime("%Y%m%d%H%M%S%f").concat(rows.interaction_id)
@@ -48,7 +54,7 @@ def _newest(rows: Any, value: Any, where: Any = None) -> Any:
 
 def _worst(read: Any) -> Any:
     """Return each customer's topic with the lowest mean sentiment, where that is below 0; ties by name."""
-    means = read.group_by(["customer_id", "topic"]).aggregate(mean=read.sentiment_score.mean())
+    means = read.group_by(["customer_id", "topic"]).aggregate(mean=_units(read.sentiment_score).sum() / read.count())
     order = ibis.window(group_by=means.customer_id, order_by=(means["mean"], means.topic))
     ranked = means.mutate(place=ibis.row_number().over(order))
     worst = ranked.filter((ranked.place == 0) & (ranked["mean"] < 0))
@@ -71,18 +77,18 @@ def by_step(stages: Any, interactions: Any, told: Any, settings: TextSettings) -
     each = near.group_by([*_STEP, "customer_id"]).aggregate(
         talks=near.count(),
         satisfaction=near.satisfaction_score.mean(),
-        feeling=near.sentiment_score.mean(),
+        feeling=_units(near.sentiment_score).sum() / near.sentiment_score.count().nullif(0) / _UNITS,
         negative=(near.sentiment == "negative").cast("float64").mean(),
     )
     sums = each.group_by(_STEP).aggregate(
         contacts=each.talks.sum().cast("int64"),
         scored_customers=each.satisfaction.count(),
-        satisfaction_sum=each.satisfaction.sum(),
-        satisfaction_squares=(each.satisfaction * each.satisfaction).sum(),
+        satisfaction_sum=_units(each.satisfaction).sum(),
+        satisfaction_squares=(_units(each.satisfaction) * _units(each.satisfaction)).sum(),
         heard_customers=each.feeling.count(),
-        feeling_sum=each.feeling.sum(),
-        feeling_squares=(each.feeling * each.feeling).sum(),
-        negative_sum=each.negative.sum(),
+        feeling_sum=_units(each.feeling).sum(),
+        feeling_squares=(_units(each.feeling) * _units(each.feeling)).sum(),
+        negative_sum=_units(each.negative).sum(),
     )
     counted = here.group_by(_STEP).aggregate(customers=here.count())
     return counted.left_join(sums, list(_STEP)).drop("journey_right", "current_step_right").order_by(_STEP)
@@ -99,11 +105,13 @@ def means(sums: pa.Table, settings: TextSettings) -> pa.Table:
         ("satisfaction", "satisfaction", scored, 1, 5),
         ("sentiment", "feeling", heard, -1, 1),
     ):
-        mean, half = _mean(_numbers(sums, f"{of}_sum"), _numbers(sums, f"{of}_squares"), count, few)
+        mean, half = _mean(
+            _numbers(sums, f"{of}_sum") / _UNITS, _numbers(sums, f"{of}_squares") / _UNITS**2, count, few
+        )
         columns[f"{name}_mean"] = pa.array(mean, from_pandas=True)
         columns[f"{name}_lower"] = pa.array(np.maximum(mean - half, low), from_pandas=True)
         columns[f"{name}_upper"] = pa.array(np.minimum(mean + half, high), from_pandas=True)
-    share = np.where(heard >= few, _numbers(sums, "negative_sum") / np.maximum(heard, 1), np.nan)
+    share = np.where(heard >= few, _numbers(sums, "negative_sum") / _UNITS / np.maximum(heard, 1), np.nan)
     columns["negative_share"] = pa.array(share, from_pandas=True)
     columns["reason"] = pa.array(_reasons(scored < few, heard < few, few), pa.string())
     return pa.table(columns)
