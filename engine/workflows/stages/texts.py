@@ -7,6 +7,7 @@ from typing import Any, Final
 import ibis
 
 from engine.config.texts import TextSettings
+from engine.domain.schema import Table
 from engine.domain.text_marts import CUSTOMER_TEXTS, STEP_FEELINGS, TEXT_CONTACTS, TEXT_MARTS
 from engine.lake.schema import empty, naive_utc, to_contract
 from engine.texts import model, summaries
@@ -28,18 +29,17 @@ def write(context: Context, facts: dict[str, Any]) -> None:
     types = {"text": "string", "topic_probability": "float64", "sentiment_score": "float64"}
     said = ibis.table({name: types.get(name, "string") for name in (*found.column_names, "text")}, name=_SAID)
     told = written.select("interaction_id", "customer_id", "occurred_at", "text").inner_join(said, "text")
-    context.builder.write(
-        TEXT_CONTACTS.name,
-        context.engine,
-        told.select(*TEXT_CONTACTS.names),
-        order_by=["interaction_id"],
-    )
+    _write(context, TEXT_CONTACTS, told.select(*TEXT_CONTACTS.names))
     contacts = context.attached(TEXT_CONTACTS.name)
     customers = summaries.by_customer(known, contacts).select(*CUSTOMER_TEXTS.names)
-    context.builder.write(CUSTOMER_TEXTS.name, context.engine, customers, order_by=["customer_id"])
+    _write(context, CUSTOMER_TEXTS, customers)
     _write_steps(context, known, contacts, settings)
     unread = found.filter(found.column("topic").is_null()).num_rows
     facts["notes"] = [f"{unread} of {texts.num_rows} distinct texts could not be read: see reason."] if unread else []
+
+
+def _write(context: Context, mart: Table, rows: Any) -> None:
+    context.builder.write_rows(mart.name, to_contract(mart, context.engine.arrow(rows)))
 
 
 def _write_steps(context: Context, known: Any, contacts: Any, settings: TextSettings) -> None:
