@@ -43,7 +43,10 @@ def names(workspace: Workspace) -> Names:
         "product": products,
         "journey": _named(workspace, "journeys", "journey"),
         "experiment": _named(workspace, "experiments", "experiment_id"),
-        "feature": {name: (_short(one.meaning), _short(one.meaning_zh)) for name, one in FEATURES.items()},
+        "feature": {
+            **{name: (_short(one.meaning), _short(one.meaning_zh)) for name, one in FEATURES.items()},
+            **_words_of_clusters(workspace),
+        },
         "characteristic": {code: reason_text(code) for name in BY_NAME for code in (name, name + MISSING_SUFFIX)},
     }
 
@@ -59,6 +62,15 @@ def reloaded_at(workspace: Workspace, run: Run) -> datetime | None:
 def _short(meaning: str) -> str:
     """Cut what is said about empty values off a meaning."""
     return re.split("[;；]", meaning)[0]
+
+
+def _words_of_clusters(workspace: Workspace) -> dict[str, tuple[str, str]]:
+    """Return what a word that clusters look at is called, such as retired for employment_retired."""
+    listed = read_defaults("segments").get("clusters", {})
+    if workspace.settings_file.is_file():
+        listed = {**listed, **read_toml(workspace.settings_file).get("segments", {}).get("clusters", {})}
+    entries = [entry for entry in listed.get("features", []) if entry.get("equals")]
+    return {f"{entry['name']}_{entry['equals']}": (entry["high"], entry["high_zh"]) for entry in entries}
 
 
 def _named(workspace: Workspace, section: str, key: str) -> dict[str, tuple[str, str]]:

@@ -10,6 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from engine.config.load import load
+from engine.config.segments import SegmentSettings
 from engine.domain import words as vocabulary
 from engine.domain.errors import MartMissing, NotEnoughData
 from engine.lake.runs import RunBuilder
@@ -17,7 +19,7 @@ from engine.lake.workspace import Workspace
 from engine.recommendations.gates import GATES
 from engine.recommendations.tracks import REASONS
 from engine.ui.words import UNDEFINED, Words, catalogue
-from engine.workflows.view import recommendations, today
+from engine.workflows.view import desk, recommendations, today
 from tests.engine.ui import bank
 
 SOURCES = Path(__file__).parents[3] / "engine" / "ui"
@@ -151,3 +153,11 @@ def test_page_of_refused_customers_goes_on_where_the_last_one_ended(tmp_path: Pa
     pages = [recommendations.refused_by(run, 2, 25, offset)[1] for offset in range(0, total, 25)]
     ids = pd.concat(pages)["customer_id"]
     assert len(ids) == total == ids.nunique()
+
+
+def test_every_feature_that_clusters_look_at_has_a_name_in_both_languages(tmp_path: Path) -> None:
+    named = desk.names(Workspace(tmp_path))["feature"]
+    for feature in load(SegmentSettings, "segments").clusters.features:
+        english, chinese = named[feature.key]
+        assert english
+        assert re.search("[\u4e00-\u9fff]", chinese), feature.key
