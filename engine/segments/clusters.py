@@ -18,7 +18,7 @@ from engine.config.segments import ClusterFeature, ClusterSettings
 from engine.domain.errors import NotEnoughData
 from engine.segments import choosing
 from engine.segments.choosing import Choice
-from engine.segments.columns import feature_values, has_values, values_of
+from engine.segments.columns import feature_values, has_values, signed_log, values_of
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -185,7 +185,7 @@ def _scale(feature: ClusterFeature, values: Floats, winsor_share: float) -> Scal
 
 
 def _bend(values: Floats, logarithm: bool, unit: float) -> Floats:
-    return np.sign(values) * np.log1p(np.abs(values) / unit) if logarithm else values
+    return signed_log(values, unit) if logarithm else values
 
 
 def _take(features: pa.Table, feature: ClusterFeature, rows: NDArray[np.intp]) -> Floats:

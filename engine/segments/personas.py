@@ -13,13 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.config.personas import PersonaSettings
 from engine.domain.money import minor_digits
+from engine.numerics.ratios import ratios
+from engine.segments.columns import signed_log
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -99,7 +101,7 @@ def _of_measure(labels: Labels, clusters: int, measure: Measure, values: Floats,
     rows = np.bincount(labels, minlength=clusters).astype(np.int64)
     sums = np.bincount(labels, weights=values, minlength=clusters)
     others, other_sums = rows.sum() - rows, sums.sum() - sums
-    inside, outside = _over(sums, rows), _over(other_sums, others)
+    inside, outside = ratios(sums, rows), ratios(other_sums, others)
     if measure.is_share:
         effects, errors = _between_shares(inside, outside, rows, others)
     else:
@@ -124,19 +126,12 @@ def _of_measure(labels: Labels, clusters: int, measure: Measure, values: Floats,
     ]
 
 
-def _over(sums: Any, rows: Labels) -> Floats:
-    shares = np.full(len(rows), np.nan)
-    np.divide(sums, rows, out=shares, where=rows > 0)
-    return shares
-
-
 def _bent(values: Floats) -> Floats:
     """Return values on the logarithm where a few have very many times the usual."""
     sizes = np.abs(values[values != 0])
     if not len(sizes) or sizes.max() <= _LONG_TAIL * np.median(sizes):
         return values
-    bent: Floats = np.sign(values) * np.log1p(np.abs(values) / np.median(sizes))
-    return bent
+    return signed_log(values, float(np.median(sizes)))
 
 
 def _between_shares(inside: Floats, outside: Floats, rows: Labels, others: Labels) -> tuple[Floats, Floats]:
@@ -151,7 +146,7 @@ def _between_means(labels: Labels, values: Floats, rows: Labels) -> tuple[Floats
     centred = values - (values.mean() if total else 0.0)
     sums = np.bincount(labels, weights=centred, minlength=len(rows))
     squares = np.bincount(labels, weights=centred**2, minlength=len(rows))
-    inside, outside = _over(sums, rows), _over(sums.sum() - sums, others)
+    inside, outside = ratios(sums, rows), ratios(sums.sum() - sums, others)
     within = squares.sum() - rows * inside**2 - others * outside**2
     with np.errstate(divide="ignore", invalid="ignore"):
         spread = np.sqrt(np.maximum(within, 0.0) / np.maximum(total - 2, 1))

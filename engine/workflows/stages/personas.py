@@ -49,10 +49,14 @@ class _Sources:
         rows = columns.aligned(self.context.rows("features", ["customer_id", name]), self.ids)
         return rows[name] if rows[name].null_count < len(rows[name]) else None
 
-    def marked(self, customer_ids: Any) -> Floats:
-        """Return 1 for every customer named, 0 for the others."""
-        found, places = np.zeros(len(self.ids)), columns.places(columns.plain(customer_ids), self.ids)
-        found[places[places >= 0]] = 1.0
+    def places(self, rows: pa.Table) -> Labels:
+        """Return the place of the customer of every row, -1 for one who is not among them."""
+        return columns.places(columns.plain(rows["customer_id"]), self.ids)
+
+    def marked(self, places: Labels, chosen: Any) -> Floats:
+        """Return 1 for every customer with a row that is chosen, 0 for the others; `places` are those of the rows."""
+        found, named = np.zeros(len(self.ids)), places[columns.flags(chosen)]
+        found[named[named >= 0]] = 1.0
         return found
 
 
@@ -177,6 +181,7 @@ def _of_products(sources: _Sources) -> Iterator[Measure]:
     held = context.engine.arrow(inputs.holdings(context.tables, context.as_of).select("customer_id", "product_id"))
     sold = context.engine.arrow(context.tables["products"].select("product_id", "name_en", "name_zh"))
     names = {row["product_id"]: (row["name_en"], row["name_zh"] or row["name_en"]) for row in sold.to_pylist()}
+    places = sources.places(held)
     for product, (english, chinese) in sorted(names.items()):
         yield Measure(
             kind="product",
@@ -185,7 +190,7 @@ def _of_products(sources: _Sources) -> Iterator[Measure]:
                 f"{{inside}} hold {english}, {{outside}} of everyone else.",
                 f"{{inside}}持有{chinese}，其余客户{{outside}}。",
             ),
-            values=sources.marked(held["customer_id"].filter(pc.equal(held["product_id"], product))),
+            values=sources.marked(places, pc.equal(held["product_id"], product)),
             is_share=True,
         )
     yield from _of_offers(sources, names)
@@ -197,7 +202,8 @@ def _of_offers(sources: _Sources, names: dict[str, tuple[str, str]]) -> Iterator
         return
     offers = context.rows("recommendations", ["customer_id", "rank", "product_id"])
     first = offers.filter(pc.equal(offers["rank"], 1))
-    for product in sorted(set(first["product_id"].to_pylist())):
+    places = sources.places(first)
+    for product in sorted(pc.unique(first["product_id"]).to_pylist()):
         english, chinese = names[product]
         yield Measure(
             kind="offer",
@@ -206,7 +212,7 @@ def _of_offers(sources: _Sources, names: dict[str, tuple[str, str]]) -> Iterator
                 f"The first offer to {{inside}} of them is {english}, to {{outside}} of everyone else.",
                 f"{{inside}}的首选推荐为{chinese}，其余客户{{outside}}。",
             ),
-            values=sources.marked(first["customer_id"].filter(pc.equal(first["product_id"], product))),
+            values=sources.marked(places, pc.equal(first["product_id"], product)),
             is_share=True,
         )
 
@@ -237,12 +243,13 @@ def _of_journeys(sources: _Sources) -> Iterator[Measure]:
     if not context.wrote("journey_stages"):
         return
     stages = context.rows("journey_stages", ["customer_id", "journey", "status"])
+    places = sources.places(stages)
     said = (
         ("in_progress", "are under way in", "正处于", "之中"),
         ("dropped", "dropped out of", "曾中途退出", ""),
     )
     for journey in sorted(context.settings(Journeys, "journeys").journeys, key=lambda one: one.journey):
-        own = stages.filter(pc.equal(stages["journey"], journey.journey))
+        own = pc.equal(stages["journey"], journey.journey)
         chinese = journey.name_zh or journey.name_en
         for status, english, before, after in said:
             yield Measure(
@@ -252,7 +259,7 @@ def _of_journeys(sources: _Sources) -> Iterator[Measure]:
                     f"{{inside}} {english} the journey {journey.name_en}, {{outside}} of everyone else.",
                     f"{{inside}}{before}旅程“{chinese}”{after}，其余客户{{outside}}。",
                 ),
-                values=sources.marked(own["customer_id"].filter(pc.equal(own["status"], status))),
+                values=sources.marked(places, pc.and_(own, pc.equal(stages["status"], status))),
                 is_share=True,
             )
 

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from engine.config.segments import SegmentSettings
 from engine.domain.segment_marts import SEGMENT_MARTS
 from engine.features.table import FEATURES
+from engine.recommendations.columns import aligned, plain
 from engine.segments import segmentations
 from engine.workflows.stages.context import Context, Stage
 
@@ -44,10 +45,9 @@ def write(context: Context, facts: dict[str, Any]) -> None:
 
 def _joined(customers: pa.Table, rows: pa.Table) -> pa.Table:
     """Return the customers with the other columns of the rows; null for whoever has no row."""
-    place = pc.index_in(customers["customer_id"], value_set=rows["customer_id"].combine_chunks())
-    for name in rows.column_names:
-        if name != "customer_id":
-            customers = customers.append_column(name, rows[name].take(place))
+    beside = aligned(rows, plain(customers["customer_id"])).drop_columns("customer_id")
+    for name in beside.column_names:
+        customers = customers.append_column(name, beside[name])
     return customers
 
 
