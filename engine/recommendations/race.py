@@ -287,14 +287,12 @@ def fit(kind: str, panel: Panel, trainer: Trainer, *, final: bool = False) -> Fi
 def _factors(kind: str, ranker: Ranker, panel: Panel) -> Floats:
     """Return what the steps of a panel say beside a ranker that learned from it."""
     steps = panel.view.steps
-    if kind not in _FITS_OPENINGS or steps is None or panel.certain:
+    if kind not in _FITS_OPENINGS or steps is None or panel.certain or not steps.any():
         return np.ones(len(interest.CODES))
     # few took any step: only they are scored
-    rows = np.flatnonzero((steps > 0).any(axis=1))
-    some = panel.rows(rows)
-    if not len(rows) or some.view.steps is None:
-        return np.ones(len(interest.CODES))
-    added = interest.learn(some.view.steps, ranker.scores(some.view), some.labels, some.eligible)
+    rows = np.flatnonzero(steps.any(axis=1))
+    scores = ranker.scores(panel.view.rows(rows))
+    added = interest.learn(steps[rows], scores, panel.labels[rows], panel.eligible[rows])
     factors: Floats = np.exp(added)
     return factors
 
