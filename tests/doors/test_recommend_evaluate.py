@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ import pytest
 
 from engine.cli.main import main
 from engine.recommendations.race import ORDER
+from tests.doors import measured
 
 Ask = Callable[..., dict[str, Any]]
 Refuse = Callable[..., str]
@@ -235,16 +234,7 @@ def test_cells_of_parquet_that_are_no_holdings_are_told_by_their_kind(
 def test_a_million_columns_are_refused_in_little_time_and_memory(tmp_path: Path) -> None:
     path = tmp_path / "wide.csv"
     path.write_text(",".join(f"c{n}" for n in range(1_000_000)) + "\n" + ",".join("1" * 1_000_000) + "\n")
-    command = [sys.executable, "-m", "engine.cli.main", "recommend", "evaluate", str(path)]
-    limited = "import resource, sys, subprocess; code = subprocess.run(sys.argv[1:]).returncode; "
-    limited += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(code)"
-    done = subprocess.run(
-        [sys.executable, "-c", limited, *command, "--customer", "c0", "--products", "c1,c2,c3"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = measured.run("recommend", "evaluate", str(path), "--customer", "c0", "--products", "c1,c2,c3")
     assert done.returncode == 1
     assert "line 1 is longer than" in done.stderr
     assert len(done.stderr) < 500
