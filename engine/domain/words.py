@@ -49,6 +49,8 @@ FEEDBACK_EVENTS: Final = (
     "unsubscribed",
     "complained",
 )
+FEEDBACK_TYPES: Final = (*FEEDBACK_EVENTS, "dropped", "failed")
+"""What a campaign tool may report; the last two are messages that it never sent, so they are no row of the ledger."""
 CATEGORIES: Final = (
     "salary",
     "pension",

@@ -1,6 +1,8 @@
-"""The operational database: runs, exports, experiments, audiences, overrides, models, audit."""
+"""The operational database: runs, exports, experiments, audiences, overrides, models, feedback, suppressions, audit."""
 
 from engine.store.facade import Store
+from engine.store.feedback import Added, NewFeedback
+from engine.store.feedback_batches import Claim, NewBatch
 from engine.store.models import NewModel
 from engine.store.overrides import NewOverride
 from engine.store.records import (
@@ -10,22 +12,32 @@ from engine.store.records import (
     CatalogueRecord,
     ExperimentRecord,
     ExportRecord,
+    FeedbackBatchRecord,
+    FeedbackRecord,
     ModelRecord,
     OverrideRecord,
     RunRecord,
+    SuppressionRecord,
 )
 
 __all__ = [
+    "Added",
     "AudienceActRecord",
     "AudienceRecord",
     "AuditRecord",
     "CatalogueRecord",
+    "Claim",
     "ExperimentRecord",
     "ExportRecord",
+    "FeedbackBatchRecord",
+    "FeedbackRecord",
     "ModelRecord",
+    "NewBatch",
+    "NewFeedback",
     "NewModel",
     "NewOverride",
     "OverrideRecord",
     "RunRecord",
     "Store",
+    "SuppressionRecord",
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 from sqlmodel import Session, col, select
@@ -16,8 +16,8 @@ from sqlmodel import Session, col, select
 from engine.domain.errors import CheckFailed, UnknownName
 from engine.numerics.chain import Break, Head, Link, canonical, digest, walk
 from engine.store import audience_acts, models, overrides, persons, trail, versions
-from engine.store.connection import open_engine, shown, told, writing
-from engine.store.migrate import upgrade
+from engine.store.base import now
+from engine.store.feedback_methods import FeedbackMethods
 from engine.store.records import (
     AudienceActRecord,
     AudienceRecord,
@@ -33,7 +33,7 @@ from engine.store.records import (
 from engine.store.tables import AudienceRow, CatalogueRow, ExperimentDecisionRow, ExperimentRow, ExportRow, RunRow
 
 
-class Store:
+class Store(FeedbackMethods):
     """The operational database at an address, such as `sqlite:///workspace/wayline.db`.
 
     Making one connects to nothing; the first use creates or migrates the tables, unless `migrate` is false.
@@ -44,31 +44,6 @@ class Store:
     StoreUnavailable
         On first use: the database cannot be reached, or is of a newer version.
     """
-
-    def __init__(self, address: str, *, actor: str = "wayline", migrate: bool = True) -> None:
-        self.actor = actor
-        self._engine = open_engine(address)
-        self._ready = not migrate
-
-    def __enter__(self) -> Store:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    @property
-    def address(self) -> str:
-        """The address without its password."""
-        return shown(self._engine.url)
-
-    def close(self) -> None:
-        """Close all connections."""
-        self._engine.dispose()
-
-    def upgrade(self) -> None:
-        """Bring the tables to those of this version; several processes may do so at once."""
-        upgrade(self._engine)
-        self._ready = True
 
     # Runs
 
@@ -82,7 +57,7 @@ class Store:
                 seed=seed,
                 status="running",
                 attempts=earlier.attempts + 1 if earlier else 1,
-                started_at=_now(),
+                started_at=now(),
                 facts=canonical(facts or {}),
             )
             self._note(session, "run.started", run_id, {"attempt": row.attempts, "seed": seed})
@@ -98,7 +73,7 @@ class Store:
         """
         with self._write() as session:
             row = _require_run(session, run_id)
-            row.status, row.finished_at, row.reason = "done", _now(), None
+            row.status, row.finished_at, row.reason = "done", now(), None
             row.facts = canonical({**json.loads(row.facts), **(facts or {})})
             session.add(row)
             self._note(session, "run.finished", run_id, {"attempt": row.attempts})
@@ -108,7 +83,7 @@ class Store:
         """Note that a run failed, and why, in a sentence without personal data; raises UnknownName like finish_run."""
         with self._write() as session:
             row = _require_run(session, run_id)
-            row.status, row.finished_at, row.reason = "failed", _now(), reason
+            row.status, row.finished_at, row.reason = "failed", now(), reason
             session.add(row)
             self._note(session, "run.failed", run_id, {"attempt": row.attempts, "reason": reason})
             return _run(row)
@@ -150,7 +125,7 @@ class Store:
                 rows=rows,
                 sha256=sha256,
                 exported_by=self.actor,
-                exported_at=_now(),
+                exported_at=now(),
             )
             details = {"run_id": run_id, "audience": audience, "format": file_format, "rows": rows, "sha256": sha256}
             self._note(session, "export.recorded", export_id, details)
@@ -282,17 +257,17 @@ class Store:
     def add_override(self, wanted: overrides.NewOverride) -> OverrideRecord:
         """Enter an override of the actor's; see `overrides.add`."""
         with self._write() as session:
-            return self._noted(session, "override.added", overrides.add(session, wanted, self.actor, _now()))
+            return self._noted(session, "override.added", overrides.add(session, wanted, self.actor, now()))
 
     def agree_to_override(self, override_id: int) -> OverrideRecord:
         """Enter the actor as the second person; raises UnknownName or RefusedByPolicy, see `overrides.agree`."""
         with self._write() as session:
-            return self._noted(session, "override.agreed", overrides.agree(session, override_id, self.actor, _now()))
+            return self._noted(session, "override.agreed", overrides.agree(session, override_id, self.actor, now()))
 
     def revoke_override(self, override_id: int) -> OverrideRecord:
         """Take an override back; raises UnknownName or RefusedByPolicy, see `overrides.revoke`."""
         with self._write() as session:
-            return self._noted(session, "override.revoked", overrides.revoke(session, override_id, self.actor, _now()))
+            return self._noted(session, "override.revoked", overrides.revoke(session, override_id, self.actor, now()))
 
     def overrides(self, customer_id: str | None = None) -> list[OverrideRecord]:
         """Return all overrides ever made, of one customer or of all, the oldest first."""
@@ -308,12 +283,12 @@ class Store:
     def propose_model(self, wanted: models.NewModel) -> ModelRecord:
         """Enter a model of the actor's as a challenger; raises RefusedByPolicy, see `models.propose`."""
         with self._write() as session:
-            return self._told(session, models.PROPOSED, models.propose(session, wanted, self.actor, _now()))
+            return self._told(session, models.PROPOSED, models.propose(session, wanted, self.actor, now()))
 
     def approve_model(self, model_id: int, note: str) -> ModelRecord:
         """Make a challenger the champion, approved by the actor; see `models.approve` for what is refused."""
         with self._write() as session:
-            approved, replaced = models.approve(session, model_id, self.actor, note, _now())
+            approved, replaced = models.approve(session, model_id, self.actor, note, now())
             if replaced is not None:
                 self._told(session, models.RETIRED, replaced)
             return self._told(session, models.APPROVED, approved)
@@ -321,7 +296,7 @@ class Store:
     def retire_model(self, model_id: int, note: str) -> ModelRecord:
         """Retire a model; raises UnknownName or RefusedByPolicy, see `models.retire`."""
         with self._write() as session:
-            return self._told(session, models.RETIRED, models.retire(session, model_id, self.actor, note, _now()))
+            return self._told(session, models.RETIRED, models.retire(session, model_id, self.actor, note, now()))
 
     def models(self) -> list[ModelRecord]:
         """Return every model ever proposed, the oldest first."""
@@ -350,7 +325,7 @@ class Store:
         """Append who did what to what; `details` are ids, counts and hashes, never personal data."""
         with self._write() as session:
             entry = trail.Entry(actor=actor or self.actor, action=action, subject=subject, details=details or {})
-            return trail.append(session, _now(), entry)
+            return trail.append(session, now(), entry)
 
     def audit_trail(
         self, limit: int = 100, before: int | None = None, subject: str | None = None, action: str | None = None
@@ -374,33 +349,6 @@ class Store:
         """Open the whole chain for a check, streamed in the order of its numbers."""
         with self._read() as session:
             yield trail.links(session)
-
-    def _note(self, session: Session, action: str, subject: str, details: Mapping[str, Any]) -> None:
-        trail.append(session, _now(), trail.Entry(actor=self.actor, action=action, subject=subject, details=details))
-
-    # Sessions
-
-    @contextmanager
-    def _read(self) -> Iterator[Session]:
-        self._prepare()
-        with told(self._engine), Session(self._engine) as session:
-            yield session
-
-    @contextmanager
-    def _write(self) -> Iterator[Session]:
-        """Open a transaction that writes: committed at the end, undone when anything raises."""
-        self._prepare()
-        with told(self._engine), Session(writing(self._engine), expire_on_commit=False) as session, session.begin():
-            trail.take_turn(session)
-            yield session
-
-    def _prepare(self) -> None:
-        if not self._ready:
-            self.upgrade()
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _require_run(session: Session, run_id: str) -> RunRow:

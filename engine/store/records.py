@@ -160,6 +160,63 @@ class ModelRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FeedbackRecord:
+    """One thing that a campaign tool reported; `number` is its place in the order of receipt, without gaps."""
+
+    event_id: str
+    number: int
+    type: str
+    customer_id: str
+    run_id: str | None
+    recommendation_id: str | None
+    decision_id: str | None
+    product_id: str | None
+    audience_id: str | None
+    channel: str | None
+    occurred_at: datetime
+    received_at: datetime
+    value_minor: int | None
+    currency: str | None
+    message_id: str | None
+    machine_open: bool
+    bounce: str | None
+    source: str
+    received_by: str
+    content_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class SuppressionRecord:
+    """A customer who may not be contacted on a channel, or on any where it is None, with the oldest cause that stands.
+
+    since : when it was said, `added_at` when it was entered here.
+    """
+
+    customer_id: str
+    channel: str | None
+    since: datetime
+    reason: str
+    event_id: str | None
+    added_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedbackBatchRecord:
+    """One delivery of feedback and the answer that was given; status is "running", "done" or "failed"."""
+
+    batch_id: str
+    sender: str
+    idempotency_key: str | None
+    body_sha256: str
+    source: str
+    status: str
+    started_at: datetime
+    held_until: datetime
+    finished_at: datetime | None
+    answer: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRecord:
     """One thing somebody did: who, what, to what, when, and its place in the chain."""
 

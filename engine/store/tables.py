@@ -13,6 +13,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, MetaData, Te
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
+from engine.domain.words import FEEDBACK_TYPES
 from engine.store.types import UtcDateTime
 
 # Names that do not depend on the database, so that a migration can speak of a constraint
@@ -27,6 +28,9 @@ RUN_STATUSES: Final = ("running", "done", "failed")
 OVERRIDE_KINDS: Final = ("approve", "decline", "limit", "hold")
 MODEL_PURPOSES: Final = ("runs", "files")
 MODEL_STATUSES: Final = ("challenger", "champion", "retired")
+BOUNCES: Final = ("hard", "soft")
+SUPPRESSION_REASONS: Final = ("unsubscribed", "complained", "hard_bounce", "manual")
+BATCH_STATUSES: Final = ("running", "done", "failed")
 # only a plain INTEGER key is SQLite's row number; it holds 64 bits there all the same
 LONG: Final = BigInteger().with_variant(Integer(), "sqlite")
 
@@ -179,6 +183,94 @@ class ModelRow(Stored, table=True):
     retired_by: str | None = Field(default=None)
     retirement_note: str | None = Field(default=None, sa_type=Text)
     retired_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class FeedbackRow(Stored, table=True):
+    """One row is one thing that a campaign tool reported; triggers refuse to change or delete it.
+
+    `number` is the order in which rows were committed, without gaps: a journal reads on from it. `content_hash` is of
+    what was reported, whoever delivered it.
+    """
+
+    __tablename__ = "feedback_events"
+    __table_args__ = (
+        CheckConstraint(f"type IN {FEEDBACK_TYPES!r}", name="type"),
+        CheckConstraint(f"bounce IS NULL OR bounce IN {BOUNCES!r}", name="bounce"),
+        CheckConstraint("(value_minor IS NULL) = (currency IS NULL)", name="value_with_currency"),
+        UniqueConstraint("number"),
+    )
+
+    event_id: str = Field(primary_key=True)
+    number: int = Field(sa_type=LONG)
+    type: str
+    customer_id: str = Field(index=True)
+    run_id: str | None = Field(default=None, index=True)
+    recommendation_id: str | None = Field(default=None, index=True)
+    decision_id: str | None = Field(default=None, index=True)
+    product_id: str | None = Field(default=None)
+    audience_id: str | None = Field(default=None)
+    channel: str | None = Field(default=None)
+    occurred_at: datetime = Field(sa_type=UtcDateTime)
+    received_at: datetime = Field(sa_type=UtcDateTime)
+    value_minor: int | None = Field(default=None, sa_type=LONG)
+    currency: str | None = Field(default=None)
+    message_id: str | None = Field(default=None)
+    machine_open: bool
+    bounce: str | None = Field(default=None)
+    source: str
+    received_by: str
+    content_hash: str
+
+
+class SuppressionRow(Stored, table=True):
+    """One row is one cause not to contact one customer on a channel, or on every channel where it is null.
+
+    A cause stays until a person lifts it; triggers refuse to delete it, or to change anything but its lifting.
+    """
+
+    __tablename__ = "suppressions"
+    __table_args__ = (
+        CheckConstraint(f"reason IN {SUPPRESSION_REASONS!r}", name="reason"),
+        CheckConstraint("(lifted_at IS NULL) = (lifted_by IS NULL)", name="lifted_by_somebody"),
+        UniqueConstraint("event_id"),
+    )
+
+    number: int | None = Field(default=None, primary_key=True)
+    customer_id: str = Field(index=True)
+    channel: str | None = Field(default=None)
+    reason: str
+    since: datetime = Field(sa_type=UtcDateTime)
+    event_id: str | None = Field(default=None)
+    note: str | None = Field(default=None, sa_type=Text)
+    added_by: str
+    added_at: datetime = Field(sa_type=UtcDateTime, index=True)
+    lifted_by: str | None = Field(default=None)
+    lifted_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    lift_note: str | None = Field(default=None, sa_type=Text)
+
+
+class FeedbackBatchRow(Stored, table=True):
+    """One row is one delivery of feedback: a request with its idempotency key, or a file that is being read.
+
+    While it runs, whoever works on it holds it until `held_until`: one that died lets go by itself.
+    """
+
+    __tablename__ = "feedback_batches"
+    __table_args__ = (
+        CheckConstraint(f"status IN {BATCH_STATUSES!r}", name="status"),
+        UniqueConstraint("sender", "idempotency_key"),
+    )
+
+    batch_id: str = Field(primary_key=True)
+    sender: str
+    idempotency_key: str | None = Field(default=None)
+    body_sha256: str
+    source: str
+    status: str
+    started_at: datetime = Field(sa_type=UtcDateTime, index=True)
+    held_until: datetime = Field(sa_type=UtcDateTime)
+    finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    answer: str | None = Field(default=None, sa_type=Text)
 
 
 class AuditRow(Stored, table=True):
