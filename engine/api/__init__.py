@@ -1,1 +1,1 @@
-"""The HTTP door."""
+"""The API: campaign tools pull audiences and offers, and send back what became of them."""

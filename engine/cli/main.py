@@ -12,6 +12,7 @@ import typer
 
 from engine.cli import faults
 from engine.cli.commands import (
+    api,
     app,
     audience,
     catalogue,
@@ -50,7 +51,7 @@ COMMANDS = (
         recommend,
         catalogue,
     ),
-    *(explain, app),
+    *(explain, app, api),
 )
 
 wayline = typer.Typer(

@@ -1,11 +1,14 @@
-"""The operational database: runs, exports, experiments, audiences, overrides, models, feedback, suppressions, audit."""
+"""The operational database: what was run, exported, defined, decided and asked for, and by whom."""
 
 from engine.store.facade import Store
 from engine.store.feedback import Added, NewFeedback
 from engine.store.feedback_batches import Claim, NewBatch
+from engine.store.journal import Journal
+from engine.store.keyring import Keyring, NewKey
 from engine.store.models import NewModel
 from engine.store.overrides import NewOverride
 from engine.store.records import (
+    ApiKeyRecord,
     AudienceActRecord,
     AudienceRecord,
     AuditRecord,
@@ -14,6 +17,7 @@ from engine.store.records import (
     ExportRecord,
     FeedbackBatchRecord,
     FeedbackRecord,
+    JournalRecord,
     ModelRecord,
     OverrideRecord,
     RunRecord,
@@ -22,6 +26,7 @@ from engine.store.records import (
 
 __all__ = [
     "Added",
+    "ApiKeyRecord",
     "AudienceActRecord",
     "AudienceRecord",
     "AuditRecord",
@@ -31,9 +36,13 @@ __all__ = [
     "ExportRecord",
     "FeedbackBatchRecord",
     "FeedbackRecord",
+    "Journal",
+    "JournalRecord",
+    "Keyring",
     "ModelRecord",
     "NewBatch",
     "NewFeedback",
+    "NewKey",
     "NewModel",
     "NewOverride",
     "OverrideRecord",

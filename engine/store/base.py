@@ -46,6 +46,18 @@ class Base:
         trail.append(session, now(), trail.Entry(actor=self.actor, action=action, subject=subject, details=details))
 
     @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Open a transaction that reads; for the modules of this package, which hand out records."""
+        with self._read() as session:
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """Open a transaction that writes, alone until its end; for the modules of this package."""
+        with self._write() as session:
+            yield session
+
+    @contextmanager
     def _read(self) -> Iterator[Session]:
         self._prepare()
         with told(self._engine), Session(self._engine) as session:

@@ -217,6 +217,38 @@ class FeedbackBatchRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKeyRecord:
+    """A key of the API without its secret: what it allows, whose it is, and when it ends or was ended."""
+
+    key_id: str
+    name: str
+    scopes: tuple[str, ...]
+    audiences: tuple[str, ...] | None
+    destination: str
+    channel: str | None
+    row_cap: int | None
+    requests_per_minute: int | None
+    created_by: str
+    created_at: datetime
+    expires_at: datetime
+    replaced_by: str | None
+    revoked_by: str | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalRecord:
+    """One event of the journal, at its offset; `details` hold counts, ids of runs and hashes, never who."""
+
+    offset: int
+    at: datetime
+    event: str
+    subject: str
+    details: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRecord:
     """One thing somebody did: who, what, to what, when, and its place in the chain."""
 

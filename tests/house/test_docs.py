@@ -24,7 +24,8 @@ def commands() -> dict[str, object]:
         for name, command in group.commands.items():
             if isinstance(command, TyperGroup):
                 walk(command, (*words, name))
-            else:
+            # a group that takes options does something itself
+            if not isinstance(command, TyperGroup) or command.params:
                 found[" ".join((*words, name))] = command
 
     root = typer.main.get_command(wayline)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -12,6 +11,7 @@ import typer
 
 import engine
 from engine.cli import options
+from engine.cli.listening import free_port
 from engine.cli.output import Output
 from engine.domain.errors import WaylineError
 
@@ -54,7 +54,7 @@ def start(home: Path, port: int | None, headless: bool, output: Output) -> NoRet
         The port is taken, or `app.py` is not where it was installed.
     """
     script = _script()
-    chosen = _free(port)
+    chosen = free_port(ADDRESS, port, _PORTS)
     address = f"http://{ADDRESS}:{chosen}"
     if output.as_json:
         output.result({"address": address, "home": home.resolve()}, lambda _: None)
@@ -84,19 +84,6 @@ def _script() -> Path:
     if not script.is_file():
         raise WaylineError(f"The app's script {script} is missing. Install Wayline again.")
     return script
-
-
-def _free(port: int | None) -> int:
-    for candidate in _PORTS if port is None else (port,):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((ADDRESS, candidate))
-            except OSError:
-                continue
-            return candidate
-    which = f"Port {port} is" if port is not None else f"Ports {_PORTS[0]} to {_PORTS[-1]} are"
-    raise WaylineError(f"{which} taken on {ADDRESS}. Name another with --port.")
 
 
 def _has_screen() -> bool:

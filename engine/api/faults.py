@@ -1,0 +1,99 @@
+"""Errors as answers: each of ours becomes one problem, and nothing of the bank's own machine is told."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from engine.api.problems import Problem
+from engine.domain import errors
+from engine.domain.grants import KeyRefused, NotGranted, RowCapReached
+
+_BY_STATUS: Final = {
+    HTTPStatus.BAD_REQUEST: "malformed_request",
+    HTTPStatus.NOT_FOUND: "no_such_path",
+    HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "body_too_large",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "unsupported_media_type",
+}
+_RETRY: Final = {"Retry-After": "5"}
+KEYS_TAKEN: Final = {"WWW-Authenticate": 'Bearer realm="wayline", Basic realm="wayline", charset="UTF-8"'}
+
+
+def add_to(app: FastAPI) -> None:
+    """Make the app answer every error with a problem."""
+    handlers = {
+        Problem: _own,
+        HTTPException: _http,
+        RequestValidationError: _invalid,
+        errors.WaylineError: _wayline,
+    }
+    for kind, handler in handlers.items():
+        app.add_exception_handler(kind, handler)
+
+
+async def _own(request: Request, fault: Exception) -> Response:
+    assert isinstance(fault, Problem)
+    return fault.response(request.state.number)
+
+
+async def _http(request: Request, fault: Exception) -> Response:
+    assert isinstance(fault, HTTPException)
+    code = _BY_STATUS.get(HTTPStatus(fault.status_code), "malformed_request")
+    told = {
+        "no_such_path": "No path of the API is like that.",
+        "method_not_allowed": "The path is there, and does not know this method.",
+        "malformed_request": "The body cannot be read as what its Content-Type says.",
+    }
+    problem = Problem(code, told.get(code, str(fault.detail)), headers=fault.headers)
+    return problem.response(request.state.number)
+
+
+async def _invalid(request: Request, fault: Exception) -> Response:
+    assert isinstance(fault, RequestValidationError)
+    return invalid(fault.errors()).response(request.state.number)
+
+
+def invalid(faults: Any) -> Problem:
+    """Return the problem for values that a model refused; the values themselves are not repeated."""
+    if any(one["type"] == "json_invalid" for one in faults):
+        return Problem("malformed_request", "The body is not valid JSON.", field="body")
+    told = [{"field": ".".join(map(str, one["loc"])), "detail": f"{one['msg']}."} for one in faults]
+    first = told[0]["field"]
+    count = "1 value is" if len(told) == 1 else f"{len(told)} values are"
+    return Problem("invalid_request", f"{count} not as expected, first {first}.", field=first, errors=told)
+
+
+async def _wayline(request: Request, fault: Exception) -> Response:
+    assert isinstance(fault, errors.WaylineError)
+    return problem_of(fault).response(request.state.number)
+
+
+def problem_of(fault: errors.WaylineError) -> Problem:
+    """Return the problem that one of our errors is to a client; paths and addresses of the machine are left out."""
+    code, detail, field, headers = next(told for kind, told in _OURS if isinstance(fault, kind))
+    if isinstance(fault, NotGranted):
+        field = fault.needed
+    return Problem(code, detail or fault.sentence, field=field, headers=headers)
+
+
+# an empty detail: the error's own sentence, which names nothing of the machine
+_OURS: Final[tuple[tuple[type[errors.WaylineError], tuple[str, str, str | None, dict[str, str]]], ...]] = (
+    (KeyRefused, ("key_refused", "", "Authorization", KEYS_TAKEN)),
+    (RowCapReached, ("row_cap_reached", "", None, {})),
+    (NotGranted, ("not_granted", "", None, {})),
+    (errors.RefusedByPolicy, ("refused_by_policy", "", None, {})),
+    (errors.UnknownName, ("not_found", "", None, {})),
+    (errors.RunMissing, ("not_found", "There is no such completed run. Leave `run` out for the latest.", "run", {})),
+    (errors.MartMissing, ("not_available", "", None, {})),
+    (errors.NotEnoughData, ("not_available", "", None, {})),
+    (errors.StoreUnavailable, ("unavailable", "The database does not answer as expected.", None, _RETRY)),
+    (errors.WorkspaceBusy, ("unavailable", "Another process writes to the workspace.", None, _RETRY)),
+    (errors.WorkspaceMissing, ("not_available", "The workspace holds no data yet.", None, {})),
+    (errors.WaylineError, ("unforeseen", "The engine refused, for a reason that only its own log tells.", None, {})),
+)

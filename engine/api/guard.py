@@ -1,0 +1,115 @@
+"""What stands around every request: a number, the limit of its body, headers of safety, one line of log, no traceback.
+
+The log names the route's pattern and the key's id: never a path with a customer in it, a query, a body or a value.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+import traceback
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from engine.api.problems import Problem
+
+LOG: Final = logging.getLogger("wayline.api")
+
+_SAFE: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+class Guard:
+    """Wraps the app; `body_bytes` is the longest body of a request."""
+
+    def __init__(self, app: ASGIApp, *, body_bytes: int) -> None:
+        self.app, self.body_bytes = app, body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        number = secrets.token_hex(8)
+        scope.setdefault("state", {})["number"] = number
+        began, sent = time.perf_counter(), _Sent()
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                sent.status = message["status"]
+                _add_headers(message, number)
+            await send(message)
+
+        try:
+            if _claimed(scope) > self.body_bytes:
+                await self._too_large().response(number)(scope, receive, answer)
+            else:
+                await self.app(scope, self._limited(receive), answer)
+        except Exception as fault:
+            LOG.error("%s %s at %s", number, type(fault).__name__, _where(fault))
+            if sent.status:
+                raise _Broken from None
+            problem = Problem("unforeseen", "Nothing was changed that was not confirmed. The server's log knows more.")
+            await problem.response(number)(scope, receive, answer)
+        finally:
+            taken = (time.perf_counter() - began) * 1_000
+            route = getattr(scope.get("route"), "path", "-")
+            key = scope["state"].get("key_id", "-")
+            LOG.info("%s %s %s %s key=%s %.1f ms", number, scope["method"], route, sent.status, key, taken)
+
+    def _limited(self, receive: Receive) -> Receive:
+        """Return what reads the body and stops reading at the limit."""
+        read = 0
+
+        async def limited() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > self.body_bytes:
+                problem = self._too_large()
+                raise HTTPException(problem.kind.status, problem.detail, problem.headers)
+            return message
+
+        return limited
+
+    def _too_large(self) -> Problem:
+        # the rest of the body is not worth reading: the connection ends with the answer
+        detail = f"A body may have {self.body_bytes:,} bytes."
+        return Problem("body_too_large", detail, field="body", headers={"Connection": "close"})
+
+
+class _Sent:
+    """The status that was sent, 0 before any."""
+
+    status = 0
+
+
+class _Broken(Exception):
+    """An answer ended in the middle: the connection must be cut, and the fault is told already."""
+
+
+def _claimed(scope: Scope) -> int:
+    length = Headers(scope=scope).get("content-length", "0")
+    return int(length) if length.isascii() and length.isdigit() else 0
+
+
+def _add_headers(message: Message, number: str) -> None:
+    headers = MutableHeaders(scope=message)
+    for name, value in _SAFE.items():
+        headers[name] = value
+    headers["X-Request-Id"] = number
+    headers.setdefault("Cache-Control", "no-store")
+
+
+def _where(fault: BaseException) -> str:
+    """Return the places in the code, without any value: a message may quote one."""
+    frames = traceback.extract_tb(fault.__traceback__)[-6:]
+    return " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(frames))
