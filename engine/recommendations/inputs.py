@@ -92,7 +92,13 @@ def known_customers(tables: Mapping[str, Any], as_of: datetime) -> Any:
 
 
 def profile(
-    tables: Mapping[str, Any], as_of: datetime, settings: RecommendationSettings, time_zone: str | None = None
+    tables: Mapping[str, Any],
+    as_of: datetime,
+    settings: RecommendationSettings,
+    time_zone: str | None = None,
+    *,
+    contacts: Any | None = None,
+    suppressed: Any | None = None,
 ) -> Any:
     """Return one row per customer known at the instant: what the gates look at.
 
@@ -100,7 +106,11 @@ def profile(
     unknown), one column `consent_<channel>` for each contact channel, those of `contact.reading`, and what customers
     answered and when they are there (`responses.OWN_COUNTS` and `responses.hours`). The last are read only with the
     `time_zone` of the bank: who only learns from an instant needs neither.
+
+    contacts : the record of contacts that the gates look at, where it is another than the table's (see `so_far`).
+    suppressed : customer_id and channel (null for every channel) of whom not to contact, whatever they agreed to.
     """
+    gated = tables if contacts is None else {**tables, contact.CONTACTS: contacts}
     customers = tables["customers"]
     customers = customers.filter(customers.joined_at <= instant(as_of))
     rows = customers.select(
@@ -112,16 +122,44 @@ def profile(
     )
     parts = (
         (_debts(tables, as_of, settings), {"debts_minor": _unknown("int64")}),
-        (_consents(tables, as_of), {f"consent_{channel}": ibis.literal(False) for channel in CONTACT_CHANNELS}),
+        (_consents(gated, as_of), {f"consent_{channel}": ibis.literal(False) for channel in CONTACT_CHANNELS}),
     )
     for part, absent in parts:
         rows = rows.mutate(**absent) if part is None else _join(rows, part, absent)
     if "consents" not in tables:
         assumed = settings.assumptions.consent_channels
         rows = rows.mutate(**{f"consent_{channel}": ibis.literal(channel in assumed) for channel in CONTACT_CHANNELS})
-    ledger = contact.reading(tables, as_of, settings.contact, settings.assumptions.empty_histories)
+    if suppressed is not None:
+        rows = _without_suppressed(rows, suppressed)
+    ledger = contact.reading(gated, as_of, settings.contact, settings.assumptions.empty_histories)
     rows = _join(rows.mutate(debts_minor=rows.debts_minor.cast("int64")), ledger, {})
     return _with_responses(rows, tables, as_of, settings.responses, time_zone)
+
+
+def so_far(contacts: Any, as_of: datetime) -> Any:
+    """Return the record of contacts with what is later than an instant as if it were of that instant.
+
+    A run on yesterday's extract decides whom to contact next: a contact of this morning uses up a cap all the same.
+    """
+    when = contacts.occurred_at
+    return contacts.mutate(occurred_at=ibis.least(when, instant(as_of)).cast(when.type()))
+
+
+def _without_suppressed(rows: Any, suppressed: Any) -> Any:
+    everywhere = suppressed.channel.isnull()
+    held = suppressed.group_by("customer_id").agg(
+        **{
+            f"suppressed_{channel}": (everywhere | (suppressed.channel == channel)).cast("int8").max()
+            for channel in CONTACT_CHANNELS
+        }
+    )
+    names = [f"suppressed_{channel}" for channel in CONTACT_CHANNELS]
+    rows = _join(rows, held, dict.fromkeys(names, ibis.literal(0, "int8")))
+    agreed = {
+        f"consent_{channel}": rows[f"consent_{channel}"] & (rows[f"suppressed_{channel}"] == 0)
+        for channel in CONTACT_CHANNELS
+    }
+    return rows.mutate(**agreed).drop(*names)
 
 
 def _with_responses(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ from engine.recommendations.bundle import Bundle
 from engine.recommendations.frame import Flags
 from engine.recommendations.gates import Masks
 from engine.recommendations.reachable import NOT_DECIDED, Waterfall
-from engine.workflows import kept_decisions
+from engine.workflows import kept_decisions, suppressed
 from engine.workflows.audiences import Opened, opened
 
 _NOBODY: Final = np.zeros(0, dtype=np.uint64)
@@ -111,7 +111,8 @@ class _People:
 def _people(held: Opened, bundle: Bundle, known: Sequence[str]) -> _People:
     words = inputs.opted_out(held.tables, held.run.as_of)
     rows = pa.table({"customer_id": pa.array([], pa.string()), "channel": pa.array([], pa.string())})
-    rows = rows if words is None else held.engine.arrow(words)
+    rows = rows if words is None else held.engine.arrow(words).select(rows.column_names)
+    rows = pa.concat_tables([rows, suppressed.pairs(suppressed.table(held.workspace), known)])
     places = pc.fill_null(pc.index_in(rows["channel"], value_set=pa.array(known, pa.string())), -1)
     kept = pa.array([], pa.string())
     if held.run.has("control_group"):
@@ -135,6 +136,8 @@ def _masks(
             some = columns.plain(rows["customer_id"])
             block = ledger.block_of(rows, pa.table({"customer_id": some}), (), None)
             left, out = people.left(some), people.out(some)
+            # whoever unsubscribed after the run is not reached by it any more
+            block = replace(block, consent=block.consent & ~left)
             yield (
                 some,
                 {

@@ -15,7 +15,7 @@ from engine.intake import dictionary as dictionaries
 from engine.intake import importers
 from engine.intake.load import Progress, check_sources, load_sources
 from engine.intake.report import IntakeReport
-from engine.workflows import session
+from engine.workflows import reported, session
 
 PUBLIC: Final = importers.NAMES
 SIMULATED: Final = "simulated"
@@ -93,9 +93,13 @@ def load(home: Path, mapping_file: Path, *, progress: Progress | None = None) ->
     workspace = session.workspace_at(home)
     bank, rules = _rules(home)
     with session.duckdb(workspace) as engine:
-        return load_sources(
+        report = load_sources(
             mapping_file.expanduser().resolve(), workspace, bank=bank, rules=rules, engine=engine, progress=progress
         )
+        # what campaign tools reported is the store's, and stays when the bank's own tables are replaced
+        with workspace.lock("data load"):
+            reported.bring_in(workspace, engine)
+        return report
 
 
 def check(mapping_file: Path, home: Path, *, progress: Progress | None = None) -> IntakeReport:

@@ -16,11 +16,19 @@ from engine.config.bank import BankSettings
 from engine.config.experiments import Experiments
 from engine.config.load import read_toml
 from engine.config.risk import RiskSettings
-from engine.domain.errors import WaylineError
+from engine.domain.errors import NotEnoughData, WaylineError
 from engine.lake.runs import Run, RunBuilder, folder_digest, open_run, peak_memory_mb, run_id_of
 from engine.lake.workspace import Workspace
 from engine.store.facade import Store
-from engine.workflows import held_audiences, held_catalogue, risk_overrides, risk_registry, session
+from engine.workflows import (
+    held_audiences,
+    held_catalogue,
+    reported,
+    risk_overrides,
+    risk_registry,
+    session,
+    suppressed,
+)
 from engine.workflows.stages import (
     audiences,
     experiments,
@@ -110,7 +118,10 @@ def run(
     report = workspace.report()
     with workspace.lock("run"), session.duckdb(workspace) as engine:
         bank = session.settings(workspace, BankSettings, "bank")
+        ends = _end(report)
         moment = as_of or session.end_of_extract(report)
+        told = reported.bring_in(workspace, engine)
+        not_to_contact = suppressed.table(workspace)
         chosen_seed = bank.seed if seed is None else seed
         persons = risk_overrides.in_force(workspace, moment)
         approved = risk_registry.in_force(workspace, moment, session.settings(workspace, RiskSettings, "risk"))
@@ -118,6 +129,7 @@ def run(
         facts = _facts(workspace, moment, chosen_seed) | risk_overrides.facts(persons) | risk_registry.facts(approved)
         plans = held_audiences.plan(workspace, moment)
         facts |= (held.facts if held else {}) | held_audiences.facts(plans)
+        facts |= reported.facts(told) | suppressed.facts(not_to_contact)
         before = segments.earlier(workspace, moment)
         facts |= {"segments_of": before.run_id} if before else {}
         run_id = run_id_of(moment, facts)
@@ -136,10 +148,19 @@ def run(
             approved=approved,
             catalogue=held,
             audiences=plans,
+            suppressed=not_to_contact,
+            current=ends is None or moment >= ends,
         )
         made = _registered(context, progress)
         held_audiences.keep(workspace, engine, made, plans)
         return _summary(workspace, made, reused=False)
+
+
+def _end(report: dict[str, Any]) -> datetime | None:
+    try:
+        return session.end_of_extract(report)
+    except NotEnoughData:
+        return None
 
 
 def _registered(context: Context, progress: Progress | None) -> Run:

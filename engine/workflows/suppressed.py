@@ -6,12 +6,13 @@ a run that looks back to June still decides whom the bank contacts tomorrow.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from engine.domain.errors import UnknownName
 from engine.domain.words import CONTACT_CHANNELS
@@ -47,6 +48,17 @@ def of_customer(store: Store, customer_id: str) -> frozenset[str]:
     """Return the contact channels on which one customer may not be contacted now; all of them for "every channel"."""
     held = {one.channel for one in store.suppressions(customer_id=customer_id)}
     return frozenset(CONTACT_CHANNELS) if None in held else frozenset(one for one in held if one is not None)
+
+
+def pairs(suppressed: pa.Table, channels: Sequence[str]) -> pa.Table:
+    """Return rows of `table` as customer_id and channel, "every channel" as one row for each of the channels."""
+    everywhere = suppressed.filter(pc.is_null(suppressed["channel"]))["customer_id"]
+    named = suppressed.filter(pc.is_valid(suppressed["channel"])).select(["customer_id", "channel"])
+    spread = [
+        pa.table({"customer_id": everywhere, "channel": pa.repeat(pa.scalar(channel), len(everywhere))})
+        for channel in channels
+    ]
+    return pa.concat_tables([named, *spread])
 
 
 def facts(suppressed: pa.Table) -> dict[str, Any]:

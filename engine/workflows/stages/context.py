@@ -36,7 +36,9 @@ class Context:
 
     `overrides` are the departures of persons from lending decisions that nobody took back; `approved` is the risk model
     that grades, None where the run learns its own; `catalogue` the version of the catalogue and the policies of
-    recommendations that holds, None where the workspace's files do; `audiences` what is done with every audience.
+    recommendations that holds, None where the workspace's files do; `audiences` what is done with every audience;
+    `suppressed` whom not to contact, as of `engine.workflows.suppressed`; `current` is true where nothing was loaded
+    that is later than the date, so that contacts since then count against the caps of what the run offers.
     """
 
     workspace: Workspace
@@ -51,6 +53,8 @@ class Context:
     catalogue: InForce | None = None
     earlier: Run | None = None
     audiences: tuple[Planned, ...] = ()
+    suppressed: pa.Table | None = None
+    current: bool = True
 
     def settings(self, model: type[Model], section: str) -> Model:
         """Return a section's settings in this workspace."""

@@ -22,6 +22,7 @@ from engine.features import table as feature_table
 from engine.features.table import FEATURES
 from engine.lake.schema import arrow_schema
 from engine.recommendations import allotment, allotment_rows, credit, inputs, interest, responses, sanity, tracks
+from engine.recommendations.contact import CONTACTS
 from engine.recommendations.gate_counts import GateCounts, contradiction, no_counts
 from engine.recommendations.recommend import Prepared, recommend
 from engine.workflows import held_catalogue
@@ -46,6 +47,7 @@ BUNDLE = "decision_bundle.json"
 TREATMENT: Final = ("customer_id", "kind", "not_before")
 _DOINGS: Final = ("transactions", "events")
 _SAMPLE: Final = "_sampled_customers"
+_NOT_TO_CONTACT: Final = "_suppressed_customers"
 
 
 def write(context: Context, facts: dict[str, Any]) -> None:
@@ -90,7 +92,16 @@ def prepare(context: Context, settings: RecommendationSettings) -> Prepared:
     """Gather the bank at instants one horizon apart, and fit and judge the models."""
     held = context.catalogue
     horizon = timedelta(days=settings.horizon_days)
-    profile = context.engine.arrow(inputs.profile(context.tables, context.as_of, settings, context.bank.time_zone))
+    profile = context.engine.arrow(
+        inputs.profile(
+            context.tables,
+            context.as_of,
+            settings,
+            context.bank.time_zone,
+            contacts=_contacts(context),
+            suppressed=_suppressed(context),
+        )
+    )
     tables = _tables_to_learn_from(context, profile, settings)
     instants = [context.as_of - horizon, context.as_of - 2 * horizon, *_older(context, settings, profile.num_rows)]
     past, earlier, *older = (_to_learn_from(context, tables, moment) for moment in instants)
@@ -109,6 +120,21 @@ def prepare(context: Context, settings: RecommendationSettings) -> Prepared:
         seed=context.seed,
         meanings={name: (feature.meaning, feature.meaning_zh) for name, feature in FEATURES.items()},
     )
+
+
+def _contacts(context: Context) -> Any | None:
+    """Contacts up to now, where the run decides what is sent next; None where the table as of the date says it."""
+    if not context.current or CONTACTS not in context.tables:
+        return None
+    return inputs.so_far(context.tables[CONTACTS], context.as_of)
+
+
+def _suppressed(context: Context) -> Any | None:
+    """Whom not to contact, as an expression over the rows attached; None where that is nobody."""
+    if context.suppressed is None or not context.suppressed.num_rows:
+        return None
+    context.engine.attach(_NOT_TO_CONTACT, context.suppressed.select(["customer_id", "channel"]))
+    return ibis.table({"customer_id": "string", "channel": "string"}, name=_NOT_TO_CONTACT)
 
 
 def _older(context: Context, settings: RecommendationSettings, customers: int) -> list[datetime]:
