@@ -86,21 +86,35 @@ def csv_header(names: list[str], dialect: Dialect) -> bytes:
 
 def csv_lines(rows: pa.Table, dialect: Dialect) -> bytes:
     """Return the rows as CSV without a header; an unknown value is an empty cell, an empty text is `""`."""
+    return joined(csv_rows(rows, dialect), dialect.line_end)
+
+
+def csv_rows(rows: pa.Table, dialect: Dialect) -> Any:
+    """Return each row as a line of CSV without its end, a text."""
     cells = [_csv_cell(rows.column(name)) for name in rows.column_names]
-    lines = pc.binary_join_element_wise(*cells, dialect.delimiter, null_handling="replace", null_replacement="")
-    return _joined(lines, dialect.line_end)
+    return pc.binary_join_element_wise(*cells, dialect.delimiter, null_handling="replace", null_replacement="")
 
 
-def json_lines(rows: pa.Table) -> bytes:
-    """Return the rows as JSON objects, one a line, keys in the order of their names; an unknown value is null.
+def json_objects(rows: pa.Table) -> Any:
+    """Return each row as a JSON object, a text: keys in the order of their names; an unknown value is null.
 
     Control characters must have been cleaned away: only quotes and backslashes are escaped here.
     """
     parts: list[Any] = []
     for place, name in enumerate(sorted(rows.column_names)):
         key = ("{" if place == 0 else ",") + f'"{name}":'
-        parts += [pa.scalar(key), pc.fill_null(_json_value(rows.column(name)), "null")]
-    return _joined(pc.binary_join_element_wise(*parts, pa.scalar("}"), ""), "\n")
+        parts += [pa.scalar(key), json_values(rows.column(name))]
+    return pc.binary_join_element_wise(*parts, pa.scalar("}"), "")
+
+
+def json_lines(rows: pa.Table) -> bytes:
+    """Return the rows as JSON objects, one a line; see `json_objects`."""
+    return joined(json_objects(rows), "\n")
+
+
+def json_values(column: Any) -> Any:
+    """Return each value as it stands in JSON, `null` where it is unknown."""
+    return pc.fill_null(_json_value(column), "null")
 
 
 def _csv_cell(column: Any) -> Any:
@@ -128,7 +142,7 @@ def _text(column: Any) -> Any:
     return column.cast(pa.string())
 
 
-def _joined(lines: Any, line_end: str) -> bytes:
+def joined(lines: Any, line_end: str) -> bytes:
     """Return all lines one after the other, each with its end, without touching any of them in Python."""
     ended = pc.binary_join_element_wise(lines, pa.scalar(line_end), "")
     chunks = ended.chunks if isinstance(ended, pa.ChunkedArray) else [ended]

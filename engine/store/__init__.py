@@ -1,5 +1,6 @@
 """The operational database: what was run, exported, defined, decided and asked for, and by whom."""
 
+from engine.store.export_acts import NewAck, NewApproval, NewBundle
 from engine.store.facade import Store
 from engine.store.feedback import Added, NewFeedback
 from engine.store.feedback_batches import Claim, NewBatch
@@ -8,10 +9,13 @@ from engine.store.keyring import Keyring, NewKey
 from engine.store.models import NewModel
 from engine.store.overrides import NewOverride
 from engine.store.records import (
+    AckRecord,
     ApiKeyRecord,
+    ApprovalRecord,
     AudienceActRecord,
     AudienceRecord,
     AuditRecord,
+    BundleRecord,
     CatalogueRecord,
     ExperimentRecord,
     ExportRecord,
@@ -25,11 +29,14 @@ from engine.store.records import (
 )
 
 __all__ = [
+    "AckRecord",
     "Added",
     "ApiKeyRecord",
+    "ApprovalRecord",
     "AudienceActRecord",
     "AudienceRecord",
     "AuditRecord",
+    "BundleRecord",
     "CatalogueRecord",
     "Claim",
     "ExperimentRecord",
@@ -40,7 +47,10 @@ __all__ = [
     "JournalRecord",
     "Keyring",
     "ModelRecord",
+    "NewAck",
+    "NewApproval",
     "NewBatch",
+    "NewBundle",
     "NewFeedback",
     "NewKey",
     "NewModel",

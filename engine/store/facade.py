@@ -13,10 +13,11 @@ from typing import Any, Final
 
 from sqlmodel import Session, col, select
 
-from engine.domain.errors import CheckFailed, UnknownName
+from engine.domain.errors import CheckFailed
 from engine.numerics.chain import Break, Head, Link, canonical, digest, walk
 from engine.store import audience_acts, models, overrides, persons, trail, versions
 from engine.store.base import now
+from engine.store.export_methods import ExportMethods, require_run
 from engine.store.feedback_methods import FeedbackMethods
 from engine.store.records import (
     AudienceActRecord,
@@ -25,15 +26,14 @@ from engine.store.records import (
     CatalogueRecord,
     ExperimentDecisionRecord,
     ExperimentRecord,
-    ExportRecord,
     ModelRecord,
     OverrideRecord,
     RunRecord,
 )
-from engine.store.tables import AudienceRow, CatalogueRow, ExperimentDecisionRow, ExperimentRow, ExportRow, RunRow
+from engine.store.tables import AudienceRow, CatalogueRow, ExperimentDecisionRow, ExperimentRow, RunRow
 
 
-class Store(FeedbackMethods):
+class Store(FeedbackMethods, ExportMethods):
     """The operational database at an address, such as `sqlite:///workspace/wayline.db`.
 
     Making one connects to nothing; the first use creates or migrates the tables, unless `migrate` is false.
@@ -72,7 +72,7 @@ class Store(FeedbackMethods):
             It was never started.
         """
         with self._write() as session:
-            row = _require_run(session, run_id)
+            row = require_run(session, run_id)
             row.status, row.finished_at, row.reason = "done", now(), None
             row.facts = canonical({**json.loads(row.facts), **(facts or {})})
             session.add(row)
@@ -82,7 +82,7 @@ class Store(FeedbackMethods):
     def fail_run(self, run_id: str, reason: str) -> RunRecord:
         """Note that a run failed, and why, in a sentence without personal data; raises UnknownName like finish_run."""
         with self._write() as session:
-            row = _require_run(session, run_id)
+            row = require_run(session, run_id)
             row.status, row.finished_at, row.reason = "failed", now(), reason
             session.add(row)
             self._note(session, "run.failed", run_id, {"attempt": row.attempts, "reason": reason})
@@ -93,51 +93,6 @@ class Store(FeedbackMethods):
         query = select(RunRow).order_by(col(RunRow.started_at).desc(), col(RunRow.run_id)).limit(limit)
         with self._read() as session:
             return [_run(row) for row in session.exec(query)]
-
-    # Exports
-
-    def record_export(
-        self,
-        export_id: str,
-        *,
-        run_id: str,
-        audience: str,
-        file_format: str,
-        destination: str,
-        rows: int,
-        sha256: str,
-    ) -> ExportRecord:
-        """Note that a bundle left the engine; the same export made again replaces its row and is audited again.
-
-        Raises
-        ------
-        UnknownName
-            The run was never started.
-        """
-        with self._write() as session:
-            _require_run(session, run_id)
-            row = ExportRow(
-                export_id=export_id,
-                run_id=run_id,
-                audience=audience,
-                file_format=file_format,
-                destination=destination,
-                rows=rows,
-                sha256=sha256,
-                exported_by=self.actor,
-                exported_at=now(),
-            )
-            details = {"run_id": run_id, "audience": audience, "format": file_format, "rows": rows, "sha256": sha256}
-            self._note(session, "export.recorded", export_id, details)
-            return _export(session.merge(row))
-
-    def exports(self, run_id: str | None = None, limit: int | None = None) -> list[ExportRecord]:
-        """Return the exports, of one run or of all, the newest first."""
-        query = select(ExportRow).order_by(col(ExportRow.exported_at).desc(), col(ExportRow.export_id)).limit(limit)
-        if run_id is not None:
-            query = query.where(ExportRow.run_id == run_id)
-        with self._read() as session:
-            return [_export(row) for row in session.exec(query)]
 
     # Experiments and audiences: versions that never change
 
@@ -351,20 +306,8 @@ class Store(FeedbackMethods):
             yield trail.links(session)
 
 
-def _require_run(session: Session, run_id: str) -> RunRow:
-    row = session.get(RunRow, run_id)
-    if row is None:
-        newest = session.exec(select(RunRow.run_id).order_by(col(RunRow.started_at).desc()).limit(5))
-        raise UnknownName("run", run_id, newest)
-    return row
-
-
 def _run(row: RunRow) -> RunRecord:
     return RunRecord(**{**row.model_dump(), "facts": json.loads(row.facts)})
-
-
-def _export(row: ExportRow) -> ExportRecord:
-    return ExportRecord(**row.model_dump())
 
 
 def _experiment(row: ExperimentRow) -> ExperimentRecord:

@@ -39,6 +39,49 @@ class ExportRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BundleRecord:
+    """A content that was handed to a destination, such as `generic/email`; numbers grow in the order of first export.
+
+    members : who belongs at the destination once it is loaded. rows : of all its files of members.
+    """
+
+    number: int
+    audience: str
+    destination: str
+    run_id: str
+    mode: str
+    prev_run_id: str | None
+    content_sha256: str
+    members: int
+    rows: int
+    approved_by: str | None
+    exported_by: str
+    exported_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AckRecord:
+    """A bundle that a destination has loaded, without the members whose ids it rejected."""
+
+    bundle: BundleRecord
+    received_rows: int
+    rejected: tuple[str, ...]
+    acked_by: str
+    acked_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalRecord:
+    """A person's approval of an export; `name` is audience, destination and run, `definition_sha256` what was meant."""
+
+    name: str
+    definition_sha256: str
+    members: int
+    approved_by: str
+    approved_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExperimentRecord:
     """An experiment's design as it was registered; a changed design is a new version beside the old one."""
 

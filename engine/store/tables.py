@@ -24,6 +24,7 @@ NAMING: Final = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
     "pk": "pk_%(table_name)s",
 }
+EXPORT_MODES: Final = ("full", "delta", "mirror")
 RUN_STATUSES: Final = ("running", "done", "failed")
 OVERRIDE_KINDS: Final = ("approve", "decline", "limit", "hold")
 MODEL_PURPOSES: Final = ("runs", "files")
@@ -72,6 +73,43 @@ class ExportRow(Stored, table=True):
     exported_at: datetime = Field(sa_type=UtcDateTime, index=True)
 
 
+class ExportBundleRow(Stored, table=True):
+    """One row is one content handed to one destination for one audience and run; triggers refuse to change it."""
+
+    __tablename__ = "export_bundles"
+    __table_args__ = (
+        CheckConstraint(f"mode IN {EXPORT_MODES!r}", name="mode"),
+        UniqueConstraint("audience", "destination", "run_id", "content_sha256"),
+    )
+
+    number: int | None = Field(default=None, primary_key=True)
+    audience: str = Field(index=True)
+    destination: str
+    run_id: str = Field(foreign_key="runs.run_id", index=True)
+    mode: str
+    prev_run_id: str | None = Field(default=None)
+    content_sha256: str
+    members: int = Field(sa_type=LONG)
+    rows: int = Field(sa_type=LONG)
+    approved_by: str | None = Field(default=None)
+    exported_by: str
+    exported_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class ExportAckRow(Stored, table=True):
+    """One row is one bundle that a destination said to have loaded; triggers refuse to change it."""
+
+    __tablename__ = "export_acks"
+
+    number: int = Field(
+        primary_key=True, foreign_key="export_bundles.number", sa_column_kwargs={"autoincrement": False}
+    )
+    received_rows: int = Field(sa_type=LONG)
+    rejected: str = Field(sa_type=Text)
+    acked_by: str
+    acked_at: datetime = Field(sa_type=UtcDateTime)
+
+
 class Version(Stored):
     """A definition under a name; what changes becomes the next version beside it."""
 
@@ -109,6 +147,13 @@ class AudienceActRow(Version, table=True):
     """One row is one thing that a person did with an audience: verified, retired; triggers refuse to change it."""
 
     __tablename__ = "audience_acts"
+    __table_args__ = (UniqueConstraint("name", "version"),)
+
+
+class ExportApprovalRow(Version, table=True):
+    """One row is one person's approval of one export of one run; triggers refuse to change it."""
+
+    __tablename__ = "export_approvals"
     __table_args__ = (UniqueConstraint("name", "version"),)
 
 

@@ -10,9 +10,16 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from engine.numerics.chain import canonical, digest
-from engine.store.tables import AudienceActRow, AudienceRow, CatalogueRow, ExperimentDecisionRow, ExperimentRow
+from engine.store.tables import (
+    AudienceActRow,
+    AudienceRow,
+    CatalogueRow,
+    ExperimentDecisionRow,
+    ExperimentRow,
+    ExportApprovalRow,
+)
 
-Row = TypeVar("Row", ExperimentRow, ExperimentDecisionRow, AudienceRow, AudienceActRow, CatalogueRow)
+Row = TypeVar("Row", ExperimentRow, ExperimentDecisionRow, AudienceRow, AudienceActRow, CatalogueRow, ExportApprovalRow)
 
 
 def save(session: Session, table: type[Row], name: str, content: Mapping[str, Any], actor: str) -> tuple[Row, bool]:
