@@ -16,6 +16,8 @@
     ├── MartMissing             the run skipped the stage that makes this table, and why
     ├── NotEnoughData           an answer would be made up
     ├── CurrencyMismatch
+    ├── DeliveryUnderWay        the same delivery of feedback is being worked on
+    ├── KeyReused               another delivery of feedback was sent under the same key
     ├── StoreUnavailable        the operational database cannot be opened, or is of another version
     ├── CheckFailed             exit code 3: a verification found a difference
     └── RefusedByPolicy         exit code 4
@@ -214,3 +216,20 @@ class RefusedByPolicy(WaylineError):
     """A policy forbids what was asked."""
 
     exit_code = 4
+
+
+class DeliveryUnderWay(WaylineError):
+    """A delivery of feedback comes again while the first is being worked on."""
+
+    def __init__(self) -> None:
+        super().__init__("A delivery under this key is being worked on. Send it again in a minute to get its answer.")
+
+
+class KeyReused(WaylineError):
+    """A delivery of feedback comes under the key of another one."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Another body was sent under this idempotency key. Give every delivery a key of its own, and repeat one "
+            "with the body that it had."
+        )

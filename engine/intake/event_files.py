@@ -164,6 +164,11 @@ def _beginning(path: Path) -> bytes:
         return handle.read(_SAMPLE)
 
 
+def csv_options(path: Path, encoding: str | None = None) -> CsvOptions:
+    """Return how a CSV file is written, as its first bytes tell: its delimiter, and the encoding where none is given."""
+    return _csv_options(_beginning(path), encoding)
+
+
 def _csv_options(sample: bytes, encoding: str | None) -> CsvOptions:
     chosen = encoding or _encoding(sample)
     line = sample.decode(chosen, errors="replace").partition("\n")[0] if _is_known(chosen) else ""

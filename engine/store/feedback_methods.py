@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from engine.store import feedback, feedback_batches, suppressions
+from engine.store import feedback, feedback_batches, journal, suppressions
 from engine.store.base import Base, now
 from engine.store.feedback import Added, NewFeedback
 from engine.store.feedback_batches import Claim, NewBatch
 from engine.store.records import FeedbackBatchRecord, FeedbackRecord, SuppressionRecord
 from engine.store.suppressions import Act
 
+Answer = Callable[[Added], Mapping[str, Any]]
+"""What a delivery is answered with, once it is known what became of its items."""
+
 
 class FeedbackMethods(Base):
     """What came back from campaign tools, and whom not to contact any more."""
 
     def add_feedback(
-        self, items: Sequence[NewFeedback], *, batch_id: str | None = None, answer: Mapping[str, Any] | None = None
+        self, items: Sequence[NewFeedback], *, batch_id: str | None = None, answer: Answer | None = None
     ) -> Added:
         """Enter events and what they suppress in one transaction, and return what became of each; see `feedback.add`.
 
-        batch_id : the delivery they belong to; with `answer` it is done, in the same transaction, and the counts of
-            what became of the items join that answer. Without, it is held on.
+        batch_id : the delivery they belong to; with `answer`, which is made of what became of them, it is done in the
+            same transaction. Without, it is held on.
 
         Raises
         ------
@@ -36,8 +39,11 @@ class FeedbackMethods(Base):
             added = feedback.add(session, items, self.actor, moment)
             if added.first is not None:
                 self._note(session, "feedback.received", f"feedback/{added.last}", feedback.audited(items, added))
+            if added.suppressed:
+                told = {"suppressed": added.suppressed, "feedback": added.last}
+                journal.append(session, "suppression_added", "suppressions", told, at=moment)
             if batch_id is not None and answer is not None:
-                feedback_batches.finish(session, batch_id, "done", _with_counts(answer, added), moment)
+                feedback_batches.finish(session, batch_id, "done", answer(added), moment)
             elif batch_id is not None:
                 feedback_batches.hold(session, batch_id, moment)
             return added
@@ -99,8 +105,8 @@ class FeedbackMethods(Base):
         with self._write() as session:
             act = Act(customer_id=customer_id, channel=channel, by=self.actor, note=note, at=now())
             number = suppressions.suppress(session, act)
-            details = suppressions.audited(act, [number])
-            self._note(session, "suppression.added", f"suppression/{number}", details)
+            self._note(session, "suppression.added", f"suppression/{number}", suppressions.audited(act, [number]))
+            journal.append(session, "suppression_added", "suppressions", {"suppressed": 1}, at=act.at)
 
     def lift_suppression(self, customer_id: str, channel: str | None, note: str) -> int:
         """Lift, as the actor, all causes on a channel and return how many; raises RefusedByPolicy, see `lift`."""
@@ -110,7 +116,3 @@ class FeedbackMethods(Base):
             details = suppressions.audited(act, numbers)
             self._note(session, "suppression.lifted", f"suppression/{numbers[0]}", details)
             return len(numbers)
-
-
-def _with_counts(answer: Mapping[str, Any], added: Added) -> dict[str, Any]:
-    return {**answer, **{name: added.count(name) for name in ("accepted", "duplicate", "conflict")}}

@@ -8,15 +8,17 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import func
 from sqlmodel import Session, col, or_, select
 
 from engine.numerics.chain import canonical
-from engine.store.facade import Store
 from engine.store.records import JournalRecord
 from engine.store.tables import JournalRow
+
+if TYPE_CHECKING:  # the store writes here what it changes
+    from engine.store.facade import Store
 
 EVENTS: Final = {
     "run_published": "a run is complete and can be pulled; subject is the run",
