@@ -9,11 +9,12 @@ from typer.core import TyperGroup
 
 _ORDER: Final = (
     # the command itself, from nothing to the screen
-    *("demo", "init", "doctor", "simulate", "data", "run", "export", "experiment", "journey", "risk"),
+    *("demo", "init", "doctor", "simulate", "data", "run", "export", "feedback", "experiment", "journey", "risk"),
     *("segment", "texts", "audience", "recommend", "explain", "app", "api"),
     # within its groups: what changes nothing comes first
     *("list", "check", "load", "report", "dictionary", "show", "recommendations", "verify"),
     *("create", "rotate", "revoke"),
+    *("status", "suppress", "lift"),
     *("models", "rules", "limits", "simulate", "evaluate", "uplift"),
     *("funnel", "stages", "dropoff", "transitions", "variants", "flow", "step-matrix", "retention", "lifecycle"),
     *("fit", "score", "migrate", "rfm"),

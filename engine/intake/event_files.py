@@ -165,7 +165,7 @@ def _beginning(path: Path) -> bytes:
 
 
 def csv_options(path: Path, encoding: str | None = None) -> CsvOptions:
-    """Return how a CSV file is written, as its first bytes tell: its delimiter, and the encoding where none is given."""
+    """Return how a CSV file is written, as its first bytes tell: the delimiter, and the encoding if none is given."""
     return _csv_options(_beginning(path), encoding)
 
 

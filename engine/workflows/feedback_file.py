@@ -139,7 +139,13 @@ def _dry(home: Path, path: Path, reader: Desk, errors: Path | None, encoding: st
         for block in file.blocks(reader.settings.block):
             found = feedback.sort_out(reader, [row.values for row in block if row.values is not None])
             places = [row.number for row in block if row.values is not None]
-            told = Answer(accepted=len(set(found.places)), duplicate=0, ignored=found.ignored, rejected=found.rejected)
+            told = Answer(
+                accepted=len(set(found.places)),
+                duplicate=0,
+                ignored=found.ignored,
+                suppressed=0,
+                rejected=found.rejected,
+            )
             count.add((block, _numbered(block, told, places)), listed)
         return count.loaded(path.name, reader.name, job=None, errors=listed.kept, dry_run=True)
 
@@ -181,9 +187,7 @@ class _Count:
         self.codes.update(one.code for one in told.rejected)
         listed.write(told.rejected)
 
-    def loaded(
-        self, file: str, source: str, *, job: str | None, errors: Path | None, dry_run: bool = False
-    ) -> Loaded:
+    def loaded(self, file: str, source: str, *, job: str | None, errors: Path | None, dry_run: bool = False) -> Loaded:
         return Loaded(
             file=file,
             source=source,

@@ -58,9 +58,7 @@ def load(
 
     output = Output(as_json, quiet)
     with output.progress("Loading") as progress:
-        made = workflow.load(
-            home, file, preset, dry_run=dry_run, errors=errors, encoding=encoding, progress=progress
-        )
+        made = workflow.load(home, file, preset, dry_run=dry_run, errors=errors, encoding=encoding, progress=progress)
     output.result(made, lambda facts: _show(output, facts))
     if made.rejected:
         raise typer.Exit(faults.PARTIAL)
