@@ -107,6 +107,15 @@ class Run:
         rows = dataset.to_table(columns=names, filter=condition).sort_by([(name, "ascending") for name in order_by])
         return rows.slice(0, limit) if limit is not None else rows
 
+    def stretch(self, mart: str, key: str, first: Any, last: Any, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return the rows of a table whose key lies between two values, both included, in the order of the table.
+
+        Row groups that cannot match are not read. Raises MartMissing as `read` does.
+        """
+        dataset = ds.dataset(self.require(mart), format="parquet", exclude_invalid_files=False)
+        within = (ds.field(key) >= first) & (ds.field(key) <= last)
+        return dataset.to_table(columns=None if columns is None else list(columns), filter=within)
+
 
 def list_runs(workspace: Workspace) -> list[Run]:
     """Return all completed runs, the newest made last."""

@@ -73,8 +73,13 @@ REASONS: Final = (
         text_en="The cheapest open channel on which the best offer may go out.",
         text_zh="最佳推荐方案允许使用的可用渠道中成本最低。",
     ),
+    Reason(
+        name="asked_for",
+        text_en="Of the channels that the request asks for.",
+        text_zh="按请求指定的渠道。",
+    ),
 )
-CHEAPEST, RESPONSES, ONLY_OPEN, UNTRIED, BY_CHOICE, OFFER_CHANNEL = range(len(REASONS))
+CHEAPEST, RESPONSES, ONLY_OPEN, UNTRIED, BY_CHOICE, OFFER_CHANNEL, ASKED_FOR = range(len(REASONS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,7 @@ from engine.recommendations import (
     value,
 )
 from engine.recommendations.allocation import Demand
+from engine.recommendations.asked import Asked
 from engine.recommendations.bundle import Bundle
 from engine.recommendations.explain import REASONS, StepTerms, top_reasons
 from engine.recommendations.explore import Candidates, Chosen
@@ -83,7 +84,8 @@ class Assessed:
 
     `control` marks the control group, `held_out` those of it who get nothing at all; shape (n,). `priority` is the
     value times the lever of each product, by which offers are ranked. `enough` marks the pairs that are worth their
-    contact and may go out on the customer's channel: gates ask whether they are and may on any that is open.
+    contact and may go out on the customer's channel: gates ask whether they are and may on any that is open. What a
+    request does not ask for is not among them either.
     """
 
     added: candidates.Terms | None
@@ -110,20 +112,32 @@ class Assessed:
         return Demand(value=worth, channel=self.reach.channel, cost=self.odds.cost)
 
 
-def assess(block: DecisionBlock, bundle: Bundle) -> Assessed:
-    """Score, value and gate every product for every customer of the block."""
+def assess(block: DecisionBlock, bundle: Bundle, asked: Asked | None = None) -> Assessed:
+    """Score, value and gate every product for every customer of the block; `asked` narrows what is left after that."""
+    found = _assessed(block, bundle, asked)
+    if asked is None or not asked.first.any():
+        return found
+    preferred: Flags = np.any(found.open & asked.first, axis=1)
+    return _assessed(block, bundle, asked.only(preferred)) if preferred.any() else found
+
+
+def _assessed(block: DecisionBlock, bundle: Bundle, asked: Asked | None) -> Assessed:
     catalogue, settings = bundle.catalogue, bundle.settings
     scores, added = bundle.fitted.scored(block.view)
     propensity = bundle.fitted.calibration.probabilities(scores)
     on_terms = terms.of(block, catalogue, settings.value.terms)
     loss = value.loss_of(block, catalogue, on_terms)
-    ways = reach.ways(block, bundle, propensity, on_terms.margin, loss)
+    ways = reach.ways(block, bundle, propensity, on_terms.margin, loss, asked=asked)
     case = Case(block=block, catalogue=catalogue, settings=settings, value=ways.best, amount=on_terms.amount)
     masks = gates.evaluate(case)
-    chosen = ways.choose(masks == 0)
+    passed: Flags = masks == 0
+    chosen = ways.choose(passed if asked is None else passed & asked.among)
     worth = value.Values(value=chosen.value, loss=loss)
     policy = settings.exploration.control
     control = explore.controls(block.customer_ids, policy, bundle.as_of)
+    enough = (worth.value > settings.gates.min_expected_value_minor) & catalogue.goes_out_on(chosen.channel)
+    if asked is not None:
+        enough &= asked.among & (chosen.channel >= 0)[:, None]
     return Assessed(
         added=added,
         odds=value.Odds(propensity=propensity, cost=chosen.cost, kept=chosen.kept),
@@ -132,20 +146,23 @@ def assess(block: DecisionBlock, bundle: Bundle) -> Assessed:
         masks=masks,
         reach=chosen,
         priority=worth.value * catalogue.lever,
-        enough=(worth.value > settings.gates.min_expected_value_minor) & catalogue.goes_out_on(chosen.channel),
+        enough=enough,
         control=control,
         held_out=control & np.bool_(policy.serves == "nothing"),
     )
 
 
-def decide(block: DecisionBlock, bundle: Bundle, allotted: Flags | None = None) -> DecisionTable:
+def decide(
+    block: DecisionBlock, bundle: Bundle, allotted: Flags | None = None, asked: Asked | None = None
+) -> DecisionTable:
     """Decide every product for every customer of the block; rows never influence each other.
 
     Where the bundle has prices only what pays them is offered. `allotted`, shape (n, P), replaces that: the pairs that
     an allocation of the whole base gave to these customers, of which none that a gate refuses is offered all the same.
-    Where offers are drawn (see `explore`) the draw is made first, and `allotted` takes from what was drawn.
+    Where offers are drawn (see `explore`) the draw is made first, and `allotted` takes from what was drawn. What a
+    request `asked` for is narrowed before the draw.
     """
-    return settle(block, bundle, assess(block, bundle), allotted)
+    return settle(block, bundle, assess(block, bundle, asked), allotted)
 
 
 def settle(block: DecisionBlock, bundle: Bundle, found: Assessed, allotted: Flags | None = None) -> DecisionTable:

@@ -8,11 +8,12 @@ worth it on the channel chosen is not offered.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from engine.recommendations import channels, contact, value
+from engine.recommendations.asked import Asked
 from engine.recommendations.bundle import Bundle
 from engine.recommendations.frame import DecisionBlock, Flags, Floats, Integers
 from engine.recommendations.products import Catalogue
@@ -82,7 +83,8 @@ class Ways:
     usable channels (on the cheapest of all where none is usable, so that the value of what is refused for it is still
     known), and `worth` what it is on each channel before rounding, shape (C, P, n), minus infinity where it may not go
     out there or the channel is not usable. Where neither answers nor offers choose the channel it is the `cheapest`,
-    and there is no `worth`.
+    and there is no `worth`. `usable` are the channels that may be chosen, less those that a request does not ask for:
+    it `narrowed` the channels of the customers marked.
     """
 
     usable: Flags
@@ -91,6 +93,7 @@ class Ways:
     cheapest: Reach | None = None
     worth: Floats | None = None
     lifted: Lifted | None = None
+    narrowed: Flags | None = None
 
     def choose(self, passed: Flags) -> Reach:
         """Return the channels chosen, where `passed` (n, P) marks what no gate refuses."""
@@ -102,14 +105,26 @@ class Ways:
             channel, reason = channels.cheapest_for_best(self.usable, costs, table, self.lifted.unlearned_reason)
         else:
             channel, reason = channels.choose(self.usable, costs, table, learned)
+        reason = _asked_for(reason, self.narrowed)
         kept = self.lifted.kept(channel)
         cost = _price(costs, channel)
         value_there = value.after_contact(self.gain, cost[:, None] + self.lifted.offer_cost, kept)
         return Reach(channel=channel, reason=reason, cost=cost, kept=kept, value=value_there)
 
 
-def ways(block: DecisionBlock, bundle: Bundle, propensity: Floats, margin: Floats, loss: Floats) -> Ways:
-    """Return how the customers of a block can be reached; no row sees another. `margin`, `loss`: shape (n, P)."""
+def ways(
+    block: DecisionBlock,
+    bundle: Bundle,
+    propensity: Floats,
+    margin: Floats,
+    loss: Floats,
+    *,
+    asked: Asked | None = None,
+) -> Ways:
+    """Return how the customers of a block can be reached; no row sees another. `margin`, `loss`: shape (n, P).
+
+    What a request asks for narrows the choice of the channel and not `best`, by which the gate on the value asks.
+    """
     settings, learned = bundle.settings, bundle.responses
     costs = tuple(settings.contact_cost_minor.values())
     usable = contact.open_channels(block.consent, block.contacts, settings)
@@ -118,9 +133,14 @@ def ways(block: DecisionBlock, bundle: Bundle, propensity: Floats, margin: Float
     by_choice = settings.responses.channel_from == "cheapest"
     reason = channels.BY_CHOICE if by_choice else channels.CHEAPEST
     offer_cost = bundle.catalogue.offer_cost
+    left = usable if asked is None else usable & asked.on
+    narrowed = None if asked is None else asked.narrows
     if learned is None and bundle.catalogue.offers is None:
-        cheapest = _cheapest(usable, costs, gain, fatigue, (reason, offer_cost))
-        return Ways(usable=usable, gain=gain, cheapest=cheapest, best=cheapest.value)
+        cheapest = chosen = _cheapest(usable, costs, gain, fatigue, (reason, offer_cost))
+        if asked is not None:
+            chosen = _cheapest(left, costs, gain, fatigue, (reason, offer_cost))
+            chosen = replace(chosen, reason=_asked_for(chosen.reason, narrowed))
+        return Ways(usable=left, gain=gain, cheapest=chosen, best=cheapest.value)
     lifted = Lifted(
         learned=learned,
         costs=costs,
@@ -137,7 +157,12 @@ def ways(block: DecisionBlock, bundle: Bundle, propensity: Floats, margin: Float
     rows = np.flatnonzero(nowhere.any(axis=1))
     cheapest = _cheapest(usable[rows], costs, gain[rows], fatigue[rows], (reason, offer_cost))
     best[rows] = np.where(nowhere[rows], cheapest.value, best[rows])
-    return Ways(usable=usable, gain=gain, best=best, worth=worth, lifted=lifted)
+    return Ways(usable=left, gain=gain, best=best, worth=worth, lifted=lifted, narrowed=narrowed)
+
+
+def _asked_for(reason: Integers, narrowed: Flags | None) -> Integers:
+    """Say of the channels that were chosen among those asked for that they were; -1 is none."""
+    return reason if narrowed is None else np.where(narrowed & (reason >= 0), channels.ASKED_FOR, reason)
 
 
 def _on_each(gain: Floats, usable: Flags, lifted: Lifted, catalogue: Catalogue) -> Floats:

@@ -6,6 +6,7 @@ from engine.store.feedback import Added, NewFeedback
 from engine.store.feedback_batches import Claim, NewBatch
 from engine.store.journal import Journal
 from engine.store.keyring import Keyring, NewKey
+from engine.store.live import LiveContact, LiveDecision, LiveLedger, LiveSuppression
 from engine.store.models import NewModel
 from engine.store.overrides import NewOverride
 from engine.store.records import (
@@ -46,6 +47,10 @@ __all__ = [
     "Journal",
     "JournalRecord",
     "Keyring",
+    "LiveContact",
+    "LiveDecision",
+    "LiveLedger",
+    "LiveSuppression",
     "ModelRecord",
     "NewAck",
     "NewApproval",

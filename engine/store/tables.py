@@ -362,6 +362,47 @@ class JournalRow(Stored, table=True):
     details: str = Field(sa_type=Text)
 
 
+class LiveDecisionRow(Stored, table=True):
+    """One row is one decision that was made while the customer was there; triggers refuse to change or delete it.
+
+    `request_key` is made of who asked and the id that the request carries, empty where it carries none; `request_hash`
+    is of all that was asked. `customer_id` is empty where the bank knows no such customer, so that what was typed by
+    mistake is not kept. `code` says how it ended; `asked`, `seen` and `outcome` are JSON, all that a replay needs
+    beside the run; `answer` is what was told, to the byte.
+    """
+
+    __tablename__ = "live_decisions"
+    __table_args__ = (UniqueConstraint("decision_id"), UniqueConstraint("request_key"))
+
+    number: int | None = Field(default=None, primary_key=True, sa_type=LONG)
+    decision_id: str
+    request_key: str | None = Field(default=None)
+    request_hash: str
+    customer_id: str | None = Field(default=None, index=True)
+    run_id: str | None = Field(default=None)
+    bundle: str | None = Field(default=None)
+    inputs_sha256: str | None = Field(default=None)
+    decided_at: datetime = Field(sa_type=UtcDateTime, index=True)
+    code: str
+    counted: bool
+    asked: str = Field(sa_type=Text)
+    seen: str | None = Field(default=None, sa_type=Text)
+    outcome: str | None = Field(default=None, sa_type=Text)
+    answer: str = Field(sa_type=Text)
+
+
+class LiveContactRow(Stored, table=True):
+    """One row is one contact that a live decision made, counted from the moment of the decision; never changed."""
+
+    __tablename__ = "live_contacts"
+    __table_args__ = (Index("ix_live_contacts_customer_id_at", "customer_id", "at"),)
+
+    decision_id: str = Field(primary_key=True)
+    customer_id: str
+    channel: str | None = Field(default=None)
+    at: datetime = Field(sa_type=UtcDateTime)
+
+
 class AuditRow(Stored, table=True):
     """One row is one thing somebody did; triggers refuse to change or delete it.
 

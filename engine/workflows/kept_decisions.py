@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from engine.domain.errors import CheckFailed, NotEnoughData, WaylineError
@@ -96,3 +96,21 @@ def block_of(run: Run, bundle: Bundle, customer_ids: Sequence[str]) -> DecisionB
     features = run.read("features", columns=["customer_id", *bundle.features], where=wanted)
     lent = run.read("credit_decisions", columns=credit.COLUMNS, where=wanted) if run.has("credit_decisions") else None
     return ledger.block_of(rows, features, bundle.features, lent)
+
+
+def blocks_of(run: Run, bundle: Bundle, customers: int) -> Iterator[DecisionBlock]:
+    """Return what all decisions of a run looked at, at most so many customers at a time, in the order of their ids.
+
+    Raises
+    ------
+    MartMissing
+    """
+    ids = run.read(LOOKED_AT, columns=["customer_id"])["customer_id"]
+    for start in range(0, len(ids), customers):
+        ends = ids[start].as_py(), ids[min(start + customers, len(ids)) - 1].as_py()
+        rows = run.stretch(LOOKED_AT, "customer_id", *ends)
+        features = run.stretch("features", "customer_id", *ends, ["customer_id", *bundle.features])
+        lent = None
+        if run.has("credit_decisions"):
+            lent = run.stretch("credit_decisions", "customer_id", *ends, credit.COLUMNS)
+        yield ledger.block_of(rows, features, bundle.features, lent)

@@ -72,6 +72,7 @@ def write(context: Context, facts: dict[str, Any]) -> None:
     context.builder.write_rows(WITHHELD_CONTACTS.name, withheld)
     context.builder.write_text(BUNDLE, prepared.bundle.to_json())
     facts["bundle"] = prepared.bundle.digest()
+    facts["counts_later_contacts"] = context.current
     counts = _decide(context, prepared, fair)
     facts["notes"] += [*fair.notes(), *([told] if (told := contradiction(counts)) else [])]
     context.builder.write_rows(OFFER_FAIRNESS.name, fair.table())

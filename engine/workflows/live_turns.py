@@ -1,0 +1,239 @@
+"""What one transaction of live decisions does: count, decide, write. Everything in it follows from its arguments."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+
+from engine.domain.errors import RunMissing, WaylineError
+from engine.recommendations import live
+from engine.recommendations.live import Contact, Since, Suppressed
+from engine.store import LiveContact, LiveDecision, LiveSuppression
+from engine.store.live import Turn
+from engine.workflows import live_answers
+from engine.workflows.live_decisions import Asking, Decided, decided
+from engine.workflows.live_requests import LiveRequest, Wanted
+from engine.workflows.live_snapshots import Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What was told: JSON, and whether it is an earlier answer to the same request."""
+
+    body: bytes
+    repeated: bool
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The answer as plain values."""
+        told: dict[str, Any] = orjson.loads(self.body)
+        return told
+
+
+class RequestChanged(WaylineError):
+    """The id of an earlier request came with another content."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "That request id was used before, for a request with another content. The first answer stands: send a new "
+            "id with what is asked now."
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class Asked:
+    """A request on its way, with the future that its caller waits for."""
+
+    request: LiveRequest
+    want: Wanted
+    future: Future[Answer]
+    row: int | None = None
+    members: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What no other request of the same transaction may share: the household, and the request's own id."""
+        return (*self.members, *(() if self.request.key is None else (self.request.key,)))
+
+    def locate(self, snapshot: Snapshot | WaylineError) -> None:
+        """Find the customer and all of the household in the run that is served."""
+        self.row, self.members = None, ()
+        if isinstance(snapshot, Snapshot):
+            self.row = snapshot.kept.row_of(self.request.customer_id)
+            if self.row is not None:
+                self.members = tuple(map(snapshot.kept.id_of, snapshot.kept.household(self.row)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """When a transaction decides, and from what: the snapshot, or why there is none."""
+
+    now: datetime
+    snapshot: Snapshot | WaylineError
+    stale_after: timedelta
+
+
+def taken(turn: Turn, asked: Sequence[Asked], moment: Moment) -> list[Answer | RequestChanged]:
+    """Answer requests that share no customer, household or id, and write what was decided; durable once committed."""
+    earlier = turn.earlier([one.request.key for one in asked if one.request.key])
+    fresh = [one for one in asked if one.request.key not in earlier]
+    written = _made(turn, fresh, moment)
+    turn.write(written)
+    new = iter(Answer(body=decision.answer.encode(), repeated=False) for decision, _ in written)
+    return [_again(earlier[one.request.key], one) if one.request.key in earlier else next(new) for one in asked]
+
+
+def _again(earlier: LiveDecision, one: Asked) -> Answer | RequestChanged:
+    if earlier.request_hash != one.want.hashed(one.request.customer_id):
+        return RequestChanged()
+    return Answer(body=earlier.answer.encode(), repeated=True)
+
+
+_Written = tuple[LiveDecision, str | None]
+
+
+def _made(turn: Turn, fresh: Sequence[Asked], moment: Moment) -> list[_Written]:
+    """Return a decision for each request, and the channel of the contact it makes."""
+    now, snapshot = moment.now, moment.snapshot
+    if isinstance(snapshot, WaylineError):
+        code = live_answers.NO_RUN if isinstance(snapshot, RunMissing) else live_answers.RUN_NOT_USABLE
+        return [_nothing(one, None, now, code) for one in fresh]
+    if now - snapshot.as_of > moment.stale_after:
+        return [_nothing(one, snapshot, now, live_answers.STALE_RUN) for one in fresh]
+    known = [one for one in fresh if one.row is not None]
+    made = iter(_decisions(turn, snapshot, known, now) if known else ())
+    return [
+        _nothing(one, snapshot, now, live_answers.UNKNOWN_CUSTOMER) if one.row is None else next(made) for one in fresh
+    ]
+
+
+def _nothing(one: Asked, snapshot: Snapshot | None, now: datetime, code: str) -> _Written:
+    told = {"action": None, "alternatives": [], "counted": False, "reasons": [live_answers.told(code)]}
+    return _written(one, snapshot, now, code, told), None
+
+
+def _decisions(turn: Turn, snapshot: Snapshot, known: Sequence[Asked], now: datetime) -> list[_Written]:
+    happened = _since(turn, snapshot, known, now)
+    asking = [Asking(want=one.want, happened=since, at=now) for one, since in zip(known, happened, strict=True)]
+    ids = [one.request.customer_id for one in known]
+    block, settled = snapshot.block([one.row for one in known if one.row is not None], ids)
+    made = decided(snapshot.bundle, block, settled, asking)
+    return [_decision(one, snapshot, made, row, asking[row]) for row, one in enumerate(known)]
+
+
+def _since(turn: Turn, snapshot: Snapshot, known: Sequence[Asked], now: datetime) -> list[Since]:
+    """Return what happened to each customer that the run does not know."""
+    members = sorted({member for one in known for member in one.members})
+    contacts = [
+        one for one in turn.contacts(members, now - snapshot.looks_back) if not snapshot.has_counted(one.event_ids)
+    ]
+    held = turn.suppressions([one.request.customer_id for one in known])
+    policy = snapshot.bundle.settings.contact
+    return [
+        live.since(
+            _of(contacts, (one.request.customer_id,)),
+            _of(contacts, one.members),
+            [_cause(cause) for cause in held if cause.customer_id == one.request.customer_id],
+            policy=policy,
+            channels=snapshot.channels,
+            now=now,
+        )
+        for one in known
+    ]
+
+
+def _of(contacts: Sequence[LiveContact], customers: tuple[str, ...]) -> list[Contact]:
+    return [
+        Contact(customer_id=one.customer_id, channel=one.channel, at=one.at)
+        for one in contacts
+        if one.customer_id in customers
+    ]
+
+
+def _cause(one: LiveSuppression) -> Suppressed:
+    return Suppressed(channel=one.channel, since=one.since, complained=one.reason == "complained")
+
+
+def _decision(one: Asked, snapshot: Snapshot, made: Decided, row: int, asking: Asking) -> _Written:
+    offers = made.shown(row, snapshot.bundle, one.want)
+    counted = bool(offers) and one.want.counts
+    told = {
+        "action": offers[0] if offers else None,
+        "alternatives": offers[1:],
+        "counted": counted,
+        "reasons": [] if offers else made.reasons(row),
+    }
+    # where the customer came by themselves, that is where the contact was made
+    channel = one.want.channel or (offers[0]["channel"] if offers else None)
+    seen = {
+        "since": asdict(asking.happened),
+        "counted": dict(zip(snapshot.bundle.settings.contact.caps, made.block.contacts[row].tolist(), strict=True)),
+    }
+    code = live_answers.OFFERED if offers else live_answers.REFUSED
+    decision = _written(
+        one,
+        snapshot,
+        asking.at,
+        code,
+        told,
+        inputs_sha256=snapshot.fingerprint(one.row or 0, one.request.customer_id),
+        seen=_json(seen),
+        outcome=_json(made.outcome(row, snapshot.bundle)),
+    )
+    return decision, channel
+
+
+def _written(
+    one: Asked,
+    snapshot: Snapshot | None,
+    now: datetime,
+    code: str,
+    told: dict[str, Any],
+    *,
+    inputs_sha256: str | None = None,
+    seen: str | None = None,
+    outcome: str | None = None,
+) -> LiveDecision:
+    decision_id, run_id = _decision_id(now), None if snapshot is None else snapshot.run_id
+    # an id that the run does not know may be anything that was typed by mistake: it is neither kept nor repeated
+    customer_id = None if one.row is None else one.request.customer_id
+    answer = {
+        "decision_id": decision_id,
+        "customer_id": customer_id,
+        "run_id": run_id,
+        "as_of": None if snapshot is None else snapshot.as_of,
+        "decided_at": now,
+        "code": code,
+        **told,
+    }
+    return LiveDecision(
+        decision_id=decision_id,
+        request_key=one.request.key,
+        request_hash=one.want.hashed(one.request.customer_id),
+        customer_id=customer_id,
+        run_id=run_id,
+        bundle=None if snapshot is None else snapshot.digest,
+        inputs_sha256=inputs_sha256,
+        decided_at=now,
+        code=code,
+        counted=told["counted"],
+        asked=_json(one.want.as_json()),
+        seen=seen,
+        outcome=outcome,
+        answer=_json(answer),
+    )
+
+
+def _decision_id(now: datetime) -> str:
+    """Return an id that nobody guesses and that rises with time, so that a table of millions grows at one end."""
+    return f"{int(now.timestamp() * 1_000):012x}{secrets.token_hex(10)}"
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()
