@@ -15,6 +15,7 @@ from engine.api.keys import Gatekeeper
 from engine.api.routes import ROUTERS
 from engine.config.api import ApiSettings
 from engine.workflows import service, session
+from engine.workflows.pulls import Desk
 
 
 def create_app(home: Path) -> FastAPI:
@@ -30,7 +31,7 @@ def create_app(home: Path) -> FastAPI:
     @asynccontextmanager
     async def open_until_the_end(app: FastAPI) -> AsyncIterator[None]:
         with service.opened(home) as held:
-            app.state.service, app.state.gatekeeper = held, Gatekeeper(held)
+            app.state.service, app.state.gatekeeper, app.state.desk = held, Gatekeeper(held), Desk(held)
             yield
 
     # no pages with scripts from elsewhere: the description is for programs

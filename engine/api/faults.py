@@ -13,6 +13,7 @@ from starlette.responses import Response
 from engine.api.problems import Problem
 from engine.domain import errors
 from engine.domain.grants import KeyRefused, NotGranted, RowCapReached
+from engine.domain.pulls import Contradicted, CursorRefused, ResyncRequired, RunExpired
 
 _BY_STATUS: Final = {
     HTTPStatus.BAD_REQUEST: "malformed_request",
@@ -79,6 +80,8 @@ def problem_of(fault: errors.WaylineError) -> Problem:
     code, detail, field, headers = next(told for kind, told in _OURS if isinstance(fault, kind))
     if isinstance(fault, NotGranted):
         field = fault.needed
+    if isinstance(fault, Contradicted):
+        field = fault.member
     return Problem(code, detail or fault.sentence, field=field, headers=headers)
 
 
@@ -87,6 +90,10 @@ _OURS: Final[tuple[tuple[type[errors.WaylineError], tuple[str, str, str | None, 
     (KeyRefused, ("key_refused", "", "Authorization", KEYS_TAKEN)),
     (RowCapReached, ("row_cap_reached", "", None, {})),
     (NotGranted, ("not_granted", "", None, {})),
+    (CursorRefused, ("invalid_cursor", "", "cursor", {})),
+    (RunExpired, ("run_expired", "", "run", {})),
+    (ResyncRequired, ("resync_required", "", "since", {})),
+    (Contradicted, ("conflict", "", None, {})),
     (errors.RefusedByPolicy, ("refused_by_policy", "", None, {})),
     (errors.UnknownName, ("not_found", "", None, {})),
     (errors.RunMissing, ("not_found", "There is no such completed run. Leave `run` out for the latest.", "run", {})),

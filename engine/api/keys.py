@@ -17,6 +17,7 @@ from pyrate_limiter import Duration, Rate, RateItem, StateBucket
 from engine.api.problems import Problem
 from engine.domain.grants import Grant, KeyRefused
 from engine.store.keyring import split
+from engine.workflows.pulls import Desk
 from engine.workflows.service import Service
 
 SCHEMES: Final = {
@@ -124,5 +125,12 @@ def serving(request: Request) -> Service:
     return service
 
 
+def desk(request: Request) -> Desk:
+    """Return what serves pages."""
+    found: Desk = request.app.state.desk
+    return found
+
+
 Granted = Annotated[Grant, Depends(granted)]
 Serving = Annotated[Service, Depends(serving)]
+Pulling = Annotated[Desk, Depends(desk)]

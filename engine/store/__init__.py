@@ -1,5 +1,6 @@
 """The operational database: what was run, exported, defined, decided and asked for, and by whom."""
 
+from engine.store.acknowledgements import Acknowledgements
 from engine.store.export_acts import NewAck, NewApproval, NewBundle
 from engine.store.facade import Store
 from engine.store.feedback import Added, NewFeedback
@@ -10,6 +11,7 @@ from engine.store.live import LiveContact, LiveDecision, LiveLedger, LiveSuppres
 from engine.store.models import NewModel
 from engine.store.overrides import NewOverride
 from engine.store.records import (
+    AcknowledgementRecord,
     AckRecord,
     ApiKeyRecord,
     ApprovalRecord,
@@ -28,9 +30,12 @@ from engine.store.records import (
     RunRecord,
     SuppressionRecord,
 )
+from engine.store.suppression_feed import SuppressionFeed
 
 __all__ = [
     "AckRecord",
+    "AcknowledgementRecord",
+    "Acknowledgements",
     "Added",
     "ApiKeyRecord",
     "ApprovalRecord",
@@ -63,5 +68,6 @@ __all__ = [
     "OverrideRecord",
     "RunRecord",
     "Store",
+    "SuppressionFeed",
     "SuppressionRecord",
 ]

@@ -8,17 +8,15 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from sqlalchemy import func
 from sqlmodel import Session, col, or_, select
 
 from engine.numerics.chain import canonical
+from engine.store.base import Base
 from engine.store.records import JournalRecord
 from engine.store.tables import JournalRow
-
-if TYPE_CHECKING:  # the store writes here what it changes
-    from engine.store.facade import Store
 
 EVENTS: Final = {
     "run_published": "a run is complete and can be pulled; subject is the run",
@@ -41,7 +39,7 @@ def append(session: Session, event: str, subject: str, details: Mapping[str, Any
 class Journal:
     """The journal of a store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Base) -> None:
         self._store = store
 
     def append(self, event: str, subject: str, details: Mapping[str, Any] | None = None) -> JournalRecord:
@@ -49,12 +47,18 @@ class Journal:
         with self._store.writing() as session:
             return append(session, event, subject, details or {}, at=datetime.now(UTC))
 
-    def tell_once(self, event: str, subject: str, details: Mapping[str, Any]) -> JournalRecord | None:
-        """Add an event unless the very same was added before; None where it was."""
+    def tell_once(
+        self, event: str, subject: str, details: Mapping[str, Any], *, of: str | None = None
+    ) -> JournalRecord | None:
+        """Add an event unless it was told before, whatever its counts then; None where it was.
+
+        of : the one of the details that tells which of a subject's events it is, such as "snapshot".
+        """
+        told = select(JournalRow.offset).where(JournalRow.event == event, JournalRow.subject == subject)
+        if of is not None:
+            # the canonical form of the one member, as it stands in that of all
+            told = told.where(col(JournalRow.details).contains(canonical({of: details[of]})[1:-1], autoescape=True))
         with self._store.writing() as session:
-            told = select(JournalRow.offset).where(
-                JournalRow.event == event, JournalRow.subject == subject, JournalRow.details == canonical(details)
-            )
             if session.exec(told.limit(1)).first() is not None:
                 return None
             return append(session, event, subject, details, at=datetime.now(UTC))

@@ -19,7 +19,7 @@ from sqlmodel import Session, col, select
 from engine.domain.errors import RefusedByPolicy, UnknownName
 from engine.domain.grants import Grant, KeyRefused, RowCapReached
 from engine.store import trail
-from engine.store.facade import Store
+from engine.store.base import Base
 from engine.store.records import ApiKeyRecord
 from engine.store.tables import ApiKeyRow
 
@@ -44,7 +44,7 @@ class NewKey:
 class Keyring:
     """The keys of a store; who makes or revokes one is the store's actor."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Base) -> None:
         self._store = store
 
     def create(self, wanted: NewKey) -> tuple[ApiKeyRecord, str]:

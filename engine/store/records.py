@@ -292,6 +292,22 @@ class JournalRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AcknowledgementRecord:
+    """A pull that a receiver said it has loaded: which key of which snapshot, how many rows came and were loaded."""
+
+    key_name: str
+    subject: str
+    channel: str
+    snapshot: str
+    content_sha256: str
+    received_rows: int
+    loaded: int
+    rejected: int
+    body_sha256: str
+    acknowledged_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRecord:
     """One thing somebody did: who, what, to what, when, and its place in the chain."""
 

@@ -403,6 +403,27 @@ class LiveContactRow(Stored, table=True):
     at: datetime = Field(sa_type=UtcDateTime)
 
 
+class AcknowledgementRow(Stored, table=True):
+    """One row is one pull that a receiver said it has loaded: what a key says of a snapshot, it says once.
+
+    `subject` is an audience, or `_recommendations` for the offers of all customers. Whom it rejected is not kept here,
+    only how many.
+    """
+
+    __tablename__ = "acknowledgements"
+
+    key_name: str = Field(primary_key=True)
+    subject: str = Field(primary_key=True)
+    channel: str = Field(primary_key=True)
+    snapshot: str = Field(primary_key=True)
+    content_sha256: str
+    received_rows: int = Field(sa_type=LONG)
+    loaded: int = Field(sa_type=LONG)
+    rejected: int
+    body_sha256: str
+    acknowledged_at: datetime = Field(sa_type=UtcDateTime)
+
+
 class AuditRow(Stored, table=True):
     """One row is one thing somebody did; triggers refuse to change or delete it.
 

@@ -33,6 +33,7 @@ from engine.workflows import (
     audience_tables,
     held_audiences,
     kept_decisions,
+    publishing,
     session,
 )
 from engine.workflows.explain import CustomerMissing
@@ -177,6 +178,8 @@ def build(home: Path, name: str, run_id: str | None = None) -> dict[str, Any]:
         with held.workspace.lock("audience"):
             members = held.members(root)
             made = held_audiences.snapshot(held.workspace, held.engine, members, kept, held.run)
+        with Store(session.database_url(held.workspace)) as store:
+            publishing.announce_built(store, made)
         return {
             **made.manifest,
             "folder": made.folder,

@@ -17,18 +17,21 @@ from engine.config.experiments import Experiments
 from engine.config.load import read_toml
 from engine.config.risk import RiskSettings
 from engine.domain.errors import NotEnoughData, WaylineError
+from engine.lake.engine import DuckDBEngine
 from engine.lake.runs import Run, RunBuilder, folder_digest, open_run, peak_memory_mb, run_id_of
 from engine.lake.workspace import Workspace
 from engine.store.facade import Store
 from engine.workflows import (
     held_audiences,
     held_catalogue,
+    publishing,
     reported,
     risk_overrides,
     risk_registry,
     session,
     suppressed,
 )
+from engine.workflows.held_audiences import Planned
 from engine.workflows.stages import (
     audiences,
     experiments,
@@ -134,7 +137,7 @@ def run(
         facts |= {"segments_of": before.run_id} if before else {}
         run_id = run_id_of(moment, facts)
         if not again and (done := _completed(workspace, run_id)):
-            held_audiences.keep(workspace, engine, done, plans)
+            _published(workspace, engine, done, plans)
             return _summary(workspace, done, reused=True)
         context = Context(
             workspace=workspace,
@@ -152,7 +155,7 @@ def run(
             current=ends is None or moment >= ends,
         )
         made = _registered(context, progress)
-        held_audiences.keep(workspace, engine, made, plans)
+        _published(workspace, engine, made, plans)
         return _summary(workspace, made, reused=False)
 
 
@@ -161,6 +164,13 @@ def _end(report: dict[str, Any]) -> datetime | None:
         return session.end_of_extract(report)
     except NotEnoughData:
         return None
+
+
+def _published(workspace: Workspace, engine: DuckDBEngine, run: Run, plans: tuple[Planned, ...]) -> None:
+    """Keep who belongs to the audiences of a completed run, and tell in the journal that it is there."""
+    held_audiences.keep(workspace, engine, run, plans)
+    with Store(session.database_url(workspace)) as store:
+        publishing.announce(store, run)
 
 
 def _registered(context: Context, progress: Progress | None) -> Run:

@@ -6,7 +6,14 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from engine.api.routes import health, journal
+from engine.api.routes import acknowledge, audiences, health, journal, recommendations, suppressions
 
-ROUTERS: Final[tuple[APIRouter, ...]] = (health.router, journal.router)
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    audiences.router,
+    recommendations.router,
+    suppressions.router,
+    acknowledge.router,
+    journal.router,
+    health.router,
+)
 """In the order of the description. A router may have a lifespan of its own, for what it holds open."""

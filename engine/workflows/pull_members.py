@@ -1,0 +1,136 @@
+"""Which snapshots of an audience can be pulled on a channel, and their rows: whoever may be contacted there only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from engine.domain.errors import NotEnoughData, RefusedByPolicy
+from engine.domain.grants import Grant
+from engine.exports.releases import Release
+from engine.lake import memberships
+from engine.lake.memberships import Membership
+from engine.workflows import audience_reach, audiences, held_audiences, pull_releases
+from engine.workflows.held_audiences import Kept
+from engine.workflows.pull_releases import Made, Shelf
+from engine.workflows.service import Service
+
+CONTRACT: Final = "audience-pull"
+SCHEMA_VERSION: Final = "1.0.0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pullable:
+    """An audience that a key may pull, on one channel: its definition and its snapshots, the latest last."""
+
+    service: Service
+    kept: Kept
+    channel: str
+    snapshots: tuple[Membership, ...]
+
+    @property
+    def name(self) -> str:
+        """The audience's id."""
+        return self.kept.record.name
+
+    @property
+    def shelf(self) -> Shelf:
+        """Where its releases lie."""
+        return Shelf(service=self.service, subject=self.name, channel=self.channel)
+
+    def release(self, asked: str | None = None) -> Release:
+        """Return the release of a snapshot, by its own id or its run's, by default the latest.
+
+        Raises
+        ------
+        UnknownName, RunExpired
+        RefusedByPolicy
+            Nobody may be pulled, as when the audience was retired.
+        """
+        by_name = {snapshot_id(one): one for one in self.snapshots}
+        runs = {name: one.run_id for name, one in by_name.items()}
+        name = pull_releases.chosen(asked, runs, snapshot_id(self.snapshots[-1]), self.service)
+        return self.shelf.made(name, lambda: self._rows(by_name[name]), anew=asked is None)
+
+    def _rows(self, snapshot: Membership) -> Made:
+        with audiences.opened(self.service.home, snapshot.run_id) as held:
+            gone = self.kept.not_after(held.run.as_of.astimezone(UTC).date())
+            if gone is not None:
+                raise RefusedByPolicy(f"{gone} Nobody can be pulled of it.")
+            ids = ds.dataset(snapshot.rows, format="parquet").to_table(columns=["customer_id"])["customer_id"]
+            allowed, excluded = audience_reach.allowed(held, self.kept.definition, ids.combine_chunks(), self.channel)
+            facts = self._facts(snapshot, held.audiences) | {
+                "counts": {"selected": snapshot.size, "excluded": excluded, "exported": len(allowed)},
+            }
+        same = {"audience_id": self.name, "run_id": snapshot.run_id, "channel": self.channel}
+        rows = {"external_id": allowed} | {
+            name: pa.repeat(pa.scalar(value), len(allowed)) for name, value in same.items()
+        }
+        return pa.table(rows), facts
+
+    def _facts(self, snapshot: Membership, others: Mapping[str, Kept]) -> dict[str, Any]:
+        definition, record = self.kept.definition, self.kept.record
+        rule = held_audiences.rule_hash(definition, held_audiences.definitions(others))
+        verified = self.kept.verified(rule)
+        return {
+            "contract": CONTRACT,
+            "schema_version": SCHEMA_VERSION,
+            "audience": {
+                "id": self.name,
+                "name": definition.name,
+                "name_zh": definition.name_zh,
+                "owner": definition.owner,
+                "version": snapshot.version,
+                "definition_sha256": record.definition_hash,
+                "verified_by": verified.done_by if verified else None,
+            },
+            "run_id": snapshot.run_id,
+            "as_of": snapshot.as_of.isoformat(),
+            "purpose": definition.purpose,
+            "channel": self.channel,
+        }
+
+
+def pullable(service: Service, grant: Grant, audience: str, channel: str | None) -> Pullable:
+    """Return an audience that a key may pull.
+
+    channel : by default the key's own, else the only one of the audience.
+
+    Raises
+    ------
+    NotGranted, UnknownName
+    NotEnoughData
+        It was built on no run yet, or has several channels and none is named.
+    """
+    grant.require("audiences:read")
+    known = held_audiences.kept(service.workspace)
+    grant.require_audience(audience, known)
+    kept = known[audience]
+    snapshots = tuple(memberships.every(service.workspace, audience))
+    if not snapshots:
+        raise NotEnoughData(f'members of "{audience}"', "it was built on no run yet", "a run: wayline run")
+    return Pullable(service=service, kept=kept, channel=_channel(kept, grant, channel), snapshots=snapshots)
+
+
+def _channel(kept: Kept, grant: Grant, asked: str | None) -> str:
+    own = kept.definition.channels
+    wanted = asked or grant.channel or (own[0] if len(own) == 1 else None)
+    if wanted is None:
+        raise NotEnoughData("channel", f"the audience is for {', '.join(own)}", "one of them as `channel`")
+    grant.require_channel(wanted)
+    if wanted not in own:
+        raise RefusedByPolicy(
+            f'The audience "{kept.record.name}" is for {", ".join(own)}, not for {wanted}: an audience is used for '
+            "what it was made for."
+        )
+    return wanted
+
+
+def snapshot_id(snapshot: Membership) -> str:
+    """Return what a snapshot is called: its run and the version of the definition."""
+    return f"{snapshot.run_id}-v{snapshot.version}"

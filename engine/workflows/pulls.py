@@ -1,0 +1,222 @@
+"""Pages of what may be pulled: permission first, then the audit entry, then the rows without whoever withdrew since.
+
+The first page of a pull is entered in the audit log with the number of rows that follow, before any of them leaves; its
+cursor proves that to the next pages, which are read without looking anything up.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from engine.domain.errors import UnknownName
+from engine.domain.grants import Grant
+from engine.domain.pulls import ResyncRequired
+from engine.domain.words import CONTACT_CHANNELS
+from engine.exports.releases import ID, Lines, Reader, Release
+from engine.store import SuppressionFeed
+from engine.store.suppression_feed import Revision
+from engine.workflows import pull_changes, pull_members, pull_offers, pull_releases
+from engine.workflows.pull_cursor import Place, seal, unseal
+from engine.workflows.pull_releases import RECOMMENDATIONS, Shelf
+from engine.workflows.service import Service
+
+MEMBERS: Final = "members"
+CHANGES: Final = "changes"
+OFFERS: Final = "recommendations"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a request asks for: how many rows, which fields (None for all), and where it stands (None at the start)."""
+
+    limit: int
+    fields: tuple[str, ...] | None = None
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Some rows of a release as JSON objects.
+
+    withheld : rows of this page that are left out, since their customer must not be contacted any more.
+    next : the cursor of the next page, None at the end.
+    """
+
+    release: Release
+    place: Place
+    objects: pa.Array
+    withheld: int
+    limit: int
+    next: str | None
+
+
+@dataclass(slots=True)
+class Desk:
+    """What serves pages: a reader that keeps what it read last, and who is held on each channel."""
+
+    service: Service
+    reader: Reader = field(default_factory=Reader)
+    _held: dict[str, tuple[Revision, pa.Array]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def feed(self) -> SuppressionFeed:
+        """The suppressions as they are now."""
+        return SuppressionFeed(self.service.store)
+
+    def members(
+        self, grant: Grant, audience: str, asked: Asked, run: str | None = None, channel: str | None = None
+    ) -> Page:
+        """Return a page of an audience's members who may be contacted on a channel.
+
+        Raises
+        ------
+        NotGranted, UnknownName, NotEnoughData, RefusedByPolicy, RunMissing, MartMissing
+        RowCapReached, RunExpired, CursorRefused
+        """
+        if asked.cursor is not None:
+            place = self._continued(grant, asked.cursor, MEMBERS, audience, "audiences:read")
+            shelf = Shelf(service=self.service, subject=audience, channel=place.channel)
+            return self._page(shelf.pinned(place.snapshot), place, asked.limit)
+        pullable = pull_members.pullable(self.service, grant, audience, channel)
+        release = pullable.release(run)
+        place = self._begun(grant, MEMBERS, pullable.shelf, release, asked)
+        self._enter(grant, place, release)
+        return self._page(release, place, asked.limit)
+
+    def changes(self, grant: Grant, audience: str, since: str | None, asked: Asked, channel: str | None = None) -> Page:
+        """Return a page of what leads from a snapshot to the latest one: removes first, then adds and updates.
+
+        Raises
+        ------
+        ResyncRequired
+            The snapshot is kept no longer, or was never pulled.
+        NotGranted, UnknownName, NotEnoughData, RefusedByPolicy, RunMissing, MartMissing, RowCapReached, RunExpired
+        CursorRefused
+        """
+        if asked.cursor is not None:
+            place = self._continued(grant, asked.cursor, CHANGES, audience, "audiences:read")
+            return self._page(self._changed(audience, place.channel).pinned(place.snapshot), place, asked.limit)
+        pullable = pull_members.pullable(self.service, grant, audience, channel)
+        now = pullable.release()
+        before = pullable.shelf.kept(since) if since is not None else None
+        if before is None:
+            raise ResyncRequired(
+                since or "the beginning", now.name, "that snapshot was not pulled, or is kept no longer"
+            )
+        name, make = pull_changes.of_releases(before, now, self.feed, pullable.channel)
+        facts = {"since": before.name, "to": now.name, "run_id": now.manifest["run_id"]}
+        release = self._changed(audience, pullable.channel).made(name, lambda: (make(), facts))
+        place = self._begun(grant, CHANGES, pullable.shelf, release, asked)
+        named = place.fields and (pull_changes.OP, *_without(place.fields, pull_changes.OP))
+        place = replace(place, against=before.name, fields=named)
+        self._enter(grant, place, release)
+        return self._page(release, place, asked.limit)
+
+    def offers(self, grant: Grant, asked: Asked, run: str | None = None, channel: str | None = None) -> Page:
+        """Return a page of a run's offers, of all customers; raises like `members`."""
+        if asked.cursor is not None:
+            place = self._continued(grant, asked.cursor, OFFERS, "", "recommendations:read")
+            shelf = Shelf(service=self.service, subject=RECOMMENDATIONS, channel=place.channel)
+            return self._page(shelf.pinned(place.snapshot), place, asked.limit)
+        release, shelf = pull_offers.release(self.service, grant, run, channel)
+        place = self._begun(grant, OFFERS, shelf, release, asked)
+        self._enter(grant, place, release)
+        return self._page(release, place, asked.limit)
+
+    def _continued(self, grant: Grant, cursor: str, listing: str, subject: str, scope: str) -> Place:
+        grant.require(scope)
+        place = unseal(cursor, self.service.secret, listing=listing, subject=subject, grant=grant)
+        if subject:
+            grant.require_audience(subject, (subject,))
+        if place.channel != pull_releases.ANY_CHANNEL:
+            grant.require_channel(place.channel)
+        return place
+
+    def _begun(self, grant: Grant, listing: str, shelf: Shelf, release: Release, asked: Asked) -> Place:
+        return Place(
+            listing=listing,
+            subject="" if shelf.subject == RECOMMENDATIONS else shelf.subject,
+            channel=shelf.channel,
+            snapshot=release.name,
+            against="",
+            fields=_fields(release, asked.fields),
+            at=0,
+            key=grant.name,
+        )
+
+    def _changed(self, audience: str, channel: str) -> Shelf:
+        return Shelf(service=self.service, subject=audience, channel=f"{channel}{pull_releases.CHANGED}")
+
+    def _enter(self, grant: Grant, place: Place, release: Release) -> None:
+        """Enter the pull in the audit log: nothing has left yet."""
+        details = {
+            "listing": place.listing,
+            "snapshot": release.name,
+            "channel": place.channel,
+            "fields": list(place.fields or release.manifest["fields"]),
+            "content_sha256": release.manifest["content_sha256"],
+        }
+        subject = f"audience/{place.subject}" if place.subject else f"run/{release.manifest['run_id']}"
+        self.service.keyring.release(grant, release.rows, subject, details)
+
+    def _page(self, release: Release, place: Place, limit: int) -> Page:
+        lines = self.reader.lines(release, place.fields or release.manifest["fields"], place.at, limit)
+        off = self._held_among(lines, place)
+        left = lines.objects if off is None else lines.objects.filter(pc.invert(off))
+        after = place.at + len(lines.ids)
+        return Page(
+            release=release,
+            place=place,
+            objects=left,
+            withheld=len(lines.ids) - len(left),
+            limit=limit,
+            next=seal(replace(place, at=after), self.service.secret) if after < release.rows else None,
+        )
+
+    def _held_among(self, lines: Lines, place: Place) -> Any:
+        """Mark the rows that must not leave, each by the channel it is for; None where nobody is held."""
+        one = place.channel != pull_releases.ANY_CHANNEL
+        off: Any = None
+        for channel in (place.channel,) if one else CONTACT_CHANNELS:
+            held = self._held_now(channel)
+            if len(held):
+                here = pc.is_in(lines.ids, value_set=held)
+                here = here if one else pc.and_(here, pc.equal(lines.channels, channel))
+                off = here if off is None else pc.or_(off, here)
+        if off is not None and place.listing == CHANGES:  # a remove lowers what is allowed: it always leaves
+            off = pc.and_(off, pc.invert(pc.match_substring(lines.objects, '"op":"remove"')))
+        return off
+
+    def _held_now(self, channel: str) -> pa.Array:
+        """Return who must not be contacted on a channel now; asked anew whenever anything was entered or lifted."""
+        revision = self.feed.revision()
+        with self._lock:
+            known = self._held.get(channel)
+        if known is None or known[0] != revision:
+            fresh, ids = self.feed.held(channel)
+            known = (fresh, pa.array(ids, pa.string()))
+            with self._lock:
+                self._held[channel] = known
+        return known[1]
+
+
+def _fields(release: Release, asked: tuple[str, ...] | None) -> tuple[str, ...]:
+    """Return the fields of a listing, none for all of them; the id is always among them."""
+    known: Sequence[str] = release.manifest["fields"]
+    if asked is None:
+        return ()
+    for name in asked:
+        if name not in known:
+            raise UnknownName("field", name, known)
+    return tuple(name for name in known if name in {ID, *asked})
+
+
+def _without(names: Sequence[Any], one: str) -> tuple[Any, ...]:
+    return tuple(name for name in names if name != one)
