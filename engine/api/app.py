@@ -12,8 +12,9 @@ from fastapi import FastAPI
 from engine.api import faults, openapi
 from engine.api.guard import Guard
 from engine.api.keys import Gatekeeper
-from engine.api.routes import ROUTERS
+from engine.api.routes import ROUTERS, feedback
 from engine.config.api import ApiSettings
+from engine.config.feedback import FeedbackSettings
 from engine.workflows import service, session
 from engine.workflows.pulls import Desk
 
@@ -24,7 +25,7 @@ def create_app(home: Path) -> FastAPI:
     Raises
     ------
     SettingsFault
-        The section [api] of the workspace's wayline.toml is wrong.
+        The section [api] or [feedback] of the workspace's wayline.toml is wrong.
     """
     settings = session.settings(session.workspace_at(home), ApiSettings, "api")
 
@@ -39,7 +40,8 @@ def create_app(home: Path) -> FastAPI:
         title="Wayline", version=version("wayline"), lifespan=open_until_the_end,
         openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False,
     )  # fmt: skip
-    app.add_middleware(Guard, body_bytes=settings.body_bytes)
+    files = session.settings(session.workspace_at(home), FeedbackSettings, "feedback").file_bytes
+    app.add_middleware(Guard, body_bytes=settings.body_bytes, longer={feedback.FILE: files})
     faults.add_to(app)
     openapi.add_to(app)
     for router in ROUTERS:

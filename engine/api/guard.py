@@ -9,6 +9,7 @@ import logging
 import secrets
 import time
 import traceback
+from collections.abc import Mapping
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -28,10 +29,10 @@ _SAFE: Final = {
 
 
 class Guard:
-    """Wraps the app; `body_bytes` is the longest body of a request."""
+    """Wraps the app; `body_bytes` is the longest body of a request, `longer` that of single paths."""
 
-    def __init__(self, app: ASGIApp, *, body_bytes: int) -> None:
-        self.app, self.body_bytes = app, body_bytes
+    def __init__(self, app: ASGIApp, *, body_bytes: int, longer: Mapping[str, int] | None = None) -> None:
+        self.app, self.body_bytes, self.longer = app, body_bytes, longer or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -41,6 +42,7 @@ class Guard:
         number = secrets.token_hex(8)
         scope.setdefault("state", {})["number"] = number
         began, sent = time.perf_counter(), _Sent()
+        most = self.longer.get(scope["path"], self.body_bytes)
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -49,10 +51,10 @@ class Guard:
             await send(message)
 
         try:
-            if _claimed(scope) > self.body_bytes:
-                await self._too_large().response(number)(scope, receive, answer)
+            if _claimed(scope) > most:
+                await _too_large(most).response(number)(scope, receive, answer)
             else:
-                await self.app(scope, self._limited(receive), answer)
+                await self.app(scope, _limited(receive, most), answer)
         except Exception as fault:
             LOG.error("%s %s at %s", number, type(fault).__name__, _where(fault))
             if sent.status:
@@ -65,25 +67,27 @@ class Guard:
             key = scope["state"].get("key_id", "-")
             LOG.info("%s %s %s %s key=%s %.1f ms", number, scope["method"], route, sent.status, key, taken)
 
-    def _limited(self, receive: Receive) -> Receive:
-        """Return what reads the body and stops reading at the limit."""
-        read = 0
 
-        async def limited() -> Message:
-            nonlocal read
-            message = await receive()
-            read += len(message.get("body", b""))
-            if read > self.body_bytes:
-                problem = self._too_large()
-                raise HTTPException(problem.kind.status, problem.detail, problem.headers)
-            return message
+def _limited(receive: Receive, most: int) -> Receive:
+    """Return what reads the body and stops reading at the limit."""
+    read = 0
 
-        return limited
+    async def limited() -> Message:
+        nonlocal read
+        message = await receive()
+        read += len(message.get("body", b""))
+        if read > most:
+            problem = _too_large(most)
+            raise HTTPException(problem.kind.status, problem.detail, problem.headers)
+        return message
 
-    def _too_large(self) -> Problem:
-        # the rest of the body is not worth reading: the connection ends with the answer
-        detail = f"A body may have {self.body_bytes:,} bytes."
-        return Problem("body_too_large", detail, field="body", headers={"Connection": "close"})
+    return limited
+
+
+def _too_large(most: int) -> Problem:
+    # the rest of the body is not worth reading: the connection ends with the answer
+    detail = f"A body may have {most:,} bytes."
+    return Problem("body_too_large", detail, field="body", headers={"Connection": "close"})
 
 
 class _Sent:

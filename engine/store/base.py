@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -32,6 +33,12 @@ class Base:
     def address(self) -> str:
         """The address without its password."""
         return shown(self._engine.url)
+
+    def acting(self, actor: str) -> Self:
+        """Return the same database for another actor; close the one it came from, not this."""
+        made = copy(self)
+        made.actor = actor
+        return made
 
     def close(self) -> None:
         """Close all connections."""

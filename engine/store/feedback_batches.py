@@ -87,6 +87,14 @@ def one(session: Session, batch_id: str) -> FeedbackBatchRecord:
     return record(_require(session, batch_id))
 
 
+def lapsed(session: Session, now: datetime) -> list[FeedbackBatchRecord]:
+    """Return deliveries whose worker shows no sign of life any more, the oldest first."""
+    query = select(FeedbackBatchRow).where(
+        FeedbackBatchRow.status == "running", col(FeedbackBatchRow.held_until) <= now
+    )
+    return [record(row) for row in session.exec(query.order_by(col(FeedbackBatchRow.started_at)))]
+
+
 def newest(session: Session, limit: int) -> list[FeedbackBatchRecord]:
     """Return deliveries, the newest first."""
     query = select(FeedbackBatchRow).order_by(col(FeedbackBatchRow.started_at).desc(), col(FeedbackBatchRow.batch_id))

@@ -93,6 +93,11 @@ class FeedbackMethods(Base):
         with self._read() as session:
             return feedback_batches.newest(session, limit)
 
+    def lapsed_feedback(self) -> list[FeedbackBatchRecord]:
+        """Return deliveries of feedback that somebody began and works on no more, the oldest first."""
+        with self._read() as session:
+            return feedback_batches.lapsed(session, now())
+
     # Suppressions
 
     def suppressions(self, since: datetime | None = None, customer_id: str | None = None) -> list[SuppressionRecord]:

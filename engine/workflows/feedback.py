@@ -16,7 +16,8 @@ from engine.config.bank import BankSettings
 from engine.config.exports import ExportSettings
 from engine.config.feedback import GENERIC, FeedbackSettings, PresetSettings
 from engine.domain.errors import DeliveryUnderWay, KeyReused, SettingsFault, UnknownName
-from engine.exports.feedback_items import Item, Refused, Rules, read
+from engine.domain.grants import Grant
+from engine.exports.feedback_items import WITHDRAWALS, Item, Refused, Rules, read
 from engine.lake.workspace import Workspace
 from engine.store import Added, NewBatch, NewFeedback, Store
 from engine.workflows import session
@@ -63,13 +64,17 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """What deliveries are read with: a preset under its name, the settings, the currencies, a register of ids."""
+    """What deliveries are read with: a preset under its name, the settings, the currencies, a register of ids.
+
+    `grant` is what the key of the API allows that sends them, None where they do not come over it.
+    """
 
     name: str
     preset: PresetSettings
     settings: FeedbackSettings
     currencies: frozenset[str]
     register: Register
+    grant: Grant | None = None
 
     @property
     def rules(self) -> Rules:
@@ -77,7 +82,7 @@ class Desk:
         return Rules.at(datetime.now(UTC), self.preset, self.currencies, self.settings.future_seconds)
 
 
-def desk(workspace: Workspace, preset: str = GENERIC) -> Desk:
+def desk(workspace: Workspace, preset: str = GENERIC, grant: Grant | None = None) -> Desk:
     """Return what deliveries of one tool are read with; raises UnknownName for a preset that is none."""
     settings = session.settings(workspace, FeedbackSettings, "feedback")
     if preset not in settings.presets:
@@ -90,10 +95,11 @@ def desk(workspace: Workspace, preset: str = GENERIC) -> Desk:
         settings=settings,
         currencies=frozenset(bank.rates),
         register=Register(workspace=workspace),
+        grant=grant,
     )
 
 
-def receive(store: Store, reader: Desk, items: Sequence[Mapping[str, Any]], delivery: Delivery) -> dict[str, Any]:
+def receive(store: Store, reader: Desk, items: Sequence[Any], delivery: Delivery) -> dict[str, Any]:
     """Take in items that came in one request, and return the answer; it is on disk when this returns.
 
     Under an idempotency key the same delivery gets the answer of the first.
@@ -135,7 +141,7 @@ def receive(store: Store, reader: Desk, items: Sequence[Mapping[str, Any]], deli
         raise
 
 
-def entered(store: Store, reader: Desk, items: Sequence[Mapping[str, Any]], batch_id: str | None = None) -> Answer:
+def entered(store: Store, reader: Desk, items: Sequence[Any], batch_id: str | None = None) -> Answer:
     """Enter items in one transaction and return what became of them; a delivery is answered in the same one."""
     sorted_out = sort_out(reader, items)
     if batch_id is None:
@@ -144,7 +150,7 @@ def entered(store: Store, reader: Desk, items: Sequence[Mapping[str, Any]], batc
     return sorted_out.answer(added)
 
 
-def entered_in(store: Store, reader: Desk, items: Sequence[Mapping[str, Any]], job: str) -> Answer:
+def entered_in(store: Store, reader: Desk, items: Sequence[Any], job: str) -> Answer:
     """Enter items as a part of a delivery that goes on, and return what became of them."""
     sorted_out = sort_out(reader, items)
     return sorted_out.answer(store.add_feedback(sorted_out.new, batch_id=job))
@@ -180,12 +186,14 @@ class SortedOut:
         )
 
 
-def sort_out(reader: Desk, items: Sequence[Mapping[str, Any]]) -> SortedOut:
+def sort_out(reader: Desk, items: Sequence[Any]) -> SortedOut:
     """Read items and look up what they name; nothing is entered."""
     rules, read_items, ignored = reader.rules, [], 0
     rejected: list[Rejection] = []
     for index, raw in enumerate(items):
         try:
+            if not isinstance(raw, Mapping):
+                raise Refused("malformed_item", "Expected a JSON object.")
             item = read(raw, rules)
         except Refused as fault:
             rejected.append(Rejection(index=index, code=fault.code, detail=fault.detail))
@@ -200,12 +208,24 @@ def sort_out(reader: Desk, items: Sequence[Mapping[str, Any]]) -> SortedOut:
     for index, item in read_items:
         try:
             found = known.resolved(item)
+            _check_granted(reader.grant, found)
         except Refused as fault:
             rejected.append(Rejection(index=index, code=fault.code, detail=fault.detail))
             continue
         new += [_new(one, reader.name) for one in found]
         places += [index] * len(found)
     return SortedOut(new=tuple(new), places=tuple(places), ignored=ignored, rejected=tuple(rejected))
+
+
+def _check_granted(grant: Grant | None, items: Sequence[Item]) -> None:
+    """Refuse what is of a channel or an audience that the key is not for; a withdrawal is heard from anybody."""
+    for item in items:
+        if grant is None or item.type in WITHDRAWALS:
+            continue
+        if grant.channel is not None and item.channel not in (None, grant.channel):
+            raise Refused("not_granted", f"channel: the key is for {grant.channel} alone.")
+        if item.audience_id is not None and not grant.allows_audience(item.audience_id):
+            raise Refused("not_granted", "audience_id: the key is not for this audience.")
 
 
 def status(home: Path) -> dict[str, Any]:

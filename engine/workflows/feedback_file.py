@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from engine.domain.errors import UnreadableSource
+from engine.domain.errors import UnreadableSource, WaylineError
 from engine.intake import feedback_files
 from engine.lake.files import file_digest
 from engine.lake.workspace import Workspace
@@ -121,8 +121,12 @@ def work(
                 if progress:
                     progress(count.rows, file.rows)
             loaded = count.loaded(path.name, reader.name, job=job, errors=listed.kept)
-    except BaseException:
-        store.finish_feedback(job, {}, failed=True)
+    except Exception as fault:
+        # whoever is stopped on the way leaves the rest to the next worker; a fault is one for that worker too
+        sentence = (
+            fault.sentence if isinstance(fault, WaylineError) else f"Something unforeseen: {type(fault).__name__}."
+        )
+        store.finish_feedback(job, {"error": sentence}, failed=True)
         raise
     store.finish_feedback(job, _told(loaded))
     return loaded

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, Final
 
 import pyarrow.compute as pc
@@ -12,11 +15,18 @@ import pyarrow.dataset as ds
 
 from engine.domain.errors import RunMissing
 from engine.exports.feedback_items import WITHDRAWALS, Item, Refused
-from engine.lake.runs import Run, list_runs, open_run
+from engine.lake.runs import MANIFEST, SUCCESS, Run, open_run
 from engine.lake.workspace import Workspace
 from engine.numerics.chain import digest
 
 _OFFER: Final = ("customer_id", "rank", "decision_id", "product_id", "channel")
+
+
+@lru_cache(maxsize=4_096)
+def _bundles(folder: Path) -> tuple[str, ...]:
+    """Return the bundles that a run decided by; a run never changes, so that a server reads each manifest once."""
+    stages = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["stages"]
+    return tuple(stage["bundle"] for stage in stages if "bundle" in stage)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +46,7 @@ class Register:
 
     workspace: Workspace
     _runs: dict[str, Run | None] = field(default_factory=dict)
-    _by_bundle: dict[str, list[Run]] | None = None
+    _by_bundle: dict[str, list[str]] | None = None
 
     def known(self, items: Iterable[Item]) -> Known:
         """Return all that these items ask for, in few readings."""
@@ -98,13 +108,15 @@ class Register:
         return offers
 
     def _of_id(self, recommendation_id: str) -> list[Run]:
+        bundle = recommendation_id.partition("-")[0]
         if self._by_bundle is None:
             self._by_bundle = defaultdict(list)
-            for run in list_runs(self.workspace):
-                for stage in run.manifest["stages"]:
-                    if "bundle" in stage:
-                        self._by_bundle[stage["bundle"]].append(run)
-        return self._by_bundle.get(recommendation_id.partition("-")[0], [])
+            folders = sorted(self.workspace.runs.glob(f"*/{SUCCESS}")) if self.workspace.runs.is_dir() else []
+            for done in folders:
+                for name in _bundles(done.parent):
+                    self._by_bundle[name].append(done.parent.name)
+        found = (self.run(run_id) for run_id in self._by_bundle.get(bundle, []))
+        return [run for run in found if run is not None]
 
     def _rows(self, table: str, columns: list[str], key: str, ids: set[str]) -> list[dict[str, Any]]:
         folder = self.workspace.curated(table)

@@ -6,13 +6,14 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from engine.api.routes import acknowledge, audiences, health, journal, recommendations, suppressions
+from engine.api.routes import acknowledge, audiences, feedback, health, journal, recommendations, suppressions
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     audiences.router,
     recommendations.router,
     suppressions.router,
     acknowledge.router,
+    feedback.router,
     journal.router,
     health.router,
 )
