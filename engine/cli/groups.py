@@ -12,7 +12,7 @@ _ORDER: Final = (
     *("demo", "init", "doctor", "simulate", "data", "run", "export", "feedback", "experiment", "journey", "risk"),
     *("segment", "texts", "audience", "recommend", "explain", "app", "api"),
     # within its groups: what changes nothing comes first
-    *("list", "check", "load", "report", "dictionary", "show", "recommendations", "verify"),
+    *("list", "check", "load", "report", "dictionary", "show", "recommendations", "verify", "approve", "ack"),
     *("create", "rotate", "revoke"),
     *("status", "suppress", "lift"),
     *("models", "rules", "limits", "simulate", "evaluate", "uplift"),
@@ -31,12 +31,24 @@ class InOrder(TyperGroup):
         return sorted(self.commands, key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
 
 
-def group(name: str, summary: str) -> typer.Typer:
+def with_default(command: str) -> type[InOrder]:
+    """Return a group in which a first word that is no command is the first argument of one of its commands."""
+
+    class WithDefault(InOrder):
+        def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+            """Return the command that is called, the default one for a word that is none."""
+            named = bool(args) and (args[0].startswith("-") or args[0] in self.commands)
+            return super().resolve_command(ctx, args if named else [command, *args])
+
+    return WithDefault
+
+
+def group(name: str, summary: str, kind: type[InOrder] = InOrder) -> typer.Typer:
     """Return a group of commands that shows its help when none of them is named."""
     made = typer.Typer(
         name=name,
         help=summary,
-        cls=InOrder,
+        cls=kind,
         invoke_without_command=True,
         no_args_is_help=False,
         rich_markup_mode="rich",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -108,12 +109,17 @@ def write(
     destination: Path,
     outgoing: Outgoing,
     handover: Handover,
+    *,
     about: About,
     key: SigningKey | None,
+    ready: Callable[[Manifest], None] = lambda _: None,
 ) -> Manifest:
     """Write a bundle to a folder that is complete or not there, and return its manifest.
 
     An older bundle of that name gives way once the new one is whole.
+
+    ready : called with the manifest when all is written, before the folder gets its name: what must be on record before
+        anybody can load the bundle; where it raises, there is no bundle.
 
     Raises
     ------
@@ -138,6 +144,7 @@ def write(
         manifest = signed(unsigned.model_copy(update={"files": tuple(files.written)}), key)
         write_synced(building / MANIFEST, manifest.text().encode())
         write_synced(building / SUCCESS, file_digest(building / MANIFEST).encode())
+        ready(manifest)
         replace_folder(building, destination)
     finally:
         shutil.rmtree(building, ignore_errors=True)

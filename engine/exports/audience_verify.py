@@ -6,6 +6,7 @@ It needs the folder alone: no database, no workspace. With the bank's public key
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from engine.exports import csv_dialects as text
 from engine.exports import signing
 from engine.exports.audience_bundle import SCHEMA, schema_text
 from engine.exports.audience_files import KINDS, begin_op
-from engine.exports.audience_manifest import EXCLUSIONS, OPS, FileFacts, Manifest, Op
+from engine.exports.audience_manifest import CONTRACT, EXCLUSIONS, OPS, FileFacts, Manifest, Op
 from engine.exports.manifest import MANIFEST, SUCCESS
 from engine.lake.files import file_digest
 
@@ -44,6 +45,15 @@ class AudienceReport:
     signed_by: str | None
 
 
+def is_of_audience(folder: Path) -> bool:
+    """Whether a folder says that it is an audience's bundle; whether it is a whole one is for `verify`."""
+    try:
+        told = json.loads((folder / MANIFEST).read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(told, dict) and told.get("contract") == CONTRACT
+
+
 def verify(folder: Path, public_key: str | None = None) -> AudienceReport:
     """Check every file, row, count and the signature of a bundle against its manifest.
 
@@ -54,7 +64,7 @@ def verify(folder: Path, public_key: str | None = None) -> AudienceReport:
     CheckFailed
         The bundle is not complete, not what it was, or not signed by that key; the sentence names the first difference.
     """
-    manifest = _read_manifest(folder)
+    manifest = read_manifest(folder)
     signed_by = _check_signature(manifest, public_key)
     _check_counts(manifest)
     _check_names(folder, manifest)
@@ -75,7 +85,8 @@ def verify(folder: Path, public_key: str | None = None) -> AudienceReport:
     )
 
 
-def _read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Path) -> Manifest:
+    """Return the manifest of a finished bundle; raises CheckFailed when it is not finished or not of this contract."""
     success, path = folder / SUCCESS, folder / MANIFEST
     if not success.is_file() or not path.is_file():
         raise CheckFailed(f"{folder.name}: no {SUCCESS} or no {MANIFEST}: the bundle was never finished. Export again.")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -83,7 +85,8 @@ def schema(contacts: bool) -> pa.Schema:
 class Change:
     """What makes a destination that holds the rows before hold `now`; each sorted by external_id.
 
-    add : members it did not hold. update : rows that replace its own. remove : rows that it held and that go.
+    add : members it did not hold under their key. update : rows that replace its own. remove : rows of its own that
+    go.
     now : what it holds in the end: a member's row that was not sent again is the one that was sent last.
     """
 
@@ -98,32 +101,52 @@ class Change:
         return int(self.now.num_rows - self.add.num_rows - self.update.num_rows)
 
 
-def change(before: pa.Table, current: pa.Table, refresh_days: int) -> Change:
+def change(before: pa.Table, current: pa.Table, refresh_days: int, keys: Sequence[str] = ()) -> Change:
     """Return what leads from what a destination holds to the current rows; both unique by external_id, in any order.
 
-    A row is sent again when a compared column differs, when it now holds less long, or more than `refresh_days` longer.
+    A row is sent again when a compared column differs, or when it now holds less long or over `refresh_days` longer.
+
+    keys : columns by which the destination tells persons apart, beside their id: who has another address now goes under
+        the old one and comes in under the new one.
     """
     before, current = _sorted(before), _sorted(current)
+    if not before.num_rows:
+        return Change(add=current, update=current.slice(0, 0), remove=before, now=current)
     place = pc.index_in(current[ID], value_set=_plain(before[ID]))
     known = pc.is_valid(place)
-    held = before.take(_plain(pc.fill_null(place, 0))) if before.num_rows else None
-    if held is None:
-        nobody = current.slice(0, 0)
-        return Change(add=current, update=nobody, remove=before, now=current)
+    held = before.take(_plain(pc.fill_null(place, 0)))
+    moved = pc.and_(known, _moved(held, current, keys))
     differs = pc.and_(known, _differs(held, current, refresh_days))
     kept = pc.and_(known, pc.invert(differs))
-    gone = pc.invert(pc.is_in(before[ID], value_set=_plain(current[ID])))
     now = _sorted(pa.concat_tables([current.filter(pc.invert(kept)), held.filter(kept).select(current.column_names)]))
     return Change(
-        add=current.filter(pc.invert(known)), update=current.filter(differs), remove=before.filter(gone), now=now
+        add=current.filter(pc.or_(pc.invert(known), moved)),
+        update=current.filter(pc.and_not(differs, moved)),
+        remove=_gone(before, current, keys),
+        now=now,
     )
 
 
-def whole(before: pa.Table, current: pa.Table) -> Change:
-    """Return what gives a destination all current rows and takes out of what it holds whoever is none of them."""
+def whole(before: pa.Table, current: pa.Table, keys: Sequence[str] = ()) -> Change:
+    """Return what gives a destination all current rows, and takes out of what it holds whoever is none of them."""
     before, current = _sorted(before), _sorted(current)
-    gone = pc.invert(pc.is_in(before[ID], value_set=_plain(current[ID])))
-    return Change(add=current, update=current.slice(0, 0), remove=before.filter(gone), now=current)
+    return Change(add=current, update=current.slice(0, 0), remove=_gone(before, current, keys), now=current)
+
+
+def _gone(before: pa.Table, current: pa.Table, keys: Sequence[str]) -> pa.Table:
+    """Return the rows of a destination that go: who is no member any more, or is one under another key."""
+    if not before.num_rows or not current.num_rows:
+        return before
+    place = pc.index_in(before[ID], value_set=_plain(current[ID]))
+    is_now = current.take(_plain(pc.fill_null(place, 0)))
+    return before.filter(pc.or_(pc.is_null(place), _moved(before, is_now, keys)))
+
+
+def _moved(held: pa.Table, current: pa.Table, keys: Sequence[str]) -> Any:
+    found = pa.chunked_array([pa.array(np.zeros(held.num_rows, dtype=bool))])
+    for name in keys:
+        found = pc.or_(found, _unlike(held[name], current[name]))
+    return found
 
 
 def nothing_held(contacts: bool) -> pa.Table:

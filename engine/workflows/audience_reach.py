@@ -112,6 +112,24 @@ def allowed(held: Opened, definition: Audience, ids: pa.Array, channel: str) -> 
     return left, {code: int(count) for code, count in zip(codes, removed, strict=True) if count}
 
 
+def member_masks(held: Opened, ids: pa.Array, channel: str | None) -> Iterator[tuple[pa.Array, Masks]]:
+    """Return some customers at a time with their reasons not to be contacted on a channel, on any where it is None.
+
+    The reasons are bits as `engine.recommendations.reachable` has them; 0 is reachable. All of `ids` come, in no order.
+
+    Raises
+    ------
+    NotEnoughData, MartMissing
+        The run decided nothing.
+    """
+    bundle = kept_decisions.bundle_of(held.run)
+    held.run.require(kept_decisions.LOOKED_AT)
+    known: list[str] = list(bundle.settings.contact_cost_minor)
+    chosen = {"": known if channel is None else [channel]}
+    for some, masks in _masks(held.run, bundle, ids, _people(held, bundle, known), chosen):
+        yield some, masks[""]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _People:
     """Who took a consent back, on which channel (a place in the settings), and who is kept out of offers."""

@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.config.exports import ExportSettings, FileFormat
+from engine.domain.errors import CheckFailed
+from engine.exports import audience_verify, signing
+from engine.exports.audience_verify import is_of_audience
 from engine.exports.bundle import EVERYBODY, export_recommendations
 from engine.exports.manifest import MANIFEST
+from engine.exports.presets.base import destination
 from engine.exports.verify import verify as verify_bundle
 from engine.lake.files import file_digest
 from engine.lake.runs import Run, open_run
@@ -63,10 +67,10 @@ def recommendations(
             settings=session.settings(workspace, ExportSettings, "exports"),
             audience=EVERYBODY,
             answers=run.read("risk_gate", ["customer_id", "expires_at"]) if run.has("risk_gate") else None,
-            policy_version=_digest(run, BUNDLE),
-            model_version=_digest(run, RUN_MODEL),
+            policy_version=policy_version(run),
+            model_version=model_version(run),
         )
-        _know(store, run)
+        know(store, run)
         store.record_export(
             f"{AUDIENCE}/{run.run_id}/{file_format}",
             run_id=run.run_id,
@@ -89,8 +93,23 @@ def recommendations(
     )
 
 
-def verify(folder: Path) -> dict[str, Any]:
-    """Return what a bundle holds after checking all of it; raises CheckFailed at the first difference."""
+def verify(folder: Path, public_key: Path | None = None) -> dict[str, Any]:
+    """Return what a bundle holds after checking all of it; it needs the folder alone.
+
+    public_key : a PEM file with the bank's key; the bundle must then be signed by it.
+
+    Raises
+    ------
+    CheckFailed
+        The bundle is not whole, not what it was, or not signed by that key; the sentence names the first difference.
+    UnreadableSource
+        The file is no public key.
+    """
+    expected = signing.public_from(public_key) if public_key is not None else None
+    if is_of_audience(folder):
+        return _verified_audience(folder, expected)
+    if expected is not None:
+        raise CheckFailed("signature: a bundle of recommendations is not signed. Export an audience for one that is.")
     report = verify_bundle(folder)
     manifest = report.manifest.model_dump(mode="json")
     return {"ok": True, "files": report.files, "rows": report.rows, "content_checked": report.content_checked} | {
@@ -98,11 +117,44 @@ def verify(folder: Path) -> dict[str, Any]:
     }
 
 
-def _know(store: Store, run: Run) -> None:
+def _verified_audience(folder: Path, public_key: str | None) -> dict[str, Any]:
+    report = audience_verify.verify(folder, public_key)
+    one, counts = report.manifest, report.manifest.counts
+    return {
+        "ok": True,
+        "files": report.files,
+        "rows": report.rows,
+        "content_checked": report.content_checked,
+        "signed_by": report.signed_by,
+        "audience": one.audience.id,
+        "to": destination(one.destination, one.channel),
+        "run_id": one.run_id,
+        "prev_run_id": one.prev_run_id,
+        "mode": one.mode,
+        "as_of": one.as_of,
+        "expires_at": one.expires_at,
+        "file_format": one.file_format,
+        "content_sha256": one.content_sha256,
+        "approved_by": one.approved_by,
+        "counts": counts.model_dump(),
+    }
+
+
+def know(store: Store, run: Run) -> None:
     """Enter a run that the database does not know, such as one made before the database was moved."""
     if run.run_id not in {known.run_id for known in store.runs()}:
         store.start_run(run.run_id, run.as_of, run.manifest["seed"], {"inputs": run.manifest["inputs"]})
         store.finish_run(run.run_id)
+
+
+def policy_version(run: Run) -> str:
+    """Return what names the policies and models that decided the offers of a run; empty when it made none."""
+    return _digest(run, BUNDLE)
+
+
+def model_version(run: Run) -> str:
+    """Return what names the default model of a run; empty when it made none."""
+    return _digest(run, RUN_MODEL)
 
 
 def _digest(run: Run, name: str) -> str:

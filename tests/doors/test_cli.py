@@ -30,7 +30,7 @@ COMMANDS = {
     "simulate": [],
     "data": ["check", "load", "report", "dictionary"],
     "run": [],
-    "export": ["recommendations", "verify"],
+    "export": ["recommendations", "verify", "approve", "ack", "audience", "keys", "list"],
     "experiment": ["list", "report", "decide", "plan", "simulate"],
     "journey": [
         *("list", "show", "funnel", "stages", "dropoff", "transitions", "variants", "flow", "step-matrix", "retention"),

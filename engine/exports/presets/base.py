@@ -106,6 +106,11 @@ class Preset:
         return limits
 
 
+def destination(preset: str, channel: str) -> str:
+    """Return how a preset on a channel is called as a destination, such as `generic/email`."""
+    return f"{preset}/{channel}"
+
+
 def wire(rows: pa.Table, columns: tuple[WireColumn, ...], context: Context) -> pa.Table:
     """Return canonical rows as a vendor gets them."""
     return pa.table({column.name: column.of(rows, context) for column in columns})
