@@ -8,12 +8,9 @@ import os
 import sys
 from pathlib import Path
 
-import uvicorn
-
-from engine.api.app import create_app
-from engine.config.api import ApiSettings
+from engine.api.server import server
 from engine.domain.errors import WaylineError
-from engine.workflows import service, session
+from engine.workflows import service
 
 
 def main() -> int:
@@ -28,24 +25,13 @@ def main() -> int:
     home = Path(os.environ.get("WAYLINE_HOME", "workspace"))
     try:
         service.refuse_public(chosen.host, allowed=chosen.public)
-        _serve(home, chosen.host, chosen.port)
+        with service.opened(home):
+            pass  # what forbids to serve is told in a sentence, before the server would tell it as a traceback
+        server(home, chosen.host, chosen.port).run()
     except WaylineError as fault:
         sys.stderr.write(f"Error: {fault.sentence}\n")
         return fault.exit_code
     return 0
-
-
-def _serve(home: Path, host: str, port: int) -> None:
-    settings = session.settings(session.workspace_at(home), ApiSettings, "api")
-    uvicorn.run(
-        create_app(home),
-        host=host,
-        port=port,
-        log_config=None,
-        access_log=False,  # it would write paths with customers in them; the guard writes its own
-        server_header=False,
-        timeout_graceful_shutdown=settings.shutdown_seconds,
-    )
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from engine.cli.commands import (
     risk,
     run,
     segment,
+    serve,
     simulate,
     texts,
 )
@@ -53,7 +54,7 @@ COMMANDS = (
         recommend,
         catalogue,
     ),
-    *(explain, app, api),
+    *(explain, app, api, serve),
 )
 
 wayline = typer.Typer(

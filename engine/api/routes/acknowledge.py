@@ -71,7 +71,7 @@ class Acknowledged(BaseModel):
 @router.post(
     "/v1/runs/{run}/ack",
     response_model=Acknowledged,
-    **documented("not_found", "conflict", "run_expired", "unsupported_media_type", scope="exports:ack"),
+    **documented("not_found", "conflict", "run_expired", scope="exports:ack"),
 )
 async def acknowledge(run: RunPath, body: Acknowledgement, grant: Granted, service: Serving) -> Any:
     """Keep what a receiver says of a run. The same body again gives the same answer; another one is a conflict."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Annotated, Any, Literal
 
+import orjson
 from fastapi import APIRouter, Path, Request
-from fastapi.responses import ORJSONResponse
 from pydantic import BaseModel, ConfigDict
+from starlette.responses import Response
 
 from engine.api import openapi, problems
 from engine.api.openapi import documented
@@ -50,6 +51,6 @@ async def problem(code: Annotated[str, Path(examples=["run_expired"], max_length
 
 
 @router.get(openapi.PATH, response_model=dict[str, Any], **documented())
-async def description(request: Request) -> Any:
+async def description(request: Request) -> Response:
     """Return this description, OpenAPI 3.1."""
-    return ORJSONResponse(request.app.openapi())
+    return Response(orjson.dumps(request.app.openapi()), media_type="application/json")

@@ -21,7 +21,7 @@ Port = Annotated[
 Headless = Annotated[bool, typer.Option("--headless", help="Do not open a browser.")]
 
 ADDRESS = "127.0.0.1"  # other machines reach it through the bank's own proxy
-_PORTS = range(8501, 8521)
+PORTS = range(8501, 8521)
 
 
 def app(
@@ -53,8 +53,8 @@ def start(home: Path, port: int | None, headless: bool, output: Output) -> NoRet
     WaylineError
         The port is taken, or `app.py` is not where it was installed.
     """
-    script = _script()
-    chosen = free_port(ADDRESS, port, _PORTS)
+    chosen_script = script()
+    chosen = free_port(ADDRESS, port, PORTS)
     address = f"http://{ADDRESS}:{chosen}"
     if output.as_json:
         output.result({"address": address, "home": home.resolve()}, lambda _: None)
@@ -62,11 +62,12 @@ def start(home: Path, port: int | None, headless: bool, output: Output) -> NoRet
     sys.stdout.flush()
     sys.stderr.flush()
     environment = {**os.environ, "WAYLINE_HOME": str(home.expanduser().resolve())}
-    os.chdir(script.parent)  # Streamlit reads .streamlit/config.toml from there
-    os.execve(sys.executable, _command(script, chosen, headless or not _has_screen()), environment)
+    os.chdir(chosen_script.parent)  # Streamlit reads .streamlit/config.toml from there
+    os.execve(sys.executable, command(chosen_script, chosen, headless=headless or not _has_screen()), environment)
 
 
-def _command(script: Path, port: int, headless: bool) -> list[str]:
+def command(script: Path, port: int, *, headless: bool) -> list[str]:
+    """Return the command line of Streamlit's server with our settings."""
     settings = {
         "server.address": ADDRESS,
         "server.port": str(port),
@@ -79,11 +80,12 @@ def _command(script: Path, port: int, headless: bool) -> list[str]:
     return [sys.executable, "-m", "streamlit", "run", str(script), *flags]
 
 
-def _script() -> Path:
-    script = Path(engine.__file__).resolve().parent.parent / "app.py"
-    if not script.is_file():
-        raise WaylineError(f"The app's script {script} is missing. Install Wayline again.")
-    return script
+def script() -> Path:
+    """Return the app's script; raises WaylineError when it is not where it was installed."""
+    path = Path(engine.__file__).resolve().parent.parent / "app.py"
+    if not path.is_file():
+        raise WaylineError(f"The app's script {path} is missing. Install Wayline again.")
+    return path
 
 
 def _has_screen() -> bool:

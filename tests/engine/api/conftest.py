@@ -11,9 +11,8 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 
-from engine.api.app import create_app
+from engine.api.server import server
 from engine.domain.grants import SCOPES
 from engine.workflows import api_keys
 
@@ -23,18 +22,17 @@ Key = Callable[..., dict[str, str]]
 @contextmanager
 def served(home: Path) -> Iterator[str]:
     """Serve a workspace on a free port of this machine and yield the address."""
-    config = uvicorn.Config(create_app(home), host="127.0.0.1", port=0, log_config=None, access_log=False)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
+    made = server(home, "127.0.0.1", 0)
+    thread = threading.Thread(target=made.run, daemon=True)
     thread.start()
     deadline = time.monotonic() + 30
-    while not server.started:
+    while not made.started:
         assert thread.is_alive() and time.monotonic() < deadline, "the server did not start"
         time.sleep(0.01)
     try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        yield f"http://127.0.0.1:{made.servers[0].sockets[0].getsockname()[1]}"
     finally:
-        server.should_exit = True
+        made.should_exit = True
         thread.join(timeout=30)
 
 
