@@ -15,8 +15,8 @@ SCOPES: Final = {
     "suppressions:read": "who must not be contacted any more",
     "exports:read": "manifests of what was handed over",
     "exports:ack": "say that a run was loaded",
-    "decisions:read": "the next best action for one customer, without context",
-    "decisions:write": "the next best action for one customer in a context, entered in the ledger",
+    "decisions:read": "look at the next best action for one customer",
+    "decisions:write": "decide the next best action for one customer, which counts as a contact",
     "feedback:write": "say what became of contacts",
     "journal:read": "what happened, in the order in which it happened",
 }

@@ -37,6 +37,7 @@ class LiveDecision:
     decision_id: str
     request_key: str | None
     request_hash: str
+    asked_by: str
     customer_id: str | None
     run_id: str | None
     bundle: str | None
@@ -101,6 +102,11 @@ _REPORTED = (
 _HELD = select(
     _SUPPRESSIONS.c.customer_id, _SUPPRESSIONS.c.channel, _SUPPRESSIONS.c.reason, _SUPPRESSIONS.c.since
 ).where(_SUPPRESSIONS.c.customer_id.in_(_OF_CUSTOMERS), _SUPPRESSIONS.c.lifted_at.is_(None))
+_CHARGE = text(
+    "UPDATE api_keys SET rows_left_on = :day, "
+    "rows_that_day = CASE WHEN rows_left_on = :day THEN rows_that_day ELSE 0 END + 1 WHERE key_id = :key "
+    "AND (row_cap IS NULL OR CASE WHEN rows_left_on = :day THEN rows_that_day ELSE 0 END < row_cap)"
+)
 _ALONE = text("SELECT pg_advisory_xact_lock(key) FROM unnest(CAST(:keys AS bigint[])) AS key")
 
 
@@ -148,6 +154,10 @@ class Turn:
         """Return what suppresses customers now."""
         rows = self._connection.execute(_HELD, {"customers": customer_ids})
         return [LiveSuppression(**row._mapping) for row in rows]
+
+    def charge(self, key_id: str, day: str) -> bool:
+        """Count one row that leaves with a key of the API against its UTC day; False where it allows no more."""
+        return bool(self._connection.execute(_CHARGE, {"key": key_id, "day": day}).rowcount)
 
     def write(self, decisions: Iterable[tuple[LiveDecision, str | None]]) -> None:
         """Add decisions, each with the channel of the contact that it makes where it is counted."""

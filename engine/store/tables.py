@@ -366,9 +366,9 @@ class LiveDecisionRow(Stored, table=True):
     """One row is one decision that was made while the customer was there; triggers refuse to change or delete it.
 
     `request_key` is made of who asked and the id that the request carries, empty where it carries none; `request_hash`
-    is of all that was asked. `customer_id` is empty where the bank knows no such customer, so that what was typed by
-    mistake is not kept. `code` says how it ended; `asked`, `seen` and `outcome` are JSON, all that a replay needs
-    beside the run; `answer` is what was told, to the byte.
+    is of all that was asked, by whom `asked_by` says. `customer_id` is empty where the bank knows no such customer, so
+    that what was typed by mistake is not kept. `code` says how it ended; `asked`, `seen` and `outcome` are JSON, all
+    that a replay needs beside the run; `answer` is what was told, to the byte.
     """
 
     __tablename__ = "live_decisions"
@@ -378,6 +378,7 @@ class LiveDecisionRow(Stored, table=True):
     decision_id: str
     request_key: str | None = Field(default=None)
     request_hash: str
+    asked_by: str
     customer_id: str | None = Field(default=None, index=True)
     run_id: str | None = Field(default=None)
     bundle: str | None = Field(default=None)

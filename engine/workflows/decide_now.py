@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooLate
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -86,8 +87,8 @@ class DecideNow:
         """Make the current run ready to be served and say whether there is one; a server calls it before it listens."""
         return isinstance(self._snapshots.current(), Snapshot)
 
-    def submit(self, request: LiveRequest) -> Future[Answer]:
-        """Ask, and return the future of the answer; it raises what `answer` does.
+    def submit(self, request: LiveRequest, most: int | None = None) -> Future[Answer]:
+        """Ask, and return the future of the answer, which has room for `most` offers; it raises what `answer` does.
 
         Raises
         ------
@@ -95,7 +96,10 @@ class DecideNow:
             The request is not one: see `live_requests.wanted`.
         """
         future: Future[Answer] = Future()
-        self._waiting.put(Asked(request=request, want=wanted(request, self.settings), future=future))
+        want = wanted(request, self.settings)
+        if most is not None:
+            want = replace(want, offers=min(want.offers, most))
+        self._waiting.put(Asked(request=request, want=want, future=future))
         return future
 
     def answer(self, request: LiveRequest) -> Answer:

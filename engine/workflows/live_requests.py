@@ -36,6 +36,7 @@ class LiveRequest:
     counts : whether the answer is a contact, which uses up the caps; it is none where nothing is offered.
     request_id : the same id gives the same answer; None for a request that is never repeated. Ids of different
         `asker`s are different ones.
+    capped_key : the id of the API's key whose rows a day are limited, None where there is no such limit.
     """
 
     customer_id: str
@@ -47,7 +48,8 @@ class LiveRequest:
     offers: int | None = None
     counts: bool = True
     request_id: str | None = None
-    asker: str = ""
+    asker: str = "wayline"
+    capped_key: str | None = None
 
     @property
     def key(self) -> str | None:

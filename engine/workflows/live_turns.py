@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -24,9 +24,10 @@ from engine.workflows.live_snapshots import Snapshot
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What was told: JSON, and whether it is an earlier answer to the same request."""
+    """What was told: JSON, how it ended, and whether it is an earlier answer to the same request."""
 
     body: bytes
+    code: str
     repeated: bool
 
     @property
@@ -79,20 +80,31 @@ class Moment:
     stale_after: timedelta
 
 
-def taken(turn: Turn, asked: Sequence[Asked], moment: Moment) -> list[Answer | RequestChanged]:
+class RowsUsedUp(WaylineError):
+    """The key that asks may see no more rows today; nothing was decided."""
+
+    def __init__(self) -> None:
+        super().__init__("The rows that the key may see in a day (UTC) are used up. Wait for the next day.")
+
+
+def taken(turn: Turn, asked: Sequence[Asked], moment: Moment) -> list[Answer | RequestChanged | RowsUsedUp]:
     """Answer requests that share no customer, household or id, and write what was decided; durable once committed."""
     earlier = turn.earlier([one.request.key for one in asked if one.request.key])
     fresh = [one for one in asked if one.request.key not in earlier]
-    written = _made(turn, fresh, moment)
+    # the machine's own day, as for every other row that leaves: the clock of a run may stand elsewhere
+    day = datetime.now(UTC).date().isoformat()
+    paid = [one.request.capped_key is None or turn.charge(one.request.capped_key, day) for one in fresh]
+    written = _made(turn, [one for one, is_paid in zip(fresh, paid, strict=True) if is_paid], moment)
     turn.write(written)
-    new = iter(Answer(body=decision.answer.encode(), repeated=False) for decision, _ in written)
+    told = iter(Answer(body=decision.answer.encode(), code=decision.code, repeated=False) for decision, _ in written)
+    new = iter([next(told) if is_paid else RowsUsedUp() for is_paid in paid])
     return [_again(earlier[one.request.key], one) if one.request.key in earlier else next(new) for one in asked]
 
 
 def _again(earlier: LiveDecision, one: Asked) -> Answer | RequestChanged:
     if earlier.request_hash != one.want.hashed(one.request.customer_id):
         return RequestChanged()
-    return Answer(body=earlier.answer.encode(), repeated=True)
+    return Answer(body=earlier.answer.encode(), code=earlier.code, repeated=True)
 
 
 _Written = tuple[LiveDecision, str | None]
@@ -216,6 +228,7 @@ def _written(
         decision_id=decision_id,
         request_key=one.request.key,
         request_hash=one.want.hashed(one.request.customer_id),
+        asked_by=one.request.asker,
         customer_id=customer_id,
         run_id=run_id,
         bundle=None if snapshot is None else snapshot.digest,

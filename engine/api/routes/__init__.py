@@ -6,11 +6,21 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from engine.api.routes import acknowledge, audiences, feedback, health, journal, recommendations, suppressions
+from engine.api.routes import (
+    acknowledge,
+    audiences,
+    decisions,
+    feedback,
+    health,
+    journal,
+    recommendations,
+    suppressions,
+)
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     audiences.router,
     recommendations.router,
+    decisions.router,
     suppressions.router,
     acknowledge.router,
     feedback.router,

@@ -29,6 +29,7 @@ def decision(name: str, customer: str = "C1", **changes: Any) -> LiveDecision:
         "decision_id": name,
         "request_key": None,
         "request_hash": "h",
+        "asked_by": "api/crm",
         "customer_id": customer,
         "run_id": "r1",
         "bundle": "b1",

@@ -25,6 +25,7 @@ def upgrade() -> None:
         sa.Column("decision_id", sa.String(), nullable=False),
         sa.Column("request_key", sa.String(), nullable=True),
         sa.Column("request_hash", sa.String(), nullable=False),
+        sa.Column("asked_by", sa.String(), nullable=False),
         sa.Column("customer_id", sa.String(), nullable=True),
         sa.Column("run_id", sa.String(), nullable=True),
         sa.Column("bundle", sa.String(), nullable=True),
