@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from engine.store import feedback, feedback_batches, journal, suppressions
+from engine.store import feedback, feedback_batches, journal, live_contacts, suppressions
 from engine.store.base import Base, now
 from engine.store.feedback import Added, NewFeedback
 from engine.store.feedback_batches import Claim, NewBatch
+from engine.store.live_contacts import LiveOffer
 from engine.store.records import FeedbackBatchRecord, FeedbackRecord, SuppressionRecord
 from engine.store.suppressions import Act
 
@@ -70,6 +71,16 @@ class FeedbackMethods(Base):
         """Return counts of events by source and type, with the latest time of receipt."""
         with self._read() as session:
             return feedback.tally(session)
+
+    def live_contacts(self) -> list[LiveOffer]:
+        """Return every contact that a live decision made, by decision."""
+        with self._read() as session:
+            return list(live_contacts.made(session))
+
+    def live_offers(self, decision_ids: Sequence[str]) -> dict[str, LiveOffer]:
+        """Return the live decisions of these ids that offered something."""
+        with self._read() as session:
+            return live_contacts.named(session, decision_ids)
 
     # Deliveries
 

@@ -14,10 +14,14 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from engine.domain.errors import RunMissing
+from engine.domain.words import CONTACT_CHANNELS
 from engine.exports.feedback_items import WITHDRAWALS, Item, Refused
 from engine.lake.runs import MANIFEST, SUCCESS, Run, open_run
 from engine.lake.workspace import Workspace
 from engine.numerics.chain import digest
+from engine.store import Store
+from engine.store.live_contacts import LiveOffer
+from engine.workflows import session
 
 _OFFER: Final = ("customer_id", "rank", "decision_id", "product_id", "channel")
 
@@ -55,7 +59,13 @@ class Register:
         found = self._addresses(emails)
         ids = {one.customer_id for one in wanted if one.customer_id is not None}
         ids |= {customer for customers in found.values() for customer in customers}
-        return Known(register=self, customers=self._customers(ids), addresses=found, offers=self._offers(wanted, ids))
+        return Known(
+            register=self,
+            customers=self._customers(ids),
+            addresses=found,
+            offers=self._offers(wanted, ids),
+            decisions=self._decisions({one.decision_id for one in wanted if one.decision_id is not None}),
+        )
 
     def run(self, run_id: str) -> Run | None:
         """Return a run by its id, None where there is none."""
@@ -65,6 +75,12 @@ class Register:
             except (RunMissing, ValueError):
                 self._runs[run_id] = None
         return self._runs[run_id]
+
+    def _decisions(self, ids: set[str]) -> dict[str, LiveOffer]:
+        if not ids or not session.has_register(self.workspace):
+            return {}
+        with Store(session.database_url(self.workspace)) as store:
+            return store.live_offers(sorted(ids))
 
     def _customers(self, ids: set[str]) -> frozenset[str]:
         return frozenset(row["customer_id"] for row in self._rows("customers", ["customer_id"], "customer_id", ids))
@@ -135,6 +151,7 @@ class Known:
     customers: frozenset[str]
     addresses: dict[str, list[str]]
     offers: dict[str, Offer]
+    decisions: dict[str, LiveOffer]
 
     def resolved(self, item: Item) -> list[Item]:
         """Return an item with its customer, product, channel and run filled in; several where an address has several.
@@ -172,13 +189,19 @@ class Known:
         if item.recommendation_id is not None and offer is None:
             detail = "recommendation_id: no run offered this to the customer. Send it back as it was exported."
             return self._unattributed(item, "unknown_recommendation", detail)
-        if offer is not None:
-            item = replace(
-                item,
-                run_id=item.run_id or offer.run_id,
-                product_id=item.product_id or offer.product_id,
-                channel=item.channel or offer.channel,
-            )
+        decision = None if item.decision_id is None else self.decisions.get(item.decision_id)
+        if item.decision_id is not None and (decision is None or decision.customer_id != item.customer_id):
+            detail = "decision_id: no such live decision offered this customer anything. Send it back as it came."
+            return self._unattributed(item, "unknown_decision", detail)
+        for found in (offer, decision):
+            if found is not None:
+                item = replace(
+                    item,
+                    run_id=item.run_id or found.run_id,
+                    product_id=item.product_id or found.product_id,
+                    # a live decision may have been shown in a channel that no message goes out on
+                    channel=item.channel or (found.channel if found.channel in CONTACT_CHANNELS else None),
+                )
         if item.type in _OURS and not (item.run_id or item.recommendation_id or item.decision_id or item.product_id):
             detail = (
                 "recommendation_id: missing, and neither run_id, decision_id nor product_id says which contact it was."
@@ -197,7 +220,7 @@ class Known:
     def _unattributed(self, item: Item, code: str, detail: str) -> Item:
         # whoever withdraws is heard, whatever else the tool got wrong
         if item.type in WITHDRAWALS or item.bounce == "hard":
-            return replace(item, run_id=None, recommendation_id=None)
+            return replace(item, run_id=None, recommendation_id=None, decision_id=None)
         raise Refused(code, detail)
 
 

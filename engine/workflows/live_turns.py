@@ -20,6 +20,7 @@ from engine.workflows import live_answers
 from engine.workflows.live_decisions import Asking, Decided, decided
 from engine.workflows.live_requests import LiveRequest, Wanted
 from engine.workflows.live_snapshots import Snapshot
+from engine.workflows.reported import LIVE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,9 +143,7 @@ def _decisions(turn: Turn, snapshot: Snapshot, known: Sequence[Asked], now: date
 def _since(turn: Turn, snapshot: Snapshot, known: Sequence[Asked], now: datetime) -> list[Since]:
     """Return what happened to each customer that the run does not know."""
     members = sorted({member for one in known for member in one.members})
-    contacts = [
-        one for one in turn.contacts(members, now - snapshot.looks_back) if not snapshot.has_counted(one.event_ids)
-    ]
+    contacts = [one for one in turn.contacts(members, now - snapshot.looks_back) if not snapshot.has_counted(_ids(one))]
     held = turn.suppressions([one.request.customer_id for one in known])
     policy = snapshot.bundle.settings.contact
     return [
@@ -158,6 +157,11 @@ def _since(turn: Turn, snapshot: Snapshot, known: Sequence[Asked], now: datetime
         )
         for one in known
     ]
+
+
+def _ids(one: LiveContact) -> list[str]:
+    """Return the ids under which a run may have counted a contact: those of its reports, and that of its own row."""
+    return [*one.event_ids, *([f"{LIVE}{one.decision_id}"] if one.decision_id else [])]
 
 
 def _of(contacts: Sequence[LiveContact], customers: tuple[str, ...]) -> list[Contact]:

@@ -1,8 +1,9 @@
 """What campaign tools reported, brought into the curated table offers_feedback, like any other source.
 
 It lies in a file of its own beside the bank's, made anew from the store whenever a run or a load begins, so that every
-reader of the table sees both and the hash of a run's inputs covers both. What the bank's own file says already is left
-out, a contact that only its delivery or opening tells of is entered as sent, and what a mail programme opened is not.
+reader of the table sees both and the hash of a run's inputs covers both. Contacts that live decisions made count as
+sent. What the bank's own file says already is left out, a contact that only its delivery or opening tells of is entered
+as sent, and what a mail programme opened is not.
 """
 
 from __future__ import annotations
@@ -21,9 +22,13 @@ from engine.intake.sql import first_row
 from engine.lake.engine import DuckDBEngine, parquet_scan, quoted
 from engine.lake.workspace import Workspace
 from engine.store import Store
+from engine.store.live_contacts import LiveOffer
 from engine.workflows import session
 
 FILE: Final = "reported.parquet"
+LIVE: Final = "live:"
+"""What the id of a contact begins with that a live decision made; the decision's own id follows."""
+
 _BUILDING: Final = "_reported.building"  # no name of a Parquet file: nobody reads it before it is whole
 _TABLE: Final = OFFERS_FEEDBACK.name
 _COLUMNS: Final = {
@@ -44,9 +49,10 @@ _COLUMNS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Brought:
-    """What became of the events of the store: rows of offers_feedback (`implied` of them sends that nobody reported).
+    """What became of the events and live contacts of the store: rows of offers_feedback.
 
-    `said` were in the bank's own file already. `reason` says why nothing was brought, None where it was.
+    `implied` of the rows are sends that nobody reported, `said` were in the bank's own file already. `reason` says why
+    nothing was brought, None where it was.
     """
 
     events: int
@@ -85,12 +91,24 @@ def _events(workspace: Workspace) -> pa.Table:
     schema = pa.schema(list(_COLUMNS.items()))
     if not session.has_register(workspace):
         return schema.empty_table()
-    with (
-        Store(session.database_url(workspace)) as store,
-        store.feedback_columns(list(_COLUMNS), store.last_feedback()) as blocks,
-    ):
-        tables = [_block(rows, schema) for rows in blocks]
+    with Store(session.database_url(workspace)) as store:
+        made = [_contact(one) for one in store.live_contacts()]
+        with store.feedback_columns(list(_COLUMNS), store.last_feedback()) as blocks:
+            tables = [_block(rows, schema) for rows in blocks]
+    if made:
+        tables.append(pa.Table.from_pylist(made, schema))
     return pa.concat_tables(tables) if tables else schema.empty_table()
+
+
+def _contact(one: LiveOffer) -> dict[str, Any]:
+    """Return a contact that a live decision made as an event: it was sent when it was decided."""
+    told = {name: getattr(one, name) for name in ("customer_id", "product_id", "channel", "run_id", "decision_id")}
+    return told | {
+        "event_id": f"{LIVE}{one.decision_id}",
+        "type": "sent",
+        "occurred_at": one.at,
+        "machine_open": False,
+    }
 
 
 def _block(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
@@ -142,20 +160,26 @@ def _rows(workspace: Workspace) -> str:
     return f"""
         WITH told AS (
             SELECT event_id AS feedback_id, coalesce(audience_id, run_id) AS campaign_id, customer_id, product_id,
-                channel, type AS event, occurred_at AT TIME ZONE 'UTC' AS occurred_at, message_id,
-                coalesce(message_id, recommendation_id, decision_id, run_id, event_id) AS contact
+                channel, type AS event, occurred_at AT TIME ZONE 'UTC' AS occurred_at,
+                coalesce(decision_id, message_id) AS message,
+                coalesce(decision_id, message_id, recommendation_id, run_id, event_id) AS contact,
+                -- a live decision is one contact whatever it showed; a message is one for each product that it tells of
+                if(decision_id IS NULL, concat_ws('|', product_id, channel), '') AS shown
             FROM _reported {known}
             WHERE product_id IS NOT NULL AND channel IS NOT NULL AND type IN ({listed}) AND NOT machine_open
         ), once AS (
-            -- one message is one contact, however many systems report that it was sent
-            SELECT * FROM told QUALIFY event <> 'sent' OR message_id IS NULL OR row_number() OVER (
-                PARTITION BY customer_id, product_id, channel, event, contact ORDER BY occurred_at, feedback_id) = 1
+            -- however many systems report that it was sent
+            SELECT * FROM told QUALIFY event <> 'sent' OR message IS NULL OR row_number() OVER (
+                PARTITION BY customer_id, event, contact, shown
+                ORDER BY NOT starts_with(feedback_id, '{LIVE}'), occurred_at, feedback_id) = 1
         ), unsent AS (
             SELECT concat(first(feedback_id ORDER BY occurred_at, feedback_id), ':sent') AS feedback_id,
-                first(campaign_id ORDER BY occurred_at, feedback_id) AS campaign_id, customer_id, product_id, channel,
+                first(campaign_id ORDER BY occurred_at, feedback_id) AS campaign_id, customer_id,
+                first(product_id ORDER BY occurred_at, feedback_id) AS product_id,
+                first(channel ORDER BY occurred_at, feedback_id) AS channel,
                 'sent' AS event, min(occurred_at) AS occurred_at
             FROM told WHERE event IN ('sent', 'delivered', 'opened', 'clicked', 'bounced')
-            GROUP BY customer_id, product_id, channel, contact HAVING count(*) FILTER (event = 'sent') = 0
+            GROUP BY customer_id, contact, shown HAVING count(*) FILTER (event = 'sent') = 0
         ), every AS (
             SELECT feedback_id, campaign_id, customer_id, product_id, channel, event, occurred_at, false AS implied
             FROM once UNION ALL SELECT *, true FROM unsent

@@ -18,7 +18,7 @@ import pytest
 from engine.domain.errors import DeliveryUnderWay, KeyReused, SettingsFault, UnknownName
 from engine.lake.runs import Run, open_run
 from engine.lake.workspace import Workspace
-from engine.store import NewBatch, Store
+from engine.store import LiveDecision, LiveLedger, NewBatch, Store
 from engine.workflows import feedback, feedback_file, session
 from engine.workflows.feedback import Delivery
 
@@ -142,6 +142,37 @@ def test_everybody_who_has_an_address_is_suppressed_by_it_and_nothing_else_is_ta
     assert (answer["accepted"], answer["suppressed"], _codes(answer)) == (1, 2, [(1, "ambiguous_customer")])
     assert [one.customer_id for one in bank.store.suppressions()] == ["A", "B"]
     assert bank.receive(bank.item(0, "unsubscribed", **said))["duplicate"] == 1
+
+
+def test_a_live_decision_is_known_by_its_id_to_its_own_customer_alone(bank: Bank) -> None:
+    offer = bank.offers[0]
+    decision = LiveDecision(
+        decision_id="d1",
+        request_key=None,
+        request_hash="h",
+        customer_id=offer["customer_id"],
+        run_id=bank.run.run_id,
+        bundle=None,
+        inputs_sha256=None,
+        decided_at=NOW - timedelta(hours=2),
+        code="offered",
+        counted=True,
+        asked="{}",
+        seen=None,
+        outcome=None,
+        answer=json.dumps({"action": {"product_id": "P7", "channel": "sms"}}),
+    )
+    bank.store.upgrade()
+    with LiveLedger(session.database_url(Workspace(bank.home))).turn(["x"]) as turn:
+        turn.write([(decision, "sms")])
+    said = {"recommendation_id": None, "decision_id": "d1"}
+    answer = bank.receive(
+        bank.item(0, "clicked", **said), bank.item(1, "clicked", **said), bank.item(1, "unsubscribed", **said)
+    )
+    assert (answer["accepted"], _codes(answer)) == (2, [(1, "unknown_decision")])
+    clicked, unsubscribed = bank.store.feedback()
+    assert (clicked.product_id, clicked.channel, clicked.decision_id) == ("P7", "sms", "d1")
+    assert (unsubscribed.decision_id, unsubscribed.channel) == (None, None)
 
 
 def _state(store: Store) -> tuple[set[Any], set[Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ from engine.domain.curated import OFFERS_FEEDBACK
 from engine.lake.runs import open_run
 from engine.lake.schema import arrow_schema
 from engine.lake.workspace import Workspace
-from engine.store import NewFeedback, Store
+from engine.store import LiveDecision, LiveLedger, NewFeedback, Store
 from engine.workflows import reported, session
 from engine.workflows import run as workflow
 
@@ -98,6 +99,47 @@ def test_without_a_record_of_contacts_a_few_reports_do_not_make_one(workspace: W
     workspace.settings_file.write_text('[recommendations.assumptions]\nempty_histories = ["offers_feedback"]\n')
     told, rows = _brought(workspace)
     assert (told.rows, rows) == (1, [("e1", "sent")])
+
+
+def test_what_a_live_decision_made_is_one_contact_whatever_is_reported_of_it(workspace: Workspace) -> None:
+    with Store(session.database_url(workspace)) as store:
+        store.upgrade()
+        with LiveLedger(session.database_url(workspace)).turn(["C1"]) as turn:
+            turn.write([(_decision("d1", "P1"), "app"), (_decision("d2", "P2"), "email")])
+    reports = [
+        replace(SENT, event_id="e1", decision_id="d2", recommendation_id=None, product_id="P2"),
+        replace(SENT, event_id="e2", decision_id="d2", recommendation_id=None, product_id="P3", type="delivered"),
+        replace(SENT, event_id="e3", decision_id="d9", message_id=None, type="delivered"),
+    ]
+    told, rows = _brought(workspace, *reports)
+    # d1 and d2 were counted when they were made; of d9 only its delivery tells
+    assert rows == [
+        ("e2", "delivered"),
+        ("e3", "delivered"),
+        ("e3:sent", "sent"),
+        ("live:d1", "sent"),
+        ("live:d2", "sent"),
+    ]
+    assert told.implied == 1
+
+
+def _decision(decision_id: str, product_id: str) -> LiveDecision:
+    return LiveDecision(
+        decision_id=decision_id,
+        request_key=None,
+        request_hash="h",
+        customer_id="C1",
+        run_id="R",
+        bundle=None,
+        inputs_sha256=None,
+        decided_at=AT,
+        code="offered",
+        counted=True,
+        asked="{}",
+        seen=None,
+        outcome=None,
+        answer=json.dumps({"action": {"product_id": product_id, "channel": "email"}}),
+    )
 
 
 def test_the_same_reports_give_the_same_bytes(workspace: Workspace) -> None:
