@@ -141,7 +141,7 @@ def write(
         for name, told in preset.notes(handover.context).items():
             files.note(name, told.encode())
         files.note(README, guide.text(unsigned, preset).encode())
-        manifest = signed(unsigned.model_copy(update={"files": tuple(files.written)}), key)
+        manifest = unsigned.model_copy(update={"files": tuple(files.written)}).signed(key)
         write_synced(building / MANIFEST, manifest.text().encode())
         write_synced(building / SUCCESS, file_digest(building / MANIFEST).encode())
         ready(manifest)
@@ -190,22 +190,12 @@ def _manifest(outgoing: Outgoing, counts: Counts, files: Files, about: About) ->
         policy_version=about.policy_version,
         model_version=about.model_version,
         approved_by=about.approved_by,
-        public_key=None,
-        signature=None,
     )
 
 
 def members_digest(rows: pa.Table) -> str:
     """Return the SHA-256 over the ids of rows, one a line in their order."""
     return hashlib.sha256(text.joined(rows[members.ID], "\n")).hexdigest()
-
-
-def signed(manifest: Manifest, key: SigningKey | None) -> Manifest:
-    """Return the manifest with the key and its signature; as it is without a key."""
-    if key is None:
-        return manifest
-    named = manifest.model_copy(update={"public_key": key.public})
-    return named.model_copy(update={"signature": key.sign(named.signed_bytes())})
 
 
 def schema_text(manifest: Manifest) -> bytes:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.config.exports import ExportFormat, Mode
 from engine.exports.envelopes import Envelope
 from engine.exports.members import Pii
-from engine.numerics.chain import canonical
+from engine.exports.signed import Signed
 
 Op = Literal["suppress", "remove", "add"]
 
@@ -102,14 +102,13 @@ class Cut(_Strict):
     most_bytes: int
 
 
-class Manifest(_Strict):
+class Manifest(Signed):
     """Everything that a receiver must know to load a bundle, or to refuse it.
 
     prev_run_id : the run whose rows the destination must hold for a delta; None for a full one or a mirror.
     resync : why a delta was asked for and a full one was made, in a sentence; the receiver drops what it holds first.
     content_sha256 : over the rows as canonical JSON lines, of suppress, remove and add: the same for every format.
     members_sha256 : over the ids of all members after loading, one a line in their order.
-    signature : Ed25519 over the manifest without it, in canonical form; None where the workspace has no key.
     """
 
     contract: Literal["audience-export"] = CONTRACT
@@ -139,14 +138,3 @@ class Manifest(_Strict):
     policy_version: str
     model_version: str
     approved_by: str | None
-    public_key: str | None
-    signature: str | None
-
-    def text(self) -> str:
-        """Return the manifest as it is written: the same manifest always gives the same text."""
-        return self.model_dump_json(indent=1) + "\n"
-
-    def signed_bytes(self) -> bytes:
-        """Return what the signature is over: all of it but the signature itself."""
-        told: dict[str, Any] = self.model_dump(mode="json", exclude={"signature"})
-        return canonical(told).encode()

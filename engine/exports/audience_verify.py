@@ -20,7 +20,6 @@ from pydantic import ValidationError
 
 from engine.domain.errors import CheckFailed
 from engine.exports import csv_dialects as text
-from engine.exports import signing
 from engine.exports.audience_bundle import SCHEMA, schema_text
 from engine.exports.audience_files import KINDS, begin_op
 from engine.exports.audience_manifest import CONTRACT, EXCLUSIONS, OPS, FileFacts, Manifest, Op
@@ -65,7 +64,7 @@ def verify(folder: Path, public_key: str | None = None) -> AudienceReport:
         The bundle is not complete, not what it was, or not signed by that key; the sentence names the first difference.
     """
     manifest = read_manifest(folder)
-    signed_by = _check_signature(manifest, public_key)
+    signed_by = manifest.signed_by(public_key)
     _check_counts(manifest)
     _check_names(folder, manifest)
     for facts in manifest.files:
@@ -99,21 +98,6 @@ def read_manifest(folder: Path) -> Manifest:
     # one spelling only: what is signed is read from the values, so a second spelling would be signed as well
     _equal(f"{MANIFEST}: spelling", path.read_bytes(), manifest.text().encode())
     return manifest
-
-
-def _check_signature(manifest: Manifest, public_key: str | None) -> str | None:
-    own, signature = manifest.public_key, manifest.signature
-    if own is None or signature is None:
-        if public_key is not None or own is not None or signature is not None:
-            raise CheckFailed("signature: the bundle is not signed. Do not load it; ask for a signed one.")
-        return None
-    if public_key is not None and own != public_key:
-        raise CheckFailed(
-            f"signature: the bundle is signed by the key {signing.key_id(own)}, expected {signing.key_id(public_key)}. "
-            "Do not load it; ask the bank which key is its own."
-        )
-    signing.check(own, signature, manifest.signed_bytes())
-    return signing.key_id(own)
 
 
 def _check_counts(manifest: Manifest) -> None:

@@ -33,7 +33,8 @@ from engine.exports.manifest import (
     FileFacts,
     Manifest,
 )
-from engine.exports.rows import COLUMNS, Source, Validity
+from engine.exports.rows import COLUMNS, EVERYTHING, Permission, Source, Validity
+from engine.exports.signing import SigningKey
 from engine.lake.files import file_digest, replace_folder, write_synced
 
 EVERYBODY: Final = Audience(id="all", name="All customers")
@@ -60,6 +61,7 @@ class _Tally:
 
     content: Any = field(default_factory=hashlib.sha256)
     selected: int = 0
+    withheld: int = 0
     exported: int = 0
     customers: int = 0
     last_customer: str | None = None
@@ -79,6 +81,8 @@ def export_recommendations(
     audience: Audience = EVERYBODY,
     customer_ids: pa.Array | None = None,
     answers: pa.Table | None = None,
+    permission: Permission = EVERYTHING,
+    key: SigningKey | None = None,
     policy_version: str = "",
     model_version: str = "",
 ) -> Manifest:
@@ -93,6 +97,8 @@ def export_recommendations(
     customer_ids : only these customers; None for all.
     answers : customer_id and expires_at of the mart risk_gate: no offer holds longer than the answer that allowed it.
         None for a run without them: every offer then holds to the end of the bundle.
+    key : signs the manifest, where the workspace has one.
+    permission : who may be offered something on which channel by now; other rows are counted as withheld.
     policy_version, model_version : what decided, for the receiver's records.
 
     Raises
@@ -115,7 +121,14 @@ def export_recommendations(
     try:
         validity = Validity.of(as_of + timedelta(days=settings.valid_days), answers)
         manifest = _write(
-            recommendations, building, file_format, origin, settings, validity=validity, customer_ids=customer_ids
+            canonical_rows.batches(recommendations, customer_ids),
+            building,
+            file_format,
+            origin,
+            settings,
+            validity=validity,
+            permission=permission,
+            key=key,
         )
         replace_folder(building, destination)
     except BaseException:
@@ -125,30 +138,37 @@ def export_recommendations(
 
 
 def _write(
-    source: Source,
+    source: Iterator[pa.Table],
     folder: Path,
     file_format: FileFormat,
     origin: Origin,
     settings: ExportSettings,
     *,
     validity: Validity,
-    customer_ids: pa.Array | None,
+    permission: Permission,
+    key: SigningKey | None,
 ) -> Manifest:
     tally = _Tally()
     delimiter = settings.spreadsheet_delimiter if file_format == "csv_spreadsheet" else ","
     kept = (
         _without_dangerous(_canonical(batch, origin, validity), file_format, tally)
-        for batch in canonical_rows.batches(source, customer_ids)
+        for batch in (_permitted(one, permission, tally) for one in source)
     )
     for number, part in enumerate(_parts(kept, settings.rows_per_part), start=1):
         path = folder / "add" / f"part-{number:05d}.{_SUFFIX[file_format]}"
         _write_part(part, path, file_format, delimiter, tally)
     if tally.errors:
         _write_errors(folder / ERRORS, tally)
-    manifest = _manifest(origin, file_format, delimiter, validity.end, tally)
+    manifest = _manifest(origin, file_format, delimiter, validity.end, tally).signed(key)
     write_synced(folder / MANIFEST, manifest.text().encode())
     write_synced(folder / SUCCESS, file_digest(folder / MANIFEST).encode())
     return manifest
+
+
+def _permitted(batch: pa.Table, permission: Permission, tally: _Tally) -> pa.Table:
+    kept = batch.filter(permission.keeps(batch))
+    tally.withheld += batch.num_rows - kept.num_rows
+    return kept
 
 
 def _canonical(batch: pa.Table, origin: Origin, validity: Validity) -> pa.Table:
@@ -241,7 +261,8 @@ def _manifest(origin: Origin, file_format: FileFormat, delimiter: str, expires: 
         expires_at=canonical_rows.moment(expires),
         purpose=MARKETING,
         counts=Counts(
-            selected=tally.selected,
+            selected=tally.selected + tally.withheld,
+            withheld=tally.withheld,
             exported=tally.exported,
             rejected=tally.selected - tally.exported,
             customers=tally.customers,

@@ -7,9 +7,10 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict
 
 from engine.config.exports import FileFormat
+from engine.exports.signed import Signed
 
 CONTRACT: Final = "recommendations-export"
-SCHEMA_VERSION: Final = "1.0.0"
+SCHEMA_VERSION: Final = "1.1.0"
 MANIFEST: Final = "manifest.json"
 SUCCESS: Final = "_SUCCESS"
 ERRORS: Final = "errors.csv"
@@ -36,9 +37,10 @@ class ColumnFacts(_Strict):
 
 
 class Counts(_Strict):
-    """selected = exported + rejected, always."""
+    """selected = withheld + exported + rejected, always; withheld are offers to who opted out since the run."""
 
     selected: int
+    withheld: int
     exported: int
     rejected: int
     customers: int
@@ -54,7 +56,7 @@ class FileFacts(_Strict):
     sha256: str
 
 
-class Manifest(_Strict):
+class Manifest(Signed):
     """Everything that a receiver must know to load a bundle, or to refuse it.
 
     `content_sha256` is over the exported rows as canonical JSON lines, in the order of their key: the same for every
@@ -79,7 +81,3 @@ class Manifest(_Strict):
     content_sha256: str
     policy_version: str
     model_version: str
-
-    def text(self) -> str:
-        """Return the manifest as it is written: the same manifest always gives the same text."""
-        return self.model_dump_json(indent=1) + "\n"

@@ -112,6 +112,31 @@ def canonical(rows: pa.Table, *, run_id: str, valid_from: str, valid_to: pa.Chun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Permission:
+    """Who may be offered something on which channel when the offers leave, as keys that `key` makes.
+
+    allowed : None where the bank keeps no consents and the run decided by what it assumes of them.
+    """
+
+    allowed: pa.Array | None
+    blocked: pa.Array
+
+    @staticmethod
+    def key(customer_ids: Any, channels: Any) -> Any:
+        """Return customer and channel as one text each."""
+        return pc.binary_join_element_wise(customer_ids, channels, "\x1f")
+
+    def keeps(self, batch: pa.Table) -> Any:
+        """Mark the rows of the mart recommendations that may leave."""
+        keys = self.key(batch["customer_id"], batch["channel"])
+        free = pc.invert(pc.is_in(keys, value_set=self.blocked))
+        return free if self.allowed is None else pc.and_(free, pc.is_in(keys, value_set=self.allowed))
+
+
+EVERYTHING: Final = Permission(allowed=None, blocked=pa.array([], pa.string()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Validity:
     """Until when offers hold: to the end of the bundle, and never after the risk gate's answer for the customer.
 

@@ -28,10 +28,13 @@ class VerifyReport:
     files: int
     rows: int
     content_checked: bool
+    signed_by: str | None
 
 
-def verify(folder: Path) -> VerifyReport:
+def verify(folder: Path, public_key: str | None = None) -> VerifyReport:
     """Check every file and every row of a bundle against its manifest.
+
+    public_key : the bank's key as manifests name it; the bundle must then be signed, and by that key.
 
     A spreadsheet CSV is checked by its checksums and row counts only: its apostrophes cannot be told from the text's.
 
@@ -41,6 +44,7 @@ def verify(folder: Path) -> VerifyReport:
         The bundle is not complete or not what it was; the sentence names the first difference.
     """
     manifest = read_manifest(folder)
+    signed_by = manifest.signed_by(public_key)
     _check_counts(manifest)
     _check_names(folder, manifest)
     for facts in manifest.files:
@@ -53,7 +57,9 @@ def verify(folder: Path) -> VerifyReport:
     exact = manifest.file_format != "csv_spreadsheet"
     if exact:
         _equal("content_sha256", digest.hexdigest(), manifest.content_sha256)
-    return VerifyReport(manifest=manifest, files=len(manifest.files), rows=rows, content_checked=exact)
+    return VerifyReport(
+        manifest=manifest, files=len(manifest.files), rows=rows, content_checked=exact, signed_by=signed_by
+    )
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -75,7 +81,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 def _check_counts(manifest: Manifest) -> None:
     counts = manifest.counts
-    _equal("counts.selected", counts.selected, counts.exported + counts.rejected)
+    _equal("counts.selected", counts.selected, counts.withheld + counts.exported + counts.rejected)
     listed = sum(facts.rows for facts in manifest.files if facts.op == "add")
     _equal("rows of the files listed", listed, counts.exported)
 

@@ -85,33 +85,6 @@ def of_definition(
     }
 
 
-def allowed(held: Opened, definition: Audience, ids: pa.Array, channel: str) -> tuple[pa.Array, dict[str, int]]:
-    """Return which of some members may be contacted on a channel, and how many may not by their first reason's code.
-
-    Nobody of whom nothing was decided, and nobody who is kept out of offers, is among them.
-
-    Raises
-    ------
-    UnknownName
-        The audience is not for that channel, or the bank contacts nobody on it.
-    NotEnoughData, MartMissing
-        The run decided nothing.
-    """
-    bundle = kept_decisions.bundle_of(held.run)
-    held.run.require(kept_decisions.LOOKED_AT)
-    known = list(bundle.settings.contact_cost_minor)
-    meant = _channels(definition, known, channel)
-    people = _people(held, bundle, known)
-    found: list[pa.Array] = []
-    removed = np.zeros(len(reachable.REASONS), dtype=np.int64)
-    for some, masks in _masks(held.run, bundle, ids, people, {"": meant}):
-        found.append(some.filter(pa.array(masks[""] == 0)))
-        removed += reachable.waterfall(masks[""]).removed
-    left = pa.chunked_array(found, pa.string()).sort()
-    codes = [one.code for one in reachable.REASONS]
-    return left, {code: int(count) for code, count in zip(codes, removed, strict=True) if count}
-
-
 def member_masks(held: Opened, ids: pa.Array, channel: str | None) -> Iterator[tuple[pa.Array, Masks]]:
     """Return some customers at a time with their reasons not to be contacted on a channel, on any where it is None.
 

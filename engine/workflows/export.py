@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.config.exports import ExportSettings, FileFormat
-from engine.domain.errors import CheckFailed
 from engine.exports import audience_verify, signing
 from engine.exports.audience_verify import is_of_audience
 from engine.exports.bundle import EVERYBODY, export_recommendations
@@ -16,13 +15,16 @@ from engine.exports.manifest import MANIFEST
 from engine.exports.presets.base import destination
 from engine.exports.verify import verify as verify_bundle
 from engine.lake.files import file_digest
-from engine.lake.runs import Run, open_run
+from engine.lake.runs import Run
 from engine.store.facade import Store
-from engine.workflows import session
+from engine.workflows import export_permissions, session
+from engine.workflows.audiences import opened
 from engine.workflows.risk_registry import RUN_MODEL
 from engine.workflows.stages.recommendations import BUNDLE
 
 AUDIENCE: Final = "recommendations"
+KEYS: Final = "keys"
+"""The folder of the workspace in which the key for signatures lies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,7 @@ class ExportResult:
     destination: Path
     file_format: str
     selected: int
+    withheld: int
     exported: int
     rejected: int
     customers: int
@@ -42,7 +45,9 @@ class ExportResult:
 def recommendations(
     home: Path, run_id: str | None = None, file_format: FileFormat = "csv", destination: Path | None = None
 ) -> ExportResult:
-    """Write every offer of a run as a bundle; the same run gives the same bytes. It is noted in the audit log.
+    """Write every offer of a run as a bundle; the same run and permissions give the same bytes, noted in the audit log.
+
+    Offers to whoever opted out or withdrew a consent since the run are withheld and counted.
 
     By default the bundle lies in the workspace under `exports/recommendations/<run>/<format>`.
 
@@ -50,8 +55,8 @@ def recommendations(
     ------
     RunMissing, MartMissing
     """
-    workspace = session.workspace_at(home)
-    run = open_run(workspace, run_id)
+    with opened(home, run_id) as held:
+        run, workspace, permission = held.run, held.workspace, export_permissions.now(held)
     source = run.require("recommendations")
     target = destination or workspace.exports / AUDIENCE / run.run_id / file_format
     target = target.expanduser().resolve()
@@ -67,6 +72,8 @@ def recommendations(
             settings=session.settings(workspace, ExportSettings, "exports"),
             audience=EVERYBODY,
             answers=run.read("risk_gate", ["customer_id", "expires_at"]) if run.has("risk_gate") else None,
+            permission=permission,
+            key=signing.opened(workspace.home / KEYS),
             policy_version=policy_version(run),
             model_version=model_version(run),
         )
@@ -86,6 +93,7 @@ def recommendations(
         destination=target,
         file_format=file_format,
         selected=counts.selected,
+        withheld=counts.withheld,
         exported=counts.exported,
         rejected=counts.rejected,
         customers=counts.customers,
@@ -108,13 +116,15 @@ def verify(folder: Path, public_key: Path | None = None) -> dict[str, Any]:
     expected = signing.public_from(public_key) if public_key is not None else None
     if is_of_audience(folder):
         return _verified_audience(folder, expected)
-    if expected is not None:
-        raise CheckFailed("signature: a bundle of recommendations is not signed. Export an audience for one that is.")
-    report = verify_bundle(folder)
+    report = verify_bundle(folder, expected)
     manifest = report.manifest.model_dump(mode="json")
-    return {"ok": True, "files": report.files, "rows": report.rows, "content_checked": report.content_checked} | {
-        name: manifest[name] for name in ("run_id", "as_of", "file_format", "content_sha256")
-    }
+    return {
+        "ok": True,
+        "files": report.files,
+        "rows": report.rows,
+        "content_checked": report.content_checked,
+        "signed_by": report.signed_by,
+    } | {name: manifest[name] for name in ("run_id", "as_of", "file_format", "content_sha256")}
 
 
 def _verified_audience(folder: Path, public_key: str | None) -> dict[str, Any]:

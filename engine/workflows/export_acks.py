@@ -13,7 +13,7 @@ from engine.exports.presets.base import destination
 from engine.lake.files import write_synced
 from engine.store import AckRecord, BundleRecord, NewAck, Store
 from engine.workflows import held_audiences, session
-from engine.workflows.export_audience import KEYS
+from engine.workflows.export import KEYS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

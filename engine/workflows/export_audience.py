@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from engine.domain.errors import RefusedByPolicy
 from engine.exports import audience_bundle, signing
@@ -19,9 +19,6 @@ from engine.store import NewBundle, Store
 from engine.workflows import export, export_approvals, export_plan, export_rows, export_states, session
 from engine.workflows.audiences import Opened, opened
 from engine.workflows.export_plan import Plan, Wanted
-
-KEYS: Final = "keys"
-"""The folder of the workspace in which the key for signatures lies."""
 
 
 def dry_run(home: Path, wanted: Wanted) -> dict[str, Any]:
@@ -99,7 +96,7 @@ def _write(held: Opened, store: Store, plan: Plan, wanted: Wanted) -> tuple[Mani
             file_format=plan.file_format,
         ),
         about=_about(held, store, plan, wanted.by),
-        key=signing.opened(held.workspace.home / KEYS),
+        key=signing.opened(held.workspace.home / export.KEYS),
         ready=ready,
     )
     return made, place

@@ -17,9 +17,11 @@ import pyarrow.compute as pc
 
 from engine.config.exports import ExportSettings
 from engine.domain.errors import RefusedByPolicy
+from engine.domain.words import CONTACT_CHANNELS, MARKETING
 from engine.exports.presets.ads import CHANNEL as ADS
+from engine.exports.rows import Permission
 from engine.lake.schema import instant, naive_utc
-from engine.workflows import suppressed
+from engine.workflows import session, suppressed
 from engine.workflows.audiences import Opened
 
 IDENTIFIERS: Final = {"email": ("email",), "phone": ("phone", "sms")}
@@ -46,6 +48,7 @@ class Consents:
 
 
 _NEVER: Final = datetime(9999, 12, 31)
+_NOBODY: Final = pa.schema([("customer_id", pa.string()), ("consent_at", _STAMP), ("ends", _STAMP)]).empty_table()
 
 
 def consent_channels(channel: str) -> tuple[str, ...]:
@@ -67,8 +70,23 @@ def consents(held: Opened, purpose: str, channel: str) -> Consents:
             "consents; what a run assumes of consents never counts for an export."
         )
     wanted = consent_channels(channel)
-    asked = held.tables["consents"].filter(lambda row: (row.purpose == purpose) & row.channel.isin(list(wanted)))
-    now, key = instant(held.run.as_of), ("customer_id", "channel")
+    found = _standing(held, purpose, wanted)
+    asked = _asked(held, purpose, wanted)
+    if not found.rows.num_rows and not held.engine.arrow(asked.agg(n=asked.count()))["n"][0].as_py():
+        raise RefusedByPolicy(
+            f'No customer was ever asked to agree to the purpose "{purpose}" on {", ".join(wanted)}, so nobody is '
+            "exported. Silence is no consent: load the answers into the table consents."
+        )
+    return found
+
+
+def _asked(held: Opened, purpose: str, channels: Sequence[str]) -> Any:
+    return held.tables["consents"].filter(lambda row: (row.purpose == purpose) & row.channel.isin(list(channels)))
+
+
+def _standing(held: Opened, purpose: str, channels: Sequence[str]) -> Consents:
+    asked, key = _asked(held, purpose, channels), ("customer_id", "channel")
+    now = instant(held.run.as_of)
     then = asked.filter(asked.recorded_at <= now).mutate(ends=lambda row: row.expires_at.fill_null(_NEVER))
     by_then = then.group_by(*key).agg(
         granted=then.granted.argmax(then.recorded_at),
@@ -78,13 +96,7 @@ def consents(held: Opened, purpose: str, channel: str) -> Consents:
     last_word = asked.group_by(*key).agg(still=asked.granted.argmax(asked.recorded_at))
     joined = by_then.join(last_word, list(key))
     holds = joined.filter(joined.granted & joined.still & (joined.ends > now))
-    rows = held.engine.arrow(holds.select("customer_id", "channel", "consent_at", "ends"))
-    if not rows.num_rows and not held.engine.arrow(asked.agg(n=asked.count()))["n"][0].as_py():
-        raise RefusedByPolicy(
-            f'No customer was ever asked to agree to the purpose "{purpose}" on {", ".join(wanted)}, so nobody is '
-            "exported. Silence is no consent: load the answers into the table consents."
-        )
-    return Consents(rows=rows)
+    return Consents(rows=held.engine.arrow(holds.select("customer_id", "channel", "consent_at", "ends")))
 
 
 def check_feed(held: Opened, settings: ExportSettings) -> None:
@@ -127,6 +139,23 @@ def sticky(held: Opened, channel: str, settings: ExportSettings, given: pa.Table
     meant = pc.is_in(rows["channel"], value_set=pa.array(consent_channels(channel), pa.string()))
     rows = rows.filter(pc.or_(pc.or_(everywhere, meant), pc.is_null(rows["channel"])))
     return _first(_of_the_same_person(held, rows.drop_columns(["channel"])))
+
+
+def now(held: Opened) -> Permission:
+    """Return who may still be offered something for marketing on which channel; it lowers what the run allowed.
+
+    Where the bank keeps no consents the run went by what it assumes of them, and only opt-outs are looked at.
+    """
+    settings = session.settings(held.workspace, ExportSettings, "exports")
+    nobody = pa.array([], pa.string())
+    given = _standing(held, MARKETING, CONTACT_CHANNELS) if "consents" in held.tables else None
+    blocked, allowed = [nobody], [nobody]
+    for channel in CONTACT_CHANNELS:
+        own = _NOBODY if given is None else given.of((channel,))
+        ids = _plain(sticky(held, channel, settings, own)["customer_id"])
+        blocked.append(Permission.key(ids, pa.scalar(channel)))
+        allowed.append(Permission.key(_plain(own["customer_id"]), pa.scalar(channel)))
+    return Permission(allowed=None if given is None else pa.concat_arrays(allowed), blocked=pa.concat_arrays(blocked))
 
 
 def _opt_outs(held: Opened) -> pa.Table | None:

@@ -104,19 +104,24 @@ def snapshot(held: Opened, kept: Kept) -> Membership:
 
 
 def select(held: Opened, kept: Kept, channel: str, settings: ExportSettings) -> Selection:
-    """Return who of an audience may leave on a channel.
+    """Return who of an audience, as it is kept now, may leave on a channel; raises like `permitted`."""
+    ids = _ids(held, snapshot(held, kept))
+    return permitted(held, ids, kept.definition.purpose, channel, settings)
+
+
+def permitted(held: Opened, ids: pa.Array, purpose: str, channel: str, settings: ExportSettings) -> Selection:
+    """Return who of some customers, sorted by id, may leave for a purpose on a channel, by whatever door.
 
     Raises
     ------
     RefusedByPolicy
-        There are no consents to go by, what is known of opt-outs is too old, or the audience is retired.
+        There are no consents to go by, or what is known of opt-outs is too old.
     NotEnoughData, MartMissing
         The run decided nothing.
     """
-    purpose, is_contact = kept.definition.purpose, channel != ADS
+    is_contact = channel != ADS
     consents = export_permissions.consents(held, purpose, channel)
     export_permissions.check_feed(held, settings)
-    ids = _ids(held, snapshot(held, kept))
     given = consents.of(export_permissions.consent_channels(channel))
     sticky = export_permissions.sticky(held, channel, settings, given)
     asks_the_run = purpose == MARKETING and is_contact

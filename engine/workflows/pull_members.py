@@ -10,12 +10,13 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.dataset as ds
 
+from engine.config.exports import ExportSettings
 from engine.domain.errors import NotEnoughData, RefusedByPolicy
 from engine.domain.grants import Grant
 from engine.exports.releases import Release
 from engine.lake import memberships
 from engine.lake.memberships import Membership
-from engine.workflows import audience_reach, audiences, held_audiences, pull_releases
+from engine.workflows import audiences, export_selection, held_audiences, pull_releases, session
 from engine.workflows.held_audiences import Kept
 from engine.workflows.pull_releases import Made, Shelf
 from engine.workflows.service import Service
@@ -63,7 +64,10 @@ class Pullable:
             if gone is not None:
                 raise RefusedByPolicy(f"{gone} Nobody can be pulled of it.")
             ids = ds.dataset(snapshot.rows, format="parquet").to_table(columns=["customer_id"])["customer_id"]
-            allowed, excluded = audience_reach.allowed(held, self.kept.definition, ids.combine_chunks(), self.channel)
+            settings = session.settings(held.workspace, ExportSettings, "exports")
+            purpose = self.kept.definition.purpose
+            selection = export_selection.permitted(held, ids.combine_chunks(), purpose, self.channel, settings)
+            allowed, excluded = selection.leaving, selection.reason_counts()
             facts = self._facts(snapshot, held.audiences) | {
                 "counts": {"selected": snapshot.size, "excluded": excluded, "exported": len(allowed)},
             }

@@ -29,7 +29,13 @@ def test_bundle_verifies_and_counts_what_it_holds(file_format: FileFormat, tmp_p
     report = verify(tmp_path / "all")
     assert (report.rows, report.files) == (10, 3)  # ten rows, four to a part
     assert report.manifest == manifest
-    assert manifest.counts.model_dump() == {"selected": 10, "exported": 10, "rejected": 0, "customers": 5}
+    assert manifest.counts.model_dump() == {
+        "selected": 10,
+        "withheld": 0,
+        "exported": 10,
+        "rejected": 0,
+        "customers": 5,
+    }
 
 
 @pytest.mark.parametrize("file_format", FORMATS)
@@ -120,7 +126,7 @@ def test_formula_costs_its_row_in_the_csv_for_campaign_tools_and_is_reported(tmp
         [builders.offer("+8613800138000"), builders.offer("=cmd"), builders.offer("C1", reason_1="@SUM(A1)")]
     )
     manifest = builders.export(rows, tmp_path / "csv", "csv")
-    assert manifest.counts.model_dump() == {"selected": 3, "exported": 1, "rejected": 2, "customers": 1}
+    assert manifest.counts.model_dump() == {"selected": 3, "withheld": 0, "exported": 1, "rejected": 2, "customers": 1}
     errors = list(csv.DictReader((tmp_path / "csv/errors.csv").open(encoding="utf-8")))
     assert [(row["row"], row["column"], row["code"]) for row in errors] == [
         ("2", "external_id", "FORMULA"),
