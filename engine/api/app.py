@@ -32,7 +32,7 @@ def create_app(home: Path) -> FastAPI:
     @asynccontextmanager
     async def open_until_the_end(app: FastAPI) -> AsyncIterator[None]:
         with service.opened(home) as held:
-            app.state.service, app.state.gatekeeper, app.state.desk = held, Gatekeeper(held), Desk(held)
+            app.state.service, app.state.gatekeeper, app.state.desk = held, Gatekeeper(held), Desk.of(held)
             yield
 
     # no pages with scripts from elsewhere: the description is for programs
@@ -42,7 +42,7 @@ def create_app(home: Path) -> FastAPI:
     )  # fmt: skip
     files = session.settings(session.workspace_at(home), FeedbackSettings, "feedback").file_bytes
     app.add_middleware(Guard, body_bytes=settings.body_bytes, longer={feedback.FILE: files})
-    faults.add_to(app)
+    faults.add_to(app, ROUTERS)
     openapi.add_to(app)
     for router in ROUTERS:
         app.include_router(router)

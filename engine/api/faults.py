@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import BaseRoute, Match
 
 from engine.api.problems import Problem
 from engine.domain import errors
@@ -26,8 +28,9 @@ _RETRY: Final = {"Retry-After": "5"}
 KEYS_TAKEN: Final = {"WWW-Authenticate": 'Bearer realm="wayline", Basic realm="wayline", charset="UTF-8"'}
 
 
-def add_to(app: FastAPI) -> None:
-    """Make the app answer every error with a problem."""
+def add_to(app: FastAPI, routers: Sequence[APIRouter]) -> None:
+    """Make the app answer every error with a problem; the routers tell which methods a path knows."""
+    app.state.routers = routers
     handlers = {
         Problem: _own,
         HTTPException: _http,
@@ -51,8 +54,15 @@ async def _http(request: Request, fault: Exception) -> Response:
         "method_not_allowed": "The path is there, and does not know this method.",
         "malformed_request": "The body cannot be read as what its Content-Type says.",
     }
-    problem = Problem(code, told.get(code, str(fault.detail)), headers=fault.headers)
-    return problem.response(request.state.number)
+    headers = {"Allow": ", ".join(_methods(request))} if code == "method_not_allowed" else fault.headers
+    return Problem(code, told.get(code, str(fault.detail)), headers=headers).response(request.state.number)
+
+
+def _methods(request: Request) -> list[str]:
+    """Return every method that a path knows; the router itself names those of one of its routes alone."""
+    every: Iterable[BaseRoute] = (route for router in request.app.state.routers for route in router.routes)
+    here = [route for route in every if route.matches(request.scope)[0] != Match.NONE]
+    return sorted({method for route in here for method in getattr(route, "methods", None) or ()})
 
 
 async def _invalid(request: Request, fault: Exception) -> Response:

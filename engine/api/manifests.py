@@ -31,7 +31,8 @@ EXAMPLE: Final[dict[str, Any]] = {
     "expires_at": "2026-07-31T02:14:09Z",
     "purpose": "marketing",
     "channel": "email",
-    "counts": {"selected": 2539, "excluded": {"NO_CONSENT": 548, "CONTROL_GROUP": 120}, "exported": 1871},
+    "counts": {"selected": 2539, "excluded": {"holdout": 120, "no_consent": 548}, "exported": 1871},
+    "reasons": {"CONTROL_GROUP": 120, "NO_CONSENT": 548},
     "rows": 1871,
     "fields": ["external_id", "run_id", "channel"],
     "content_sha256": "5f0d1df1",
@@ -54,7 +55,7 @@ class Counts(BaseModel):
     """selected = all that are excluded + exported."""
 
     selected: int
-    excluded: dict[str, int] = Field(description="members left out, by the code of their first reason")
+    excluded: dict[str, int] = Field(description="left out, each counted at the first exclusion that applies")
     exported: int
 
 
@@ -74,6 +75,7 @@ class Manifest(BaseModel):
     purpose: str
     channel: str | None
     counts: Counts
+    reasons: dict[str, int] = Field(description="members left out, by the code of the reason")
     rows: int
     fields: list[str]
     content_sha256: str

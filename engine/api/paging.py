@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
 import orjson
+import pyarrow as pa
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 from starlette.responses import Response
 
 from engine.api.problems import Problem
 from engine.exports import csv_dialects as text
+from engine.exports.members import MemberColumn
 from engine.exports.releases import Release
+from engine.exports.rows import SCORE, ExportColumn
 from engine.workflows.pulls import Asked, Page
 
 JSON: Final = "application/json"
@@ -76,6 +80,25 @@ class Selection(Paged):
     """The parameters of a listing of one run."""
 
     run: Run = None
+
+
+_JSON_TYPES: Final = {
+    pa.string(): {"type": "string"},
+    pa.int64(): {"type": "integer"},
+    pa.bool_(): {"type": "boolean"},
+    SCORE: {"type": "number"},
+}
+
+
+def row_schema(columns: Iterable[MemberColumn | ExportColumn], example: Mapping[str, Any]) -> JsonDict:
+    """Return what the description says of a row: every column, any of which `fields` may leave out, and an example."""
+    told: dict[str, Any] = {}
+    for column in columns:
+        kind = _JSON_TYPES[column.kind]
+        told[column.name] = {**kind, "description": column.meaning}
+        if column.nullable:
+            told[column.name]["type"] = [kind["type"], "null"]
+    return {"properties": told, "examples": [dict(example)]}
 
 
 HEADERS: Final = {

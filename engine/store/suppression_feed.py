@@ -43,19 +43,11 @@ class SuppressionFeed:
         with self._store.reading() as session:
             return _revision(session)
 
-    def held(self, channel: str) -> tuple[Revision, list[str]]:
-        """Return who may not be contacted on a channel now, sorted, and of which state that is."""
-        query = select(SuppressionRow.customer_id).distinct().where(col(SuppressionRow.lifted_at).is_(None))
-        query = query.where(_on(channel)).order_by(col(SuppressionRow.customer_id))
-        with self._store.reading() as session:
-            return _revision(session), list(session.exec(query))
-
-    def lifted_after(self, channel: str, moment: datetime) -> list[str]:
-        """Return who was suppressed on a channel at an instant or after it and is no more by some cause, sorted."""
+    def lifted_after(self, moment: datetime) -> list[str]:
+        """Return whom a person freed of some cause at an instant or after it, sorted."""
         query = select(SuppressionRow.customer_id).distinct().where(col(SuppressionRow.lifted_at) >= moment)
-        query = query.where(_on(channel)).order_by(col(SuppressionRow.customer_id))
         with self._store.reading() as session:
-            return list(session.exec(query))
+            return list(session.exec(query.order_by(col(SuppressionRow.customer_id))))
 
     def after(self, number: int, limit: int, channel: str | None) -> tuple[list[Cause], int]:
         """Return causes entered after a number that stand, the oldest first, and the newest number there is.
@@ -69,14 +61,6 @@ class SuppressionFeed:
         with self._store.reading() as session:
             newest = _revision(session).newest
             return [_cause(row) for row in session.exec(query)], newest
-
-    def count_after(self, number: int, channel: str | None) -> int:
-        """Return how many causes `after` would return without a limit."""
-        query = select(func.count()).where(col(SuppressionRow.number) > number, col(SuppressionRow.lifted_at).is_(None))
-        if channel is not None:
-            query = query.where(_on(channel))
-        with self._store.reading() as session:
-            return session.exec(query).one()
 
 
 def _on(channel: str) -> ColumnElement[bool]:

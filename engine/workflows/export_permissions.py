@@ -138,7 +138,7 @@ def sticky(held: Opened, channel: str, settings: ExportSettings, given: pa.Table
     everywhere = pc.is_in(rows["reason_code"], value_set=pa.array(settings.across_channels, pa.string()))
     meant = pc.is_in(rows["channel"], value_set=pa.array(consent_channels(channel), pa.string()))
     rows = rows.filter(pc.or_(pc.or_(everywhere, meant), pc.is_null(rows["channel"])))
-    return _first(_of_the_same_person(held, rows.drop_columns(["channel"])))
+    return _first(of_the_same_people(held, rows.drop_columns(["channel"])))
 
 
 def now(held: Opened) -> Permission:
@@ -167,7 +167,8 @@ def _opt_outs(held: Opened) -> pa.Table | None:
     return held.engine.arrow(found.select("customer_id", "channel", "reason_code", "since"))
 
 
-def _of_the_same_person(held: Opened, rows: pa.Table) -> pa.Table:
+def of_the_same_people(held: Opened, rows: pa.Table) -> pa.Table:
+    """Return rows (customer_id, reason_code, since) with those of every other customer id of the same persons."""
     held.engine.attach("_export_sticky", rows)
     told = ibis.table(
         {"customer_id": "string", "reason_code": "string", "since": "timestamp(6)"}, name="_export_sticky"

@@ -13,10 +13,23 @@ import pyarrow.dataset as ds
 from engine.config.exports import ExportSettings
 from engine.domain.errors import NotEnoughData, RefusedByPolicy
 from engine.domain.grants import Grant
+from engine.exports.presets.generic import GENERIC
 from engine.exports.releases import Release
 from engine.lake import memberships
 from engine.lake.memberships import Membership
-from engine.workflows import audiences, export_selection, held_audiences, pull_releases, session
+from engine.recommendations import columns
+from engine.workflows import (
+    audiences,
+    export_approvals,
+    export_rows,
+    export_selection,
+    export_targets,
+    held_audiences,
+    pull_releases,
+    session,
+)
+from engine.workflows.audiences import Opened
+from engine.workflows.export_targets import Target
 from engine.workflows.held_audiences import Kept
 from engine.workflows.pull_releases import Made, Shelf
 from engine.workflows.service import Service
@@ -27,9 +40,10 @@ SCHEMA_VERSION: Final = "1.0.0"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pullable:
-    """An audience that a key may pull, on one channel: its definition and its snapshots, the latest last."""
+    """An audience that a key may pull, on one channel, and who asks: its definition, its snapshots, the latest last."""
 
     service: Service
+    by: str
     kept: Kept
     channel: str
     snapshots: tuple[Membership, ...]
@@ -51,7 +65,7 @@ class Pullable:
         ------
         UnknownName, RunExpired
         RefusedByPolicy
-            Nobody may be pulled, as when the audience was retired.
+            Nobody may leave: no consents, opt-outs too old, a retired audience, or a second person has to approve.
         """
         by_name = {snapshot_id(one): one for one in self.snapshots}
         runs = {name: one.run_id for name, one in by_name.items()}
@@ -59,28 +73,46 @@ class Pullable:
         return self.shelf.made(name, lambda: self._rows(by_name[name]), anew=asked is None)
 
     def _rows(self, snapshot: Membership) -> Made:
-        with audiences.opened(self.service.home, snapshot.run_id) as held:
+        """Return the rows of those who may leave, by the rules of exports, and what the manifest says of them."""
+        workspace = self.service.workspace
+        settings = session.settings(workspace, ExportSettings, "exports")
+        with audiences.opened(workspace.home, snapshot.run_id) as held:
             gone = self.kept.not_after(held.run.as_of.astimezone(UTC).date())
             if gone is not None:
                 raise RefusedByPolicy(f"{gone} Nobody can be pulled of it.")
-            ids = ds.dataset(snapshot.rows, format="parquet").to_table(columns=["customer_id"])["customer_id"]
-            settings = session.settings(held.workspace, ExportSettings, "exports")
+            target = export_targets.target(held, self.kept, GENERIC.name, self.channel, settings)
             purpose = self.kept.definition.purpose
-            selection = export_selection.permitted(held, ids.combine_chunks(), purpose, self.channel, settings)
-            allowed, excluded = selection.leaving, selection.reason_counts()
-            facts = self._facts(snapshot, held.audiences) | {
-                "counts": {"selected": snapshot.size, "excluded": excluded, "exported": len(allowed)},
-            }
-        same = {"audience_id": self.name, "run_id": snapshot.run_id, "channel": self.channel}
-        rows = {"external_id": allowed} | {
-            name: pa.repeat(pa.scalar(value), len(allowed)) for name, value in same.items()
+            chosen = export_selection.permitted(held, _ids(snapshot), purpose, self.channel, settings)
+            told = export_rows.contacts(held, chosen.leaving, target.needs)
+            rows = export_rows.rows(held, chosen.leaving, chosen.consents, told, target)
+            verified_by = self._verified_by(held.audiences)
+            self._check_approved(held, rows.num_rows, verified_by is not None, target)
+        counts = {"selected": len(chosen.ids), "excluded": chosen.excluded(), "exported": rows.num_rows}
+        return rows, self._facts(snapshot, verified_by) | {
+            "counts": counts,
+            "reasons": dict(sorted(chosen.reason_counts().items())),
         }
-        return pa.table(rows), facts
 
-    def _facts(self, snapshot: Membership, others: Mapping[str, Kept]) -> dict[str, Any]:
+    def _check_approved(self, held: Opened, members: int, is_verified: bool, target: Target) -> None:
+        """Raise RefusedByPolicy where a second person must agree, as to an export of a bundle, and has not."""
+        asked = export_approvals.Asked(
+            kept=self.kept,
+            is_verified=is_verified,
+            destination=target.destination,
+            members=members,
+            approval=target.settings.approval,
+        )
+        refusal = export_approvals.lacking(held, self.service.store, asked, self.by)
+        if refusal is not None:
+            raise refusal
+
+    def _verified_by(self, others: Mapping[str, Kept]) -> str | None:
+        rule = held_audiences.rule_hash(self.kept.definition, held_audiences.definitions(others))
+        found = self.kept.verified(rule)
+        return found.done_by if found else None
+
+    def _facts(self, snapshot: Membership, verified_by: str | None) -> dict[str, Any]:
         definition, record = self.kept.definition, self.kept.record
-        rule = held_audiences.rule_hash(definition, held_audiences.definitions(others))
-        verified = self.kept.verified(rule)
         return {
             "contract": CONTRACT,
             "schema_version": SCHEMA_VERSION,
@@ -91,7 +123,7 @@ class Pullable:
                 "owner": definition.owner,
                 "version": snapshot.version,
                 "definition_sha256": record.definition_hash,
-                "verified_by": verified.done_by if verified else None,
+                "verified_by": verified_by,
             },
             "run_id": snapshot.run_id,
             "as_of": snapshot.as_of.isoformat(),
@@ -118,7 +150,9 @@ def pullable(service: Service, grant: Grant, audience: str, channel: str | None)
     snapshots = tuple(memberships.every(service.workspace, audience))
     if not snapshots:
         raise NotEnoughData(f'members of "{audience}"', "it was built on no run yet", "a run: wayline run")
-    return Pullable(service=service, kept=kept, channel=_channel(kept, grant, channel), snapshots=snapshots)
+    return Pullable(
+        service=service, by=grant.actor, kept=kept, channel=_channel(kept, grant, channel), snapshots=snapshots
+    )
 
 
 def _channel(kept: Kept, grant: Grant, asked: str | None) -> str:
@@ -133,6 +167,12 @@ def _channel(kept: Kept, grant: Grant, asked: str | None) -> str:
             "what it was made for."
         )
     return wanted
+
+
+def _ids(snapshot: Membership) -> pa.Array:
+    """Return who belongs, in the order of their ids."""
+    rows = ds.dataset(snapshot.rows, format="parquet").to_table(columns=["customer_id"])
+    return columns.plain(rows["customer_id"])
 
 
 def snapshot_id(snapshot: Membership) -> str:

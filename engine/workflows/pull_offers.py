@@ -16,7 +16,7 @@ from engine.exports import rows as canonical_rows
 from engine.exports.releases import Release
 from engine.exports.rows import Validity
 from engine.lake.runs import Run, list_runs, open_run
-from engine.workflows import pull_releases, session
+from engine.workflows import audiences, export_permissions, pull_releases, session
 from engine.workflows.pull_releases import ANY_CHANNEL, RECOMMENDATIONS, Shelf
 from engine.workflows.service import Service
 
@@ -53,21 +53,22 @@ def release(service: Service, grant: Grant, run: str | None, channel: str | None
 
 
 def _rows(service: Service, run: Run, channel: str | None) -> tuple[pa.Table, dict[str, Any]]:
+    """Return the offers that may still leave, by the rule of exports, and what the manifest says of them."""
     settings = session.settings(service.workspace, ExportSettings, "exports")
+    with audiences.opened(service.home, run.run_id) as held:
+        permission = export_permissions.now(held)
     answers = run.read("risk_gate", ["customer_id", "expires_at"]) if run.has("risk_gate") else None
     validity = Validity.of(run.as_of + timedelta(days=settings.valid_days), answers)
-    parts = [
-        canonical_rows.canonical(
-            batch,
-            run_id=run.run_id,
-            valid_from=canonical_rows.moment(run.as_of),
-            valid_to=validity.until(batch["customer_id"]),
-        )
-        for batch in canonical_rows.batches(run.require("recommendations"), None)
-    ]
-    schema = pa.schema([(column.name, column.kind) for column in canonical_rows.COLUMNS])
-    rows = pa.concat_tables(parts) if parts else schema.empty_table()
-    kept = rows if channel is None else rows.filter(pc.equal(rows["channel"], channel))
+    found = [pa.schema([(column.name, column.kind) for column in canonical_rows.COLUMNS]).empty_table()]
+    selected = on_channel = 0
+    for batch in canonical_rows.batches(run.require("recommendations"), None):
+        meant = batch if channel is None else batch.filter(pc.equal(batch["channel"], channel))
+        kept = meant.filter(permission.keeps(meant))
+        selected, on_channel = selected + batch.num_rows, on_channel + meant.num_rows
+        until = validity.until(kept["customer_id"])
+        since = canonical_rows.moment(run.as_of)
+        found.append(canonical_rows.canonical(kept, run_id=run.run_id, valid_from=since, valid_to=until))
+    rows = pa.concat_tables(found)
     facts = {
         "contract": CONTRACT,
         "schema_version": SCHEMA_VERSION,
@@ -77,9 +78,10 @@ def _rows(service: Service, run: Run, channel: str | None) -> tuple[pa.Table, di
         "purpose": MARKETING,
         "channel": channel,
         "counts": {
-            "selected": rows.num_rows,
-            "excluded": {"OTHER_CHANNEL": rows.num_rows - kept.num_rows} if kept.num_rows < rows.num_rows else {},
-            "exported": kept.num_rows,
+            "selected": selected,
+            "excluded": {"other_channel": selected - on_channel, "withheld": on_channel - rows.num_rows},
+            "exported": rows.num_rows,
         },
+        "reasons": {},
     }
-    return kept, facts
+    return rows, facts

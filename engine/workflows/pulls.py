@@ -6,7 +6,6 @@ cursor proves that to the next pages, which are read without looking anything up
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -14,15 +13,14 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from engine.config.exports import ExportSettings
 from engine.domain.errors import UnknownName
 from engine.domain.grants import Grant
 from engine.domain.pulls import ResyncRequired
-from engine.domain.words import CONTACT_CHANNELS
 from engine.exports.releases import ID, Lines, Reader, Release
-from engine.store import SuppressionFeed
-from engine.store.suppression_feed import Revision
-from engine.workflows import pull_changes, pull_members, pull_offers, pull_releases
+from engine.workflows import pull_changes, pull_members, pull_offers, pull_releases, session
 from engine.workflows.pull_cursor import Place, seal, unseal
+from engine.workflows.pull_held import About, Held
 from engine.workflows.pull_releases import RECOMMENDATIONS, Shelf
 from engine.workflows.service import Service
 
@@ -61,14 +59,13 @@ class Desk:
     """What serves pages: a reader that keeps what it read last, and who is held on each channel."""
 
     service: Service
+    held: Held
     reader: Reader = field(default_factory=Reader)
-    _held: dict[str, tuple[Revision, pa.Array]] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    @property
-    def feed(self) -> SuppressionFeed:
-        """The suppressions as they are now."""
-        return SuppressionFeed(self.service.store)
+    @classmethod
+    def of(cls, service: Service) -> Desk:
+        """Return a desk that has read nothing yet."""
+        return cls(service, Held(service))
 
     def members(
         self, grant: Grant, audience: str, asked: Asked, run: str | None = None, channel: str | None = None
@@ -110,9 +107,7 @@ class Desk:
             raise ResyncRequired(
                 since or "the beginning", now.name, "that snapshot was not pulled, or is kept no longer"
             )
-        name, make = pull_changes.of_releases(before, now, self.feed, pullable.channel)
-        facts = {"since": before.name, "to": now.name, "run_id": now.manifest["run_id"]}
-        release = self._changed(audience, pullable.channel).made(name, lambda: (make(), facts))
+        release = self._difference(before, now, audience, pullable.channel)
         place = self._begun(grant, CHANGES, pullable.shelf, release, asked)
         named = place.fields and (pull_changes.OP, *_without(place.fields, pull_changes.OP))
         place = replace(place, against=before.name, fields=named)
@@ -154,6 +149,21 @@ class Desk:
     def _changed(self, audience: str, channel: str) -> Shelf:
         return Shelf(service=self.service, subject=audience, channel=f"{channel}{pull_releases.CHANGED}")
 
+    def _difference(self, before: Release, now: Release, audience: str, channel: str) -> Release:
+        """Return the changes between two releases as things are now; those that a cursor pins stay as they were."""
+        about = About.of(now, channel)
+        revision, held = self.held.now(about)
+        settings = session.settings(self.service.workspace, ExportSettings, "exports")
+
+        def make() -> pull_releases.Made:
+            freed = self.held.freed_since(about, before.made_at)
+            rows = pull_changes.rows(before, now, held, freed, settings.refresh_days)
+            names = ("run_id", "purpose")
+            return rows, {name: now.manifest[name] for name in names} | {"since": before.name, "to": now.name}
+
+        name = f"{before.name}--{now.name}--{revision.newest}.{revision.lifted}"
+        return self._changed(audience, channel).made(name, make, anew=True)
+
     def _enter(self, grant: Grant, place: Place, release: Release) -> None:
         """Enter the pull in the audit log: nothing has left yet."""
         details = {
@@ -168,7 +178,7 @@ class Desk:
 
     def _page(self, release: Release, place: Place, limit: int) -> Page:
         lines = self.reader.lines(release, place.fields or release.manifest["fields"], place.at, limit)
-        off = self._held_among(lines, place)
+        off = self._held_among(lines, release, place)
         left = lines.objects if off is None else lines.objects.filter(pc.invert(off))
         after = place.at + len(lines.ids)
         return Page(
@@ -180,12 +190,12 @@ class Desk:
             next=seal(replace(place, at=after), self.service.secret) if after < release.rows else None,
         )
 
-    def _held_among(self, lines: Lines, place: Place) -> Any:
+    def _held_among(self, lines: Lines, release: Release, place: Place) -> Any:
         """Mark the rows that must not leave, each by the channel it is for; None where nobody is held."""
         one = place.channel != pull_releases.ANY_CHANNEL
         off: Any = None
-        for channel in (place.channel,) if one else CONTACT_CHANNELS:
-            held = self._held_now(channel)
+        for channel in (place.channel,) if one else pc.unique(lines.channels).to_pylist():
+            _, held = self.held.now(About.of(release, channel))
             if len(held):
                 here = pc.is_in(lines.ids, value_set=held)
                 here = here if one else pc.and_(here, pc.equal(lines.channels, channel))
@@ -193,18 +203,6 @@ class Desk:
         if off is not None and place.listing == CHANGES:  # a remove lowers what is allowed: it always leaves
             off = pc.and_(off, pc.invert(pc.match_substring(lines.objects, '"op":"remove"')))
         return off
-
-    def _held_now(self, channel: str) -> pa.Array:
-        """Return who must not be contacted on a channel now; asked anew whenever anything was entered or lifted."""
-        revision = self.feed.revision()
-        with self._lock:
-            known = self._held.get(channel)
-        if known is None or known[0] != revision:
-            fresh, ids = self.feed.held(channel)
-            known = (fresh, pa.array(ids, pa.string()))
-            with self._lock:
-                self._held[channel] = known
-        return known[1]
 
 
 def _fields(release: Release, asked: tuple[str, ...] | None) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
@@ -14,6 +15,7 @@ from engine.api import manifests, paging
 from engine.api.keys import Granted, Pulling, Serving
 from engine.api.manifests import Manifest
 from engine.api.openapi import documented
+from engine.exports.members import COLUMNS, ID
 from engine.workflows import pull_audiences
 
 router = APIRouter(tags=["audiences"])
@@ -27,7 +29,13 @@ _ROW: Final[dict[str, Any]] = {
     "external_id": "C00000042",
     "audience_id": "savers",
     "run_id": "20260630T235959Z-4f2a9c01de",
+    "recommendation_id": "d-1f",
+    "action_code": "fund",
+    "action_rank": 1,
     "channel": "email",
+    "valid_to": "2026-07-30T23:59:59Z",
+    "consent_basis": "marketing",
+    "consent_at": "2025-11-02T09:30:00Z",
 }
 _PAGE: Final[dict[str, Any]] = {
     "audience": "savers",
@@ -39,9 +47,10 @@ _PAGE: Final[dict[str, Any]] = {
     "withheld": 0,
     "next": "/v1/audiences/savers/members?cursor=AbC&limit=500",
 }
-_LINE: Final = (
-    '{"audience_id":"savers","channel":"email","external_id":"C00000042","run_id":"20260630T235959Z-4f2a9c01de"}\n'
-)
+_LINE: Final = '{"channel":"email","external_id":"C00000042","run_id":"20260630T235959Z-4f2a9c01de"}\n'
+
+
+_SCHEMA: Final = paging.row_schema(COLUMNS, _ROW)
 
 
 class Audience(BaseModel):
@@ -70,9 +79,9 @@ class Audiences(BaseModel):
 
 
 class Member(BaseModel):
-    """A member who may be contacted, or a part of it where `fields` names one."""
+    """A member who may be contacted; of the fields those that `fields` names, by default all."""
 
-    model_config = ConfigDict(extra="allow", json_schema_extra={"examples": [_ROW]})
+    model_config = ConfigDict(extra="allow", json_schema_extra=_SCHEMA)
 
     external_id: str
 
@@ -98,12 +107,17 @@ class Members(Page):
     members: list[Member]
 
 
-class Change(Member):
+_CHANGE: Final = {"op": "add", **_ROW}
+_NULLABLE: Final = paging.row_schema((replace(one, nullable=one.name != ID) for one in COLUMNS), _CHANGE)["properties"]
+
+
+class Change(BaseModel):
     """A change: of a `remove` the id alone counts, other fields are null; `add` and `update` are the whole row."""
 
-    model_config = ConfigDict(extra="allow", json_schema_extra={"examples": [{"op": "add", **_ROW}]})
+    model_config = ConfigDict(extra="allow", json_schema_extra={"properties": _NULLABLE, "examples": [_CHANGE]})
 
     op: Literal["remove", "add", "update"]
+    external_id: str
 
 
 class Changes(Page):

@@ -14,6 +14,7 @@ from engine.api.keys import Granted, Pulling, Serving
 from engine.api.manifests import Manifest
 from engine.api.openapi import documented
 from engine.api.routes.audiences import RunPath
+from engine.exports.rows import COLUMNS
 from engine.workflows import pull_audiences
 
 router = APIRouter(tags=["recommendations"])
@@ -28,13 +29,13 @@ _OFFER: Final[dict[str, Any]] = {
     "score": 0.0421,
     "valid_to": "2026-07-30T23:59:59Z",
 }
-_FAULTS: Final = ("not_found", "not_available", "run_expired")
+_FAULTS: Final = ("not_found", "not_available", "refused_by_policy", "run_expired")
 
 
 class Offer(BaseModel):
-    """An offer, or a part of it where `fields` names one."""
+    """An offer; of the fields those that `fields` names, by default all."""
 
-    model_config = ConfigDict(extra="allow", json_schema_extra={"examples": [_OFFER]})
+    model_config = ConfigDict(extra="allow", json_schema_extra=paging.row_schema(COLUMNS, _OFFER))
 
     external_id: str
 
