@@ -9,7 +9,20 @@ from typer.core import TyperGroup
 
 _ORDER: Final = (
     # the command itself, from nothing to the screen
-    *("demo", "init", "doctor", "simulate", "data", "run", "export", "feedback", "experiment", "journey", "risk"),
+    *(
+        "demo",
+        "init",
+        "doctor",
+        "simulate",
+        "data",
+        "run",
+        "export",
+        "feedback",
+        "schedule",
+        "experiment",
+        "journey",
+        "risk",
+    ),
     *("segment", "texts", "audience", "recommend", "explain", "app", "api", "serve"),
     # within its groups: what changes nothing comes first
     *("list", "check", "load", "report", "dictionary", "show", "recommendations", "verify", "approve", "ack"),

@@ -13,6 +13,7 @@ from engine.store.overrides import NewOverride
 from engine.store.records import (
     AcknowledgementRecord,
     AckRecord,
+    AlertRecord,
     ApiKeyRecord,
     ApprovalRecord,
     AudienceActRecord,
@@ -28,8 +29,11 @@ from engine.store.records import (
     ModelRecord,
     OverrideRecord,
     RunRecord,
+    ScheduleRecord,
     SuppressionRecord,
+    TurnRecord,
 )
+from engine.store.schedules import Due, NewSchedule
 from engine.store.suppression_feed import SuppressionFeed
 
 __all__ = [
@@ -37,6 +41,7 @@ __all__ = [
     "AcknowledgementRecord",
     "Acknowledgements",
     "Added",
+    "AlertRecord",
     "ApiKeyRecord",
     "ApprovalRecord",
     "AudienceActRecord",
@@ -45,6 +50,7 @@ __all__ = [
     "BundleRecord",
     "CatalogueRecord",
     "Claim",
+    "Due",
     "ExperimentRecord",
     "ExportRecord",
     "FeedbackBatchRecord",
@@ -65,9 +71,12 @@ __all__ = [
     "NewKey",
     "NewModel",
     "NewOverride",
+    "NewSchedule",
     "OverrideRecord",
     "RunRecord",
+    "ScheduleRecord",
     "Store",
     "SuppressionFeed",
     "SuppressionRecord",
+    "TurnRecord",
 ]

@@ -30,10 +30,11 @@ from engine.store.records import (
     OverrideRecord,
     RunRecord,
 )
+from engine.store.schedule_methods import ScheduleMethods
 from engine.store.tables import AudienceRow, CatalogueRow, ExperimentDecisionRow, ExperimentRow, RunRow
 
 
-class Store(FeedbackMethods, ExportMethods):
+class Store(FeedbackMethods, ExportMethods, ScheduleMethods):
     """The operational database at an address, such as `sqlite:///workspace/wayline.db`.
 
     Making one connects to nothing; the first use creates or migrates the tables, unless `migrate` is false.

@@ -308,6 +308,54 @@ class AcknowledgementRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleRecord:
+    """A job that is made at set times; `cron` in the bank's time zone."""
+
+    number: int
+    name: str
+    job: str
+    cron: str
+    arguments: Mapping[str, Any]
+    added_by: str
+    added_at: datetime
+    removed_by: str | None
+    removed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnRecord:
+    """One time at which a schedule was due; `missed` times before it were made with it, as one.
+
+    status : "running", "done", "failed" for good, or "retrying" from `held_until` on.
+    """
+
+    number: int
+    schedule: int
+    due_at: datetime
+    missed: int
+    status: str
+    attempts: int
+    worker: str
+    held_until: datetime
+    started_at: datetime
+    finished_at: datetime | None
+    result: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertRecord:
+    """A failure that somebody should look at; `told` is how telling outside went, None where nobody is told."""
+
+    number: int
+    at: datetime
+    subject: str
+    sentence: str
+    told: str | None
+    seen_by: str | None
+    seen_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRecord:
     """One thing somebody did: who, what, to what, when, and its place in the chain."""
 

@@ -31,6 +31,7 @@ MODEL_PURPOSES: Final = ("runs", "files")
 MODEL_STATUSES: Final = ("challenger", "champion", "retired")
 BOUNCES: Final = ("hard", "soft")
 SUPPRESSION_REASONS: Final = ("unsubscribed", "complained", "hard_bounce", "manual")
+TURN_STATUSES: Final = ("running", "done", "failed", "retrying")
 BATCH_STATUSES: Final = ("running", "done", "failed")
 # only a plain INTEGER key is SQLite's row number; it holds 64 bits there all the same
 LONG: Final = BigInteger().with_variant(Integer(), "sqlite")
@@ -423,6 +424,58 @@ class AcknowledgementRow(Stored, table=True):
     rejected: int
     body_sha256: str
     acknowledged_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class ScheduleRow(Stored, table=True):
+    """One row is one job that is made at set times; one that was removed stays, with who removed it."""
+
+    __tablename__ = "schedules"
+
+    number: int | None = Field(default=None, primary_key=True)
+    name: str = Field(index=True)
+    job: str
+    cron: str
+    arguments: str = Field(sa_type=Text)
+    added_by: str
+    added_at: datetime = Field(sa_type=UtcDateTime)
+    removed_by: str | None = Field(default=None)
+    removed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class ScheduleTurnRow(Stored, table=True):
+    """One row is one time at which a schedule was due and what came of it; each time has one, whoever makes it."""
+
+    __tablename__ = "schedule_turns"
+    __table_args__ = (
+        CheckConstraint(f"status IN {TURN_STATUSES!r}", name="status"),
+        UniqueConstraint("schedule", "due_at"),
+    )
+
+    number: int | None = Field(default=None, primary_key=True)
+    schedule: int = Field(foreign_key="schedules.number")
+    due_at: datetime = Field(sa_type=UtcDateTime)
+    missed: int
+    status: str = Field(index=True)
+    attempts: int
+    worker: str
+    held_until: datetime = Field(sa_type=UtcDateTime)
+    started_at: datetime = Field(sa_type=UtcDateTime)
+    finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    result: str | None = Field(default=None, sa_type=Text)
+
+
+class AlertRow(Stored, table=True):
+    """One row is one failure that somebody should look at, until somebody says that it was looked at."""
+
+    __tablename__ = "alerts"
+
+    number: int | None = Field(default=None, primary_key=True)
+    at: datetime = Field(sa_type=UtcDateTime)
+    subject: str
+    sentence: str = Field(sa_type=Text)
+    told: str | None = Field(default=None, sa_type=Text)
+    seen_by: str | None = Field(default=None)
+    seen_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class AuditRow(Stored, table=True):
