@@ -86,6 +86,35 @@ def status(
 
 
 @feedback.command()
+def funnel(
+    *,
+    audience: Annotated[str | None, typer.Option("--audience", help="Only what is of this audience.")] = None,
+    run_id: Annotated[str | None, typer.Option("--run", help="Only what is of this run.")] = None,
+    days: Annotated[
+        int, typer.Option("--days", min=1, help="After a run, within which an opened product counts.")
+    ] = 30,
+    home: options.Home = options.HOME,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Show who was sent, reached, opened, clicked and converted, by audience, run and tool, beside the control group.
+
+    Opens by mail programmes stand apart. Rates have their 95 % intervals; the comparison is of products opened.
+
+    [bold]Examples[/]
+
+      wayline feedback funnel
+
+      wayline feedback funnel --audience savers --json | jq '.groups[0].rates.click'
+    """
+    from engine.workflows import feedback_funnel as workflow
+
+    output = Output(as_json, quiet)
+    told = workflow.funnel(home, audience=audience, run_id=run_id, days=days)
+    output.result(told, lambda facts: _show_funnel(output, facts))
+
+
+@feedback.command()
 def suppress(
     *,
     customer: Customer,
@@ -145,6 +174,22 @@ def _show(output: Output, facts: dict[str, Any]) -> None:
         output.line("")
         rows = [{"code": code, "rows": rows} for code, rows in facts["codes"].items()]
         output.table(rows, ("code", "rows"), title="Rejected")
+
+
+def _show_funnel(output: Output, facts: dict[str, Any]) -> None:
+    names = ("audience", "run_id", "source")
+    for one in facts["groups"]:
+        output.facts({numbers.heading(name): str(one[name] or "none named") for name in names})
+        output.facts({numbers.heading(step): numbers.cell(step, count) for step, count in one["customers"].items()})
+        rows = [{"rate_of": name, **rate} for name, rate in one["rates"].items()]
+        output.table(rows, ("rate_of", "rate", "lower", "upper", "of", "reason"))
+        for currency, minor in one["converted_minor"].items():
+            output.line(f"Converted: {minor} minor units of {currency}.")
+        output.line("")
+    columns = ("run_id", "days", "control", "advised", "advised_opened", "control_customers", "control_opened")
+    output.table(
+        facts["comparisons"], (*columns, "difference", "lower", "upper", "reason"), title="Against the control group"
+    )
 
 
 def _show_status(output: Output, facts: dict[str, Any]) -> None:
