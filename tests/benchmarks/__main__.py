@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from engine.lake.workspace import Workspace
-from tests.benchmarks import audiences, features, journeys, recommendations, risk, whole_run
+from tests.benchmarks import api, audiences, features, journeys, recommendations, risk, whole_run
 
 
 def main() -> None:
@@ -28,6 +28,7 @@ def main() -> None:
     arguments.add_argument("--loans", type=int, default=1_000_000, help="loans that the scorecard is learned from")
     arguments.add_argument("--holders", type=int, default=100_000, help="customers that products are named to")
     arguments.add_argument("--members", type=int, default=100_000, help="customers that an audience is found among")
+    arguments.add_argument("--pulled", type=int, default=100_000, help="members that are pulled over HTTP")
     chosen = arguments.parse_args()
     with tempfile.TemporaryDirectory(prefix="wayline-bench-") as scratch:
         folder = chosen.folder or Path(scratch)
@@ -40,6 +41,7 @@ def main() -> None:
             )
         show(f"{chosen.events:,} events: funnels", journeys.run(chosen.events))
         show(f"{chosen.members:,} customers: an audience of five rules", audiences.run(chosen.members))
+        show(f"{chosen.pulled:,} members over HTTP", api.run(chosen.pulled, folder / "api"))
         show(f"{chosen.loans:,} loans: a scorecard", risk.run(chosen.loans))
         show(f"{chosen.holders:,} customers: recommendations", recommendations.run(chosen.holders))
 
