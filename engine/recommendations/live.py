@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -54,6 +54,14 @@ class Since:
     suppressed: tuple[str, ...]
 
 
+_NOTHING: Final[dict[str, Any]] = {
+    "unanswered": 0,
+    "days_since_contact": None,
+    "days_since_complaint": None,
+    "suppressed": (),
+}
+
+
 def since(
     own: Sequence[Contact],
     home: Sequence[Contact],
@@ -67,6 +75,8 @@ def since(
 
     A contact dated later than `now`, by a clock that runs ahead, counts as one made now.
     """
+    if not home and not own and not suppressed:
+        return Since(contacts=(0,) * len(policy.caps), **_NOTHING)
     contacts = []
     for cap in policy.caps.values():
         begins = now - timedelta(days=cap.days)

@@ -384,7 +384,7 @@ class LiveDecisionRow(Stored, table=True):
     run_id: str | None = Field(default=None)
     bundle: str | None = Field(default=None)
     inputs_sha256: str | None = Field(default=None)
-    decided_at: datetime = Field(sa_type=UtcDateTime, index=True)
+    decided_at: datetime = Field(sa_type=UtcDateTime)
     code: str
     counted: bool
     asked: str = Field(sa_type=Text)

@@ -12,6 +12,7 @@ may still get.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import queue
 import threading
@@ -19,6 +20,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooLate
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,6 +36,7 @@ from engine.workflows.live_turns import Answer, Asked, Moment, taken
 
 _LOG: Final = logging.getLogger("wayline.live")
 _STOP: Final = None
+_TIDY_SECONDS: Final = 1.0
 
 
 class NotAnswered(WaylineError):
@@ -65,8 +68,10 @@ class DecideNow:
         self._ledger = LiveLedger(session.database_url(self._workspace))
         self._waiting: queue.SimpleQueue[Asked | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="wayline-decisions", daemon=True)
-        self._closed = False
+        self._tidier = threading.Thread(target=self._tidy, name="wayline-tidier", daemon=True)
+        self._closed, self._stop, self._wrote = False, threading.Event(), threading.Event()
         self._thread.start()
+        self._tidier.start()
 
     def __enter__(self) -> DecideNow:
         return self
@@ -80,6 +85,9 @@ class DecideNow:
             self._closed = True
             self._waiting.put(_STOP)
             self._thread.join()
+            self._stop.set()
+            self._wrote.set()
+            self._tidier.join()
             self._snapshots.close()
             self._ledger.close()
 
@@ -96,11 +104,17 @@ class DecideNow:
             The request is not one: see `live_requests.wanted`.
         """
         future: Future[Answer] = Future()
-        want = wanted(request, self.settings)
-        if most is not None:
-            want = replace(want, offers=min(want.offers, most))
-        self._waiting.put(Asked(request=request, want=want, future=future))
+        self._put(request, most, future)
         return future
+
+    async def asked(self, request: LiveRequest, most: int | None = None) -> Answer:
+        """Return what `answer` does, to a coroutine: no thread waits for it. Raises what `answer` does."""
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._put(request, most, future)
+        try:
+            return await asyncio.wait_for(future, self.settings.wait_seconds)
+        except TimeoutError:
+            raise NotAnswered(self.settings.wait_seconds) from None
 
     def answer(self, request: LiveRequest) -> Answer:
         """Return the next best action for one customer, or why there is none; it stands in the ledger when it returns.
@@ -120,6 +134,12 @@ class DecideNow:
         except TooLate:
             future.cancel()  # what nobody waits for is not decided, unless that has begun
             raise NotAnswered(self.settings.wait_seconds) from None
+
+    def _put(self, request: LiveRequest, most: int | None, future: Future[Answer] | asyncio.Future[Answer]) -> None:
+        want = wanted(request, self.settings)
+        if most is not None and want.offers > most:
+            want = replace(want, offers=most)
+        self._waiting.put(Asked(request=request, want=want, future=future))
 
     # The thread
 
@@ -165,7 +185,7 @@ class DecideNow:
 
     def _handle(self, snapshot: Snapshot | WaylineError, asked: list[Asked]) -> None:
         """Answer requests in one transaction, and tell nobody anything before it is durable."""
-        asked = [one for one in asked if one.future.set_running_or_notify_cancel()]
+        asked = [one for one in asked if _is_awaited(one.future)]
         moment = Moment(
             now=self._now(snapshot),
             snapshot=snapshot,
@@ -179,11 +199,17 @@ class DecideNow:
             if not isinstance(fault, WaylineError):
                 _LOG.error("%s in a live decision", type(fault).__name__)
             answers = [fault] * len(asked)
-        for one, answer in zip(asked, answers, strict=True):
-            if isinstance(answer, Answer):
-                one.future.set_result(answer)
-            else:
-                one.future.set_exception(answer)
+        _tell(asked, answers)
+        self._wrote.set()
+
+    def _tidy(self) -> None:
+        """Keep the database's log short while others decide."""
+        while not self._stop.is_set():
+            self._wrote.wait()
+            self._wrote.clear()
+            with suppress(WaylineError):  # whoever decides next tells it
+                self._ledger.tidy()
+            self._stop.wait(_TIDY_SECONDS)
 
     def _now(self, snapshot: Snapshot | WaylineError) -> datetime:
         if self._clock is not None:
@@ -193,3 +219,33 @@ class DecideNow:
             # time goes on from the date of the run, at which it stood when the run was made
             return snapshot.as_of + (now - snapshot.finished_at)
         return now
+
+
+def _is_awaited(future: Future[Answer] | asyncio.Future[Answer]) -> bool:
+    return future.set_running_or_notify_cancel() if isinstance(future, Future) else not future.cancelled()
+
+
+def _tell(asked: Sequence[Asked], answers: Sequence[Answer | Exception]) -> None:
+    """Tell everybody; those who wait in one event loop are told together, since waking it costs more than telling."""
+    in_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Answer], Answer | Exception]]] = {}
+    for one, answer in zip(asked, answers, strict=True):
+        if isinstance(one.future, Future):
+            _settle(one.future, answer)
+        else:
+            in_loop.setdefault(one.future.get_loop(), []).append((one.future, answer))
+    for loop, told in in_loop.items():
+        with suppress(RuntimeError):  # a loop that was closed meanwhile waits for nothing
+            loop.call_soon_threadsafe(_settle_all, told)
+
+
+def _settle_all(told: Sequence[tuple[asyncio.Future[Answer], Answer | Exception]]) -> None:
+    for future, answer in told:
+        if not future.done():
+            _settle(future, answer)
+
+
+def _settle(future: Future[Answer] | asyncio.Future[Answer], answer: Answer | Exception) -> None:
+    if isinstance(answer, Answer):
+        future.set_result(answer)
+    else:
+        future.set_exception(answer)

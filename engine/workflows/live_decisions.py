@@ -6,18 +6,18 @@ the run and in the ledger.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import numpy as np
+import orjson
 
 from engine.recommendations import live
 from engine.recommendations.bundle import Bundle
 from engine.recommendations.decide import Assessed, DecisionTable, assess, settle
-from engine.recommendations.frame import DecisionBlock
+from engine.recommendations.frame import DecisionBlock, Floats
 from engine.recommendations.live import Since
 from engine.recommendations.records import Settled
 from engine.workflows import live_answers
@@ -50,34 +50,35 @@ class Decided:
         """Return why one customer is offered nothing."""
         return live_answers.reasons(self.found, self.found.masks == 0, row, withheld=bool(self.settled.withheld[row]))
 
-    def outcome(self, row: int, bundle: Bundle) -> dict[str, Any]:
-        """Return every product's numbers for one customer, in the order of the bundle, as the ledger keeps them.
+    def outcome(self, row: int, bundle: Bundle) -> str:
+        """Return every product's numbers for one customer, in the order of the bundle, as the JSON of the ledger.
 
-        `refused` are the bits of the gates, `charged` what an offer of each product is charged at the bundle's prices,
-        in minor units; None where there are no prices, or a number is unknown.
+        Numbers are the shortest decimals that read back as the same: equal texts are equal bits. `refused` are the bits
+        of the gates, `charged` what an offer of each product is charged at the bundle's prices, in minor units; null
+        where there are no prices, or a number is unknown.
         """
         table = self.table
         charged = None
         if bundle.prices is not None:
             demand = self.found.demand
-            charged = (demand.value - bundle.prices.surplus(demand))[row].tolist()
-        return {
-            "propensity": _known(table.propensity[row].tolist()),
-            "value": _known(table.value[row].tolist()),
-            "refused": table.masks[row].tolist(),
-            "rank": table.rank[row].tolist(),
+            charged = np.ascontiguousarray((demand.value - bundle.prices.surplus(demand))[row])
+        told = {
+            "propensity": np.ascontiguousarray(table.propensity[row]),
+            "value": np.ascontiguousarray(table.value[row]),
+            "refused": np.ascontiguousarray(table.masks[row]),
+            "rank": np.ascontiguousarray(table.rank[row]),
             "channel": int(table.channel[row]),
             "control": bool(table.control[row]),
-            "chance": _known(self._chances(row)),
-            "charged": charged if charged is None else _known(charged),
+            "chance": self._chances(row),
+            "charged": charged,
         }
+        return orjson.dumps(told, option=orjson.OPT_SERIALIZE_NUMPY).decode()
 
-    def _chances(self, row: int) -> list[float]:
+    def _chances(self, row: int) -> Floats:
         chances = np.full(self.table.rank.shape[1], np.nan)
         mine = self.table.offer_rows == row
         chances[self.table.offer_products[mine]] = self.table.offer_chances[mine]
-        found: list[float] = chances.tolist()
-        return found
+        return chances
 
 
 def decided(bundle: Bundle, block: DecisionBlock, settled: Settled, asking: Sequence[Asking]) -> Decided:
@@ -93,7 +94,3 @@ def decided(bundle: Bundle, block: DecisionBlock, settled: Settled, asking: Sequ
     if allotted is not None and not np.array_equal(allotted, table.rank > 0):
         table = settle(now, bundle, found, allotted)
     return Decided(block=now, settled=settled, found=found, table=table)
-
-
-def _known(numbers: list[float]) -> list[float | None]:
-    return [None if math.isnan(one) else one for one in numbers]

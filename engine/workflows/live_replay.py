@@ -82,12 +82,12 @@ def replayed(home: Path, customer_id: str, decision_id: str) -> dict[str, Any]:
     run, bundle = opened(workspace, kept.run_id, marts=MARTS)
     made, inputs_sha256 = _again(run, bundle, kept, customer_id)
     want = Wanted.of_json(orjson.loads(kept.asked))
-    then, now = orjson.loads(kept.outcome), _as_json(made.outcome(0, bundle))
+    then, again = orjson.loads(kept.outcome), made.outcome(0, bundle)
     offers = made.shown(0, bundle, want)
     told = {"action": offers[0] if offers else None, "alternatives": offers[1:]}
     told = _as_json(told | {"reasons": [] if offers else made.reasons(0)})
     answer = orjson.loads(kept.answer)
-    products = [_compared(bundle, then, now, place) for place in range(bundle.catalogue.size)]
+    products = [_compared(bundle, then, orjson.loads(again), place) for place in range(bundle.catalogue.size)]
     same = {
         "inputs_equal": inputs_sha256 == kept.inputs_sha256,
         "bundle_equal": bundle.digest() == kept.bundle,
@@ -96,8 +96,7 @@ def replayed(home: Path, customer_id: str, decision_id: str) -> dict[str, Any]:
     return {
         **_heads(kept),
         **same,
-        # the texts are the shortest decimals that read back as the same numbers: equal texts are equal bits
-        "equal": orjson.dumps(now) == kept.outcome.encode() and all(same.values()),
+        "equal": again == kept.outcome and all(same.values()),
         "products": products,
         "changed_since": [asdict(one) for one in decided_since.changes(workspace, run, bundle)],
     }

@@ -8,11 +8,11 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 
 import numpy as np
+import orjson
 
 from engine.config.live import LiveSettings
 from engine.domain.errors import SettingsFault, UnknownName
 from engine.domain.words import CHANNELS, CONTACT_CHANNELS
-from engine.numerics.chain import canonical
 from engine.recommendations.asked import Asked
 from engine.recommendations.bundle import Bundle
 
@@ -88,8 +88,7 @@ class Wanted:
 
     def hashed(self, customer_id: str) -> str:
         """Return the hash of everything asked, about whom included."""
-        told = canonical({"customer_id": customer_id, **self.as_json()})
-        return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
+        return hashlib.sha256(orjson.dumps({"customer_id": customer_id, **self.as_json()})).hexdigest()
 
 
 _FIELDS: Final = tuple(field.name for field in fields(Wanted))

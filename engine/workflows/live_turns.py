@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -50,11 +51,11 @@ class RequestChanged(WaylineError):
 
 @dataclass(slots=True, kw_only=True)
 class Asked:
-    """A request on its way, with the future that its caller waits for."""
+    """A request on its way, with the future that its caller waits for, in a thread or in an event loop."""
 
     request: LiveRequest
     want: Wanted
-    future: Future[Answer]
+    future: Future[Answer] | asyncio.Future[Answer]
     row: int | None = None
     members: tuple[str, ...] = ()
 
@@ -188,7 +189,7 @@ def _decision(one: Asked, snapshot: Snapshot, made: Decided, row: int, asking: A
     # where the customer came by themselves, that is where the contact was made
     channel = one.want.channel or (offers[0]["channel"] if offers else None)
     seen = {
-        "since": asdict(asking.happened),
+        "since": asking.happened,
         "counted": dict(zip(snapshot.bundle.settings.contact.caps, made.block.contacts[row].tolist(), strict=True)),
     }
     code = live_answers.OFFERED if offers else live_answers.REFUSED
@@ -200,7 +201,7 @@ def _decision(one: Asked, snapshot: Snapshot, made: Decided, row: int, asking: A
         told,
         inputs_sha256=snapshot.fingerprint(one.row or 0, one.request.customer_id),
         seen=_json(seen),
-        outcome=_json(made.outcome(row, snapshot.bundle)),
+        outcome=made.outcome(row, snapshot.bundle),
     )
     return decision, channel
 

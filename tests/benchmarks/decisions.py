@@ -4,7 +4,7 @@
 
 A bank is simulated and run, its API served by a process of its own, and so is a FastAPI app whose one endpoint returns
 a constant. Decisions are asked at 200 a second, of customers in turn, each with an Idempotency-Key of its own, and then
-by 32 connections without a pause, in turns with the bare endpoint. The ratio is what to look at; what else runs on the
+by 64 connections without a pause, in turns with the bare endpoint. The ratio is what to look at; what else runs on the
 machine counts against both. The last rows are what a transaction and its flush to the disk cost without HTTP.
 """
 
@@ -142,8 +142,8 @@ def _over_http(home: Path) -> list[Row]:
             }
             for name, share in shares
         ),
-        {"what": "decisions over HTTP, 32 connections", "ms": None, "cpu_ms": None, "a_second": round(best["ours"])},
-        {"what": "a bare endpoint, 32 connections", "ms": None, "cpu_ms": None, "a_second": round(best["bare"])},
+        {"what": "decisions over HTTP, 64 connections", "ms": None, "cpu_ms": None, "a_second": round(best["ours"])},
+        {"what": "a bare endpoint, 64 connections", "ms": None, "cpu_ms": None, "a_second": round(best["bare"])},
         {
             "what": f"decisions of the bare endpoint's rate: {best['ours'] / best['bare']:.2f}",
             "ms": None,

@@ -161,7 +161,7 @@ async def closed_loop(port: int, make: Request, *, connections: int, seconds: fl
     return done / seconds
 
 
-def throughput(port: int, make: Request, *, connections: int = 32, seconds: float = 8) -> float:
+def throughput(port: int, make: Request, *, connections: int = 64, seconds: float = 8) -> float:
     """Return how many requests a second a server answers, asked by wrk where the machine has it."""
     if shutil.which("wrk") is None:
         return asyncio.run(closed_loop(port, make, connections=connections, seconds=seconds))

@@ -18,9 +18,10 @@ from engine.api.routes import (
 )
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
+    # asked most often, and paths are tried in this order
+    decisions.router,
     audiences.router,
     recommendations.router,
-    decisions.router,
     suppressions.router,
     acknowledge.router,
     feedback.router,

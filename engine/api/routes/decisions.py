@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request
+from fastapi import APIRouter, FastAPI, Header, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.responses import Response
 
-from engine.api.keys import Granted
+from engine.api.keys import Granted, granted
 from engine.api.openapi import documented
 from engine.api.problems import Problem
 from engine.domain.errors import SettingsFault, UnknownName
@@ -27,6 +28,7 @@ PATH: Final = "/v1/customers/{customer_id}/next-best-action"
 _RETRY: Final = {"Retry-After": "1"}
 _LOOKED_AT: Final = 3  # offers that an answer to GET has room for: it stays below 4 kB
 _NAME: Final = r"^[^\x00-\x1f\x7f]+$"
+_KEY_OF: Final = r"^[\x20-\x7e]+$"
 
 Name = Annotated[str, Field(min_length=1, max_length=LONGEST, pattern=_NAME)]
 Channel = Literal[
@@ -185,14 +187,10 @@ async def _deciding(app: FastAPI) -> AsyncIterator[None]:
 
 router = APIRouter(tags=["decisions"], lifespan=_deciding)
 
-
-def _deciding_now(request: Request) -> DecideNow:
-    decide: DecideNow = request.app.state.decide
-    return decide
-
-
-Deciding = Annotated[DecideNow, Depends(_deciding_now)]
 Customer = Annotated[str, Path(min_length=1, max_length=LONGEST, pattern=_NAME, examples=["C00000002"])]
+IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=LONGEST, pattern=_KEY_OF)]
+_CUSTOMER: Final = TypeAdapter(Name)
+_KEY: Final = TypeAdapter(Annotated[str, Field(min_length=1, max_length=LONGEST, pattern=_KEY_OF)] | None)
 _JSON: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "headers": {
@@ -203,19 +201,47 @@ _JSON: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-@router.post(
-    PATH,
-    response_model=NextBestAction,
-    responses=_JSON,
-    **documented("row_cap_reached", scope="decisions:write"),
-)
+class _Direct(APIRoute):
+    """A route whose values are read by the models of its signature, without the framework's general way to them.
+
+    That way costs more than a decision does. The signature still describes the route.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return what handles a request."""
+        return _decide
+
+
+async def _decide(request: Request) -> Response:
+    grant = await granted(request)
+    customer_id = _valid(_CUSTOMER.validate_python, request.path_params["customer_id"], "path", "customer_id")
+    key = _valid(_KEY.validate_python, request.headers.get("idempotency-key"), "header", "idempotency-key")
+    if not _is_json(request.headers.get("content-type", "")):
+        raise Problem("unsupported_media_type", "Send the context as application/json.", field="Content-Type")
+    context = _valid(Context.model_validate_json, await request.body(), "body")
+    return await decide(request=request, customer_id=customer_id, context=context, grant=grant, idempotency_key=key)
+
+
+def _valid(validate: Callable[[Any], Any], value: Any, *place: str) -> Any:
+    try:
+        return validate(value)
+    except ValidationError as fault:
+        told = fault.errors(include_url=False, include_context=False, include_input=False)
+        raise RequestValidationError([{**one, "loc": (*place, *one["loc"])} for one in told]) from None
+
+
+def _is_json(content_type: str) -> bool:
+    kind = content_type.partition(";")[0].strip().lower()
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+
+
 async def decide(
     *,
+    request: Request,
     customer_id: Customer,
     context: Context,
     grant: Granted,
-    deciding: Deciding,
-    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=LONGEST, pattern=r"^[\x20-\x7e]+$")] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Decide what to offer to one customer now, and count it as a contact.
 
@@ -224,7 +250,7 @@ async def decide(
     same `Idempotency-Key` gives the same answer and counts once; with another content it is refused.
     """
     grant.require("decisions:write")
-    request = LiveRequest(
+    wanted = LiveRequest(
         customer_id=customer_id,
         channel=_channel(grant, context.channel),
         page=context.page,
@@ -237,7 +263,18 @@ async def decide(
         asker=grant.actor,
         capped_key=_capped(grant),
     )
-    return _told(await _answer(deciding, request))
+    return _told(await _answer(request, wanted))
+
+
+router.add_api_route(
+    PATH,
+    decide,
+    methods=["POST"],
+    response_model=NextBestAction,
+    responses=_JSON,
+    route_class_override=_Direct,
+    **documented("row_cap_reached", "unsupported_media_type", scope="decisions:write"),
+)
 
 
 @router.get(
@@ -246,9 +283,7 @@ async def decide(
     responses=_JSON,
     **documented("row_cap_reached", scope="decisions:read"),
 )
-async def look(
-    *, customer_id: Customer, asked: Annotated[Look, Query()], grant: Granted, deciding: Deciding
-) -> Response:
+async def look(*, request: Request, customer_id: Customer, asked: Annotated[Look, Query()], grant: Granted) -> Response:
     """Look at what would be offered to one customer now; it counts as no contact, so that it is safe to ask twice.
 
     For templates and feeds that only fetch: below 4 kB, to be kept for as long as Cache-Control says, always 200 with a
@@ -265,7 +300,7 @@ async def look(
                 "reserve counts a contact each time: name a request_id, so that the same request counts once.",
                 field="query.request_id",
             )
-    request = LiveRequest(
+    wanted = LiveRequest(
         customer_id=customer_id,
         channel=_channel(grant, asked.channel),
         page=asked.page,
@@ -277,10 +312,10 @@ async def look(
         asker=grant.actor,
         capped_key=_capped(grant),
     )
-    answer = await _answer(deciding, request, most=_LOOKED_AT)
+    answer = await _answer(request, wanted, most=_LOOKED_AT)
     # what is missing may be there the next moment
     keeps = answer.code in (OFFERED, REFUSED)
-    return _told(answer, f"private, max-age={deciding.settings.cache_seconds}" if keeps else "no-store")
+    return _told(answer, f"private, max-age={request.app.state.decide.settings.cache_seconds}" if keeps else "no-store")
 
 
 def _channel(grant: Grant, channel: str | None) -> str | None:
@@ -294,12 +329,12 @@ def _capped(grant: Grant) -> str | None:
     return None if grant.row_cap is None else grant.key_id
 
 
-async def _answer(deciding: DecideNow, request: LiveRequest, most: int | None = None) -> Answer:
+async def _answer(request: Request, wanted: LiveRequest, most: int | None = None) -> Answer:
+    deciding: DecideNow = request.app.state.decide
     try:
-        future = deciding.submit(request, most)
-        return await asyncio.wait_for(asyncio.wrap_future(future), deciding.settings.wait_seconds)
-    except TimeoutError:
-        raise Problem("unavailable", NotAnswered(deciding.settings.wait_seconds).sentence, headers=_RETRY) from None
+        return await deciding.asked(wanted, most)
+    except NotAnswered as fault:
+        raise Problem("unavailable", fault.sentence, headers=_RETRY) from None
     except RequestChanged as fault:
         raise Problem("invalid_request", fault.sentence, field="Idempotency-Key") from None
     except RowsUsedUp as fault:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -104,7 +105,7 @@ def test_a_thousand_customers_one_by_one_are_decided_as_in_the_run_to_the_bit(na
         for place, customer_id in enumerate(ids):
             made = decided(bundle, *records.block_of(kept[place : place + 1], [customer_id]), [asking()])
             mine = rows[place * size : (place + 1) * size]
-            outcome = made.outcome(0, bundle)
+            outcome = json.loads(made.outcome(0, bundle))
             assert outcome["propensity"] == [row["propensity"] for row in mine]
             assert outcome["value"] == [row["expected_value_minor"] for row in mine]
             assert outcome["refused"] == [row["refused_mask"] for row in mine]

@@ -41,8 +41,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("decision_id", name=op.f("uq_live_decisions_decision_id")),
         sa.UniqueConstraint("request_key", name=op.f("uq_live_decisions_request_key")),
     )
-    for column in ("customer_id", "decided_at"):
-        op.create_index(op.f(f"ix_live_decisions_{column}"), "live_decisions", [column])
+    op.create_index(op.f("ix_live_decisions_customer_id"), "live_decisions", ["customer_id"])
     op.create_table(
         "live_contacts",
         sa.Column("decision_id", sa.String(), nullable=False),

@@ -1,0 +1,36 @@
+"""A server that is killed while it decides loses nothing that it told, and exceeds no cap.
+
+`python -m tests.benchmarks.live_kills 30` does the same thirty times.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from engine.workflows import run as workflow
+from tests.benchmarks import live_kills
+
+
+@pytest.fixture(scope="module")
+def ready(small_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace whose policy has no quiet days, so that nothing but caps ends the contacts."""
+    home = tmp_path_factory.mktemp("kills") / "workspace"
+    shutil.copytree(small_home, home)
+    (home / "wayline.toml").write_text(live_kills.SETTINGS, encoding="utf-8")
+    workflow.run(home, seed=1)
+    return home
+
+
+@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def test_what_was_told_before_a_kill_is_in_the_ledger_and_no_cap_is_exceeded(
+    ready: Path, database: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if database == "postgresql":
+        monkeypatch.setenv("WAYLINE_DATABASE_URL", request.getfixturevalue("postgres_address"))
+    found = live_kills.run(ready, kills=2)
+    assert found["told"] >= 16
+    assert found["contacts"] >= 1
+    assert found["told again alike"] >= 1
