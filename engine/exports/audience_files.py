@@ -64,9 +64,10 @@ class Files:
         number = 0
         for start in range(0, rows.num_rows, limits.rows):
             some = self._shaped(rows.slice(start, limits.rows), op, limits.text_bytes, cuts)
-            self.content.update(text.json_lines(some))
+            objects = text.json_objects(some)
+            self.content.update(text.joined(objects, "\n"))
             most_bytes = (limits.api_bytes if is_body else None) or limits.bytes
-            for part, content in self._parts(some, op, most_rows, most_bytes):
+            for part, content in self._parts(some, objects, op, (most_rows, most_bytes)):
                 number += 1
                 self._write_part(op, number, part, content)
         told = (Cut(op=op, column=name, rows=count, most_bytes=limits.text_bytes or 0) for name, count in cuts.items())
@@ -97,14 +98,15 @@ class Files:
         return made
 
     def _parts(
-        self, rows: pa.Table, op: Op, most_rows: int, most_bytes: int
+        self, rows: pa.Table, objects: Any, op: Op, most: tuple[int, int]
     ) -> Iterator[tuple[pa.Table, bytes | None]]:
+        most_rows, most_bytes = most
         if self.file_format == "parquet":
             # cut by rows alone: how many bytes rows take is known only once they are compressed
             for start in range(0, rows.num_rows, most_rows):
                 yield rows.slice(start, most_rows), None
             return
-        lines, end, before, after = self._lines(rows, op)
+        lines, end, before, after = self._lines(rows, objects, op)
         sizes = pc.add(pc.binary_length(lines), len(end.encode())).to_numpy()
         for start, length in plain_text.parts_by_bytes(sizes, most_rows, most_bytes - len(before) - len(after)):
             content = text.joined(lines.slice(start, length), end)
@@ -112,14 +114,14 @@ class Files:
                 content = content[: -len(end)]
             yield rows.slice(start, length), before + content + after
 
-    def _lines(self, rows: pa.Table, op: Op) -> tuple[Any, str, bytes, bytes]:
+    def _lines(self, rows: pa.Table, objects: Any, op: Op) -> tuple[Any, str, bytes, bytes]:
         """Return each row as text, what ends it, and what stands before the first and after the last."""
         if self.file_format == "api" and op == "add":
             envelope = self.envelope
             assert envelope is not None, "the format is offered where there is a body"
             return envelope.lines(rows), ",\n", *envelope.wrap()
         if self.file_format == "jsonl":
-            return text.json_objects(rows), "\n", b"", b""
+            return objects, "\n", b"", b""
         dialect = text.spreadsheet(self.delimiter) if self.file_format == "csv_spreadsheet" else text.IMPORT
         shown = text.guarded(rows) if self.file_format == "csv_spreadsheet" else rows
         return text.csv_rows(shown, dialect), dialect.line_end, text.csv_header(rows.column_names, dialect), b""

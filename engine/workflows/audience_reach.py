@@ -88,7 +88,8 @@ def of_definition(
 def member_masks(held: Opened, ids: pa.Array, channel: str | None) -> Iterator[tuple[pa.Array, Masks]]:
     """Return some customers at a time with their reasons not to be contacted on a channel, on any where it is None.
 
-    The reasons are bits as `engine.recommendations.reachable` has them; 0 is reachable. All of `ids` come, in no order.
+    The reasons are bits as `engine.recommendations.reachable` has them; 0 is reachable. `ids` are sorted, and all of
+    them come, in no order.
 
     Raises
     ------
@@ -144,11 +145,14 @@ def _people(held: Opened, bundle: Bundle, known: Sequence[str]) -> _People:
 def _masks(
     run: Run, bundle: Bundle, ids: pa.Array, people: _People, chosen: dict[str, list[str]]
 ) -> Iterator[tuple[Any, dict[str, Masks]]]:
-    """Return some members at a time with their reasons for each choice of channels."""
+    """Return some members at a time with their reasons for each choice of channels; `ids` are sorted."""
     dataset = ds.dataset(run.path(kept_decisions.LOOKED_AT), format="parquet")
     for start in range(0, len(ids), _ROWS):
         wanted = ids.slice(start, _ROWS)
-        rows = dataset.to_table(filter=ds.field("customer_id").isin(wanted)).combine_chunks()
+        # both are sorted by customer, so that all but a few row groups are passed over by their bounds
+        own = ds.field("customer_id")
+        between = (own >= wanted[0]) & (own <= wanted[-1])
+        rows = dataset.to_table(filter=between & own.isin(wanted)).combine_chunks()
         lacking = wanted.filter(pc.invert(pc.is_in(wanted, value_set=columns.plain(rows["customer_id"]))))
         if rows.num_rows:
             some = columns.plain(rows["customer_id"])

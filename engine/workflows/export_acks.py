@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.domain.errors import RefusedByPolicy
+from engine.domain.errors import RefusedByPolicy, UnknownName
 from engine.exports import signing
 from engine.exports.presets.base import destination
 from engine.lake.files import write_synced
@@ -18,11 +18,14 @@ from engine.workflows.export import KEYS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ack:
-    """What a tool says to have loaded: how many rows, of all files, of which content, and whom it rejected by id."""
+    """What a tool says to have loaded: how many rows, of all files, of which content, and whom it rejected by id.
+
+    channel : None where the content tells it.
+    """
 
     audience: str
     preset: str
-    channel: str
+    channel: str | None
     run_id: str
     content_sha256: str
     received_rows: int
@@ -47,7 +50,7 @@ def acknowledge(home: Path, ack: Ack, by: str) -> dict[str, Any]:
         made = store.ack_export(
             NewAck(
                 audience=ack.audience,
-                destination=destination(ack.preset, ack.channel),
+                destination=destination(ack.preset, ack.channel or _channel(store, ack)),
                 run_id=ack.run_id,
                 content_sha256=ack.content_sha256,
                 received_rows=ack.received_rows,
@@ -55,6 +58,16 @@ def acknowledge(home: Path, ack: Ack, by: str) -> dict[str, Any]:
             )
         )
     return _told(made)
+
+
+def _channel(store: Store, ack: Ack) -> str:
+    """Return the channel on which that content was handed to the preset; raises UnknownName where it was not."""
+    for one in store.export_bundles(ack.audience, ack.run_id):
+        preset, channel = one.destination.split("/")
+        if (preset, one.content_sha256) == (ack.preset, ack.content_sha256):
+            return channel
+    known = {f"{one.destination} {one.content_sha256[:12]}" for one in store.export_bundles(ack.audience)}
+    raise UnknownName("export", f"{ack.preset} {ack.content_sha256[:12]}", sorted(known)[-5:])
 
 
 def _told(ack: AckRecord) -> dict[str, Any]:

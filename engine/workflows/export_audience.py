@@ -6,7 +6,7 @@ Everything that forbids an export is looked at before a byte is written; what is
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +182,7 @@ def _told(held: Opened, plan: Plan) -> dict[str, Any]:
         "prev_run_id": plan.before.run_id if plan.mode == "delta" else None,
         "resync": plan.resync,
         "expires_at": moment(until),
+        "is_expired": until < datetime.now(UTC),
         "counts": plan.outgoing.counts().model_dump(),
         "reasons": plan.outgoing.reasons,
     }

@@ -192,7 +192,9 @@ def _ids(held: Opened, members: Membership) -> pa.Array:
 
 
 def _masks(held: Opened, ids: pa.Array, channel: str | None) -> NDArray[np.uint64]:
-    masks = np.zeros(len(ids), dtype=np.uint64)
-    for some, found in audience_reach.member_masks(held, ids, channel):
-        masks[columns.places(some, ids)] = found
+    found = list(audience_reach.member_masks(held, ids, channel))
+    if not found:
+        return np.zeros(0, dtype=np.uint64)
+    order = columns.places(ids, pa.concat_arrays([some for some, _ in found]))
+    masks: NDArray[np.uint64] = np.concatenate([masks for _, masks in found])[order]
     return masks

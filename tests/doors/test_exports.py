@@ -413,6 +413,31 @@ def test_a_tool_that_knows_addresses_gets_nobody_without_one_nor_who_shares_it_w
     assert lines(made, "suppress") == [], "who was never sent there is not told there"
 
 
+def test_a_retired_audience_leaves_no_more(desk: Desk) -> None:
+    desk.ask("audience", "retire", "everybody", "--by", "bob", "--note", "over")
+    assert "It is exported no more" in desk.export(code=4)
+    assert nothing_left(desk)
+
+
+@pytest.mark.postgres
+def test_what_a_tool_holds_is_kept_in_postgresql_as_well(
+    desk: Desk, postgres_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WAYLINE_DATABASE_URL", postgres_address)
+    desk.ask("audience", "save", desk.home / "everybody.toml")
+    assert "no second person has verified" in desk.export(code=4)
+    desk.ask("export", "approve", "everybody", "--to", "generic", "--by", "bob", "--run", desk.earlier)
+    tool = Tool()
+    first = desk.export("--run", desk.earlier)
+    tool.load(first)
+    desk.ack(first)
+    desk.ask("audience", "verify", "everybody", "--by", "bob")
+    second = desk.export("--mode", "delta")
+    assert second["prev_run_id"] == desk.earlier
+    tool.load(second)
+    assert len(tool.members) == second["counts"]["exported"]
+
+
 # A second person
 
 

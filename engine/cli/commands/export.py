@@ -176,6 +176,8 @@ def _show_audience(output: Output, facts: dict[str, Any]) -> None:
     output.table(
         [{"reason_code": code, "members": count} for code, count in reasons.items()], ("reason_code", "members")
     )
+    if facts["is_expired"]:
+        output.say("Every row has run out already: no tool may use any of them. Load newer data, run, and export that.")
     for one in facts.get("cut", ()):
         output.say(f"{one['rows']} texts of {one['column']} were cut to {one['most_bytes']} bytes.")
     for sentence in facts.get("refused", ()):

@@ -76,7 +76,9 @@ def ack(
     content: Annotated[str, typer.Option("--content", help="The bundle's content_sha256.")],
     rows: Annotated[int, typer.Option("--rows", min=0, help="How many rows the tool received, of all its files.")],
     by: By,
-    channel: Annotated[str, typer.Option("--channel", help="The channel of the bundle.")] = "email",
+    channel: Annotated[
+        str | None, typer.Option("--channel", help="The channel of the bundle; by default as its content tells.")
+    ] = None,
     rejected: Annotated[
         Path | None,
         typer.Option(
