@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from engine.api import faults, openapi
+from engine.api import background, faults, openapi
 from engine.api.guard import Guard
 from engine.api.keys import Gatekeeper
 from engine.api.routes import ROUTERS, feedback
@@ -33,7 +33,8 @@ def create_app(home: Path) -> FastAPI:
     async def open_until_the_end(app: FastAPI) -> AsyncIterator[None]:
         with service.opened(home) as held:
             app.state.service, app.state.gatekeeper, app.state.desk = held, Gatekeeper(held), Desk.of(held)
-            yield
+            async with background.delivering(held):
+                yield
 
     # no pages with scripts from elsewhere: the description is for programs
     app = FastAPI(

@@ -23,10 +23,10 @@ _ORDER: Final = (
         "journey",
         "risk",
     ),
-    *("segment", "texts", "audience", "recommend", "explain", "app", "api", "serve"),
+    *("segment", "texts", "audience", "recommend", "explain", "app", "api", "serve", "webhooks"),
     # within its groups: what changes nothing comes first
     *("list", "check", "load", "report", "dictionary", "show", "recommendations", "verify", "approve", "ack"),
-    *("create", "rotate", "revoke"),
+    *("create", "rotate", "revoke", "add", "remove", "test", "deliver", "retry"),
     *("status", "suppress", "lift"),
     *("models", "rules", "limits", "simulate", "evaluate", "uplift"),
     *("funnel", "stages", "dropoff", "transitions", "variants", "flow", "step-matrix", "retention", "lifecycle"),

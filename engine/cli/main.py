@@ -33,6 +33,7 @@ from engine.cli.commands import (
     serve,
     simulate,
     texts,
+    webhooks,
 )
 from engine.cli.groups import InOrder, show_help
 
@@ -56,7 +57,7 @@ COMMANDS = (
         recommend,
         catalogue,
     ),
-    *(explain, app, api, serve),
+    *(explain, app, api, serve, webhooks),
 )
 
 wayline = typer.Typer(

@@ -21,6 +21,7 @@ from engine.store.records import (
     AuditRecord,
     BundleRecord,
     CatalogueRecord,
+    DeliveryRecord,
     ExperimentRecord,
     ExportRecord,
     FeedbackBatchRecord,
@@ -32,9 +33,11 @@ from engine.store.records import (
     ScheduleRecord,
     SuppressionRecord,
     TurnRecord,
+    WebhookRecord,
 )
 from engine.store.schedules import Due, NewSchedule
 from engine.store.suppression_feed import SuppressionFeed
+from engine.store.webhooks import DueDelivery, Webhooks
 
 __all__ = [
     "AckRecord",
@@ -50,7 +53,9 @@ __all__ = [
     "BundleRecord",
     "CatalogueRecord",
     "Claim",
+    "DeliveryRecord",
     "Due",
+    "DueDelivery",
     "ExperimentRecord",
     "ExportRecord",
     "FeedbackBatchRecord",
@@ -79,4 +84,6 @@ __all__ = [
     "SuppressionFeed",
     "SuppressionRecord",
     "TurnRecord",
+    "WebhookRecord",
+    "Webhooks",
 ]

@@ -8,9 +8,9 @@ from sqlmodel import Session, col, select
 
 from engine.domain.pulls import Contradicted
 from engine.store import journal, trail
+from engine.store.api_tables import AcknowledgementRow
 from engine.store.base import Base
 from engine.store.records import AcknowledgementRecord
-from engine.store.tables import AcknowledgementRow
 
 
 class Acknowledgements:

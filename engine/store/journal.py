@@ -1,6 +1,7 @@
 """The journal: what happened, in the order in which it happened, for campaign tools that follow by its offsets.
 
-An event is written in the transaction of what it tells of: neither is there without the other.
+An event is written in the transaction of what it tells of, and with it what webhooks are to be told: none is there
+without the others.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from sqlalchemy import func
 from sqlmodel import Session, col, or_, select
 
 from engine.numerics.chain import canonical
+from engine.store import outbox
+from engine.store.api_tables import JournalRow
 from engine.store.base import Base
 from engine.store.records import JournalRecord
-from engine.store.tables import JournalRow
 
 EVENTS: Final = {
     "run_published": "a run is complete and can be pulled; subject is the run",
@@ -33,6 +35,7 @@ def append(session: Session, event: str, subject: str, details: Mapping[str, Any
     row = JournalRow(offset=(newest or 0) + 1, at=at, event=event, subject=subject, details=canonical(details))
     session.add(row)
     session.flush()
+    outbox.enqueue(session, row)
     return _record(row)
 
 

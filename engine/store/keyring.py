@@ -19,9 +19,9 @@ from sqlmodel import Session, col, select
 from engine.domain.errors import RefusedByPolicy, UnknownName
 from engine.domain.grants import Grant, KeyRefused, RowCapReached
 from engine.store import trail
+from engine.store.api_tables import ApiKeyRow
 from engine.store.base import Base
 from engine.store.records import ApiKeyRecord
-from engine.store.tables import ApiKeyRow
 
 PREFIX: Final = "wayline"
 _NOBODY: Final = hashlib.sha256(b"").hexdigest()

@@ -356,6 +356,33 @@ class AlertRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookRecord:
+    """An address that is told of events (none named: of all), without its secrets."""
+
+    name: str
+    url: str
+    events: tuple[str, ...]
+    added_by: str
+    added_at: datetime
+    removed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryRecord:
+    """One event for one address: "pending", "delivered" or "dead", how often it was tried, and how that went last."""
+
+    message_id: str
+    webhook: str
+    payload: str
+    created_at: datetime
+    status: str
+    attempts: int
+    due_at: datetime
+    last_outcome: str | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRecord:
     """One thing somebody did: who, what, to what, when, and its place in the chain."""
 
