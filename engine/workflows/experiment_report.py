@@ -58,7 +58,7 @@ def _anyway(workspace: Workspace, run: Run, facts: Mapping[str, Any]) -> dict[st
         first = {one.experiment_id: one.spec for one in store.first_experiments()}
     with session.duckdb(workspace) as engine:
         found = portfolio.answers(
-            experiment_sources.sources(engine, workspace.attach(engine), run.as_of),
+            experiment_sources.sources(engine, workspace.attach(engine), run.as_of, planned, workspace),
             [one for one in planned if one.experiment_id == name],
             registered=first,
             ramps=experiment_sources.ramps(workspace, planned),

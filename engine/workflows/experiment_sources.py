@@ -12,7 +12,7 @@ from engine.config.assignment import AssignmentSettings
 from engine.config.experiments import AGE_GROUP, ExperimentSettings
 from engine.lake.engine import Engine
 from engine.lake.workspace import Workspace
-from engine.workflows import session
+from engine.workflows import reported_events, session
 from experiments import assignment
 from experiments.assignment import PlannedEpoch
 from experiments.collection import Sources
@@ -21,13 +21,23 @@ _YOUNGEST: Final = (18, 25, 35, 45, 55, 65)
 """Where age groups begin."""
 
 
-def sources(engine: Engine, tables: Mapping[str, Any], as_of: datetime) -> Sources:
-    """Return the exposures and events of a workspace, with what is known of its customers."""
+def sources(
+    engine: Engine,
+    tables: Mapping[str, Any],
+    as_of: datetime,
+    experiments: Sequence[ExperimentSettings],
+    workspace: Workspace,
+) -> Sources:
+    """Return the exposures and events of a workspace, with what is known of its customers.
+
+    What campaign tools reported is among the events where an experiment names one of those, such as offer_converted.
+    """
     customers = tables.get("customers")
+    told = reported_events.wanted(experiments)
     return Sources(
         engine=engine,
         exposures=tables["exposures"],
-        events=tables["events"],
+        events=reported_events.beside(engine, tables, workspace) if told else tables["events"],
         as_of=as_of,
         attributes=None if customers is None else with_age_group(customers, as_of),
     )

@@ -15,15 +15,17 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from engine.config.bank import BankSettings
 from engine.config.recommendations import RecommendationSettings
 from engine.domain.curated import OFFERS_FEEDBACK
 from engine.domain.words import FEEDBACK_EVENTS
 from engine.intake.sql import first_row
 from engine.lake.engine import DuckDBEngine, parquet_scan, quoted
+from engine.lake.files import file_digest
 from engine.lake.workspace import Workspace
 from engine.store import Store
 from engine.store.live_contacts import LiveOffer
-from engine.workflows import session
+from engine.workflows import reported_events, session
 
 FILE: Final = "reported.parquet"
 LIVE: Final = "live:"
@@ -43,6 +45,9 @@ _COLUMNS: Final = {
     "decision_id": pa.string(),
     "message_id": pa.string(),
     "machine_open": pa.bool_(),
+    "value_minor": pa.int64(),
+    "currency": pa.string(),
+    "received_at": pa.timestamp("us", "UTC"),
     "occurred_at": pa.timestamp("us", "UTC"),
 }
 
@@ -71,20 +76,42 @@ def bring_in(workspace: Workspace, engine: DuckDBEngine) -> Brought:
     folder = workspace.curated(_TABLE)
     (folder / _BUILDING).unlink(missing_ok=True)
     events = _events(workspace)
-    if not events.num_rows:
-        (folder / FILE).unlink(missing_ok=True)
-        return Brought(events=0, rows=0, implied=0, said=0, reason="no feedback was reported")
+    engine.attach("_reported", events)
     own = sorted(path for path in folder.rglob("*.parquet") if path.name != FILE) if folder.is_dir() else []
-    if not own and not _history_is_empty(workspace):
-        reason = f"the bank has no table {_TABLE}, so nobody knows whom it contacted before"
-        return Brought(events=events.num_rows, rows=0, implied=0, said=0, reason=reason)
-    folder.mkdir(parents=True, exist_ok=True)
-    return _written(engine, workspace, events, own)
+    reason = _left_aside(workspace, events, own)
+    if reason is None:
+        folder.mkdir(parents=True, exist_ok=True)
+        told = _written(engine, workspace, events, own)
+    else:
+        (folder / FILE).unlink(missing_ok=True)
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()  # a table that is there says that its history is known
+        told = Brought(events=events.num_rows, rows=0, implied=0, said=0, reason=reason)
+    _keep_events(engine, workspace, told)
+    return told
 
 
-def _history_is_empty(workspace: Workspace) -> bool:
+def _left_aside(workspace: Workspace, events: pa.Table, own: list[Path]) -> str | None:
+    if not events.num_rows:
+        return "no feedback was reported"
     settings = session.settings(workspace, RecommendationSettings, "recommendations")
-    return _TABLE in settings.assumptions.empty_histories
+    if own or _TABLE in settings.assumptions.empty_histories:
+        return None
+    return f"the bank has no table {_TABLE}, so nobody knows whom it contacted before"
+
+
+def _keep_events(engine: DuckDBEngine, workspace: Workspace, told: Brought) -> None:
+    """Write what was reported for experiments; see `reported_events`."""
+    target = reported_events.path(workspace)
+    if not told.events:
+        target.unlink(missing_ok=True)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    building = target.with_suffix(".building")
+    said = "SELECT feedback_id FROM _brought WHERE said" if told.reason is None else "''"
+    sql = reported_events.select(session.settings(workspace, BankSettings, "bank"), said)
+    engine.connection.execute(f"COPY ({sql}) TO {quoted(str(building))} (FORMAT parquet, COMPRESSION zstd)")
+    building.replace(target)
 
 
 def _events(workspace: Workspace) -> pa.Table:
@@ -119,7 +146,6 @@ def _block(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
 def _written(engine: DuckDBEngine, workspace: Workspace, events: pa.Table, own: list[Path]) -> Brought:
     folder = workspace.curated(_TABLE)
     connection = engine.connection
-    engine.attach("_reported", events)
     connection.execute(f"CREATE OR REPLACE TEMP VIEW _said AS {_said(own)}")
     connection.execute(f"CREATE OR REPLACE TEMP TABLE _brought AS {_rows(workspace)}")
     target = folder / _BUILDING
@@ -134,7 +160,6 @@ def _written(engine: DuckDBEngine, workspace: Workspace, events: pa.Table, own: 
         "SELECT count(*) FILTER (NOT said), count(*) FILTER (NOT said AND implied), count(*) FILTER (said) "
         "FROM _brought",
     )
-    connection.execute("DROP TABLE _brought")
     return Brought(events=events.num_rows, rows=rows, implied=implied, said=said)
 
 
@@ -189,9 +214,10 @@ def _rows(workspace: Workspace) -> str:
     """
 
 
-def facts(brought: Brought) -> dict[str, Any]:
+def facts(workspace: Workspace, brought: Brought) -> dict[str, Any]:
     """Return what a run's manifest says of the feedback of campaign tools; nothing where there was none."""
     if not brought.events:
         return {}
-    told = {"events": brought.events, "rows": brought.rows, "implied": brought.implied, "said": brought.said}
+    told: dict[str, Any] = {"events": brought.events, "rows": brought.rows}
+    told |= {"implied": brought.implied, "said": brought.said, "sha256": file_digest(reported_events.path(workspace))}
     return {"feedback": told | ({"left_aside": brought.reason} if brought.reason else {})}

@@ -132,7 +132,7 @@ def run(
         facts = _facts(workspace, moment, chosen_seed) | risk_overrides.facts(persons) | risk_registry.facts(approved)
         plans = held_audiences.plan(workspace, moment)
         facts |= (held.facts if held else {}) | held_audiences.facts(plans)
-        facts |= reported.facts(told) | suppressed.facts(not_to_contact)
+        facts |= reported.facts(workspace, told) | suppressed.facts(not_to_contact)
         before = segments.earlier(workspace, moment)
         facts |= {"segments_of": before.run_id} if before else {}
         run_id = run_id_of(moment, facts)

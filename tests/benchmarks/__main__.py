@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from engine.lake.workspace import Workspace
-from tests.benchmarks import api, audiences, features, journeys, recommendations, risk, whole_run
+from tests.benchmarks import api, audiences, features, feedback, journeys, recommendations, risk, whole_run
 
 
 def main() -> None:
@@ -29,6 +29,7 @@ def main() -> None:
     arguments.add_argument("--holders", type=int, default=100_000, help="customers that products are named to")
     arguments.add_argument("--members", type=int, default=100_000, help="customers that an audience is found among")
     arguments.add_argument("--pulled", type=int, default=100_000, help="members that are pulled over HTTP")
+    arguments.add_argument("--kills", type=int, default=30, help="times that a server taking feedback is killed")
     chosen = arguments.parse_args()
     with tempfile.TemporaryDirectory(prefix="wayline-bench-") as scratch:
         folder = chosen.folder or Path(scratch)
@@ -44,6 +45,7 @@ def main() -> None:
         show(f"{chosen.pulled:,} members over HTTP", api.run(chosen.pulled, folder / "api"))
         show(f"{chosen.loans:,} loans: a scorecard", risk.run(chosen.loans))
         show(f"{chosen.holders:,} customers: recommendations", recommendations.run(chosen.holders))
+        show(f"{chosen.kills} kills: feedback", feedback.run(3_000, chosen.kills, folder / "feedback"))
 
 
 def show(title: str, rows: Sequence[Any]) -> None:

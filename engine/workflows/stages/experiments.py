@@ -24,7 +24,7 @@ def write(context: Context, facts: dict[str, Any]) -> None:
     with Store(session.database_url(context.workspace)) as store:
         first = {one.experiment_id: one.spec for one in store.first_experiments()}
     tables = portfolio.run(
-        experiment_sources.sources(context.engine, context.tables, context.as_of),
+        experiment_sources.sources(context.engine, context.tables, context.as_of, experiments, context.workspace),
         experiments,
         registered=first,
         ramps=experiment_sources.ramps(context.workspace, experiments),

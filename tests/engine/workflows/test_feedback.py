@@ -150,6 +150,7 @@ def test_a_live_decision_is_known_by_its_id_to_its_own_customer_alone(bank: Bank
         decision_id="d1",
         request_key=None,
         request_hash="h",
+        asked_by="crm",
         customer_id=offer["customer_id"],
         run_id=bank.run.run_id,
         bundle=None,

@@ -12,12 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from engine.domain.curated import OFFERS_FEEDBACK
+from engine.config.experiments import Experiments
+from engine.config.load import load
+from engine.domain.curated import EVENTS, OFFERS_FEEDBACK
 from engine.lake.runs import open_run
-from engine.lake.schema import arrow_schema
+from engine.lake.schema import arrow_schema, empty, unbound
 from engine.lake.workspace import Workspace
 from engine.store import LiveDecision, LiveLedger, NewFeedback, Store
-from engine.workflows import reported, session
+from engine.workflows import reported, reported_events, session
 from engine.workflows import run as workflow
 
 AT = datetime(2026, 6, 1, 8, 0, tzinfo=UTC)
@@ -32,6 +34,7 @@ SENT = NewFeedback(
     recommendation_id="r1",
     message_id="m1",
 )
+SENT_BY_BANK = replace(SENT, event_id="F2", customer_id="C2", channel="sms")
 OWN = [
     {"feedback_id": "F1", "customer_id": "C1", "product_id": "P1", "channel": "email", "event": "clicked"},
     {"feedback_id": "F2", "customer_id": "C2", "product_id": "P1", "channel": "sms", "event": "sent"},
@@ -128,6 +131,7 @@ def _decision(decision_id: str, product_id: str) -> LiveDecision:
         decision_id=decision_id,
         request_key=None,
         request_hash="h",
+        asked_by="crm",
         customer_id="C1",
         run_id="R",
         bundle=None,
@@ -148,6 +152,34 @@ def test_the_same_reports_give_the_same_bytes(workspace: Workspace) -> None:
     before = path.read_bytes()
     _brought(workspace)
     assert path.read_bytes() == before
+
+
+def test_experiments_measure_what_was_reported_with_its_worth_and_what_the_bank_says_itself(
+    workspace: Workspace,
+) -> None:
+    bought = replace(
+        SENT, event_id="e1", type="converted", customer_id="C9", channel=None, product_id=None, currency="USD",
+        value_minor=1_000,
+    )  # fmt: skip
+    _brought(workspace, bought, replace(SENT, event_id="e2", type="opened", machine_open=True), SENT_BY_BANK)
+    tables = {"events": unbound(EVENTS), "offers_feedback": unbound(OFFERS_FEEDBACK)}
+    with session.duckdb(workspace) as engine:
+        engine.attach("events", empty(EVENTS))
+        engine.attach("offers_feedback", workspace.curated("offers_feedback"))
+        rows = engine.arrow(reported_events.beside(engine, tables, workspace)).to_pylist()
+    told = sorted((row["event_id"], row["event_name"], row["customer_id"], row["value"]) for row in rows)
+    assert told == [
+        ("F1", "offer_clicked", "C1", None),
+        ("F2", "offer_sent", "C2", None),
+        ("e1", "offer_converted", "C9", pytest.approx(7_150)),  # 10.00 USD at 7.15 CNY
+    ]
+
+
+def test_an_experiment_asks_for_reports_by_the_names_of_its_events() -> None:
+    shipped = load(Experiments, "experiments").experiments
+    assert not reported_events.wanted(shipped)
+    goal = shipped[0].metrics[0].model_copy(update={"event": "offer_converted"})
+    assert reported_events.wanted([shipped[0].model_copy(update={"metrics": (goal,)})])
 
 
 def test_the_next_run_contacts_nobody_who_unsubscribed_or_was_contacted_up_to_the_cap(
@@ -188,5 +220,6 @@ def test_the_next_run_contacts_nobody_who_unsubscribed_or_was_contacted_up_to_th
     assert left["customer_id"] in reached
     looked_at = after.read("decision_inputs", where={"customer_id": gone["customer_id"]}).to_pylist()[0]
     assert set(looked_at["consent"]) == {"0"}
-    assert after.manifest["feedback"] == {"events": 21, "rows": 20, "implied": 0, "said": 0}
+    told = after.manifest["feedback"]
+    assert (told["events"], told["rows"], told["implied"], told["said"]) == (21, 20, 0, 0)
     assert workflow.run(home).reused
