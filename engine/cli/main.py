@@ -17,6 +17,7 @@ from engine.cli.commands import (
     audience,
     catalogue,
     data,
+    decide,
     demo,
     doctor,
     experiment,
@@ -57,7 +58,7 @@ COMMANDS = (
         recommend,
         catalogue,
     ),
-    *(explain, app, api, serve, webhooks),
+    *(decide, explain, app, api, serve, webhooks),
 )
 
 wayline = typer.Typer(

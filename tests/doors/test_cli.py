@@ -37,6 +37,7 @@ COMMANDS = {
         *("lifecycle", "stickiness", "churn", "sessions", "channels", "attribution", "conformance", "types", "compare"),
         "prepare",
     ],
+    "decide": [],
     "explain": [],
     "app": [],
 }

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from engine.cli import faults, numbers, options
+from engine.cli.commands import explain_live
 from engine.cli.output import Output
 from engine.domain.labels import label
 
@@ -50,6 +51,9 @@ def explain(
         bool,
         typer.Option("--replay", help="Decide again from what the run wrote, and say what differs from it."),
     ] = False,
+    decision_id: Annotated[
+        str | None, typer.Option("--decision", help="A live decision on the customer, by its id in the ledger.")
+    ] = None,
     language: Annotated[
         options.Language, typer.Option("--lang", help="English or Chinese, for the sentences shown.")
     ] = options.Language.EN,
@@ -62,7 +66,8 @@ def explain(
     Of each product it says what raised and lowered its score, what comes next, and the smallest change that turns it.
 
     Names and contact details are never shown. With --replay the decisions are made again from the bundle and the inputs
-    that the run kept, whatever changed since; a value that differs ends with exit code 3.
+    that the run kept, whatever changed since; a value that differs ends with exit code 3. With --decision it is a live
+    decision that is told or made again, with what happened between the run and it.
 
     [bold]Examples[/]
 
@@ -72,9 +77,17 @@ def explain(
 
       wayline explain C00000042 --replay
 
+      wayline explain C00000042 --decision 019f1b0618ac6e16439349022b7a5fe0 --replay
+
       wayline explain C00000042 --json | jq '.products[] | select(.refusals != [])'
     """
     output = Output(as_json, quiet)
+    if decision_id is not None:
+        if run_id is not None:
+            raise typer.BadParameter("a live decision names its own run. Leave one of both out.", param_hint="--run")
+        shown = explain_live.replay if replay else explain_live.explain
+        shown(home, customer_id, decision_id, output, language.value)
+        return
     if replay:
         _replay(output, home, customer_id, run_id, language.value)
         return
