@@ -97,7 +97,7 @@ def _shown(one: ScheduleRecord, zone: str, last: TurnRecord | None) -> dict[str,
         "time_zone": zone,
         "arguments": dict(one.arguments),
         "by": one.added_by,
-        "next_due": due,
+        "next_at": due,
         "last": None if last is None else _turn(last),
     }
 

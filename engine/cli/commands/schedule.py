@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from engine.cli import faults, options
+from engine.cli import faults, numbers, options
 from engine.cli.groups import group
 from engine.cli.output import Output
 
@@ -127,8 +127,7 @@ def run(
             _until_told(opened, output)
             return
         made = opened.make_due()
-    columns = ("schedule", "due_at", "status", "missed", "attempts", "result")
-    output.result(made, lambda facts: output.table(facts, columns, title="Made"))
+    output.result(made, lambda facts: _show_made(facts, output))
     if any(one.status != "done" for one in made):
         raise typer.Exit(faults.PARTIAL)
 
@@ -182,13 +181,24 @@ def status(
 
 def _show(facts: list[dict[str, Any]], output: Output) -> None:
     rows = [{**one, "last": one["last"]["status"] if one["last"] else None} for one in facts]
-    output.table(rows, ("name", "job", "cron", "time_zone", "next_due", "last", "by"))
+    output.table(rows, ("name", "job", "cron", "time_zone", "next_at", "last", "by"))
+
+
+def _show_made(facts: list[dict[str, Any]], output: Output) -> None:
+    rows = [{**one, "came_of_it": _came_of_it(one["result"])} for one in facts]
+    output.table(rows, ("schedule", "due_at", "status", "missed", "attempts", "came_of_it"), title="Made")
+
+
+def _came_of_it(result: dict[str, Any] | None) -> str | None:
+    if not result:
+        return None
+    return result.get("error") or ", ".join(f"{name} {numbers.cell(name, value)}" for name, value in result.items())
 
 
 def _show_status(facts: dict[str, Any], output: Output) -> None:
     _show(facts["schedules"], output)
     output.line("")
-    output.table(facts["turns"], ("schedule", "due_at", "status", "missed", "attempts", "finished_at"), title="Made")
+    _show_made(facts["turns"], output)
     if facts["alerts"]:
         output.line("")
         output.table(facts["alerts"], ("number", "at", "subject", "sentence", "told"), title="Alerts")

@@ -81,7 +81,7 @@ def _due(home: Path) -> list[scheduler.Made]:
 
 def test_a_new_schedule_is_not_due_before_its_first_time(home: Path) -> None:
     made = schedule.add(home, RUN)
-    assert made["next_due"] > datetime.now(UTC)
+    assert made["next_at"] > datetime.now(UTC)
     assert _due(home) == []
 
 
