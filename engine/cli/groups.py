@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any, Final
 
 import typer
@@ -50,10 +52,18 @@ def with_default(command: str) -> type[InOrder]:
     class WithDefault(InOrder):
         def resolve_command(self, ctx: Any, args: list[str]) -> Any:
             """Return the command that is called, the default one for a word that is none."""
+            _check_typo(ctx, args, self.commands)
             named = bool(args) and (args[0].startswith("-") or args[0] in self.commands)
             return super().resolve_command(ctx, args if named else [command, *args])
 
     return WithDefault
+
+
+def _check_typo(ctx: Any, args: list[str], commands: Iterable[str]) -> None:
+    """Refuse a lone word that is nearly a command: as an argument it would only be told that options are missing."""
+    near = get_close_matches(args[0], commands, n=1, cutoff=0.75) if len(args) == 1 else []
+    if near and args[0] not in commands:
+        ctx.fail(f'No such command "{args[0]}". Did you mean "{near[0]}"?')
 
 
 def group(name: str, summary: str, kind: type[InOrder] = InOrder) -> typer.Typer:

@@ -215,7 +215,7 @@ def schema_text(manifest: Manifest) -> bytes:
     told = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"{manifest.audience.id} for {manifest.destination}",
-        "description": "One row of the files of each folder. Empty means: leave the value as it is.",
+        "description": "One row of the files of each folder.",
         "$defs": {op: row(manifest.columns[op]) for op in OPS},
     }
     return (json.dumps(told, indent=1, ensure_ascii=False) + "\n").encode()

@@ -39,12 +39,12 @@ class Consents:
     rows: pa.Table
 
     def of(self, channels: Sequence[str]) -> pa.Table:
-        """Return the consents on some channels, one per customer: the one given last, that of the latest end."""
+        """Return the consents on some channels, one per customer: when the last was given, when the first ends."""
         rows = self.rows.filter(pc.is_in(self.rows["channel"], value_set=pa.array(channels, pa.string())))
         ends = pc.fill_null(rows["ends"], pa.scalar(_NEVER, _STAMP))
         told = rows.set_column(rows.column_names.index("ends"), "ends", ends).group_by("customer_id")
-        found = told.aggregate([("consent_at", "max"), ("ends", "max")])
-        return found.rename_columns({"consent_at_max": "consent_at", "ends_max": "ends"})
+        found = told.aggregate([("consent_at", "max"), ("ends", "min")])
+        return found.rename_columns({"consent_at_max": "consent_at", "ends_min": "ends"})
 
 
 _NEVER: Final = datetime(9999, 12, 31)

@@ -56,6 +56,10 @@ class Desk:
         told = json.loads(self.capsys.readouterr().out)
         return told if code == 0 else told["error"]["sentence"]
 
+    def capsys_of(self, *words: str) -> str:
+        assert main(list(words)) == 2
+        return self.capsys.readouterr().err
+
     def export(self, *words: object, to: str = "generic", code: int = 0) -> Any:
         return self.ask("export", "everybody", "--to", to, "--by", "ann", *words, code=code)
 
@@ -217,6 +221,23 @@ def test_an_opt_out_on_any_channel_takes_a_person_out_under_every_id_at_once(
     assert {one, other} <= tool.suppressed
 
 
+def test_offers_to_who_opted_out_since_the_run_are_withheld_and_counted(desk: Desk) -> None:
+    def exported() -> tuple[dict[str, Any], list[str]]:
+        made = desk.ask("export", "recommendations", "--format", "jsonl")
+        paths = sorted((Path(made["destination"]) / "add").iterdir())
+        return made, [json.loads(line)["external_id"] for path in paths for line in path.open("rb")]
+
+    before, offered = exported()
+    one = offered[0]
+    with Store(f"sqlite:///{desk.home}/wayline.db", actor="ann") as store:
+        store.suppress(one, None, "asked for it")
+    after, left = exported()
+    assert left == [customer for customer in offered if customer != one]
+    assert after["withheld"] - before["withheld"] == offered.count(one)
+    assert after["selected"] == before["selected"] == after["withheld"] + after["exported"]
+    assert json.loads(_said(desk, "export", "verify", after["destination"], "--json"))["ok"] is True
+
+
 # What a tool holds
 
 
@@ -349,6 +370,7 @@ def test_wrong_names_are_told_with_those_that_exist(desk: Desk) -> None:
     assert 'Did you mean "hubspot"' in desk.export(to="hubspott", code=2)
     assert "Known: csv, api" in desk.export("--format", "parquet", to="hubspot", code=2)
     assert 'Unknown audience "everybdy"' in desk.ask("export", "everybdy", "--to", "generic", code=2)
+    assert 'Did you mean "verify"' in desk.capsys_of("export", "verfy")
     assert "No run" in desk.export("--run", "../../etc", code=1)
 
 
