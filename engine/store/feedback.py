@@ -6,7 +6,7 @@ In whatever order and however often the same events come, the tables end the sam
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
@@ -51,9 +51,13 @@ class NewFeedback:
 
     def content_hash(self) -> str:
         """Return the hash of what was reported: equal for the same event, whoever delivers it."""
-        told = asdict(self) | {"occurred_at": self.occurred_at.astimezone(UTC).isoformat(timespec="microseconds")}
+        told = self.facts() | {"occurred_at": self.occurred_at.astimezone(UTC).isoformat(timespec="microseconds")}
         del told["source"]
         return digest(canonical(told))
+
+    def facts(self) -> dict[str, Any]:
+        """Return all of it by name; millions of events need no copies of texts."""
+        return {name: getattr(self, name) for name in self.__slots__}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,4 +168,4 @@ def _last(session: Session) -> int:
 
 def _row(item: NewFeedback, number: int, by: str, now: datetime, content_hash: str) -> dict[str, Any]:
     extra = {"number": number, "received_at": now, "received_by": by, "content_hash": content_hash}
-    return {**asdict(item), **extra}
+    return {**item.facts(), **extra}

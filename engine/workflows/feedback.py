@@ -272,6 +272,5 @@ def _count(rejected: Any) -> int | None:
 
 
 def _new(item: Item, source: str) -> NewFeedback:
-    facts = asdict(item)
-    del facts["email"]
-    return NewFeedback(source=source, **facts)
+    # by name, not by a copy: a file may hold millions
+    return NewFeedback(source=source, **{name: getattr(item, name) for name in item.__slots__ if name != "email"})
