@@ -93,6 +93,8 @@ class Training(Settings):
     calibration_share: Annotated[float, Field(gt=0, lt=1)]
     positives_per_bin: Positive
     group_prior: Positive
+    group_feature: str
+    group_parts: Annotated[int, Field(ge=2, le=20)]
     excluded_features: tuple[str, ...]
     unspoken_features: tuple[str, ...]
 

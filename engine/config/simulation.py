@@ -12,6 +12,9 @@ from engine.config.products import Family
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Rate = Annotated[float, Field(ge=0)]
+Spending = Literal[
+    "groceries", "dining", "shopping", "travel", "health", "education", "cash", "transfer_out", "fees", "refund"
+]
 Employment = Literal["employed", "self_employed", "student", "retired", "unemployed"]
 
 
@@ -34,6 +37,7 @@ class SegmentTruth(Settings):
     marketing_consent: Share
     journey_odds: Positive
     affinity: dict[Family, Positive]
+    taste: dict[Spending, Positive]
 
 
 class DemandTruth(Settings):
@@ -216,6 +220,7 @@ class SimulationSettings(Settings):
     joined_before_share: Share
     history_years: Positive
     unknown_income_share: Share
+    employment_income: dict[Employment, Positive]
     fraud_share: Share
     identity: IdentityTruth
     dirt: dict[str, Rate]

@@ -10,6 +10,13 @@ from engine.features.feature import PROPENSITY, Moment, Tables, Theme, features_
 
 _f = features_of("profile")
 
+# kinds of work as numbers, which is what models learn from
+WORKS = {
+    "self_employed": ("works on own account", "自雇"),
+    "retired": ("has retired", "已退休"),
+    "unemployed": ("is out of work", "失业"),
+}
+
 COPIED = ("gender", "employment", "education", "marital_status", "region", "language")
 
 FEATURES = (
@@ -32,6 +39,16 @@ FEATURES = (
         suits=(PROPENSITY,),
     ),
     _f("dependants", Kind.INTEGER, "persons who depend on that income", "被抚养人数", suits=(PROPENSITY,)),
+    *(
+        _f(
+            f"is_{work}",
+            Kind.INTEGER,
+            f"1 for who {meaning} by the employment recorded, 0 for others",
+            f"登记就业状况为{zh}记1，否则记0",
+            suits=(PROPENSITY,),
+        )
+        for work, (meaning, zh) in WORKS.items()
+    ),
     _f("gender", Kind.TEXT, "gender as recorded", "登记性别"),
     _f("employment", Kind.TEXT, "employment", "就业状况"),
     _f("education", Kind.TEXT, "highest education", "最高学历"),
@@ -53,6 +70,7 @@ def build(tables: Tables, moment: Moment, bank: BankSettings) -> Any:
         kyc_days_left=joined.kyc_expires_on.delta(moment.day, unit="day"),
         income_monthly_minor=joined.income_monthly_minor,
         dependants=joined.dependants,
+        **{f"is_{work}": (joined.employment == work).cast("int64") for work in WORKS},
         **{name: joined[name] for name in COPIED},
     )
 

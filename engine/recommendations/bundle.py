@@ -19,6 +19,7 @@ from engine.recommendations.candidates import Ease, GroupPopularity, PairRules, 
 from engine.recommendations.channels import ChannelResponses
 from engine.recommendations.explain import Phrases
 from engine.recommendations.explore import Evidence
+from engine.recommendations.grouping import Grouping
 from engine.recommendations.implicit_models import Als, ItemKnn
 from engine.recommendations.offered import Offers
 from engine.recommendations.products import Catalogue
@@ -26,14 +27,14 @@ from engine.recommendations.propensity import Logistic, Scaling
 from engine.recommendations.race import Fitted
 from engine.recommendations.softmax import Softmax
 
-SCHEMA: Final = "9"
+SCHEMA: Final = "10"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
     """Catalogue, policies, the ranker that won with its calibration, and the sentences; as of one instant.
 
-    `features` names the columns of a block's `x`; `by_cluster` says whether group codes are clusters or age bands.
+    `features` names the columns of a block's `x`; `grouping` makes the group codes.
     `prices` are what offers are charged where limits hold on all of them together, None where none is set; `evidence`
     is what draws rest on, None where nothing is drawn; `responses` is what was answered on each channel, None where the
     cheapest is taken.
@@ -45,7 +46,7 @@ class Bundle:
     fitted: Fitted
     features: tuple[str, ...]
     phrases: Phrases
-    by_cluster: bool
+    grouping: Grouping
     prices: Prices | None = None
     evidence: Evidence | None = None
     responses: ChannelResponses | None = None
@@ -88,6 +89,7 @@ _CLASSES: Final = {
         Logistic,
         BoostedTrees,
         Scaling,
+        Grouping,
         Prices,
         Evidence,
         ChannelResponses,

@@ -20,6 +20,7 @@ from engine.config.recommendations import RecommendationSettings
 from engine.domain.words import RiskTier
 from engine.recommendations import columns, contact, credit, interest
 from engine.recommendations.credit import Credit
+from engine.recommendations.grouping import Grouping
 from engine.recommendations.inputs import Inputs
 
 Floats: TypeAlias = columns.Floats
@@ -35,8 +36,6 @@ VALUE_TIERS: Final = ("top", "high", "middle", "low", "none")
 
 TREATMENTS: Final = ("care", "collections", "prevention", "engagement", "none")
 """Kinds of treatment that risk chooses; the code of a kind is its place here, -1 for unknown."""
-
-NO_GROUP: Final = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,8 +165,8 @@ def align(
     inputs: Inputs,
     product_ids: Sequence[str],
     *,
-    by_cluster: bool,
-    families: Sequence[str] | None = None,
+    grouping: Grouping,
+    together: Sequence[str] | None = None,
     risk: pa.Table | None = None,
     gate: pa.Table | None = None,
     decided: pa.Table | None = None,
@@ -178,12 +177,12 @@ def align(
 
     A holding of a product or a customer that is not known is passed over. With `opened_after` the holdings opened
     later than that are marked in `opened`. `decided` is the mart credit_decisions, `treatments` risk_treatments.
-    `families` are those of the products; without them no step towards one product says anything of another.
+    `together` is one label a product, equal for those that customers choose between; without them no step towards one
+    product says anything of another.
     """
     profile = inputs.profile.sort_by("customer_id").combine_chunks()
     ids = columns.plain(profile["customer_id"])
     owned, opened = _owned(inputs, ids, product_ids, opened_after)
-    similar = product_ids if families is None else families
     return Base(
         as_of=inputs.as_of,
         customer_ids=ids,
@@ -194,12 +193,12 @@ def align(
             inputs.holdings,
             ids,
             product_ids=product_ids,
-            families=similar,
+            together=product_ids if together is None else together,
             as_of=inputs.as_of,
         ),
         features=inputs.features,
         feature_rows=columns.places(ids, inputs.features["customer_id"]),
-        group=_cluster_codes(ids, inputs.clusters) if by_cluster else _age_bands(profile),
+        group=grouping.of(columns.values(profile["age_years"], np.nan), inputs.features, ids),
         profile=profile,
         risk=None if risk is None else columns.aligned(risk, ids),
         gate=None if gate is None else columns.aligned(gate, ids),
@@ -241,20 +240,6 @@ def _owned(
     new = known & (inputs.holdings["opened_at"].to_numpy().astype("datetime64[us]") > columns.naive(opened_after))
     opened[customers[new], products[new]] = True
     return owned, opened
-
-
-def _cluster_codes(ids: pa.Array, clusters: pa.Table | None) -> Integers:
-    """Return 1 + the cluster of each customer, 0 where there is none."""
-    if clusters is None:
-        return np.full(len(ids), NO_GROUP, dtype=np.int64)
-    codes = columns.aligned(clusters.select(["customer_id", "cluster_id"]), ids)["cluster_id"]
-    return columns.values(codes, -1).astype(np.int64) + 1
-
-
-def _age_bands(profile: pa.Table) -> Integers:
-    """Return 1 + the decade of life of each customer, 0 where the age is unknown; 90 and more is one band."""
-    ages = columns.values(profile["age_years"], -1)
-    return np.where(ages < 0, NO_GROUP, 1 + np.clip(ages, 0, 90) // 10).astype(np.int64)
 
 
 def features_of(base: Base, names: Sequence[str], rows: Any) -> NDArray[np.float32]:

@@ -29,8 +29,7 @@ class Inputs:
     `profile` has one row per customer (see `profile` below, or `known_customers` of an instant that is only learned
     from) and says which customers there are.
     `steps`, where the bank keeps events, says who went how far towards which product (see `interest.steps`).
-    `clusters`, where there are any, has customer_id and cluster_id as of the same instant, `relationship` is a table of
-    `tracks.relationship`, `responses` one of `responses.by_channel`.
+    `relationship` is a table of `tracks.relationship`, `responses` one of `responses.by_channel`.
     """
 
     as_of: datetime
@@ -38,7 +37,6 @@ class Inputs:
     holdings: pa.Table
     profile: pa.Table
     steps: pa.Table | None = None
-    clusters: pa.Table | None = None
     relationship: pa.Table | None = None
     responses: pa.Table | None = None
 

@@ -104,13 +104,14 @@ def codes(
     ids: pa.Array,
     *,
     product_ids: Sequence[str],
-    families: Sequence[str],
+    together: Sequence[str],
     as_of: datetime,
 ) -> Codes:
     """Return the code of each customer and product, shape (len(ids), P), from rows of `steps`.
 
     Steps taken before a product was opened that is still held (`holdings`, as in `inputs.holdings`) led to it and say
-    nothing more. Of the other products of the family the latest step counts. None, or no rows, give no step at all.
+    nothing more of it. Of the other products with its label in `together` (see `labels`) the latest step counts,
+    whatever it led to. None, or no rows, give no step at all.
     """
     found = np.zeros((len(ids), len(product_ids)), dtype=np.int8)
     if taken is None or taken.num_rows == 0:
@@ -123,14 +124,32 @@ def codes(
     depth = np.full(days.shape, -1, dtype=np.int8)
     days[row, places[known]] = _days_before(as_of, taken["last_step_at"])[known]
     depth[row, places[known]] = columns.values(taken["depth"], -1)[known]
+    similar = _latest_of_others(days, together)
     _forget_opened(days, holdings, ids.take(pa.array(who)), product_ids, as_of)
-    found[who] = _of_steps(days, depth, families)
+    found[who] = _of_steps(days, depth, similar)
     return found
 
 
-def _of_steps(days: Days, depth: Codes, families: Sequence[str]) -> Codes:
-    """Return the codes of customers by days since the last step, infinite for none, and how far it went."""
-    found, similar, own = np.zeros(days.shape, dtype=np.int8), _latest_of_others(days, families), np.isfinite(days)
+def labels(
+    product_ids: Sequence[str], families: Sequence[str], chosen_between: Sequence[Sequence[str]]
+) -> tuple[str, ...]:
+    """Return one label a product, equal for those that customers choose between.
+
+    Where a bank says which products these are (`chosen_between`), a product that is in no such list is like no other;
+    where it says nothing, products of one family are alike.
+    """
+    if not chosen_between:
+        return tuple(families)
+    first = {one: listed[0] for listed in reversed(chosen_between) for one in listed}
+    return tuple(first.get(one, one) for one in product_ids)
+
+
+def _of_steps(days: Days, depth: Codes, similar: Days) -> Codes:
+    """Return the codes of customers by days since the last step, how far it went, and days since a similar one.
+
+    Days are infinite where there is no step.
+    """
+    found, own = np.zeros(days.shape, dtype=np.int8), np.isfinite(days)
     found[np.isfinite(similar)] = _SIMILAR_EARLIER
     found[similar < DAYS[-1]] = _SIMILAR
     found[own] = _OWN_EARLIER
@@ -159,11 +178,11 @@ def _forget_opened(days: Days, holdings: pa.Table, ids: pa.Array, product_ids: S
     days[pairs] = np.where(days[pairs] >= opened, np.inf, days[pairs])
 
 
-def _latest_of_others(days: Days, families: Sequence[str]) -> Days:
-    """Return the days since the latest step towards another product of the same family; infinite for none."""
-    latest, family_of = np.full_like(days, np.inf), np.array(families)
-    for family in sorted(set(families)):
-        members = np.flatnonzero(family_of == family)
+def _latest_of_others(days: Days, together: Sequence[str]) -> Days:
+    """Return the days since the latest step towards another product of the same label; infinite for none."""
+    latest, label_of = np.full_like(days, np.inf), np.array(together)
+    for label in sorted(set(together)):
+        members = np.flatnonzero(label_of == label)
         if len(members) < 2:
             continue
         within = np.sort(days[:, members], axis=1)[:, :2]

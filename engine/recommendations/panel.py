@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from engine.config.recommendations import RecommendationSettings
 from engine.recommendations.frame import Codes, Flags, Floats, Integers, View, align, view_of
+from engine.recommendations.grouping import Grouping
 from engine.recommendations.inputs import Inputs, check_window, sample_customers
 from engine.recommendations.products import Catalogue
 
@@ -83,7 +84,8 @@ def build(
     features: Sequence[str],
     settings: RecommendationSettings,
     seed: int,
-    by_cluster: bool,
+    grouping: Grouping,
+    together: Sequence[str] | None = None,
 ) -> Panel:
     """Join a seeded sample of the customers known before with what they had newly opened by the later instant.
 
@@ -96,8 +98,8 @@ def build(
         The two instants do not lie one window apart.
     """
     check_window(before, after, settings)
-    start = align(before, catalogue.product_ids, by_cluster=by_cluster, families=catalogue.families)
-    end = align(after, catalogue.product_ids, by_cluster=by_cluster, opened_after=before.as_of)
+    start = align(before, catalogue.product_ids, grouping=grouping, together=together)
+    end = align(after, catalogue.product_ids, grouping=grouping, opened_after=before.as_of)
     chosen = sample_customers(start.customer_ids, settings.training.sample, seed)
     at_start, at_end = _rows(chosen, start.customer_ids), _rows(chosen, end.customer_ids)
     both = at_end >= 0

@@ -21,16 +21,19 @@ from engine.recommendations import (
     fairness,
     frame,
     households,
+    interest,
     ledger,
     offers,
     race,
     rules,
 )
+from engine.recommendations import grouping as groups
 from engine.recommendations import panel as panels
 from engine.recommendations.bundle import Bundle
 from engine.recommendations.decide import DecisionTable, control_rows, decide, decision_rows, recommendation_rows
 from engine.recommendations.explore import Evidence
 from engine.recommendations.gate_counts import GateCounts
+from engine.recommendations.grouping import Grouping
 from engine.recommendations.households import NOBODY, Withheld
 from engine.recommendations.inputs import Inputs
 from engine.recommendations.products import Catalogue
@@ -131,6 +134,7 @@ def recommend(
     settings: RecommendationSettings,
     seed: int,
     offered: CatalogueSettings | None = None,
+    chosen_between: Sequence[Sequence[str]] = (),
     meanings: Mapping[str, tuple[str, str]] | None = None,
     learn_from: Collection[str] | None = None,
 ) -> Prepared:
@@ -149,6 +153,7 @@ def recommend(
     treatments : the mart risk_treatments as of now; None when risk chose none, and nothing at all is offered then.
     products : the curated table products.
     offered : the bank's offers and levers; without any each product is its own offer.
+    chosen_between : products that customers choose between, such as those of one journey; none: those of a family.
     meanings : English and Chinese meaning of each feature, for the reasons given.
     learn_from : names of the features that models may see; None for every number in the table.
 
@@ -170,11 +175,19 @@ def recommend(
     catalogue = offers.catalogue(products, now.as_of, settings, offered or CatalogueSettings())
     features = panels.model_features(now.features, settings.training.excluded_features, learn_from)
     instants = [past, *([] if earlier is None else [earlier, *older])]
-    by_cluster = all(inputs.clusters is not None for inputs in (now, *instants))
+    grouping = groups.learn(now.features, settings.training)
+    together = interest.labels(catalogue.product_ids, catalogue.families, chosen_between)
 
     def panel(before: Inputs, after: Inputs) -> panels.Panel:
         return panels.build(
-            before, after, catalogue, features=features, settings=settings, seed=seed, by_cluster=by_cluster
+            before,
+            after,
+            catalogue,
+            features=features,
+            settings=settings,
+            seed=seed,
+            grouping=grouping,
+            together=together,
         )
 
     trainer = race.Trainer(product_ids=catalogue.product_ids, features=features, settings=settings, seed=seed)
@@ -185,8 +198,8 @@ def recommend(
     base = frame.align(
         now,
         catalogue.product_ids,
-        by_cluster=by_cluster,
-        families=catalogue.families,
+        grouping=grouping,
+        together=together,
         risk=risk,
         gate=gate,
         decided=credit,
@@ -204,7 +217,7 @@ def recommend(
         fitted=raced.winner,
         features=features,
         phrases=spoken,
-        by_cluster=by_cluster,
+        grouping=grouping,
         evidence=_evidence(everything, settings, seed),
         responses=learned,
     )
@@ -214,7 +227,7 @@ def recommend(
         rules=rules.find(base.owned, catalogue.product_ids, settings.candidates, seed),
         responses=channels.rows_of(now.responses, learned, *told),
         notes=raced.notes
-        + _notes(risk, gate, by_cluster)
+        + _notes(risk, gate, grouping)
         + _silences(now.profile, settings)
         + channels.notes(now.responses, learned, settings.responses)
         + _untreated(treatments)
@@ -238,14 +251,14 @@ def _evidence(learned: panels.Panel, settings: RecommendationSettings, seed: int
     return Evidence(seed=seed, cases=cases, positives=positives)
 
 
-def _notes(risk: pa.Table | None, gate: pa.Table | None, by_cluster: bool) -> tuple[str, ...]:
+def _notes(risk: pa.Table | None, gate: pa.Table | None, grouping: Grouping) -> tuple[str, ...]:
     notes = []
     if gate is None:
         notes.append("No answer of the risk gate: nothing is offered to anybody.")
     if risk is None:
         notes.append("No risk signal: all credit is refused.")
-    if not by_cluster:
-        notes.append("Popularity by group uses decades of age: clusters as of the earlier dates were not given.")
+    if not grouping.edges:
+        notes.append(f"Groups are decades of age alone: too few customers have the feature {grouping.feature}.")
     return tuple(notes)
 
 

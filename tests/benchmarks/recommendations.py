@@ -87,7 +87,7 @@ def _decisions(customers: int) -> list[Row]:
     now, _, _, risk = builders.bank(customers, seed=8, further=FURTHER)
     told = {"gate": builders.answers(risk), "decided": builders.lent(risk), "treatments": builders.treated(risk)}
     base, aligning = _timed(
-        lambda: frame.align(now, bundle.catalogue.product_ids, by_cluster=bundle.by_cluster, risk=risk, **told)
+        lambda: frame.align(now, bundle.catalogue.product_ids, grouping=bundle.grouping, risk=risk, **told)
     )
     blocks = list(blocks_of(base, bundle))
     # one block's decisions at a time are held, as in a run

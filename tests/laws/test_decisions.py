@@ -40,7 +40,7 @@ def _bundles() -> dict[str, Bundle]:
     now, past, _, _ = builders.bank(CUSTOMERS)
     found = _prepared().bundle
     panel = build(
-        past, now, found.catalogue, features=found.features, settings=found.settings, seed=1, by_cluster=False
+        past, now, found.catalogue, features=found.features, settings=found.settings, seed=1, grouping=found.grouping
     )
     trainer = race.Trainer(
         product_ids=found.catalogue.product_ids, features=found.features, settings=found.settings, seed=1

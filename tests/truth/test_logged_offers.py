@@ -42,7 +42,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run, pd.DataF
     """
     root = tmp_path_factory.mktemp("drawn")
     bank, home = root / "bank", root / "home"
-    simulating.simulate(3000, 5, bank)
+    simulating.simulate(3000, 8, bank)
     home.mkdir()
     (home / "wayline.toml").write_text(SETTINGS, encoding="utf-8")
     loading.load(home, bank / "mapping.toml")

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from engine.intake.simulation import ids
+from engine.intake.simulation import ids, lives
 from engine.intake.simulation.demand import Demand
 from engine.intake.simulation.people import People
 from engine.intake.simulation.world import NEVER, YEAR, Ints, World
 
 PER_CHUNK = 1_000_000  # contract and application numbers set aside for each chunk
-OPEN_END = np.int64(2**62)
-LIFE_YEARS = {"account": 60.0, "deposit": 14.0, "card": 14.0, "insurance": 9.0, "investment": 7.0, "loan": 6.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +51,8 @@ def make(world: World, chunk: int, people: People, demand: Demand) -> Contracts:
     product = np.concatenate([demand.bought_product, demand.attempts.product[opening]])
     opened = np.concatenate([demand.bought_at, demand.attempts.opened[opening]])
     attempt = np.concatenate([np.full(len(demand.bought_who), -1), opening])
-    closed = _closings(rng, world, people, who=who, product=product, opened=opened)
+    ended = lives.ends(world, people, who=who, product=product, opened=opened)
+    closed = np.where(ended <= world.end, ended, NEVER)
     kept = (opened <= world.end) & ((closed == NEVER) | (closed > np.maximum(world.start, opened)))
     order = np.flatnonzero(kept)[np.lexsort((product[kept], opened[kept], who[kept]))]
     amount = amounts(rng, world, people, who[order], product[order])
@@ -66,24 +65,6 @@ def make(world: World, chunk: int, people: People, demand: Demand) -> Contracts:
         amount_minor=amount,
         attempt=attempt[order],
     )
-
-
-def _closings(
-    rng: np.random.Generator, world: World, people: People, *, who: Ints, product: Ints, opened: Ints
-) -> Ints:
-    """Return when each contract ended: at its term, by the customer's wish, or with the relationship."""
-    life = np.array([LIFE_YEARS.get(each.family, 40.0) for each in world.products])
-    term = np.array([(each.typical_term_months or 0) / 12 for each in world.products])
-    wished = rng.exponential(1, len(who)) * life[product] + 0.15
-    runs = np.where(term[product] > 0, np.minimum(term[product], np.where(wished > 1, wished, 99)), wished)
-    ended = opened + (np.minimum(runs, 200) * YEAR).astype(np.int64)
-    ended[np.isin(product, [world.product(name) for name in ("current_account", "debit_card")])] = OPEN_END
-    youth = product == world.product("youth_account")
-    oldest = world.products[world.product("youth_account")].max_age or 200
-    ended[youth] = world.end + ((oldest - people.age[who[youth]]) * YEAR).astype(np.int64)
-    left = np.where(people.closed[who] == NEVER, OPEN_END, people.closed[who])
-    ended = np.minimum(ended, left)
-    return np.where(ended <= world.end, ended, NEVER)
 
 
 def amounts(rng: np.random.Generator, world: World, people: People, who: Ints, product: Ints) -> Ints:

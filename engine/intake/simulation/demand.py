@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from engine.intake.simulation import bureau as bureaus
-from engine.intake.simulation import journeys
+from engine.intake.simulation import journeys, lives
 from engine.intake.simulation.bureau import Bureau
 from engine.intake.simulation.journeys import Attempts
 from engine.intake.simulation.people import EMPLOYMENT, People
@@ -42,13 +42,26 @@ class Demand:
 
 @dataclass(slots=True)
 class _State:
-    """The moving state of the monthly walk: what is owned, which journeys were entered, and the lists so far."""
+    """The moving state of the monthly walk: until when what is owned, which journeys were entered, the lists so far.
 
-    owned: Bools
+    `until` holds for each customer and product when the contract that was opened last ends, 0 without one.
+    """
+
+    until: Ints
     entered: Bools
     bought: list[tuple[Ints, Ints, Ints]] = field(default_factory=list)
     refused: list[tuple[Ints, Ints, Ints]] = field(default_factory=list)
     attempts: list[Attempts] = field(default_factory=list)
+
+    def owned(self, when: int) -> Bools:
+        """Mark what is owned at an instant; what was given up by then can be taken again."""
+        held: Bools = self.until > when
+        return held
+
+    def take(self, world: World, people: People, who: Ints, product: Ints, opened: Ints) -> None:
+        """Own what was opened until it ends."""
+        ended = lives.ends(world, people, who=who, product=product, opened=opened)
+        np.maximum.at(self.until, (who, product), ended)
 
 
 class Appetite:
@@ -118,18 +131,19 @@ def make(world: World, chunk: int, people: People, credit: Bureau) -> Demand:
     appetite = Appetite(world, people)
     names = [product.product_id for product in world.products]
     state = _State(
-        owned=np.zeros((len(people), len(names)), dtype=np.bool_),
+        until=np.zeros((len(people), len(names)), dtype=np.int64),
         entered=np.zeros((len(people), len(world.rules.journeys)), dtype=np.bool_),
     )
     _own_accounts(world, people, state)
     _own_before(rng, appetite, state)
     for month in range(world.months):
-        rate = appetite.rates(state.owned, world.month_starts[month], int(world.month_of_year[month]))
+        start = world.month_starts[month]
+        rate = appetite.rates(state.owned(start), start, int(world.month_of_year[month]))
         rate *= _free_to_buy(world, people, month)[:, None]
         logit = bureaus.default_logit(world, people, credit, np.arange(len(people)), np.full(len(people), month))
         _enter_journeys(rng, world, people, state, month=month, rate=rate, logit=logit)
-        rate *= ~state.owned | appetite.multiple  # not again what a journey of this month will open
-        _buy_directly(rng, world, state, month=month, rate=_outside_journeys(world, rate), logit=logit)
+        rate *= ~state.owned(start) | appetite.multiple  # not again what a journey of this month will open
+        _buy_directly(rng, world, people, state, month=month, rate=_outside_journeys(world, rate), logit=logit)
     attempts = journeys.joined(state.attempts, world)
     who, product, at = (np.concatenate(column) for column in zip(*state.bought, strict=True))
     refused = [np.concatenate(column) for column in zip(*state.refused, strict=True)]
@@ -158,8 +172,9 @@ def _own_accounts(world: World, people: People, state: _State) -> None:
     closed = np.where(people.closed == NEVER, world.end, people.closed)
     who = np.flatnonzero((adult < closed) & (adult <= world.end))
     state.bought.append((who, np.full(len(who), current), adult[who]))
-    state.owned[:, youth] = young
-    state.owned[who, current] = True
+    state.take(world, people, who, np.full(len(who), current), adult[who])
+    children = np.flatnonzero(young)
+    state.take(world, people, children, np.full(len(children), youth), people.joined[children])
 
 
 def _own_before(rng: np.random.Generator, appetite: Appetite, state: _State) -> None:
@@ -169,13 +184,13 @@ def _own_before(rng: np.random.Generator, appetite: Appetite, state: _State) -> 
     for column, product in enumerate(world.products):
         # what runs for a term and was taken earlier has ended by now
         years = np.minimum(since_joined, min((product.typical_term_months or 120) / 12, 10.0))
-        rate = appetite.rates(state.owned, world.start, 6)[:, column] * 12
+        rate = appetite.rates(state.owned(world.start), world.start, 6)[:, column] * 12
         chance = 1 - np.exp(-0.75 * rate * np.maximum(years, 0))
         who = np.flatnonzero((rng.random(len(people)) < chance) & (years > 0))
         when = world.start - (rng.random(len(who)) ** 1.3 * years[who] * YEAR).astype(np.int64)
         when = np.minimum(np.maximum(when, people.joined[who] + 600), world.start - 1)
         state.bought.append((who, np.full(len(who), column), when))
-        state.owned[who, column] = True
+        state.take(world, people, who, np.full(len(who), column), when)
 
 
 def _free_to_buy(world: World, people: People, month: int) -> Bools:
@@ -207,7 +222,7 @@ def _enter_journeys(
         state.attempts.append(attempts)
         state.entered[who, code] = True
         opened = attempts.opened != NEVER
-        state.owned[who[opened], product[opened]] = True
+        state.take(world, people, who[opened], product[opened], attempts.opened[opened])
 
 
 def weighted_standing(rng: np.random.Generator, value: Floats, weight: Floats, group: Ints) -> Floats:
@@ -228,7 +243,7 @@ def weighted_standing(rng: np.random.Generator, value: Floats, weight: Floats, g
 
 
 def _buy_directly(
-    rng: np.random.Generator, world: World, state: _State, *, month: int, rate: Floats, logit: Floats
+    rng: np.random.Generator, world: World, people: People, state: _State, *, month: int, rate: Floats, logit: Floats
 ) -> None:
     """Sell in branches and by phone. Credit is applied for there too: the bank approves by risk."""
     truth = world.rules.credit
@@ -240,7 +255,7 @@ def _buy_directly(
     refused = credit[product] & ~journeys.approved(rng, standing, np.full(len(who), truth.approval), truth)
     state.bought.append((who[~refused], product[~refused], when[~refused]))
     state.refused.append((who[refused], product[refused], when[refused]))
-    state.owned[who[~refused], product[~refused]] = True
+    state.take(world, people, who[~refused], product[~refused], when[~refused])
 
 
 def _moments(rng: np.random.Generator, world: World, month: int, size: int) -> Ints:
@@ -253,7 +268,7 @@ def _moments(rng: np.random.Generator, world: World, month: int, size: int) -> I
 
 def _propensities(world: World, people: People, appetite: Appetite, state: _State, attempts: Attempts) -> Floats:
     """Return the true probability that each customer takes each product within QUARTER days of the extract's end."""
-    rate = appetite.rates(state.owned, world.end, 12) / appetite.season[:, 11]
+    rate = appetite.rates(state.owned(world.end), world.end, 12) / appetite.season[:, 11]
     ahead = [(int(world.month_of_year[-1]) + step) % 12 for step in range(3)]
     rate *= appetite.season[:, ahead].mean(axis=1)
     rate *= (people.closed == NEVER)[:, None]

@@ -165,7 +165,7 @@ def _incomes(rng: np.random.Generator, world: World, segment: Ints, employment: 
     truth = world.rules.segments
     medians = np.log([each.income_median_minor for each in truth])
     spreads = np.array([each.income_spread for each in truth])
-    factor = np.log([1.0, 1.1, 0.28, 0.62, 0.22])  # in the order of EMPLOYMENT
+    factor = np.log([world.rules.employment_income.get(name, 1.0) for name in EMPLOYMENT])
     log_income = medians[segment] + factor[employment] + rng.normal(0, 1, len(segment)) * spreads[segment]
     shares = np.array([each.share for each in truth])
     centre = float(shares @ medians) - 0.12

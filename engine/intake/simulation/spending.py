@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from engine.config.simulation import Spending
 from engine.domain.words import CATEGORIES, CHANNELS
 from engine.intake.simulation import calendar
 from engine.intake.simulation.bookings import Bookings, book, out_of_work
@@ -15,7 +16,7 @@ from engine.intake.simulation.people import People
 from engine.intake.simulation.world import DAY, NEVER, Floats, Ints, World, expand
 
 # category: share of bookings, median amount in minor units, months in which it doubles, channels (share app, web, card)
-KINDS: Final = {
+KINDS: Final[dict[Spending, tuple[float, int, tuple[int, ...], tuple[float, float, float]]]] = {
     "groceries": (0.30, 16_000, (), (0.45, 0.05, 0.50)),
     "dining": (0.20, 11_000, (), (0.50, 0.05, 0.45)),
     "shopping": (0.19, 26_000, (11,), (0.55, 0.25, 0.20)),
@@ -26,15 +27,6 @@ KINDS: Final = {
     "transfer_out": (0.06, 70_000, (1, 2), (0.70, 0.20, 0.0)),
     "fees": (0.02, 1_500, (), (0.0, 0.0, 0.0)),
     "refund": (0.01, 14_000, (11, 12), (0.5, 0.5, 0.0)),
-}
-# how much likelier each category is in a segment than in the whole bank, in the order of the segments' definition
-TASTE: Final = {
-    "dining": (1.5, 0.9, 1.1, 0.6, 1.0, 1.2),
-    "travel": (1.1, 0.8, 2.4, 0.6, 0.5, 1.5),
-    "health": (0.5, 1.0, 1.2, 2.6, 0.8, 0.8),
-    "education": (0.8, 2.6, 1.2, 0.1, 0.5, 1.0),
-    "cash": (0.5, 0.8, 0.7, 2.6, 1.3, 1.2),
-    "shopping": (1.4, 1.1, 1.1, 0.5, 1.0, 0.8),
 }
 ON_CARD: Final = ("groceries", "dining", "shopping", "travel")
 
@@ -101,7 +93,7 @@ def _kinds(rng: np.random.Generator, world: World, people: People, who: Ints, mo
     segments = len(world.rules.segments)
     share = np.empty((segments, 12, len(KINDS)))
     for place, (name, (weight, _, peaks, _)) in enumerate(KINDS.items()):
-        taste = np.resize(TASTE.get(name, (1.0,)), segments)
+        taste = np.array([segment.taste.get(name, 1.0) for segment in world.rules.segments])
         season = np.array([2.0 if moon in peaks else 1.0 for moon in range(1, 13)])
         share[:, :, place] = weight * taste[:, None] * season
     edges = np.cumsum(share, axis=2)

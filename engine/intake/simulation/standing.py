@@ -14,8 +14,9 @@ import pyarrow as pa
 
 from engine.intake.simulation import bureau as bureaus
 from engine.intake.simulation.bureau import Bureau
-from engine.intake.simulation.contracts import OPEN_END, Contracts
+from engine.intake.simulation.contracts import Contracts
 from engine.intake.simulation.credit import Credit
+from engine.intake.simulation.lives import OPEN_END
 from engine.intake.simulation.money import Ledger
 from engine.intake.simulation.people import People
 from engine.intake.simulation.world import DAY, NEVER, YEAR, Bools, Floats, Ints, World, logistic, month_index
@@ -56,12 +57,13 @@ def make(
     told = borrows[:, 1:] | (days > 0) | vulnerable | hardship | blocked
     alive = people.alive(ends[None, :], np.arange(len(people))[:, None])
     # the credit of whoever has left is reported on until nothing is overdue, and nothing will be
-    owed = np.logical_or.accumulate((days > 0)[:, ::-1], axis=1)[:, ::-1]
+    left = (people.closed != NEVER)[:, None] & (people.closed[:, None] <= ends)
+    owed = np.logical_or.accumulate((days > 0)[:, ::-1], axis=1)[:, ::-1] & left
     at = who, month = np.nonzero(np.logical_or.accumulate(told, axis=1) & (alive | owed))
     return Standing(
         who=who,
         reported=ends[month],
-        days=np.where(borrows[:, 1:] | (days > 0) | (owed & ~alive), days, NEVER)[at],
+        days=np.where(borrows[:, 1:] | (days > 0) | owed, days, NEVER)[at],
         in_collections=collected[at],
         vulnerable=vulnerable[at],
         hardship=hardship[at],

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from engine.config.allocation import AllocationSettings
 from engine.config.catalogue import CatalogueSettings
+from engine.config.journeys import Journeys
 from engine.config.recommendations import RecommendationSettings
 from engine.domain.allocation_marts import ALLOCATION_MARTS
 from engine.domain.contact_marts import CHANNEL_RESPONSES, CONTROL_GROUP, WITHHELD_CONTACTS
@@ -119,6 +120,7 @@ def prepare(context: Context, settings: RecommendationSettings) -> Prepared:
         offered=held.offered if held else context.settings(CatalogueSettings, "catalogue"),
         settings=settings,
         seed=context.seed,
+        chosen_between=[one.products for one in context.settings(Journeys, "journeys").journeys if one.products],
         meanings={name: (feature.meaning, feature.meaning_zh) for name, feature in FEATURES.items()},
     )
 

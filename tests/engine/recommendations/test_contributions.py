@@ -36,7 +36,7 @@ def _fitted(kind: str) -> Fitted:
     now, past, _, _ = builders.bank(CUSTOMERS)
     found = _prepared().bundle
     panel = build(
-        past, now, found.catalogue, features=found.features, settings=found.settings, seed=1, by_cluster=False
+        past, now, found.catalogue, features=found.features, settings=found.settings, seed=1, grouping=found.grouping
     )
     trainer = race.Trainer(
         product_ids=found.catalogue.product_ids, features=found.features, settings=found.settings, seed=1

@@ -52,7 +52,7 @@ def _codes(taken: pa.Table, held: dict[tuple[str, str], float] | None = None) ->
         }
     )
     ids = pa.array(["ann", "bob", "cyd"])
-    found = interest.codes(taken, holdings, ids, product_ids=PRODUCTS, families=FAMILIES, as_of=NOW)
+    found = interest.codes(taken, holdings, ids, product_ids=PRODUCTS, together=FAMILIES, as_of=NOW)
     return {
         (who, what): int(found[row, place])
         for row, who in enumerate(ids.to_pylist())
@@ -104,9 +104,16 @@ def test_codes_are_those_worked_out_by_hand(duck: Engine) -> None:
 def test_steps_that_led_to_what_is_held_say_nothing_more(duck: Engine) -> None:
     found = _codes(_steps(duck, _events(*STORY)), {("ann", "card"): 2.0, ("cyd", "card"): 8.0, ("bob", "card"): 1.0})
     assert ("ann", "card") not in found
-    assert ("ann", "gold_card") not in found
+    # but something of a similar product: ann chose between the two three days ago
+    assert CODES[found["ann", "gold_card"]].text_en == "Looked into a similar product in the last 90 days."
     # looked at again after it was opened
     assert found["cyd", "card"] == 2
+
+
+def test_products_are_alike_within_a_journey_and_within_a_family_where_no_journey_names_any() -> None:
+    assert interest.labels(PRODUCTS, FAMILIES, []) == FAMILIES
+    # the fund is in no journey, and then like nothing else
+    assert interest.labels(PRODUCTS, FAMILIES, [("loan", "card")]) == ("loan", "gold_card", "loan", "fund")
 
 
 def test_no_table_and_no_rows_are_no_steps(duck: Engine) -> None:
