@@ -148,7 +148,14 @@ class DecideNow:
         while True:
             last = self._gather(left)
             while left:
-                self._handle(*self._together(left))
+                try:
+                    self._handle(*self._together(left))
+                except Exception as fault:
+                    # nobody may wait for a thread that is gone
+                    _LOG.error("%s before a live decision", type(fault).__name__)
+                    waiting = [one for one in left if _is_awaited(one.future)]
+                    _tell(waiting, [fault] * len(waiting))
+                    left.clear()
                 if not last:
                     break
             if last:

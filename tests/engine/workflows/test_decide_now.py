@@ -22,6 +22,7 @@ from engine.lake.runs import CURRENT, Run, open_run
 from engine.lake.workspace import Workspace
 from engine.store import LiveLedger, NewFeedback, Store
 from engine.workflows import live_replay, session
+from engine.workflows import run as workflow
 from engine.workflows.decide_now import DecideNow
 from engine.workflows.live_requests import LiveRequest
 from engine.workflows.live_turns import RequestChanged
@@ -382,3 +383,35 @@ def test_what_is_no_request_is_refused_with_a_sentence(decide: DecideNow, asked:
 def test_a_channel_that_is_none_is_named_with_those_that_are(decide: DecideNow) -> None:
     with pytest.raises(UnknownName, match='Did you mean "email"'):
         decide.answer(LiveRequest(customer_id="C1", channel="emial"))
+
+
+def test_a_contact_counts_once_live_and_once_in_the_next_run_and_never_twice(small_home: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(small_home, home)
+    (home / "wayline.toml").write_text(RUN_CLOCK, encoding="utf-8")
+    first = open_run(Workspace(home))
+    reported, silent = (row["customer_id"] for row in offered(first, 2))
+    address = session.database_url(Workspace(home))
+
+    def counts(customer_id: str) -> tuple[int, float]:
+        """How many contacts are counted beside the run's, and how many in all, of a month."""
+        with DecideNow(home) as decide:
+            told = decide.answer(LiveRequest(customer_id=customer_id, counts=False)).facts
+        seen = live_replay.explained(home, customer_id, told["decision_id"])["seen"]
+        return seen["since"]["contacts"][0], seen["counted"]["customer_month"]
+
+    before = {one: counts(one)[1] for one in (reported, silent)}
+    with DecideNow(home) as decide:
+        told = {one: decide.answer(LiveRequest(customer_id=one)).facts for one in (reported, silent)}
+    assert all(answer["counted"] for answer in told.values())
+    sent = NewFeedback(
+        event_id="e1", type="sent", customer_id=reported, channel=told[reported]["action"]["channel"],
+        product_id=told[reported]["action"]["product_id"], decision_id=told[reported]["decision_id"],
+        occurred_at=datetime.fromisoformat(told[reported]["decided_at"]),
+    )  # fmt: skip
+    with Store(address, actor="crm") as store:
+        store.add_feedback([sent])
+    assert {one: counts(one) for one in before} == {one: (1, count + 1) for one, count in before.items()}
+    workflow.run(home, seed=1)
+    assert open_run(Workspace(home)).run_id != first.run_id
+    assert {one: counts(one) for one in before} == {one: (0, count + 1) for one, count in before.items()}
