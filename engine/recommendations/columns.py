@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -55,6 +56,14 @@ def any_of(marks: Flags) -> Flags:
     found = np.zeros(len(marks), dtype=bool)
     for column in range(marks.shape[1]):
         found |= marks[:, column]
+    return found
+
+
+def one_of(codes: Integers, wanted: Iterable[int]) -> Flags:
+    """Say which codes are among a handful, shape (n,); for one row many times faster than sorting them."""
+    found = np.zeros(len(codes), dtype=bool)
+    for one in wanted:
+        found |= codes == one
     return found
 
 

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from engine.recommendations import contact
-from engine.recommendations.columns import any_of
+from engine.recommendations.columns import any_of, one_of
 from engine.recommendations.frame import TREATMENTS, Flags
 from engine.recommendations.gate import Case, Gate
 
@@ -30,7 +30,7 @@ def _term_too_long(case: Case) -> Flags:
 
 def _waiting(case: Case) -> Flags:
     kinds = [TREATMENTS.index(kind) for kind in case.settings.gates.waiting_treatments]
-    waiting = np.isin(case.block.treatment, kinds) & (case.block.days_until_contact > 0)
+    waiting = one_of(case.block.treatment, kinds) & (case.block.days_until_contact > 0)
     refused: Flags = waiting | (case.block.treatment < 0)
     return refused[:, None]
 

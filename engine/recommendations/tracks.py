@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from engine.config.recommendations import TrackPolicy
 from engine.domain.words import RiskTier
+from engine.recommendations.columns import one_of
 from engine.recommendations.frame import TIERS, VALUE_TIERS, Flags, Floats, Integers
 
 FAST, STANDARD, VERIFY, RETENTION, NO_OFFER = (
@@ -112,12 +113,12 @@ def reasons(pairs: Pairs, policy: TrackPolicy) -> Integers:
     customer whose value or pace is unknown is not one to be kept by an offer.
     """
     low = pairs.tier == TIERS.index(RiskTier.LOW)
-    verified = np.isin(pairs.tier, [TIERS.index(RiskTier(name)) for name in policy.verify_tiers])
+    verified = one_of(pairs.tier, [TIERS.index(RiskTier(name)) for name in policy.verify_tiers])
     # a comparison with NaN is false
     large = pairs.is_credit & ~(pairs.amount < policy.verify_credit_from_minor)
     small = pairs.is_credit & (pairs.amount <= policy.fast_credit_up_to_minor)
     keep = policy.retention
-    valuable = np.isin(pairs.value_tier, [VALUE_TIERS.index(name) for name in keep.value_tiers])
+    valuable = one_of(pairs.value_tier, [VALUE_TIERS.index(name) for name in keep.value_tiers])
     asked = (
         pairs.refused,
         verified,

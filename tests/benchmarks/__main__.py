@@ -16,7 +16,18 @@ from rich.console import Console
 from rich.table import Table
 
 from engine.lake.workspace import Workspace
-from tests.benchmarks import api, audiences, features, feedback, journeys, recommendations, risk, whole_run
+from tests.benchmarks import (
+    api,
+    audiences,
+    decisions,
+    features,
+    feedback,
+    journeys,
+    live_million,
+    recommendations,
+    risk,
+    whole_run,
+)
 
 
 def main() -> None:
@@ -40,6 +51,8 @@ def main() -> None:
                 f"{customers:,} customers: features against SQL by hand",
                 features.run(Workspace(bank / "workspace").home / "curated"),
             )
+            show(f"{customers:,} customers: one decision in real time", decisions.run(home=bank / "workspace"))
+            show("a million customers mapped for live decisions", live_million.run(bank / "workspace"))
         show(f"{chosen.events:,} events: funnels", journeys.run(chosen.events))
         show(f"{chosen.members:,} customers: an audience of five rules", audiences.run(chosen.members))
         show(f"{chosen.pulled:,} members over HTTP", api.run(chosen.pulled, folder / "api"))
