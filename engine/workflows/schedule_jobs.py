@@ -10,7 +10,7 @@ from typing import Any, Final, cast, get_args
 from engine.config.exports import ExportFormat, Mode
 from engine.domain.errors import SettingsFault, UnknownName
 from engine.exports.presets import PRESETS
-from engine.workflows import export_audience, feedback, feedback_file, load, run, session
+from engine.workflows import export_audience, feedback, feedback_file, load, run, session, webhooks
 from engine.workflows.export_plan import Wanted
 
 Arguments = Mapping[str, Any]
@@ -126,6 +126,10 @@ def _feedback(home: Path, arguments: Arguments) -> dict[str, Any]:
     return {name: getattr(made, name) for name in ("rows", "accepted", "duplicate", "rejected", "suppressed")}
 
 
+def _webhooks(home: Path, _: Arguments) -> dict[str, Any]:
+    return dict(webhooks.deliver(home))
+
+
 JOBS: Final[dict[str, Job]] = {
     "load": Job(
         summary="load the bank's own tables",
@@ -148,6 +152,13 @@ JOBS: Final[dict[str, Job]] = {
         may=(),
         check=_check_feedback,
         make=_feedback,
+    ),
+    "webhooks": Job(
+        summary="tell the bank's own addresses what is new",
+        needs=(),
+        may=(),
+        check=_check_nothing,
+        make=_webhooks,
     ),
 }
 """Every job that can be scheduled."""

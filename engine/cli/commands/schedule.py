@@ -28,7 +28,7 @@ def add(
     cron: Annotated[
         str, typer.Option("--cron", help="When, in the bank's time zone: minute hour day month weekday, or @daily.")
     ],
-    job: Annotated[str, typer.Option("--job", help="load, run, export or feedback.")],
+    job: Annotated[str, typer.Option("--job", help="load, run, export, feedback or webhooks.")],
     by: By,
     mapping: Annotated[str | None, typer.Option("--mapping", help="load: the mapping file.")] = None,
     file: Annotated[str | None, typer.Option("--file", help="feedback: the file to take in.")] = None,

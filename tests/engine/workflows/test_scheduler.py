@@ -103,6 +103,12 @@ def test_what_was_missed_is_made_once_and_a_failure_is_tried_again_and_then_told
     assert schedule.status(home)["alerts"] == []
 
 
+def test_webhooks_are_delivered_at_set_times_too(home: Path) -> None:
+    schedule.add(home, Planned(name="hooks", cron="* * * * *", job="webhooks", by="ann"))
+    _since(home, "hooks", timedelta(minutes=2))
+    assert [(one.status, one.result) for one in _due(home)] == [("done", {"delivered": 0, "put_off": 0, "dead": 0})]
+
+
 def test_somebody_is_told_by_a_program_and_at_an_address(home: Path, tmp_path: Path) -> None:
     heard: list[dict[str, Any]] = []
 
