@@ -113,8 +113,13 @@ def every(home: Path) -> list[Release]:
     return sorted(found, key=lambda one: (one.made_at, one.name))
 
 
-def remove_before(home: Path, moment: datetime) -> None:
-    """Remove the releases in a folder that were made before an instant."""
+def tidy(home: Path, moment: datetime) -> None:
+    """Remove the releases in a folder that were made before an instant, and what a killed maker left behind.
+
+    The caller is the only one who makes releases in that folder meanwhile.
+    """
+    for left in home.glob(f"{_BUILDING}*"):
+        shutil.rmtree(left, ignore_errors=True)
     for one in every(home):
         if one.made_at < moment:
             (one.folder / SUCCESS).unlink()  # nobody opens it from here on

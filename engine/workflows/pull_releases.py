@@ -54,7 +54,7 @@ class Shelf:
         found = releases.read(self.folder / snapshot)
         if found is None or (anew and found.made_at < self._oldest()):
             with self._alone():
-                releases.remove_before(self.folder, self._oldest())
+                releases.tidy(self.folder, self._oldest())
                 found = releases.read(self.folder / snapshot) or self._write(snapshot, *make())
         return self._checked(found)
 
