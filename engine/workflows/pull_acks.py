@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from engine.domain.errors import UnknownName
+from engine.domain.errors import CheckFailed, UnknownName
 from engine.domain.grants import Grant
 from engine.domain.pulls import Contradicted
 from engine.exports import releases
 from engine.exports.releases import Release
 from engine.numerics.chain import canonical, digest
 from engine.store import AcknowledgementRecord, Acknowledgements
-from engine.workflows import pull_releases
+from engine.workflows import export_acks, pull_releases
 from engine.workflows.pull_releases import ANY_CHANNEL, CHANGED, RECOMMENDATIONS, Shelf
 from engine.workflows.service import Service
 
@@ -68,6 +68,48 @@ def acknowledge(service: Service, grant: Grant, run: str, said: Said) -> Acknowl
         acknowledged_at=datetime.now(UTC),
     )
     return Acknowledgements(service.store).enter(record, grant.actor)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaidOfBundle:
+    """What a receiver says of a bundle that came to it as files; `rejected` are the ids that it did not take."""
+
+    audience: str
+    channel: str | None
+    received_rows: int
+    content_sha256: str
+    rejected: tuple[str, ...]
+
+
+def acknowledge_bundle(service: Service, grant: Grant, run: str, said: SaidOfBundle) -> dict[str, Any]:
+    """Enter that the key's destination has loaded a bundle: the next delta follows it. The same again changes nothing.
+
+    Raises
+    ------
+    NotGranted
+    UnknownName
+        No such content was handed to the key's destination for that run.
+    Contradicted
+        It received another number of rows, said something else before, or has acknowledged a later bundle already.
+    """
+    grant.require("exports:ack")
+    grant.require_audience(said.audience, (said.audience,))
+    channel = said.channel or grant.channel
+    if channel is not None:
+        grant.require_channel(channel)
+    ack = export_acks.Ack(
+        audience=said.audience,
+        preset=grant.destination,
+        channel=channel,
+        run_id=run,
+        content_sha256=said.content_sha256,
+        received_rows=said.received_rows,
+        rejected=said.rejected,
+    )
+    try:
+        return export_acks.acknowledge(service.home, ack, grant.actor)
+    except CheckFailed as fault:
+        raise Contradicted(str(fault), "content_sha256") from fault
 
 
 def _changes_to(release: Release, service: Service, subject: str, channel: str) -> list[Release]:

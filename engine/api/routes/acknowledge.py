@@ -1,4 +1,4 @@
-"""A receiver says that it loaded a run."""
+"""A receiver says what it loaded: of a run that it pulled, or of a bundle that came to it as files."""
 
 from __future__ import annotations
 
@@ -78,3 +78,54 @@ async def acknowledge(run: RunPath, body: Acknowledgement, grant: Granted, servi
     rejected = tuple(one.model_dump() for one in body.rejected)
     said = pull_acks.Said(**{**body.model_dump(), "rejected": rejected})
     return await run_in_threadpool(pull_acks.acknowledge, service, grant, run, said)
+
+
+class BundleAcknowledgement(BaseModel):
+    """What came of a bundle: its checksum, the rows of all its files, and the ids that were not taken."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "audience": "savers",
+                    "channel": "email",
+                    "received_rows": 1871,
+                    "content_sha256": "5f0d1df1fc49e30424381b57b1d4c73e067772a4267dde043a19b026935602c8",
+                    "rejected": ["C00000042"],
+                }
+            ]
+        },
+    )
+
+    audience: Annotated[str, Field(pattern="^[a-z0-9_]{1,60}$")]
+    channel: Annotated[str | None, Field(pattern="^[a-z_]{1,40}$")] = None
+    received_rows: Rows
+    content_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="as the bundle's manifest told it")]
+    rejected: Annotated[list[Annotated[str, Field(max_length=200)]], Field(max_length=1_000)] = []
+
+
+class BundleAcknowledged(BaseModel):
+    """What is on record; the next delta for this destination goes on from it."""
+
+    audience: str
+    to: str
+    run_id: str
+    mode: str
+    content_sha256: str
+    received_rows: int
+    rejected: int
+    members: int
+    acked_by: str
+    acked_at: datetime
+
+
+@router.post(
+    "/v1/exports/{run}/ack",
+    response_model=BundleAcknowledged,
+    **documented("not_found", "conflict", scope="exports:ack"),
+)
+async def acknowledge_bundle(run: RunPath, body: BundleAcknowledgement, grant: Granted, service: Serving) -> Any:
+    """Keep that the key's destination loaded a bundle of files. The same body again gives the same answer."""
+    said = pull_acks.SaidOfBundle(**{**body.model_dump(), "rejected": tuple(body.rejected)})
+    return await run_in_threadpool(pull_acks.acknowledge_bundle, service, grant, run, said)

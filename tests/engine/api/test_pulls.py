@@ -284,3 +284,23 @@ def test_a_snapshot_that_is_kept_no_longer_is_gone_with_the_way_to_begin_again(
         assert client.get("/v1/audiences/everyone/members?limit=5").json()["members"] == page["members"]
         changes = client.get("/v1/audiences/everyone/changes", params={"since": "20200101T000000Z-0000000000-v1"})
         refused(changes, 409, "resync_required")
+
+
+def test_a_bundle_of_files_is_acknowledged_over_http_and_the_next_delta_follows_it(
+    client: httpx.Client, home: Path, tmp_path: Path
+) -> None:
+    made = export_audience.audience(home, Wanted(audience="adults", preset="generic", channel="email", by="ann"))
+    path = f"/v1/exports/{made['run_id']}/ack"
+    rows = made["counts"]["exported"]
+    said = {"audience": "adults", "content_sha256": made["content_sha256"], "received_rows": rows}
+    refused(client.post(path, json=said | {"received_rows": rows + 1}), 409, "conflict")
+    refused(client.post(path, json=said | {"content_sha256": "0" * 64}), 404, "not_found")
+    told = client.post(path, json=said).raise_for_status().json()
+    assert (told["to"], told["members"], told["acked_by"]) == ("generic/email", rows, "api/crm")
+    assert client.post(path, json=said).json() == told
+    other = key_of(home, "other", destination="braze_cdi")
+    refused(client.post(path, json=said, headers=other), 404, "not_found")
+    reader = key_of(home, "reader", scopes=["audiences:read"])
+    refused(client.post(path, json=said, headers=reader), 403, "not_granted")
+    planned = export_audience.dry_run(home, Wanted(audience="adults", preset="generic", channel="email", mode="delta"))
+    assert planned["mode"] == "delta"
