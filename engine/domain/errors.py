@@ -21,13 +21,14 @@
     ├── StoreUnavailable        the operational database cannot be opened, or is of another version
     ├── CheckFailed             exit code 3: a verification found a difference
     └── RefusedByPolicy         exit code 4
+        └── ApprovalNeeded      an export that a second person has to agree to first
 
 No message carries a customer's data: columns, counts, rows and ids of rules only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
 
@@ -216,6 +217,14 @@ class RefusedByPolicy(WaylineError):
     """A policy forbids what was asked."""
 
     exit_code = 4
+
+
+class ApprovalNeeded(RefusedByPolicy):
+    """An export waits for a second person; `facts` say which one and why, as the audit log keeps them."""
+
+    def __init__(self, sentence: str, facts: Mapping[str, object]) -> None:
+        self.facts = dict(facts)
+        super().__init__(sentence)
 
 
 class DeliveryUnderWay(WaylineError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -184,6 +184,35 @@ def customers(words: Words, rows: pd.DataFrame, ids: Sequence[str], key: str, la
         found = ids[marked[0]] if marked and marked[0] < len(ids) else picked
         if found:
             link(words, "customer", words.t("control.open", customer=found), ":material/person_search:", c_id=found)
+
+
+def row_of(rows: pd.DataFrame, key: str, columns: Mapping[str, Any] | None = None) -> int | None:
+    """Place a table of which a row can be clicked, and return its place, None while none is.
+
+    It needs a picker beside it, for whoever does not click."""
+    counts = {name: st.column_config.NumberColumn(format="localized") for name in rows.select_dtypes("number").columns}
+    event = st.dataframe(
+        rows,
+        hide_index=True,
+        key=key,
+        on_select="rerun",
+        selection_mode="single-row",
+        column_config={**counts, **(columns or {})},
+        placeholder=UNDEFINED,
+        height="content" if len(rows) <= ROWS_A_PAGE else "auto",
+    )
+    marked = event["selection"]["rows"]
+    return marked[0] if marked and marked[0] < len(rows) else None
+
+
+def done(words: Words, act: Callable[[], object]) -> bool:
+    """Do something that may be refused, and say so in the reader's language; return whether it was done."""
+    try:
+        act()
+    except WaylineError as fault:
+        st.error(words.sentence(fault), icon=":material/error:")
+        return False
+    return True
 
 
 def page_number(total: int, key: str) -> int:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from engine.domain.errors import RefusedByPolicy
+from engine.domain.errors import ApprovalNeeded, RefusedByPolicy
 from engine.exports import audience_bundle, signing
 from engine.exports.audience_bundle import About, Handover
 from engine.exports.audience_manifest import AudienceFacts, Manifest
@@ -60,7 +60,8 @@ def audience(home: Path, wanted: Wanted) -> dict[str, Any]:
                     raise fault
             except RefusedByPolicy as fault:
                 details = {"run_id": held.run.run_id, "preset": wanted.preset, "why": fault.sentence}
-                store.audit("export.refused", wanted.audience, details)
+                waits = fault.facts if isinstance(fault, ApprovalNeeded) else {}
+                store.audit(export_approvals.REFUSED, wanted.audience, {**details, **waits})
                 raise
             made, place = _write(held, store, plan, wanted)
             export_states.forget(held.workspace, plan.target.audience, held.run.as_of, plan.target.settings)

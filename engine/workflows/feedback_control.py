@@ -20,6 +20,15 @@ from engine.workflows import session
 from engine.workflows.audiences import opened
 
 CONTROL: Final = "control_group"
+_Reason = tuple[str, str]
+_NO_CONTROL: Final[_Reason] = (
+    "the run kept nobody out: share under [recommendations.exploration.control] sets a control group aside",
+    "该次运行未留出对照组：请在 [recommendations.exploration.control] 下设置 share",
+)
+_NO_HOLDINGS: Final[_Reason] = (
+    "the workspace has no table holdings: nobody knows openings",
+    "工作区没有 holdings 表，无从得知开通情况",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +45,8 @@ class Comparison:
 
     Both groups are of those for whom a product passed every gate, so that the draw alone tells them apart; of an
     audience, of its members. control : what the other group got, "nothing" or offers drawn at "random". difference :
-    share of the advised - share of the control group, with its 95 % interval; None where `reason` says why.
+    share of the advised - share of the control group, with its 95 % interval; None where `reason` says why, in English,
+    and `reason_zh` in Chinese.
     """
 
     run_id: str
@@ -50,6 +60,7 @@ class Comparison:
     lower: float | None = None
     upper: float | None = None
     reason: str | None = None
+    reason_zh: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,15 +78,12 @@ def compared(home: Path, run_id: str, audience: str | None, window: Window) -> C
     try:
         run = open_run(session.workspace_at(home), run_id)
     except RunMissing:
-        return Comparison(run_id=run_id, days=days, reason="the run is not here any more")
+        return _unanswered(run_id, days, ("the run is not here any more", "该次运行已不在此处"))
     if not run.has(CONTROL) or not run.read(CONTROL, limit=1).num_rows:
-        lacking = (
-            "the run kept nobody out: share under [recommendations.exploration.control] sets a control group aside"
-        )
-        return Comparison(run_id=run_id, days=days, reason=lacking)
+        return _unanswered(run_id, days, _NO_CONTROL)
     found = _counted(home, run, audience, days)
     if found is None:
-        return Comparison(run_id=run_id, days=days, reason="the workspace has no table holdings: nobody knows openings")
+        return _unanswered(run_id, days, _NO_HOLDINGS)
     if reason := _unanswerable(run, found, window):
         return Comparison(
             run_id=run_id,
@@ -83,7 +91,8 @@ def compared(home: Path, run_id: str, audience: str | None, window: Window) -> C
             control=found.control,
             advised=found.advised,
             control_customers=found.controls,
-            reason=reason,
+            reason=reason[0],
+            reason_zh=reason[1],
         )
     interval = newcombe(found.advised_opened, found.advised, found.controls_opened, found.controls)
     return Comparison(
@@ -100,12 +109,21 @@ def compared(home: Path, run_id: str, audience: str | None, window: Window) -> C
     )
 
 
-def _unanswerable(run: Run, found: _Counts, window: Window) -> str | None:
+def _unanswered(run_id: str, days: int, why: _Reason) -> Comparison:
+    return Comparison(run_id=run_id, days=days, reason=why[0], reason_zh=why[1])
+
+
+def _unanswerable(run: Run, found: _Counts, window: Window) -> _Reason | None:
     if run.as_of + timedelta(days=window.days) > window.known_until:
         ends = f"{window.known_until:%Y-%m-%d}"
-        return f"{window.days} days after the run are not over: the data end on {ends}. Ask for fewer --days"
-    if not found.advised or not found.controls:
-        return f"nobody was {'kept out' if found.advised else 'advised'} among these customers"
+        return (
+            f"{window.days} days after the run are not over: the data end on {ends}. Ask for fewer --days",
+            f"运行后 {window.days} 天尚未结束：数据截至 {ends}。请减少 --days",
+        )
+    if not found.advised:
+        return "nobody was advised among these customers", "这些客户中无人获得推荐"
+    if not found.controls:
+        return "nobody was kept out among these customers", "这些客户中无人被留作对照"
     return None
 
 

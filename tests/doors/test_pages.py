@@ -119,13 +119,25 @@ def test_every_question_about_audiences_is_asked_where_none_is_kept(
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+def test_page_of_exports_says_what_to_do_first_and_makes_no_database(
+    monkeypatch: pytest.MonkeyPatch, full: Path, language: Language
+) -> None:
+    app = opened(monkeypatch, full, "exports", lang=language)
+    assert not app.exception
+    assert Words(language=language).t("exports.none") in sentences(app)
+    assert "wayline export AUDIENCE --to generic" in app.code[0].value
+    assert not charts(app)
+    assert not (full / "wayline.db").exists()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("page", PAGES)
 def test_page_says_why_a_skipped_stage_left_nothing_to_show(
     monkeypatch: pytest.MonkeyPatch, skipped: Path, page: str, language: Language
 ) -> None:
     app = opened(monkeypatch, skipped, page, lang=language, **({"c_id": "C00001"} if page == "customer" else {}))
     assert not app.exception
-    if page != "data":
+    if page not in ("data", "exports"):  # what these tell is kept beside the runs
         assert NOT_IN_THIS_RUN in sentences(app)
 
 

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import streamlit as st
 
-from engine.domain.errors import WaylineError
 from engine.ui import audience_builder as builder
 from engine.ui import controls, state, toml_text
 from engine.ui.views import audiences as views
@@ -59,7 +58,7 @@ def verifying(rows: list[dict[str, Any]]) -> None:
             chosen = st.selectbox(words.t("audiences.audience"), tuple(named), format_func=lambda one: named[one])
             by = st.text_input(words.t("audiences.your_name"))
             asked = st.form_submit_button(words.t("audiences.verify"), icon=":material/verified:")
-    if asked and told(lambda: audiences.verify(home, chosen, by)):
+    if asked and controls.done(words, lambda: audiences.verify(home, chosen, by)):
         st.rerun()
 
 
@@ -168,7 +167,7 @@ def saving(draft: dict[str, Any]) -> None:
         disabled=not ready,
         help=None if ready else words.t("builder.save_help"),
     )
-    if asked and told(lambda: audiences.save(home, draft, draft["owner"])):
+    if asked and controls.done(words, lambda: audiences.save(home, draft, draft["owner"])):
         st.success(words.t("builder.saved", name=draft["audience"]), icon=":material/check_circle:")
 
 
@@ -208,16 +207,6 @@ def overlapping() -> None:
         return
     facts = state.ask(audiences.overlap, home, tuple(chosen), run, stamp)
     controls.show(words, views.overlap(facts, named, words), "a_overlap", unfolded=True)
-
-
-def told(act: Any) -> bool:
-    """Do something that may be refused, and say so in the reader's language."""
-    try:
-        act()
-    except WaylineError as fault:
-        st.error(words.sentence(fault), icon=":material/error:")
-        return False
-    return True
 
 
 part = controls.switch(words, "audiences.part", PARTS, "a_part", parts)

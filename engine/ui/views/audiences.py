@@ -8,7 +8,8 @@ from typing import Any, Final
 import altair as alt
 import pandas as pd
 
-from engine.ui.views.figure import BAND, CONTINUED, DROPPED, Figure, axis, height_of, legend, scale
+from engine.ui.views import waterfall
+from engine.ui.views.figure import CONTINUED, Figure, height_of
 from engine.ui.words import UNDEFINED, Words, is_undefined
 
 Facts = Mapping[str, Any]
@@ -75,31 +76,7 @@ def _change(row: Facts, w: Words) -> str:
 def reach(facts: Facts, w: Words) -> Figure:
     """Return who is left after each step, with every reason in the table."""
     finding = _reach_finding(facts, w)
-    rows = _bars(facts, w)
-    told = {w.t("audiences.left_over"): CONTINUED, w.t("audiences.removed"): DROPPED}
-    chart = None
-    if facts["members"]:
-        bars = (
-            alt.Chart(rows)
-            .mark_bar(height=BAND, cornerRadius=2)
-            .encode(
-                x=alt.X("from:Q", title=w.t("word.customers"), axis=axis()),
-                x2="to:Q",
-                y=alt.Y("step:N", sort=list(rows["step"]), title=None, axis=alt.Axis(labelLimit=220)),
-                color=alt.Color("part:N", scale=scale(told), legend=legend(told)),
-                tooltip=[
-                    alt.Tooltip("step:N", title=w.t("audiences.step")),
-                    alt.Tooltip("customers:Q", title=w.t("word.customers"), format=",.0f"),
-                    alt.Tooltip("why:N", title=w.t("audiences.main_reason")),
-                ],
-            )
-        )
-        marks = (
-            alt.Chart(rows)
-            .mark_text(align="left", dx=5)
-            .encode(x="to:Q", y=alt.Y("step:N", sort=list(rows["step"])), text="label:N")
-        )
-        chart = (bars + marks).properties(height=height_of(len(rows), 34))
+    chart = waterfall.chart(_bars(facts, w), w, w.t("word.customers")) if facts["members"] else None
     table = pd.DataFrame(
         [
             {
@@ -117,24 +94,12 @@ def reach(facts: Facts, w: Words) -> Figure:
 
 
 def _bars(facts: Facts, w: Words) -> pd.DataFrame:
-    rows = [_bar(w.t("audiences.members"), (0, facts["members"]), w)]
-    before = facts["members"]
+    steps = []
     for step in facts["steps"]:
-        name = w.t(f"audience_step.{step['step']}")
         main = max(step["reasons"], key=lambda one: one["removed"], default=None)
         why = "" if main is None else w.pick(main["text_en"], main["text_zh"])
-        rows.append(_bar(name, (step["remaining"], before), w, why))
-        before = step["remaining"]
-    rows.append(_bar(w.t("audiences.reachable"), (0, facts["reachable"]), w))
-    return pd.DataFrame(rows)
-
-
-def _bar(step: str, ends: tuple[int, int], w: Words, why: str | None = None) -> dict[str, Any]:
-    """Return one bar; `why` is the main reason of a step that removes, None where customers are left."""
-    start, end = ends
-    count, part = end - start, w.t("audiences.left_over" if why is None else "audiences.removed")
-    label = w.number(-count) if why is not None and count else w.number(count)
-    return {"step": step, "from": start, "to": end, "part": part, "customers": count, "label": label, "why": why or ""}
+        steps.append((w.t(f"audience_step.{step['step']}"), step["removed"], why))
+    return waterfall.bars((w.t("audiences.members"), facts["members"]), steps, w.t("audiences.reachable"), w)
 
 
 def _reach_finding(facts: Facts, w: Words) -> str:
