@@ -38,7 +38,7 @@ def tiles(total: int, rows: Sequence[Handed], waits: Sequence[Waiting], w: Words
         "exports": w.number(total),
         "acknowledged": f"{w.number(acked)} / {w.number(tools)}",
         "to_approve": w.number(sum(one.approved_by is None for one in waits)),
-        "last": w.instant(rows[0].exported_at) if rows else UNDEFINED,
+        "last": w.day(rows[0].exported_at) if rows else UNDEFINED,
     }
     return [(w.t(f"exports.{name}"), value, w.t(f"exports.{name}_help")) for name, value in values.items()]
 
