@@ -25,7 +25,7 @@ _ORDER: Final = (
         "journey",
         "risk",
     ),
-    *("segment", "texts", "audience", "recommend", "explain", "app", "api", "serve", "webhooks"),
+    *("segment", "texts", "audience", "recommend", "catalogue", "decide", "explain", "app", "api", "serve", "webhooks"),
     # within its groups: what changes nothing comes first
     *("list", "check", "load", "report", "dictionary", "show", "recommendations", "verify", "approve", "ack"),
     *("create", "rotate", "revoke", "add", "remove", "test", "deliver", "retry"),
