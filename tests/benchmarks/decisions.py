@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import sys
 import tempfile
 import time
@@ -46,7 +47,8 @@ def run(customers: int = 20_000, home: Path | None = None) -> list[Row]:
 
 
 def asks(home: Path, name: str) -> Request:
-    """Return requests for decisions on the customers of a workspace in turn."""
+    """Return requests for decisions on the customers of a workspace in turn, with a key of their own."""
+    name = f"{name}-{secrets.token_hex(4)}"  # the workspace may have been measured before
     key = api_keys.create(
         home, name, "bench", scopes=["decisions:write"], destination="generic", days=1, requests_per_minute=10**7
     )["key"]

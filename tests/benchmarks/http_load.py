@@ -7,6 +7,7 @@ waits. As much as a server takes is asked by wrk where the machine has it, else 
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import re
 import shutil
@@ -132,17 +133,28 @@ class Sockets:
 
 
 async def at_rate(port: int, make: Request, *, a_second: float, seconds: float) -> list[Reply]:
-    """Send so many requests a second, each when it is due whatever became of those before."""
-    sockets, began = Sockets(port), time.perf_counter() + 0.05
+    """Send so many requests a second, each when it is due whatever became of those before.
+
+    The replies of a first second, in which connections are made, are left out. What asks must not stand still itself: it
+    makes its requests before, and collects no garbage meanwhile.
+    """
+    first, count = int(a_second), int(a_second * (seconds + 1))
+    whole = [make(number) for number in range(count)]
+    sockets, began = Sockets(port), time.perf_counter() + 0.5
 
     async def one(number: int) -> Reply:
         due = began + number / a_second
         await asyncio.sleep(max(due - time.perf_counter(), 0))
-        return await sockets.ask(make(number), due)
+        return await sockets.ask(whole[number], due)
 
-    replies = await asyncio.gather(*(one(number) for number in range(int(a_second * seconds))))
+    gc.collect()
+    gc.disable()
+    try:
+        replies = await asyncio.gather(*(one(number) for number in range(count)))
+    finally:
+        gc.enable()
     sockets.close()
-    return list(replies)
+    return list(replies[first:])
 
 
 async def closed_loop(port: int, make: Request, *, connections: int, seconds: float) -> float:
