@@ -262,6 +262,9 @@ GATES: Final = (
 )
 
 
+_MARKS: Final = tuple(np.uint64(1 << bit) for bit in range(64))
+_MARKS_OF_BYTE: Final = tuple(np.uint8(1 << place) for place in range(8))
+
 DEMANDED: Final = sum(1 << bit for bit, gate in enumerate(GATES) if gate.kind not in ("contact", "value", "fairness"))
 """Bits of the gates that law, risk or the product itself demand; the others are the bank's own policy and interest."""
 
@@ -283,13 +286,13 @@ def evaluate(case: Case, gates: Sequence[Gate] = GATES) -> Masks:
     for bit, gate in enumerate(gates):
         found = gate.refuses(case)
         if found.shape == of_customer.shape:
-            of_customer |= found.astype(np.uint64) << np.uint64(bit)
+            of_customer |= found * _MARKS[bit]
         elif found.shape == shape:
             byte, place = divmod(bit, 8)
-            marks = found.view(np.uint8) * np.uint8(1 << place)
+            marks = found.view(np.uint8) * _MARKS_OF_BYTE[place]
             of_pair[byte] = marks | of_pair[byte] if byte in of_pair else marks
         else:
-            of_product |= found.astype(np.uint64) << np.uint64(bit)
+            of_product |= found * _MARKS[bit]
     refused = of_customer | of_product
     for byte, marks in of_pair.items():
         refused |= marks.astype(np.uint64) << np.uint64(8 * byte)

@@ -15,19 +15,15 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, bindparam, event, exists, func, insert, select, text
+from sqlalchemy import Connection, and_, event, exists, func, select
 
 from engine.store.base import Base
 from engine.store.connection import told, writing
-from engine.store.tables import FeedbackRow, LiveContactRow, LiveDecisionRow, SuppressionRow
+from engine.store.live_statements import HELD, MADE, Statements, aware, statements
+from engine.store.tables import LiveContactRow, LiveDecisionRow
 
 _DECISIONS = LiveDecisionRow.__table__  # type: ignore[attr-defined]
 _CONTACTS = LiveContactRow.__table__  # type: ignore[attr-defined]
-_FEEDBACK = FeedbackRow.__table__  # type: ignore[attr-defined]
-_SUPPRESSIONS = SuppressionRow.__table__  # type: ignore[attr-defined]
-
-SHOW_A_CONTACT: Final = ("sent", "delivered", "opened", "clicked", "bounced")
-"""Reports that tell of a contact: who opened a message was sent it, whether that was reported or not."""
 
 _LOG_PAGES: Final = 50_000  # of 4 kB, at which SQLite tidies up in a commit after all
 
@@ -79,106 +75,91 @@ class LiveSuppression:
 
 _NAMES = tuple(field.name for field in fields(LiveDecision))
 _STORED = select(*(_DECISIONS.c[name] for name in _NAMES))
-_EARLIER = _STORED.where(_DECISIONS.c.request_key.in_(bindparam("keys", expanding=True)))
-_OF_CUSTOMERS: Final[Any] = bindparam("customers", expanding=True)
-_MADE = select(_CONTACTS.c.customer_id, _CONTACTS.c.channel, _CONTACTS.c.at, _CONTACTS.c.decision_id).where(
-    _CONTACTS.c.customer_id.in_(_OF_CUSTOMERS), _CONTACTS.c.at > bindparam("begins")
-)
-_REPORTED = (
-    select(
-        *(_FEEDBACK.c[name] for name in ("event_id", "customer_id", "channel", "occurred_at", "decision_id")),
-        # as the curated table has it: one message is one contact, else what one recommendation or run sent on a channel
-        func.coalesce(
-            _FEEDBACK.c.message_id, _FEEDBACK.c.recommendation_id, _FEEDBACK.c.run_id, _FEEDBACK.c.event_id
-        ).label("message"),
-        _FEEDBACK.c.product_id,
-    )
-    .where(
-        _FEEDBACK.c.customer_id.in_(_OF_CUSTOMERS),
-        _FEEDBACK.c.type.in_(SHOW_A_CONTACT),
-        _FEEDBACK.c.machine_open.is_(False),
-        _FEEDBACK.c.occurred_at > bindparam("begins"),
-    )
-    .order_by(_FEEDBACK.c.number)
-)
-_HELD = select(
-    _SUPPRESSIONS.c.customer_id, _SUPPRESSIONS.c.channel, _SUPPRESSIONS.c.reason, _SUPPRESSIONS.c.since
-).where(_SUPPRESSIONS.c.customer_id.in_(_OF_CUSTOMERS), _SUPPRESSIONS.c.lifted_at.is_(None))
-_CHARGE = text(
-    "UPDATE api_keys SET rows_left_on = :day, "
-    "rows_that_day = CASE WHEN rows_left_on = :day THEN rows_that_day ELSE 0 END + 1 WHERE key_id = :key "
-    "AND (row_cap IS NULL OR CASE WHEN rows_left_on = :day THEN rows_that_day ELSE 0 END < row_cap)"
-)
-_ALONE = text("SELECT pg_advisory_xact_lock(key) FROM unnest(CAST(:keys AS bigint[])) AS key")
+_OF_CONTACT: Final = ("decision_id", "customer_id", "channel", "at")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """What was told before under the key of a request, and the hash of what was asked then."""
+
+    request_hash: str
+    code: str
+    answer: str
 
 
 class Turn:
     """An open transaction that alone may count and add contacts of the customers it was opened for."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, words: Statements) -> None:
+        self._connection, self._words = connection, words
 
-    def earlier(self, request_keys: Sequence[str]) -> dict[str, LiveDecision]:
-        """Return what was decided before under these request keys."""
+    def earlier(self, request_keys: Sequence[str]) -> dict[str, Earlier]:
+        """Return what was told before under these request keys."""
         if not request_keys:
             return {}
-        rows = self._connection.execute(_EARLIER, {"keys": request_keys})
-        return {row.request_key: LiveDecision(**row._mapping) for row in rows}
+        rows = self._connection.exec_driver_sql(self._words.earlier, (self._words.listed(request_keys),))
+        return {key: Earlier(request_hash=told, code=code, answer=answer) for key, told, code, answer in rows}
 
-    def contacts(self, customer_ids: Sequence[str], begins: datetime) -> list[LiveContact]:
-        """Return the contacts with customers later than an instant, each once: a report of one that was made is it.
+    def known(self, customer_ids: Sequence[str], begins: datetime) -> tuple[list[LiveContact], list[LiveSuppression]]:
+        """Return the contacts with customers later than an instant, each once, and what suppresses the customers now.
 
-        What a live decision made is one contact at its own instant, however many of its offers are reported.
+        A report of a contact that was made is that contact. What a live decision made is one contact at its own
+        instant, however many of its offers are reported.
         """
-        asked = {"customers": customer_ids, "begins": begins}
+        listed, since = self._words.listed(customer_ids), self._words.moment(begins)
+        made: list[Any] = []
+        held: list[LiveSuppression] = []
         reports = defaultdict[tuple[str | None, ...], list[Any]](list)
-        for row in self._connection.execute(_REPORTED, asked):
-            key = (row.decision_id,) if row.decision_id else (row.customer_id, row.message, row.product_id, row.channel)
-            reports[key].append(row)
-        found = []
-        for made in self._connection.execute(_MADE, asked):
-            told = tuple(row.event_id for row in reports.pop((made.decision_id,), ()))
-            found.append(LiveContact(**made._mapping, event_ids=told))
-        for rows in reports.values():
-            first = min(rows, key=lambda row: row.occurred_at)
-            found.append(
-                LiveContact(
-                    customer_id=first.customer_id,
-                    channel=first.channel,
-                    at=first.occurred_at,
-                    decision_id=first.decision_id,
-                    event_ids=tuple(row.event_id for row in rows),
-                )
+        for row in self._connection.exec_driver_sql(self._words.known, (listed, since, listed, since, listed)):
+            kind, customer_id, channel, at, decision_id, told, message, product_id = row
+            if kind == MADE:
+                made.append(row)
+            elif kind == HELD:
+                held.append(LiveSuppression(customer_id=customer_id, channel=channel, reason=told, since=aware(at)))
+            else:
+                key = (decision_id,) if decision_id else (customer_id, message, product_id, channel)
+                reports[key].append((aware(at), told, customer_id, channel, decision_id))
+        contacts = [
+            LiveContact(
+                customer_id=customer_id,
+                channel=channel,
+                at=aware(at),
+                decision_id=decision_id,
+                event_ids=tuple(told for _, told, *_ in sorted(reports.pop((decision_id,), ()))),
             )
-        return found
-
-    def suppressions(self, customer_ids: Sequence[str]) -> list[LiveSuppression]:
-        """Return what suppresses customers now."""
-        rows = self._connection.execute(_HELD, {"customers": customer_ids})
-        return [LiveSuppression(**row._mapping) for row in rows]
+            for _, customer_id, channel, at, decision_id, *_ in made
+        ]
+        return contacts + [_reported(rows) for rows in reports.values()], held
 
     def charge(self, key_id: str, day: str) -> bool:
         """Count one row that leaves with a key of the API against its UTC day; False where it allows no more."""
-        return bool(self._connection.execute(_CHARGE, {"key": key_id, "day": day}).rowcount)
+        return bool(self._connection.exec_driver_sql(self._words.charge, (day, day, key_id, day)).rowcount)
 
     def write(self, decisions: Iterable[tuple[LiveDecision, str | None]]) -> None:
         """Add decisions, each with the channel of the contact that it makes where it is counted."""
         rows, contacts = [], []
         for one, channel in decisions:
-            rows.append({name: getattr(one, name) for name in _NAMES})
+            at = self._words.moment(one.decided_at)
+            rows.append(tuple(at if name == "decided_at" else getattr(one, name) for name in _NAMES))
             if one.counted:
-                contacts.append(
-                    {
-                        "decision_id": one.decision_id,
-                        "customer_id": one.customer_id,
-                        "channel": channel,
-                        "at": one.decided_at,
-                    }
-                )
+                contacts.append((one.decision_id, one.customer_id, channel, at))
         if rows:
-            self._connection.execute(insert(_DECISIONS), rows)
+            self._connection.exec_driver_sql(self._words.add_decision, rows)
         if contacts:
-            self._connection.execute(insert(_CONTACTS), contacts)
+            self._connection.exec_driver_sql(self._words.add_contact, contacts)
+
+
+def _reported(rows: list[Any]) -> LiveContact:
+    """Return the contact that reports tell of: made when the first of them says."""
+    rows.sort(key=lambda row: row[:2])
+    at, _, customer_id, channel, decision_id = rows[0]
+    return LiveContact(
+        customer_id=customer_id,
+        channel=channel,
+        at=at,
+        decision_id=decision_id,
+        event_ids=tuple(told for _, told, *_ in rows),
+    )
 
 
 class LiveLedger(Base):
@@ -190,6 +171,7 @@ class LiveLedger(Base):
 
     def __init__(self, address: str, *, actor: str = "wayline", migrate: bool = True) -> None:
         super().__init__(address, actor=actor, migrate=migrate)
+        self._words = statements(self._engine.dialect.name, _NAMES, _OF_CONTACT)
         if self._engine.dialect.name == "sqlite":
             event.listen(self._engine, "connect", _tidy_seldom)
 
@@ -215,8 +197,8 @@ class LiveLedger(Base):
         with told(self._engine), writing(self._engine).connect() as connection, connection.begin():
             if connection.dialect.name == "postgresql":
                 # in one order for everybody, so that no two wait for each other
-                connection.execute(_ALONE, {"keys": sorted({_lock(name) for name in alone_with})})
-            yield Turn(connection)
+                connection.exec_driver_sql(self._words.alone, (sorted({_lock(name) for name in alone_with}),))
+            yield Turn(connection, self._words)
 
     def decision(self, decision_id: str) -> LiveDecision | None:
         """Return one decision, None where there is none of that id."""

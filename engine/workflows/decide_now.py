@@ -36,7 +36,7 @@ from engine.workflows.live_turns import Answer, Asked, Moment, taken
 
 _LOG: Final = logging.getLogger("wayline.live")
 _STOP: Final = None
-_TIDY_SECONDS: Final = 1.0
+_TIDY_SECONDS: Final = 0.2  # little at a time: a commit that meets the tidying waits for what it flushes
 
 
 class NotAnswered(WaylineError):

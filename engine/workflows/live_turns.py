@@ -16,7 +16,7 @@ from engine.domain.errors import RunMissing, WaylineError
 from engine.recommendations import live
 from engine.recommendations.live import Contact, Since, Suppressed
 from engine.store import LiveContact, LiveDecision, LiveSuppression
-from engine.store.live import Turn
+from engine.store.live import Earlier, Turn
 from engine.workflows import live_answers
 from engine.workflows.live_decisions import Asking, Decided, decided
 from engine.workflows.live_requests import LiveRequest, Wanted
@@ -103,7 +103,7 @@ def taken(turn: Turn, asked: Sequence[Asked], moment: Moment) -> list[Answer | R
     return [_again(earlier[one.request.key], one) if one.request.key in earlier else next(new) for one in asked]
 
 
-def _again(earlier: LiveDecision, one: Asked) -> Answer | RequestChanged:
+def _again(earlier: Earlier, one: Asked) -> Answer | RequestChanged:
     if earlier.request_hash != one.want.hashed(one.request.customer_id):
         return RequestChanged()
     return Answer(body=earlier.answer.encode(), code=earlier.code, repeated=True)
@@ -144,8 +144,8 @@ def _decisions(turn: Turn, snapshot: Snapshot, known: Sequence[Asked], now: date
 def _since(turn: Turn, snapshot: Snapshot, known: Sequence[Asked], now: datetime) -> list[Since]:
     """Return what happened to each customer that the run does not know."""
     members = sorted({member for one in known for member in one.members})
-    contacts = [one for one in turn.contacts(members, now - snapshot.looks_back) if not snapshot.has_counted(_ids(one))]
-    held = turn.suppressions([one.request.customer_id for one in known])
+    contacts, held = turn.known(members, now - snapshot.looks_back)
+    contacts = [one for one in contacts if not snapshot.has_counted(_ids(one))]
     policy = snapshot.bundle.settings.contact
     return [
         live.since(

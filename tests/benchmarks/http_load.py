@@ -135,8 +135,8 @@ class Sockets:
 async def at_rate(port: int, make: Request, *, a_second: float, seconds: float) -> list[Reply]:
     """Send so many requests a second, each when it is due whatever became of those before.
 
-    The replies of a first second, in which connections are made, are left out. What asks must not stand still itself: it
-    makes its requests before, and collects no garbage meanwhile.
+    The replies of a first second, in which connections are made, are left out. What asks must not stand still itself:
+    it makes its requests before, and collects no garbage meanwhile.
     """
     first, count = int(a_second), int(a_second * (seconds + 1))
     whole = [make(number) for number in range(count)]

@@ -50,9 +50,12 @@ def test_what_was_written_is_read_back_and_found_under_its_request(ledger: LiveL
     with ledger.turn(["C1"]) as turn:
         turn.write([(kept, "sms"), (decision("d2", counted=False), None)])
     with ledger.turn(["C1"]) as turn:
-        assert turn.earlier(["k0", "k1"]) == {"k1": kept}
+        earlier = turn.earlier(["k0", "k1"])
+        assert {key: (one.request_hash, one.code, one.answer) for key, one in earlier.items()} == {
+            "k1": ("h", "OFFERED", kept.answer)
+        }
         assert turn.earlier([]) == {}
-        (contact,) = turn.contacts(["C1", "C2"], LONG_AGO)
+        ((contact,), _) = turn.known(["C1", "C2"], LONG_AGO)
     assert (contact.decision_id, contact.channel, contact.at, contact.event_ids) == ("d1", "sms", NOW, ())
     assert ledger.decision("d1") == kept
     assert ledger.decision("d3") is None
@@ -66,7 +69,7 @@ def test_a_turn_that_fails_leaves_nothing(ledger: LiveLedger) -> None:
         raise ZeroDivisionError
     assert ledger.decisions("C1") == []
     with ledger.turn(["C1"]) as turn:
-        assert turn.contacts(["C1"], LONG_AGO) == []
+        assert turn.known(["C1"], LONG_AGO) == ([], [])
 
 
 @pytest.mark.parametrize("table", ["live_decisions", "live_contacts"])
@@ -104,8 +107,8 @@ def test_a_report_of_a_contact_does_not_count_it_again(ledger: LiveLedger, store
         ]
     )
     with ledger.turn(["C1"]) as turn:
-        found = {one.decision_id or one.event_ids: one for one in turn.contacts(["C1"], LONG_AGO)}
-        assert turn.contacts(["C1"], NOW + timedelta(hours=1)) == []
+        found = {one.decision_id or one.event_ids: one for one in turn.known(["C1"], LONG_AGO)[0]}
+        assert turn.known(["C1"], NOW + timedelta(hours=1)) == ([], [])
     assert set(found) == {"d1", "d2", ("e5", "e6"), ("e7",)}
     assert found["d1"].at == NOW
     assert found["d1"].event_ids == ("e1", "e2", "e3")
@@ -116,10 +119,10 @@ def test_suppressions_are_seen_until_a_person_lifts_them(ledger: LiveLedger, sto
     store.suppress("C1", "sms", "asked by phone")
     store.suppress("C2", None, "asked by phone")
     with ledger.turn(["C1"]) as turn:
-        assert [(one.customer_id, one.channel) for one in turn.suppressions(["C1"])] == [("C1", "sms")]
+        assert [(one.customer_id, one.channel) for one in turn.known(["C1"], NOW)[1]] == [("C1", "sms")]
     store.lift_suppression("C1", "sms", "asked back")
     with ledger.turn(["C1"]) as turn:
-        assert turn.suppressions(["C1"]) == []
+        assert turn.known(["C1"], NOW)[1] == []
 
 
 def test_those_who_share_a_name_go_one_after_the_other(ledger: LiveLedger, address: str) -> None:
@@ -132,7 +135,7 @@ def test_those_who_share_a_name_go_one_after_the_other(ledger: LiveLedger, addre
             own.decision("none")
             ready.wait()
             with own.turn(["C1", f"C{number + 2}"]) as turn:
-                if len(turn.contacts(["C1"], LONG_AGO)) < 3:
+                if len(turn.known(["C1"], LONG_AGO)[0]) < 3:
                     turn.write([(decision(f"d{number}"), "sms")])
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(12)]
