@@ -298,9 +298,9 @@ def test_a_bundle_of_files_is_acknowledged_over_http_and_the_next_delta_follows_
     told = client.post(path, json=said).raise_for_status().json()
     assert (told["to"], told["members"], told["acked_by"]) == ("generic/email", rows, "api/crm")
     assert client.post(path, json=said).json() == told
-    other = key_of(home, "other", destination="braze_cdi")
+    other = key_of(home, "other_tool", destination="braze_cdi")
     refused(client.post(path, json=said, headers=other), 404, "not_found")
-    reader = key_of(home, "reader", scopes=["audiences:read"])
+    reader = key_of(home, "files_reader", scopes=["audiences:read"])
     refused(client.post(path, json=said, headers=reader), 403, "not_granted")
     planned = export_audience.dry_run(home, Wanted(audience="adults", preset="generic", channel="email", mode="delta"))
     assert planned["mode"] == "delta"
