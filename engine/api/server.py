@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import uvicorn
@@ -9,6 +10,11 @@ import uvicorn
 from engine.api.app import create_app
 from engine.config.api import ApiSettings
 from engine.workflows import session
+
+
+def _none(_: logging.LogRecord) -> bool:
+    """Let no record pass."""
+    return False
 
 
 def server(home: Path, host: str, port: int) -> uvicorn.Server:
@@ -21,13 +27,15 @@ def server(home: Path, host: str, port: int) -> uvicorn.Server:
     SettingsFault
     """
     settings = session.settings(session.workspace_at(home), ApiSettings, "api")
+    # its paths name customers, the guard writes a log of its own; a filter outlives what others configure later
+    logging.getLogger("uvicorn.access").addFilter(_none)
     return uvicorn.Server(
         uvicorn.Config(
             create_app(home),
             host=host,
             port=port,
             log_config=None,
-            access_log=False,  # it would write paths with customers in them; the guard writes its own
+            access_log=False,
             server_header=False,
             timeout_graceful_shutdown=settings.shutdown_seconds,
         )

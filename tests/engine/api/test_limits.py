@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import os
 import random
 import re
@@ -190,6 +191,16 @@ def test_the_log_names_the_route_and_the_key_and_neither_customer_nor_value(
     assert "/v1/audiences/{audience}/members 404" in told
     assert key["Authorization"].split(".")[1] in told
     assert "42" not in re.sub(r"\b[0-9a-f]{16}\b|[0-9.]+ ms", "", told)
+
+
+def test_a_logging_set_up_by_others_later_brings_no_path_into_the_log(
+    address: str, key: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    # what a library does that configures the server's parent logger: its children report upwards again
+    logging.getLogger("uvicorn.access").propagate = True
+    with caplog.at_level("INFO"), httpx.Client(base_url=address, headers=key) as client:
+        client.get("/v1/customers/C00000042/anything")
+    assert not [one for one in caplog.records if one.name.startswith("uvicorn") and "C00000042" in one.getMessage()]
 
 
 def test_the_fuzzer_finds_no_server_error_and_no_answer_that_is_not_described(
