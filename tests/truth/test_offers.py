@@ -86,7 +86,7 @@ def offers_of(home: Path) -> Offers:
 
 
 def test_offers_earn_most_of_what_an_oracle_earns_that_knows_hidden_traits(demo_home: Path) -> None:
-    # measured: 0.94, of first offers 0.91; on 60,000 customers, who have openings enough to learn from, 0.96 and 0.94
+    # measured: 0.94, of first offers 0.91; on 20,000 customers, who have openings enough to learn from, 0.96 and 0.93
     offers = offers_of(demo_home)
     assert offers.share_of_oracle(3) >= 0.92
     assert offers.share_of_oracle(1) >= 0.88
