@@ -4,33 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import typer
 from typer.core import TyperGroup
 
 _ORDER: Final = (
-    # the command itself, from nothing to the screen
-    *(
-        "demo",
-        "init",
-        "doctor",
-        "simulate",
-        "data",
-        "run",
-        "export",
-        "feedback",
-        "schedule",
-        "experiment",
-        "journey",
-        "risk",
-    ),
-    *("segment", "texts", "audience", "recommend", "catalogue", "decide", "explain", "app", "api", "serve", "webhooks"),
-    # within its groups: what changes nothing comes first
+    # what the group is for, then what changes nothing, then the rest
+    *("simulate", "run", "audience", "decide", "explain"),
     *("list", "check", "load", "report", "dictionary", "show", "recommendations", "verify", "approve", "ack"),
     *("create", "rotate", "revoke", "add", "remove", "test", "deliver", "retry"),
     *("status", "suppress", "lift"),
-    *("models", "rules", "limits", "simulate", "evaluate", "uplift"),
+    *("models", "rules", "limits", "evaluate", "uplift"),
     *("funnel", "stages", "dropoff", "transitions", "variants", "flow", "step-matrix", "retention", "lifecycle"),
     *("fit", "score", "migrate", "rfm"),
     *("stickiness", "churn", "sessions", "channels", "attribution", "conformance", "types", "compare", "prepare"),
@@ -41,9 +26,20 @@ _ORDER: Final = (
 class InOrder(TyperGroup):
     """A group that lists its commands in our order, the rest behind them."""
 
+    order: ClassVar[tuple[str, ...]] = _ORDER
+
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of the commands as the help lists them."""
-        return sorted(self.commands, key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
+        return sorted(self.commands, key=lambda name: self.order.index(name) if name in self.order else len(self.order))
+
+
+def listing(names: Iterable[str]) -> type[InOrder]:
+    """Return a group that lists its commands in the order of these names."""
+
+    class Listing(InOrder):
+        order = tuple(names)
+
+    return Listing
 
 
 def with_default(command: str) -> type[InOrder]:

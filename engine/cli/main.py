@@ -36,8 +36,9 @@ from engine.cli.commands import (
     texts,
     webhooks,
 )
-from engine.cli.groups import InOrder, show_help
+from engine.cli.groups import listing, show_help
 
+# in the order in which a newcomer needs them, from nothing to the screen: the help lists them so
 COMMANDS = (
     *(
         demo,
@@ -63,7 +64,7 @@ COMMANDS = (
 
 wayline = typer.Typer(
     name="wayline",
-    cls=InOrder,
+    cls=listing(command.__name__.rpartition(".")[2] for command in COMMANDS),
     no_args_is_help=False,
     invoke_without_command=True,
     rich_markup_mode="rich",
