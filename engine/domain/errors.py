@@ -21,7 +21,8 @@
     ├── StoreUnavailable        the operational database cannot be opened, or is of another version
     ├── CheckFailed             exit code 3: a verification found a difference
     └── RefusedByPolicy         exit code 4
-        └── ApprovalNeeded      an export that a second person has to agree to first
+        ├── ApprovalNeeded      an export that a second person has to agree to first
+        └── NotAllowed          a right that the viewer's role does not hold
 
 No message carries a customer's data: columns, counts, rows and ids of rules only.
 """
@@ -225,6 +226,17 @@ class ApprovalNeeded(RefusedByPolicy):
     def __init__(self, sentence: str, facts: Mapping[str, object]) -> None:
         self.facts = dict(facts)
         super().__init__(sentence)
+
+
+class NotAllowed(RefusedByPolicy):
+    """The viewer's role lacks a right; `right`, `role` and `holders`, the roles that have it, are the names of each."""
+
+    def __init__(self, right: str, role: str, holders: Sequence[str]) -> None:
+        self.right, self.role, self.holders = right, role, tuple(holders)
+        listed = ", ".join(self.holders) or "none but the owner of an installation on one machine"
+        super().__init__(
+            f'The role "{role}" does not include "{right}". It belongs to: {listed}. Ask somebody of those.'
+        )
 
 
 class DeliveryUnderWay(WaylineError):

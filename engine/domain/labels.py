@@ -18,11 +18,25 @@ def labels() -> Mapping[str, Both]:
 
 
 def texts(package: str, name: str) -> Mapping[str, Both]:
-    """Return the pairs of texts in a file of a package by `section.key`."""
-    sections = tomllib.loads((files(package) / name).read_text(encoding="utf-8"))
-    return {
-        f"{section}.{key}": (pair[0], pair[1]) for section, pairs in sections.items() for key, pair in pairs.items()
-    }
+    """Return the pairs of texts in a file of a package, or in all files of a folder of it, by `section.key`.
+
+    Raises
+    ------
+    ValueError
+        Two files of the folder hold the same key.
+    """
+    place = files(package) / name
+    parts = [place] if place.is_file() else sorted(place.iterdir(), key=lambda part: part.name)
+    found: dict[str, Both] = {}
+    for part in parts:
+        for section, pairs in tomllib.loads(part.read_text(encoding="utf-8")).items():
+            for key, pair in pairs.items():
+                if f"{section}.{key}" in found:
+                    raise ValueError(
+                        f"{section}.{key} stands in two files of {package}/{name}; {part.name} is the second"
+                    )
+                found[f"{section}.{key}"] = (pair[0], pair[1])
+    return found
 
 
 def label(kind: str, value: str) -> Both:

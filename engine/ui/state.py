@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, Final, TypeVar, cast
 
 import streamlit as st
 
+from engine.domain.access import Role, Viewer
 from engine.domain.errors import WaylineError
 from engine.lake.runs import Run
 from engine.lake.workspace import Workspace
@@ -88,6 +90,11 @@ def ink() -> str:
     return "#E4E9F0" if st.context.theme.type == "dark" else "#1B2430"
 
 
+def viewer() -> Viewer:
+    """Return who sits at the app: on one machine its owner, who holds every right."""
+    return Viewer(name=getpass.getuser(), role=Role.OWNER)
+
+
 def newest() -> tuple[Workspace, Run]:
     """Return the workspace and its current run; raises RunMissing when there is none."""
     return desk.newest(home())
@@ -162,10 +169,12 @@ def _answer(key: tuple[Hashable, ...], _call: Callable[[], Any]) -> Any:
 
 
 def _identity(subject: object) -> Hashable:
-    """Name a run or a workspace so that it has another name as soon as its content has changed."""
+    """Name a run, a workspace or a role so that whatever changes the answer gives it another name."""
     if isinstance(subject, Run):
         return f"{subject.folder} {subject.manifest['finished_at']}"
     if isinstance(subject, Workspace):
         marks = (subject.report_path, subject.settings_file)
         return f"{subject.home} {[path.stat().st_mtime_ns if path.is_file() else 0 for path in marks]}"
+    if isinstance(subject, Viewer):
+        return f"{Viewer.__name__} {subject.role}"  # answers differ by role; what is one's own is asked freely
     return repr(subject)

@@ -15,7 +15,7 @@ from typing import Final, Literal
 import pandas as pd
 
 from engine.domain import labels
-from engine.domain.errors import MartMissing, RunMissing, WaylineError
+from engine.domain.errors import MartMissing, NotAllowed, RunMissing, WaylineError
 from engine.domain.money import minor_digits
 
 Language = Literal["en", "zh"]
@@ -29,7 +29,7 @@ _UNITS: Final = ((86_400.0, "unit.days"), (3_600.0, "unit.hours"), (60.0, "unit.
 @cache
 def catalogue() -> Mapping[str, tuple[str, str]]:
     """Return every fixed text of the app and every word of the vocabulary by its key: English and Chinese."""
-    return {**labels.labels(), **labels.texts("engine.ui", "texts.toml")}
+    return {**labels.labels(), **labels.texts("engine.ui", "texts")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +134,10 @@ class Words:
             return self.t("fault.mart_missing", reason=fault.reason)
         if isinstance(fault, RunMissing):
             return self.t("fault.run_missing", home=fault.home)
+        if isinstance(fault, NotAllowed):
+            holders = self.t("word.comma").join(self.label("viewer_role", role) for role in fault.holders)
+            right, role = self.label("right", fault.right), self.label("viewer_role", fault.role)
+            return self.t("fault.not_allowed", role=role, right=right, holders=holders or UNDEFINED)
         return self.t("fault.other", sentence=fault.sentence)
 
 
