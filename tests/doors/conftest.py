@@ -1,10 +1,10 @@
-"""Ask `wayline experiment analyze` about files that a test writes."""
+"""What tests of commands and of pages share: files that a test writes, a workspace to change, a browser."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 
 from engine.cli.main import main
 from tests.doors.experiment_files import Ask, Refuse, Write
+from tests.doors.served import Watched, chromium
 
 
 @pytest.fixture
@@ -61,3 +62,17 @@ def ask_home(home: Path, capsys: pytest.CaptureFixture[str]) -> Ask:
         return found
 
     return asked
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    pytest.importorskip("playwright.sync_api")
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture
+def watched(browser: Any) -> Iterator[Watched]:
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="light")
+    yield Watched(context.new_page())
+    context.close()

@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import re
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlparse
 
 import pytest
 
 from engine.lake.runs import latest_run
 from engine.lake.workspace import Workspace
 from engine.ui.navigation import SPECS
-from tests.conftest import REPOSITORY
+from tests.doors.served import CHROMIUM, NO_CHROMIUM, Watched, serving
 from tests.engine.ui import bank
-
-CHROMIUM = Path("/usr/bin/chromium")
-HERE = "127.0.0.1"
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="Debian's chromium is not installed: apt-get install chromium"),
+    pytest.mark.skipif(not CHROMIUM.exists(), reason=NO_CHROMIUM),
 ]
 
 
@@ -39,100 +29,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def address(home: Path) -> Iterator[str]:
-    yield from _app_on(home, home / "app.log")
+    with serving(home, home / "app.log") as served:
+        yield served
 
 
 @pytest.fixture(scope="module")
 def address_of_a_run(small_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The app on a bank that was really run, so that its decisions can be made again."""
-    yield from _app_on(small_home, tmp_path_factory.mktemp("app") / "app.log")
-
-
-def _app_on(home: Path, log: Path) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind((HERE, 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", str(REPOSITORY / "app.py"), f"--server.port={port}"]
-    with log.open("wb") as out:
-        app = subprocess.Popen(command, env={**os.environ, "WAYLINE_HOME": str(home)}, stdout=out, stderr=out)
-        try:
-            _wait_for(port, app, log)
-            yield f"http://{HERE}:{port}"
-        finally:
-            app.terminate()
-            app.wait(timeout=30)
-
-
-def _wait_for(port: int, app: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(300):
-        assert app.poll() is None, f"the app ended: {log.read_text(encoding='utf-8')[-500:]}"
-        with socket.socket() as probe:
-            if probe.connect_ex((HERE, port)) == 0:
-                return
-        time.sleep(0.2)
-    raise AssertionError("the app did not answer within a minute")
-
-
-class Watched:
-    """A browser page that keeps what went wrong and which other hosts were asked."""
-
-    def __init__(self, page: Any) -> None:
-        self.page = page
-        self.errors: list[str] = []
-        self.outside: list[str] = []
-        page.on("console", self._heard)
-        page.on("pageerror", lambda fault: self.errors.append(str(fault)))
-        page.on("request", self._asked)
-
-    def _heard(self, message: Any) -> None:
-        # the browser asks for two of Streamlit's own addresses below the page's name first, then at the root
-        own = "_stcore" in str(message.location.get("url", ""))
-        if message.type == "error" and not own:
-            self.errors.append(f"{message.text} {message.location}")
-
-    def _asked(self, request: Any) -> None:
-        url = urlparse(request.url)
-        if url.scheme in ("http", "https", "ws", "wss") and url.hostname != HERE:
-            self.outside.append(request.url)
-
-    def open(self, url: str) -> None:
-        self.page.goto(url)
-        self.page.wait_for_selector("h1")
-        self.settle()
-
-    def settle(self) -> None:
-        """Wait until the script has rested for a second: a chart that was just drawn may start it once more."""
-        rested, deadline = 0, time.monotonic() + 60
-        while rested < 5:
-            assert time.monotonic() < deadline, "the page did not come to rest within a minute"
-            self.page.wait_for_timeout(200)
-            state = self.page.locator('[data-testid="stApp"]').get_attribute("data-test-script-state")
-            rested = rested + 1 if state == "notRunning" else 0
-
-    def choose(self, label: str, option: str) -> None:
-        """Choose by keyboard alone, as somebody does who cannot click on a chart."""
-        picker = self.page.get_by_role("combobox", name=label, exact=True)
-        picker.focus()
-        picker.press_sequentially(option)
-        picker.press("Enter")
-        self.settle()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        flags = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
-        opened = started.chromium.launch(executable_path=str(CHROMIUM), args=flags)
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def watched(browser: Any) -> Iterator[Watched]:
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="light")
-    yield Watched(context.new_page())
-    context.close()
+    with serving(small_home, tmp_path_factory.mktemp("app") / "app.log") as served:
+        yield served
 
 
 @pytest.mark.parametrize("name", [spec.name for spec in SPECS])
