@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli import faults
+from engine.cli import faults, job
 from engine.cli.commands import (
     api,
     app,
@@ -108,7 +108,13 @@ for command in COMMANDS:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; nothing that goes wrong inside shows a traceback."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    with job.told() as ended:
+        code = _run(list(sys.argv[1:] if arguments is None else arguments))
+        ended(code)
+    return code
+
+
+def _run(given: list[str]) -> int:
     command = typer.main.get_command(wayline)
     try:
         outcome = command.main(args=given, prog_name="wayline", standalone_mode=False)

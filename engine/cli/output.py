@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from engine.cli import numbers
+from engine.cli import job, numbers
 from engine.cli.plain import plain, to_json
 
 _WIDE: Final = 2_000  # columns where there is no terminal: a row is one line for whatever program reads it
@@ -83,6 +83,10 @@ class Output:
 
         The bar is told the name of the stage it is at, or how many of how many are done, or both.
         """
+        watched = job.reporter()
+        if watched is not None:
+            yield watched
+            return
         if self.quiet or self.as_json or not sys.stderr.isatty():
             yield None
             return

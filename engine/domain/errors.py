@@ -1,6 +1,7 @@
 """Everything that can go wrong, each with the facts as attributes and a sentence that says what to do next.
 
     WaylineError                exit code 1
+    ├── SaidInBoth              what only people at a screen meet, in both languages
     ├── SettingsFault           a settings file or flag is wrong; all faults are listed together
     ├── UnknownName             a name that does not exist, with the nearest one that does
     ├── ContractBroken          a source cannot be loaded at all; bad rows alone go to quarantine
@@ -41,6 +42,14 @@ class WaylineError(Exception):
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence)
         self.sentence = sentence
+
+
+class SaidInBoth(WaylineError):
+    """Something that only people at a screen meet, said in English and in Chinese."""
+
+    def __init__(self, sentence: str, sentence_zh: str) -> None:
+        super().__init__(sentence)
+        self.sentence_zh = sentence_zh
 
 
 class SettingsFault(WaylineError):
