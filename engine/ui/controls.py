@@ -15,7 +15,7 @@ import streamlit as st
 from engine.domain.errors import RunMissing, WaylineError
 from engine.lake.runs import Run
 from engine.lake.workspace import Workspace
-from engine.ui import state
+from engine.ui import first_run, state
 from engine.ui.views.figure import Figure
 from engine.ui.words import UNDEFINED, Words, days_between
 from engine.workflows.view import desk, segments
@@ -43,20 +43,11 @@ def open_page(name: str) -> Desk:
     try:
         workspace, run = state.newest()
     except RunMissing:
-        _no_run_yet(words)
+        first_run.draw(words)
         st.stop()
     _provenance(words, workspace, run)
     named = {**words.names, "cluster": state.ask(segments.cluster_names, run)}
     return Desk(workspace=workspace, run=run, words=replace(words, names=named))
-
-
-def _no_run_yet(words: Words) -> None:
-    with st.container(border=True):
-        st.subheader(words.t("empty.title"))
-        st.write(words.t("empty.text", home=state.home()))
-        st.code("wayline demo", language="bash")
-        st.write(words.t("empty.own"))
-        st.code("wayline init\nwayline data load mapping.toml\nwayline run", language="bash")
 
 
 def _provenance(words: Words, workspace: Workspace, run: Run) -> None:
@@ -70,6 +61,14 @@ def _provenance(words: Words, workspace: Workspace, run: Run) -> None:
         age = days_between(run.as_of, datetime.now(UTC))
         if age > STALE_DAYS:
             st.badge(words.t("head.stale", days=words.number(age)), color="orange", help=words.t("head.stale_help"))
+
+
+def open_frame(name: str) -> Words:
+    """Draw the head of a page that needs no run, and return the reader's words."""
+    words = state.words()
+    st.title(words.t(f"{name}.title"))
+    st.caption(words.t(f"{name}.question"))
+    return words
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Final
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from engine.ui import state
+from engine.ui import state, tour, work
 
 LOGO: Final = Path(__file__).parent / "logo.svg"
 PAGES: Final = Path(__file__).parent / "pages"
@@ -35,6 +35,7 @@ SPECS: Final = (
     PageSpec(name="risk", icon=":material/shield:", group="decisions"),
     PageSpec(name="exports", icon=":material/outbox:", group="decisions"),
     PageSpec(name="data", icon=":material/database:", group="foundations"),
+    PageSpec(name="load", icon=":material/upload_file:", group="foundations"),
 )
 
 
@@ -57,4 +58,7 @@ def set_up() -> StreamlitPage:
     chosen = st.navigation(groups, position="sidebar", expanded=True)
     with st.sidebar:
         state.language_switch()
+        tour.button(words)
+        work.sidebar(words)
+    tour.card(words, chosen.url_path or "home")
     return chosen

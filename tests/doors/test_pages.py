@@ -158,8 +158,37 @@ def test_page_without_any_run_names_the_command_that_makes_one(
 ) -> None:
     app = opened(monkeypatch, tmp_path / "empty", page, lang=language)
     assert not app.exception
-    assert app.code[0].value == "wayline demo"
+    if page != "load":  # it needs no run
+        assert app.code[0].value == "wayline demo"
+        assert Words(language=language).t("first_run.demo_start") in {button.label for button in app.button}
     assert not (tmp_path / "empty").exists(), "looking creates nothing"
+
+
+def test_tour_offers_itself_once_on_the_demo_bank_and_can_be_taken_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    bank.make(tmp_path)
+    (tmp_path / "demo.json").write_text("{}", encoding="utf-8")
+    words = Words()
+    app = opened(monkeypatch, tmp_path, "home")
+    assert words.t("tour.offer") in sentences(app)
+    press(app, "tour.dismiss")
+    assert words.t("tour.offer") not in sentences(app)
+    press(app, "tour.start")
+    assert words.t("tour.journeys") in sentences(app), "somebody who has dismissed it finds it in the sidebar"
+    assert app.title[0].value == words.t("journeys.title")
+    for question in ("recommendations", "customer", "experiments", "audiences"):
+        press(app, "tour.next")
+        assert words.t(f"tour.{question}") in sentences(app)
+        assert app.title[0].value == words.t(f"{question}.title")
+    press(app, "tour.finish")
+    assert words.t("tour.audiences") not in sentences(app)
+
+
+def press(app: AppTest, label: str) -> None:
+    next(button for button in app.button if button.label == Words().t(label)).click()
+    app.run()
+    assert not app.exception
 
 
 def test_list_behind_a_bar_is_as_long_as_the_bar_for_every_bar(full: Path) -> None:
