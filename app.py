@@ -2,4 +2,4 @@
 
 from engine.ui import navigation
 
-navigation.set_up().run()
+navigation.run()

@@ -16,6 +16,7 @@ from engine.domain.errors import RunMissing, WaylineError
 from engine.lake.runs import Run
 from engine.lake.workspace import Workspace
 from engine.ui import first_run, state
+from engine.ui.views import theme
 from engine.ui.views.figure import Figure
 from engine.ui.words import UNDEFINED, Words, days_between
 from engine.workflows.view import desk, segments
@@ -95,7 +96,8 @@ def show(
     st.markdown(f"**{plain(figure.finding)}**")
     clicked = None
     if figure.chart is not None:
-        drawn = figure.chart.configure_text(color=state.ink()).properties(padding=_PADDING)
+        coloured = theme.on_dark(figure.chart) if state.dark() else figure.chart
+        drawn = coloured.configure_text(color=state.ink()).properties(padding=_PADDING)
         options: dict[str, Any] = {} if select is None else {"on_select": "rerun"}
         event: Any = st.altair_chart(drawn, key=key, alt=figure.alt, width="stretch", **options)
         marks = event["selection"].get(select) if select is not None else None

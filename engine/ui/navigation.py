@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import secrets
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -9,10 +12,14 @@ from typing import Final
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
+from engine.domain.errors import WaylineError
 from engine.ui import state, tour, work
 
 LOGO: Final = Path(__file__).parent / "logo.svg"
 PAGES: Final = Path(__file__).parent / "pages"
+
+
+LOG: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +44,24 @@ SPECS: Final = (
     PageSpec(name="data", icon=":material/database:", group="foundations"),
     PageSpec(name="load", icon=":material/upload_file:", group="foundations"),
 )
+
+
+def run() -> None:
+    """Run the page that the reader chose; what goes wrong is a sentence on it.
+
+    Of a fault nobody foresaw the log keeps where it happened under the number that the reader sees. Its message is kept
+    nowhere: it may hold what a customer's record says.
+    """
+    page = set_up()
+    try:
+        page.run()
+    except WaylineError as fault:
+        st.error(state.words().sentence(fault), icon=":material/error:")
+    except Exception as fault:
+        number = secrets.token_hex(4)
+        frames = "".join(traceback.format_tb(fault.__traceback__))
+        LOG.error("error %s on page %s: %s\n%s", number, page.url_path or "home", type(fault).__name__, frames)
+        st.error(state.words().t("fault.unexpected", number=number), icon=":material/error:")
 
 
 def set_up() -> StreamlitPage:

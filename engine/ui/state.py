@@ -85,9 +85,14 @@ def words() -> Words:
     return Words(language=language(), currency=currency, names=named)
 
 
+def dark() -> bool:
+    """Return whether the reader's theme is the dark one."""
+    return st.context.theme.type == "dark"
+
+
 def ink() -> str:
     """Return the colour of text in charts: charts take every colour of the theme but this one."""
-    return "#E4E9F0" if st.context.theme.type == "dark" else "#1B2430"
+    return "#E4E9F0" if dark() else "#1B2430"
 
 
 def viewer() -> Viewer:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from engine.cli.main import main
+from engine.ui import navigation
 from tests.doors.experiment_files import Ask, Refuse, Write
 from tests.doors.served import Watched, chromium
 
@@ -76,3 +77,11 @@ def watched(browser: Any) -> Iterator[Watched]:
     context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="light")
     yield Watched(context.new_page())
     context.close()
+
+
+@pytest.fixture(autouse=True)
+def no_page_ends_in_an_unforeseen_error(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Pages turn such an error into a sentence, so that it is looked for in the log."""
+    yield
+    failed = [record.getMessage() for record in caplog.get_records("call") if record.name == navigation.LOG.name]
+    assert failed == []

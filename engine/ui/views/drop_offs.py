@@ -7,7 +7,7 @@ from typing import Any, Final
 import altair as alt
 import pandas as pd
 
-from engine.ui.views.figure import BAD, CONTINUED, DROPPED, NEUTRAL, Figure, axis, height_of, peak, scale
+from engine.ui.views.figure import BAD, CONTINUED, DROPPED, NEUTRAL, Figure, axis, height_of, peak, scale, signed_axis
 from engine.ui.words import Words, is_undefined
 
 NET: Final = "#E39A00"  # seen on the bars of margin and of loss, and beside them
@@ -180,7 +180,7 @@ def _forest(shown: pd.DataFrame, w: Words) -> Any:
     )
     zero = alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(color=NEUTRAL, strokeDash=[4, 3]).encode(x="zero:Q")
     lines = base.mark_rule(strokeWidth=3).encode(
-        x=alt.X("lower:Q", title=w.t("journeys.axis_friction"), axis=alt.Axis(format="+.0%", tickCount=6)),
+        x=alt.X("lower:Q", title=w.t("journeys.axis_friction"), axis=signed_axis("+.0%")),
         x2="upper:Q",
     )
     points = base.mark_point(filled=True, size=90, opacity=1).encode(x="difference:Q")

@@ -8,7 +8,7 @@ from typing import Any, Final
 import altair as alt
 import pandas as pd
 
-from engine.ui.views.figure import DIVERGING, NEUTRAL, height_of, scale
+from engine.ui.views.figure import DIVERGING, NEUTRAL, height_of, scale, signed_axis
 from experiments.report_plots import WIDEST, WIDEST_DAY, Point, ends
 
 LINE: Final = DIVERGING[0]  # seen on a light and on a dark page
@@ -37,7 +37,7 @@ def dots(rows: pd.DataFrame, *, title: str, form: str, colours: Mapping[str, str
         color=alt.Color("mark:N", scale=scale(dict(colours)), legend=legend),
         tooltip=[_told(rows, column, name) for column, name in tooltip.items()],
     )
-    x = {"scale": _scale(rows, WIDEST), "axis": alt.Axis(format=form, tickCount=6)}
+    x = {"scale": _scale(rows, WIDEST), "axis": signed_axis(form)}
     lines = base.mark_rule(strokeWidth=3).encode(x=alt.X("lower:Q", title=title, **x), x2="upper:Q")
     points = base.mark_point(filled=True, size=100, opacity=1).encode(x=alt.X("value:Q", title=title, **x))
     around = 70 + 30 * (len(colours) if legend else 0)
@@ -52,7 +52,7 @@ def band(rows: pd.DataFrame, *, day: Any, title: str, form: str, tooltip: Mappin
     rows : value, lower, upper, and what `day` names.
     day : the axis of days.
     """
-    y = {"scale": _scale(rows, WIDEST_DAY), "axis": alt.Axis(format=form, tickCount=6)}
+    y = {"scale": _scale(rows, WIDEST_DAY), "axis": signed_axis(form)}
     base = alt.Chart(rows).encode(x=day, tooltip=[_told(rows, column, name) for column, name in tooltip.items()])
     area = base.mark_area(opacity=0.22, color=LINE).encode(y=alt.Y("lower:Q", title=title, **y), y2="upper:Q")
     line = base.mark_line(color=LINE, strokeWidth=2, point=alt.OverlayMarkDef(size=28, color=LINE))

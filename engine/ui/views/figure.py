@@ -70,6 +70,18 @@ def axis(**options: Any) -> Any:
     return alt.Axis(**{"tickCount": 6, "tickMinStep": 1, "format": ",.0f", **options})
 
 
+def signed_axis(form: str, **options: Any) -> Any:
+    """Return an axis of differences: a sign at every number but zero, which has none."""
+    plain = form.replace("+", "")
+    return alt.Axis(
+        **{
+            "tickCount": 6,
+            "labelExpr": f"datum.value == 0 ? format(0, '{plain}') : format(datum.value, '{form}')",
+            **options,
+        }
+    )
+
+
 def peak(rows: pd.DataFrame, column: str) -> dict[str, Any]:
     """Return the row with the largest value of a column, the first of equals."""
     place = int(rows[column].to_numpy(dtype=float, na_value=float("-inf")).argmax())

@@ -8,12 +8,24 @@ from typing import Any, Final
 import altair as alt
 import pandas as pd
 
-from engine.ui.views.figure import BAND, CONTINUED, DROPPED, GOOD, NEUTRAL, Figure, axis, height_of, legend, scale
+from engine.ui.views.figure import (
+    BAND,
+    CONTINUED,
+    DROPPED,
+    GOOD,
+    NEUTRAL,
+    Figure,
+    axis,
+    height_of,
+    legend,
+    scale,
+    signed_axis,
+)
 from engine.ui.words import UNDEFINED, Words, is_undefined
 
 Facts = Mapping[str, Any]
 BREAKDOWNS: Final = ("value_tier", "risk_tier", "cluster")
-_MOVES: Final = {"gains": GOOD, "loses": DROPPED, "other_products": "#E9B44C"}
+_MOVES: Final = {"gains": GOOD, "loses": DROPPED, "other_products": "#8FB0F0"}
 
 
 def tiles(facts: Facts, w: Words) -> list[tuple[str, str, str]]:
@@ -121,7 +133,7 @@ def gates(facts: Facts, w: Words) -> Figure:
         alt.Chart(named)
         .mark_bar(height=BAND)
         .encode(
-            x=alt.X("change:Q", title=w.t("what_if.axis_gates"), axis=axis(format="+,.0f")),
+            x=alt.X("change:Q", title=w.t("what_if.axis_gates"), axis=signed_axis("+,.0f", tickMinStep=1)),
             y=alt.Y("name:N", sort=list(named["name"]), title=None, axis=alt.Axis(labelLimit=220)),
             color=alt.condition("datum.change > 0", alt.value(DROPPED), alt.value(GOOD)),
             tooltip=[
