@@ -196,6 +196,24 @@ class Lookalike(Settings):
         return f"lookalike_{digest(canonical(self.model_dump(mode='json')))[:16]}"
 
 
+class Frozen(Settings):
+    """One of the very customers of a list that was kept on a day, whatever becomes of them later.
+
+    `frozen` is the sha256 of the list, which lies in the workspace; `what` says what it was made of, `customers` tells
+    how many it names.
+    """
+
+    key: ClassVar[str] = "frozen"
+    frozen: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    what: Annotated[str, Field(max_length=500)]
+    customers: Times
+
+    @property
+    def table(self) -> str:
+        """The name of the table (customer_id) that holds the list."""
+        return f"frozen_{self.frozen[:16]}"
+
+
 class Step(Settings):
     """One thing that happens: an event of one of the names, on a channel, carrying a value."""
 
@@ -254,7 +272,7 @@ class Sequence(Period):
 
 CONDITIONS: Final = (
     AllOf, AnyOf, NotOf, Feature, Segment, Segmentation, Risk, Journey, Experiment, Recommendation, Member, Lookalike,
-    Happened, Sequence,
+    Frozen, Happened, Sequence,
 )  # fmt: skip
 KEYS: Final = tuple(one.key for one in CONDITIONS)
 
@@ -273,7 +291,7 @@ Rule: TypeAlias = Annotated[
     | Annotated[Segmentation, Tag("segmentation")] | Annotated[Risk, Tag("risk_tier")]
     | Annotated[Journey, Tag("journey")] | Annotated[Experiment, Tag("experiment")]
     | Annotated[Recommendation, Tag("recommendation")] | Annotated[Member, Tag("audience")]
-    | Annotated[Lookalike, Tag("lookalike")]
+    | Annotated[Lookalike, Tag("lookalike")] | Annotated[Frozen, Tag("frozen")]
     | Annotated[Happened, Tag("event")] | Annotated[Sequence, Tag("sequence")],
     Discriminator(
         _kind,

@@ -23,6 +23,7 @@
     ├── CheckFailed             exit code 3: a verification found a difference
     └── RefusedByPolicy         exit code 4
         ├── ApprovalNeeded      an export that a second person has to agree to first
+        ├── GroupTooSmall       so few customers that the viewer's role does not see how many
         └── NotAllowed          a right that the viewer's role does not hold
 
 No message carries a customer's data: columns, counts, rows and ids of rules only.
@@ -235,6 +236,17 @@ class ApprovalNeeded(RefusedByPolicy):
     def __init__(self, sentence: str, facts: Mapping[str, object]) -> None:
         self.facts = dict(facts)
         super().__init__(sentence)
+
+
+class GroupTooSmall(RefusedByPolicy):
+    """So few customers that a role without the right to small groups does not see how many, nor who."""
+
+    def __init__(self, least: int) -> None:
+        self.least = least
+        super().__init__(
+            f"Fewer than {least} customers: a group this small could point at a person. Choose a larger group, or ask "
+            f"somebody of risk."
+        )
 
 
 class NotAllowed(RefusedByPolicy):

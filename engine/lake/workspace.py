@@ -51,6 +51,10 @@ class Workspace:
         """The folder of the members of all audiences, run by run."""
         return self.home / "audiences"
 
+    def frozen(self, sha256: str) -> Path:
+        """The file of a frozen list of customers."""
+        return self.home / "lists" / f"{sha256}.parquet"
+
     @property
     def settings_file(self) -> Path:
         """The workspace's own settings, which override the shipped defaults."""

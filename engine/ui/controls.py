@@ -17,7 +17,8 @@ from engine.lake.runs import Run
 from engine.lake.workspace import Workspace
 from engine.ui import first_run, state
 from engine.ui.views import theme
-from engine.ui.views.figure import Figure
+from engine.ui.views.figure import MARK, Figure, Mark
+from engine.ui.views.flow import Flow
 from engine.ui.words import UNDEFINED, Words, days_between
 from engine.workflows.view import desk, segments
 
@@ -91,17 +92,28 @@ def show(
 ) -> Mapping[str, Any] | None:
     """Place a figure: what it found, the chart, its table. Return the fields of the mark clicked, if any.
 
-    `select` is the name of the selection in the chart; `unfolded` shows the table too, its sentences to their end.
+    A mark that leads to customers opens them: by a click, or by the picker below the chart. `select` is the name of
+    another selection in the chart; `unfolded` shows the table too, its sentences to their end.
     """
     st.markdown(f"**{plain(figure.finding)}**")
-    clicked = None
-    if figure.chart is not None:
+    clicked, page = None, key.partition("_")[0]
+    if figure.marks and select is None:
+        select = MARK
+    if isinstance(figure.chart, Flow):
+        clicked = _flow(figure.chart, figure.alt, key)
+    elif figure.chart is not None:
         coloured = theme.on_dark(figure.chart) if state.dark() else figure.chart
         drawn = coloured.configure_text(color=state.ink()).properties(padding=_PADDING)
         options: dict[str, Any] = {} if select is None else {"on_select": "rerun"}
         event: Any = st.altair_chart(drawn, key=key, alt=figure.alt, width="stretch", **options)
         marks = event["selection"].get(select) if select is not None else None
         clicked = marks[0] if isinstance(marks, list) and marks else None
+    if figure.marks:
+        if state.newly(f"{key}_clicked", clicked) and clicked is not None:
+            found = next((one for one in figure.marks if one.is_at(clicked)), None)
+            if found is not None:
+                state.select(page, found.selection.written())
+        mark_picker(words, figure.marks, key)
     if figure.note:
         st.caption(figure.note)
     if figure.table.empty and figure.chart is None:
@@ -112,6 +124,36 @@ def show(
         else:
             table(figure.table, key=f"{key}_table")
     return clicked
+
+
+def _flow(chart: Flow, alt: str, key: str) -> Mapping[str, Any] | None:
+    """Place a flow, and return which node or band is clicked."""
+    event: Any = st.echarts_chart(chart.spec(), key=key, alt=alt, height=chart.height, on_select="rerun")
+    for group in event["selection"]["selected"]:
+        if group["data_indices"]:
+            return chart.clicked(group["data_type"], group["data_indices"][0])
+    return None
+
+
+def mark_picker(words: Words, marks: Sequence[Mark], key: str) -> None:
+    """Draw the picker that opens the customers behind a mark, for whoever does not click."""
+    page = key.partition("_")[0]
+    named = {one.selection.written(): f"{one.label}: {words.number(one.count)}" for one in marks}
+    picker = f"{key}_mark"
+
+    def picked() -> None:
+        state.select(page, state.held(picker, None))
+        state.hold(picker, None)  # so that the same mark can be opened again
+
+    st.selectbox(
+        words.t("people.pick"),
+        tuple(named),
+        index=None,
+        format_func=lambda one: named.get(one, one),
+        placeholder=words.t("control.choose"),
+        key=picker,
+        on_change=picked,
+    )
 
 
 def table(rows: pd.DataFrame, key: str, columns: Mapping[str, Any] | None = None, height: int | None = None) -> None:
@@ -172,15 +214,16 @@ def link(words: Words, page: str, label: str, icon: str | None = None, **filters
 
 
 def customers(words: Words, rows: pd.DataFrame, ids: Sequence[str], key: str, label: str = "control.customer") -> None:
-    """Place a page of customers; a click on a row, or the picker below, leads to that customer's page.
+    """Place a page of customers; a click on a row, or the picker above, leads to that customer's page.
 
     `label` names the picker: two lists on one page must not have pickers of one name.
     """
+    above = st.container(horizontal=True, vertical_alignment="bottom")
     event = st.dataframe(
         rows, hide_index=True, key=f"{key}_rows", on_select="rerun", selection_mode="single-row", height="content"
     )
     marked = event["selection"]["rows"]
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with above:
         picked = st.selectbox(words.t(label), ids, key=f"{key}_pick", index=None, placeholder=words.t("control.choose"))
         found = ids[marked[0]] if marked and marked[0] < len(ids) else picked
         if found:

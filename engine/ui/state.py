@@ -18,6 +18,8 @@ from engine.ui.words import LANGUAGES, Language, Words
 from engine.workflows.view import desk
 
 LANGUAGE: Final = "lang"
+SELECTED: Final = "_sel"
+"""What follows the letter of a page in the key of its selection, as in `j_sel`."""
 Answer = TypeVar("Answer")
 
 
@@ -139,6 +141,17 @@ def choose_next(key: str, value: str) -> None:
     """Set a control that is already drawn: through the address, on a run of the page that begins at once."""
     st.query_params[key] = value
     st.rerun()
+
+
+def selected(page: str) -> str | None:
+    """Return the selection that is open on a page, as it stands in the address; None while none is."""
+    bind(page + SELECTED, None, "")
+    return str(st.session_state[page + SELECTED]) or None
+
+
+def select(page: str, written: str | None) -> None:
+    """Open a selection on a page, or close it, in the address too."""
+    choose(page + SELECTED, written or "", "")
 
 
 def remember(prefix: str) -> None:

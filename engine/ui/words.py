@@ -15,7 +15,7 @@ from typing import Final, Literal
 import pandas as pd
 
 from engine.domain import labels
-from engine.domain.errors import MartMissing, NotAllowed, RunMissing, SaidInBoth, WaylineError
+from engine.domain.errors import GroupTooSmall, MartMissing, NotAllowed, RunMissing, SaidInBoth, WaylineError
 from engine.domain.money import minor_digits
 
 Language = Literal["en", "zh"]
@@ -136,6 +136,8 @@ class Words:
             return self.t("fault.run_missing", home=fault.home)
         if isinstance(fault, SaidInBoth):
             return self.pick(fault.sentence, fault.sentence_zh)
+        if isinstance(fault, GroupTooSmall):
+            return self.t("fault.group_too_small", least=fault.least)
         if isinstance(fault, NotAllowed):
             holders = self.t("word.comma").join(self.label("viewer_role", role) for role in fault.holders)
             right, role = self.label("right", fault.right), self.label("viewer_role", fault.role)

@@ -12,7 +12,7 @@ from engine.config.audiences import Audience
 from engine.config.load import validate
 from engine.domain.errors import MissingColumns, RefusedByPolicy, SettingsFault, UnreadableSource
 from engine.segments.audiences import audience as rules
-from engine.workflows import audience_lookalikes, audiences
+from engine.workflows import audience_lookalikes, audience_tables, audiences
 from engine.workflows.audiences import opened
 
 _ID: Final = "customer_id"
@@ -64,7 +64,8 @@ def like(
     definition = validate(Audience, values, f"lookalikes of {what}")
     with opened(home, run_id) as held:
         root = held.root(definition)
-        tables, made = audience_lookalikes.chosen(held.engine, held.tables, root, held.run.as_of, held.training())
+        known = audience_tables.with_frozen(held.engine, held.workspace, held.tables, root)
+        tables, made = audience_lookalikes.chosen(held.engine, known, root, held.run.as_of, held.training())
         sample = held.engine.arrow(rules.members(root, tables, held.run.as_of).order_by(_ID).limit(10))
         run = held.run.run_id
     figures = audience_lookalikes.told(list(made.values())[-1])

@@ -7,11 +7,14 @@ from typing import Any, Final
 
 import ibis
 
+from engine.domain.errors import NotEnoughData
 from engine.domain.marts import MARTS
 from engine.domain.schema import Table
 from engine.features.table import CONTRACT as FEATURES
 from engine.lake.engine import DuckDBEngine
 from engine.lake.schema import ibis_schema
+from engine.lake.workspace import Workspace
+from engine.segments.audiences.audience import Node
 
 _MARTS: Final = ("segments", "segmentations", "risk", "journey_stages", "recommendations", "decisions")
 RULED: Final[dict[str, Table]] = {
@@ -29,3 +32,22 @@ def attached(engine: DuckDBEngine, curated: dict[str, Any], marts: dict[str, Pat
             engine.attach(f"_ruled_{name}", marts[name])
             tables[name] = ibis.table(ibis_schema(contract), name=f"_ruled_{name}")
     return tables
+
+
+def with_frozen(engine: DuckDBEngine, workspace: Workspace, tables: dict[str, Any], root: Node) -> dict[str, Any]:
+    """Return the tables with the frozen lists that a rule names.
+
+    Raises
+    ------
+    NotEnoughData
+        A list is not in the workspace, as where a definition was brought here without it.
+    """
+    found = dict(tables)
+    for one in root.frozen():
+        place = workspace.frozen(one.frozen)
+        if not place.is_file():
+            have = f"the list {one.frozen[:12]}… is not in this workspace"
+            raise NotEnoughData("frozen list", have, f"the file {place.name} under {place.parent.name}/")
+        engine.attach(one.table, place)
+        found[one.table] = ibis.table({"customer_id": "string"}, name=one.table)
+    return found

@@ -312,10 +312,11 @@ class Opened:
         return rules.members(root, self.with_lookalikes(root), self.run.as_of)
 
     def with_lookalikes(self, root: rules.Node) -> dict[str, Any]:
-        """Return the tables with those whom the rule's lookalikes choose; raises NotEnoughData."""
+        """Return the tables with the rule's frozen lists and those whom its lookalikes choose; raises NotEnoughData."""
+        tables = audience_tables.with_frozen(self.engine, self.workspace, self.tables, root)
         if not root.lookalikes():
-            return self.tables
-        return audience_lookalikes.chosen(self.engine, self.tables, root, self.run.as_of, self.training())[0]
+            return tables
+        return audience_lookalikes.chosen(self.engine, tables, root, self.run.as_of, self.training())[0]
 
     def notes(self, root: rules.Node) -> list[str]:
         """Return a sentence for everything in a rule that nothing on the run can fulfil."""

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import ibis
 
-from engine.config.audiences import AllOf, AnyOf, Audience, Lookalike, Member, NotOf, Rule
+from engine.config.audiences import AllOf, AnyOf, Audience, Frozen, Lookalike, Member, NotOf, Rule
 from engine.domain.errors import SettingsFault, UnknownName
 from engine.lake.schema import instant
 from engine.segments.audiences.conditions import Columned, Condition, Tables, columns_of
@@ -50,6 +50,12 @@ class Node:
         below = self.parts if self.seeds is None else (self.seeds,)
         found = tuple(one for part in below for one in part.lookalikes())
         return (*found, self) if isinstance(self.condition, Lookalike) else found
+
+    def frozen(self) -> tuple[Frozen, ...]:
+        """Return the frozen lists that stand in it, those within seeds of lookalikes too."""
+        below = self.parts if self.seeds is None else (self.seeds,)
+        found = tuple(one for part in below for one in part.frozen())
+        return (*found, self.condition) if isinstance(self.condition, Frozen) else found
 
 
 EVERYBODY = Node(kind="all", name="c")

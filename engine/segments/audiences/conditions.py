@@ -30,6 +30,7 @@ Condition = (
     | rules.Segmentation
     | rules.Recommendation
     | rules.Lookalike
+    | rules.Frozen
     | rules.Happened
     | rules.Sequence
 )  # fmt: skip
@@ -208,6 +209,8 @@ def _of_rows(one: Condition, tables: Tables, as_of: datetime) -> Any:
         return groups.filter(groups.segmentation == one.segmentation, groups.segment_group.isin(one.group))
     if isinstance(one, rules.Lookalike):
         return _table(tables, one.table, ["a lookalike"])
+    if isinstance(one, rules.Frozen):
+        return _table(tables, one.table, ["a frozen list"])
     assert isinstance(one, rules.Recommendation)
     return _recommended(one, tables)
 

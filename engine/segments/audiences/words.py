@@ -40,6 +40,7 @@ def of_condition(condition: Condition, meanings: Meanings) -> Said:
         rules.Segmentation: _segmentation,
         rules.Recommendation: _recommendation,
         rules.Lookalike: _lookalike,
+        rules.Frozen: _frozen,
         rules.Happened: _happened,
         rules.Sequence: _sequence,
     }
@@ -128,6 +129,10 @@ def _lookalike(one: rules.Lookalike) -> Said:
         f"among the {one.share:.1%} most like {seeds}",
         f"与{seeds_zh}最相似的 {one.share:.1%} 之内",
     )
+
+
+def _frozen(one: rules.Frozen) -> Said:
+    return f"one of {one.customers:,} listed customers: {one.what}", f"所列 {one.customers:,} 位客户之一：{one.what}"
 
 
 def _happened(one: rules.Happened) -> Said:

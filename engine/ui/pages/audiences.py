@@ -7,7 +7,7 @@ from typing import Any, Final
 import streamlit as st
 
 from engine.ui import audience_builder as builder
-from engine.ui import controls, state, toml_text
+from engine.ui import controls, people, state, toml_text
 from engine.ui.views import audiences as views
 from engine.workflows.view import audiences
 
@@ -212,3 +212,4 @@ def overlapping() -> None:
 part = controls.switch(words, "audiences.part", PARTS, "a_part", parts)
 with controls.section(words, f"audiences.head_{part}", f"audiences.help_{part}"):
     {"list": listing, "build": building, "reach": reaching, "overlap": overlapping}[part]()
+people.drawer(desk, "a")

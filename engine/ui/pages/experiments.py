@@ -9,7 +9,7 @@ from typing import Final
 import streamlit as st
 
 from engine.domain.errors import WaylineError
-from engine.ui import controls, state
+from engine.ui import controls, people, state
 from engine.ui.views import experiment_days, experiment_groups, experiment_others
 from engine.ui.views import experiment_parts as parts
 from engine.ui.views import experiments as views
@@ -159,3 +159,4 @@ with controls.section(words, "experiments.list"):
         names = {entry.experiment_id: entry.name for entry in entries}
         chosen = controls.choice(words, "experiments.experiment", tuple(names), "e_id", names)
         detail(chosen, decided[chosen])
+people.drawer(desk, "e")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from engine.ui import controls, state
+from engine.ui import controls, people, state
 from engine.ui.views import exports as views
 from engine.ui.views import feedback as feedback_views
 from engine.workflows.export_approvals import Waiting
@@ -138,3 +138,4 @@ if chosen is not None:
         files(chosen)
 with controls.section(words, "exports.head_waiting", "exports.help_waiting"):
     waiting(state.ask(exports.waiting, home, stamp))
+people.drawer(desk, "x")

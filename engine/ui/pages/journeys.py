@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import streamlit as st
 
-from engine.ui import controls, state
-from engine.ui.views import drop_offs
+from engine.ui import controls, people, state
+from engine.ui.views import drop_offs, journey_flow
 from engine.ui.views import funnel as views
-from engine.workflows.view import journeys
+from engine.workflows.view import journeys, selection
+
+ALL = "all"
+SHOWN = ("funnel", "flow")
 
 desk = controls.open_page("journeys")
 words, run = desk.words, desk.run
 
 
-def pickers() -> tuple[str, str, bool]:
+def pickers() -> tuple[str, str, str, str, bool]:
+    """Draw the filters, and return the journey, what it is broken down by, the group, the view, and whether in %."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         known = state.ask(journeys.listed, run)
         journey = controls.choice(
@@ -23,86 +27,56 @@ def pickers() -> tuple[str, str, bool]:
         breakdown = controls.choice(
             words, "journeys.breakdown", ways, "j_by", {way: words.label("breakdown", way) for way in ways}
         )
+        group = group_of(journey, breakdown)
         units = {"counts": words.t("journeys.counts"), "shares": words.t("journeys.shares")}
         unit = controls.switch(words, "journeys.unit", tuple(units), "j_unit", units)
-    return journey, breakdown, unit == "shares"
+        named = {name: words.t(f"journeys.as_{name}") for name in SHOWN}
+        shown = controls.switch(words, "journeys.shown", SHOWN, "j_view", named)
+    return journey, breakdown, group, shown, unit == "shares"
 
 
 def group_of(journey: str, breakdown: str) -> str:
-    if breakdown == "all":
-        return "all"
+    if breakdown == ALL:
+        return ALL
     rows = state.ask(journeys.funnel, run, journey, breakdown)
     first = rows[rows["step_index"] == 1].sort_values("customers", ascending=False)
-    groups = tuple(first["group"])
-    return controls.choice(
-        words, "journeys.group", groups, "j_group", {group: words.label(breakdown, group) for group in groups}
-    )
+    groups = (ALL, *first["group"])
+    named = {group: words.label(breakdown, group) for group in groups} | {ALL: words.t("journeys.all_groups")}
+    return controls.choice(words, "journeys.group", groups, "j_group", named)
 
 
-def funnel(journey: str, breakdown: str, group: str, as_share: bool) -> None:
-    rows = state.ask(journeys.funnel, run, journey, breakdown)
+def how_far(journey: str, breakdown: str, group: str, shown: str, as_share: bool) -> None:
+    """Draw the funnel or the flow: of one group, or of all of them."""
+    if shown == "flow":
+        rows = state.ask(journeys.funnel, run, journey, breakdown)
+        figure = journey_flow.flow(rows, words, journey, group, as_share=as_share)
+        controls.show(words, figure, f"j_flow_{journey}_{breakdown}_{group}")
+        return
+    rows = state.ask(journeys.funnel, run, journey, ALL if group == ALL else breakdown)
     chosen = rows[rows["group"] == group].reset_index(drop=True)
-    mark = controls.show(
-        words, views.steps(chosen, words, journey, as_share=as_share), f"j_funnel_{journey}", views.SELECTION
+    controls.show(
+        words, views.steps(chosen, words, journey, as_share=as_share), f"j_funnel_{journey}_{breakdown}_{group}"
     )
-    if state.newly("j_clicked", mark) and mark is not None:
-        state.choose("j_step", str(int(mark["step_index"])), "1")
-        state.choose("j_outcome", mark["outcome"], "dropped")
 
 
 def matrix(journey: str, breakdown: str) -> None:
     rows = state.ask(journeys.funnel, run, journey, breakdown)
-    everybody = state.ask(journeys.funnel, run, journey, "all")
-    figure = views.matrix(rows, everybody, words, breakdown)
-    mark = controls.show(words, figure, f"j_matrix_{journey}_{breakdown}", views.CELL)
-    if state.newly("j_cell", mark) and mark is not None:
-        state.choose("j_step", str(int(mark["step_index"])), "1")
-        state.choose("j_outcome", "dropped", "dropped")
-        state.choose_next("j_group", mark["group"])
-
-
-def behind(journey: str, breakdown: str, group: str) -> None:
-    st.caption(words.t("journeys.behind_hint"))
-    rows = state.ask(journeys.funnel, run, journey, "all")
-    steps = {str(row["step_index"]): words.label("step", row["step"]) for row in rows.to_dict("records")}
-    outcomes = views.outcomes_at(rows, state.bound("j_step", tuple(steps), "1"))
-    with st.container(horizontal=True):
-        step = controls.choice(words, "journeys.step", tuple(steps), "j_step", steps)
-        outcome = controls.choice(
-            words, "journeys.outcome", outcomes, "j_outcome", {name: words.label("outcome", name) for name in outcomes}
-        )
-    bar = journeys.Bar(journey=journey, step_index=int(step), outcome=outcome, breakdown=breakdown, group=group)
-    total, _ = state.ask(journeys.behind, run, bar, 0)
-    named = words.label("outcome", outcome)
-    st.markdown(
-        "**" + words.t("journeys.behind_count", count=words.number(total), outcome=named, step=steps[step]) + "**"
-    )
-    offset = controls.page_number(total, f"j_page_{journey}_{step}_{outcome}_{breakdown}_{group}")
-    _, found = state.ask(journeys.behind, run, bar, controls.ROWS_A_PAGE, offset)
-    if len(found):
-        controls.customers(words, views.people(found, words), tuple(found["customer_id"]), "j_people")
+    everybody = state.ask(journeys.funnel, run, journey, ALL)
+    controls.show(words, views.matrix(rows, everybody, words, breakdown), f"j_matrix_{journey}_{breakdown}")
 
 
 def on_the_way(journey: str) -> None:
     st.caption(drop_offs.trust(state.ask(journeys.forecasts, run, journey), words))
-    total, _ = state.ask(journeys.on_the_way, run, journey, 0)
-    st.markdown("**" + words.t("journeys.open_count", count=words.number(total)) + "**")
-    offset = controls.page_number(total, f"j_open_{journey}")
-    _, found = state.ask(journeys.on_the_way, run, journey, controls.ROWS_A_PAGE, offset)
-    if len(found):
-        people = drop_offs.open_people(found, words)
-        controls.customers(words, people, tuple(found["customer_id"]), "j_open", "journeys.open_customer")
+    people.opener(desk, "j", selection.of("journey_open", journey=journey))
 
 
 with controls.section(words, "journeys.funnel", "journeys.funnel_help"):
-    journey, breakdown, as_share = pickers()
-    group = group_of(journey, breakdown)
-    funnel(journey, breakdown, group, as_share)
-    if breakdown != "all":
+    journey, breakdown, group, shown, as_share = pickers()
+    st.caption(words.t("people.hint"))
+    how_far(journey, breakdown, group, shown, as_share)
+    if breakdown != ALL:
         with controls.section(words, "journeys.matrix", "journeys.matrix_help", within=True):
             matrix(journey, breakdown)
-    with controls.section(words, "journeys.behind", within=True):
-        behind(journey, breakdown, group)
     with controls.section(words, "journeys.cost", "journeys.cost_help", within=True):
         rows = state.ask(journeys.drop_offs, run, journey)
         controls.show(words, drop_offs.cost(rows, words, journey), f"j_cost_{journey}")
@@ -111,3 +85,4 @@ with controls.section(words, "journeys.funnel", "journeys.funnel_help"):
         controls.show(words, drop_offs.friction(signs, words), f"j_friction_{journey}")
     with controls.section(words, "journeys.open", "journeys.open_help", within=True):
         on_the_way(journey)
+people.drawer(desk, "j")

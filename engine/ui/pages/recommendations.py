@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from engine.ui import controls, state
+from engine.ui import controls, people, state
 from engine.ui.views import offer_groups, offer_limits
 from engine.ui.views import recommendations as views
 from engine.ui.views import what_if as what_if_views
@@ -172,3 +172,4 @@ with controls.section(words, "recommendations.race_section", "recommendations.ra
     controls.table(views.race(race, words), "r_race")
 with controls.section(words, "recommendations.rules_section", "recommendations.rules_help"):
     rules()
+people.drawer(desk, "r")

@@ -7,7 +7,7 @@ from typing import Final
 
 import streamlit as st
 
-from engine.ui import controls, state
+from engine.ui import controls, people, state
 from engine.ui.views import risk as views
 from engine.ui.views import risk_attention, risk_groups, risk_lending, risk_losses, risk_model, risk_moves
 from engine.ui.words import capital
@@ -184,3 +184,4 @@ part = controls.switch(
 )
 st.caption(words.t(f"risk.part_{part}"))
 PARTS[part]()
+people.drawer(desk, "k")

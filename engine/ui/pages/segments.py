@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from engine.ui import controls, state
+from engine.ui import controls, people, state
 from engine.ui.views import segments as views
 from engine.workflows.view import segments
 
@@ -34,3 +34,4 @@ with right, controls.section(words, "segments.value_risk"):
 
 with controls.section(words, "segments.choices"):
     controls.show(words, views.choices(state.ask(segments.cluster_choices, run), words), "s_choices")
+people.drawer(desk, "s")

@@ -7,8 +7,22 @@ from typing import Any, Final
 import altair as alt
 import pandas as pd
 
-from engine.ui.views.figure import BAD, CONTINUED, DROPPED, NEUTRAL, Figure, axis, height_of, peak, scale, signed_axis
+from engine.ui.views.figure import (
+    BAD,
+    CONTINUED,
+    DROPPED,
+    NEUTRAL,
+    Figure,
+    Mark,
+    axis,
+    clickable,
+    height_of,
+    peak,
+    scale,
+    signed_axis,
+)
 from engine.ui.words import Words, is_undefined
+from engine.workflows.view import selection
 
 NET: Final = "#E39A00"  # seen on the bars of margin and of loss, and beside them
 MOST_SIGNALS: Final = 8  # of a step's friction, the rest is mostly chance and stands in the table
@@ -26,11 +40,32 @@ def cost(rows: pd.DataFrame, w: Words, journey: str) -> Figure:
         return Figure(finding=finding, chart=None, alt=finding, table=table)
     valued = ordered[ordered["net_minor"].notna()]
     if valued.empty:
-        return _left(ordered, w, table)
+        return _left(ordered, w, table, journey)
     finding = _cost_finding(valued, w)
     unvalued = int(ordered["unvalued"].fillna(0).sum())
     note = w.t("journeys.cost_unvalued", count=w.number(unvalued)) if unvalued else ""
-    return Figure(finding=finding, chart=_cost_chart(valued, w), alt=finding, table=table, note=note)
+    chart, marks = _cost_chart(valued, w), _marks(valued, w, journey)
+    return Figure(finding=finding, chart=chart, alt=finding, table=table, note=note, marks=marks)
+
+
+def _marks(rows: pd.DataFrame, w: Words, journey: str) -> tuple[Mark, ...]:
+    return tuple(
+        Mark(
+            selection=selection.of(
+                "journey_step",
+                journey=journey,
+                step=row["step_index"],
+                outcome="dropped",
+                breakdown="all",
+                group="all",
+            ),
+            label=f"{_numbered(row, w)}, {w.label('outcome', 'dropped')}",
+            count=int(row["dropped"]),
+            at={"step_index": row["step_index"]},
+        )
+        for row in rows.to_dict("records")
+        if row["dropped"]
+    )
 
 
 def _cost_chart(valued: pd.DataFrame, w: Words) -> Any:
@@ -41,6 +76,7 @@ def _cost_chart(valued: pd.DataFrame, w: Words) -> Any:
             bars.append(
                 {
                     "step": _numbered(row, w),
+                    "step_index": row["step_index"],
                     "part": w.t(f"journeys.{part}"),
                     "amount": w.major(minor),
                     "net": w.major(row["net_minor"]),
@@ -70,7 +106,7 @@ def _cost_chart(valued: pd.DataFrame, w: Words) -> Any:
         .mark_tick(thickness=4, height={"band": 0.85})
         .encode(x="net:Q", color=alt.datum(net_name), tooltip=[alt.Tooltip("net:Q", title=net_name, format=",.0f")])
     )
-    return (columns + net).properties(height=height_of(len(valued), 40))
+    return (clickable(columns, "step_index") + net).properties(height=height_of(len(valued), 40))
 
 
 def _cost_finding(valued: pd.DataFrame, w: Words) -> str:
@@ -86,8 +122,9 @@ def _cost_finding(valued: pd.DataFrame, w: Words) -> str:
     return w.t("journeys.cost_worth" if best["net_minor"] > 0 else "journeys.cost_not_worth", **facts)
 
 
-def _left(ordered: pd.DataFrame, w: Words, table: pd.DataFrame) -> Figure:
-    frame = pd.DataFrame({"step": [_numbered(row, w) for row in ordered.to_dict("records")], "n": ordered["dropped"]})
+def _left(ordered: pd.DataFrame, w: Words, table: pd.DataFrame, journey: str) -> Figure:
+    names = [_numbered(row, w) for row in ordered.to_dict("records")]
+    frame = pd.DataFrame({"step": names, "step_index": ordered["step_index"], "n": ordered["dropped"]})
     chart = (
         alt.Chart(frame)
         .mark_bar(color=DROPPED, height={"band": 0.55})
@@ -104,7 +141,14 @@ def _left(ordered: pd.DataFrame, w: Words, table: pd.DataFrame) -> Figure:
         dropped=w.number(worst["dropped"]),
         share=w.share(worst["drop_rate"]),
     )
-    return Figure(finding=finding, chart=chart, alt=finding, table=table, note=w.t("journeys.cost_no_money"))
+    return Figure(
+        finding=finding,
+        chart=clickable(chart, "step_index"),
+        alt=finding,
+        table=table,
+        note=w.t("journeys.cost_no_money"),
+        marks=_marks(ordered, w, journey),
+    )
 
 
 def _cost_table(rows: pd.DataFrame, w: Words) -> pd.DataFrame:
@@ -225,27 +269,6 @@ def _kind(row: Any, w: Words) -> str:
 
 def _signal(row: Any, w: Words) -> str:
     return f"{w.label('step', row['step'])}: {_kind(row, w)}"
-
-
-def open_people(rows: pd.DataFrame, w: Words) -> pd.DataFrame:
-    """Return the customers with an open journey as a table."""
-    return pd.DataFrame(
-        {
-            w.t("control.customer"): rows["customer_id"],
-            w.t("journeys.chance_to_leave"): [w.share(value, 0) for value in rows["drop_probability"]],
-            w.t("customer.reached"): [w.label("step", step) for step in rows["step"]],
-            w.t("journeys.next"): [w.label("step", step) for step in rows["next_step"]],
-            w.t("journeys.since"): [w.instant(moment) for moment in rows["reached_at"]],
-            w.t("journeys.closes"): [w.instant(moment) for moment in rows["closes_at"]],
-            w.t("journeys.friction_met"): [_met(text, w) for text in rows["friction_met"]],
-        }
-    )
-
-
-def _met(text: object, w: Words) -> str:
-    if is_undefined(text) or not text:
-        return ""
-    return w.t("word.comma").join(w.label("signal", word.strip()) for word in str(text).split(","))
 
 
 def trust(rows: pd.DataFrame, w: Words) -> str:

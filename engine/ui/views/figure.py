@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import altair as alt
 import pandas as pd
+
+from engine.workflows.view.selection import Selection
 
 CONTINUED: Final = "#0846C2"
 DROPPED: Final = "#E8A79B"
@@ -24,11 +26,38 @@ _LEGEND: Final = 30  # letters in one row of a legend, the mark before each name
 SEQUENTIAL: Final = ("#EEF3FD", "#0846C2")
 
 
+MARK: Final = "mark"
+"""The name of the selection in every chart whose marks lead to the customers behind them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """One mark of a chart behind which customers can be listed.
+
+    label, count : what it is called and how many it stands for. at : the fields of the chart's data that tell it from
+    the other marks, as a click gives them back.
+    """
+
+    selection: Selection
+    label: str
+    count: int
+    at: Mapping[str, Any]
+
+    def is_at(self, clicked: Mapping[str, Any]) -> bool:
+        """Return whether a click was on this mark."""
+        return all(str(clicked.get(name)) == str(value) for name, value in self.at.items())
+
+
+def clickable(chart: Any, *fields: str) -> Any:
+    """Return a chart whose marks can be clicked, told apart by columns of its data that nothing aggregates."""
+    return chart.add_params(alt.selection_point(name=MARK, fields=list(fields)))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
     """A chart with what it found in a sentence, a text for those who cannot see it, and the same numbers as a table.
 
-    `chart` is None where there is nothing to draw; the finding then says so.
+    `chart` is None where there is nothing to draw; the finding then says so. `marks` are those that lead to customers.
     """
 
     finding: str
@@ -36,6 +65,7 @@ class Figure:
     alt: str
     table: pd.DataFrame
     note: str = ""
+    marks: tuple[Mark, ...] = ()
 
 
 def ordered(title: str, values: list[str]) -> dict[str, Any]:

@@ -13,19 +13,20 @@ from engine.ui.views.figure import (
     DROPPED,
     GOOD,
     INK_ON_PALE,
+    MARK,
     NEUTRAL,
     PALE,
     WAITING,
     Figure,
+    Mark,
     axis,
     height_of,
     peak,
     scale,
 )
 from engine.ui.words import Words, is_undefined
+from engine.workflows.view import selection
 
-SELECTION: Final = "bar"
-CELL: Final = "cell"
 FEW: Final = 30  # customers below which a group's drop-off is mostly chance: not coloured
 OUTCOMES: Final = ("continued", "in_progress", "dropped")
 
@@ -39,7 +40,7 @@ def steps(rows: pd.DataFrame, w: Words, journey: str, *, as_share: bool) -> Figu
     bars = _stacked(rows, w, as_share)
     order = list(dict.fromkeys(bars["step"]))
     title = w.t("journeys.axis_share") if as_share else w.t("journeys.axis_customers")
-    picked = alt.selection_point(name=SELECTION, fields=["step_index", "outcome"])
+    picked = alt.selection_point(name=MARK, fields=["step_index", "outcome"])
     base = alt.Chart(bars).encode(
         x=alt.X("step:N", sort=order, title=None, axis=alt.Axis(labelAngle=0, labelLimit=140))
     )
@@ -70,7 +71,35 @@ def steps(rows: pd.DataFrame, w: Words, journey: str, *, as_share: bool) -> Figu
     shares = tops.mark_text(dy=-8, fontSize=11, color=NEUTRAL).encode(text="share_text:N")
     chart = (columns.add_params(picked) + counts + shares).properties(height=360)
     finding = steps_finding(rows, w, journey)
-    return Figure(finding=finding, chart=chart, alt=finding, table=_steps_table(rows, w), note=_slowest(rows, w))
+    return Figure(
+        finding=finding,
+        chart=chart,
+        alt=finding,
+        table=_steps_table(rows, w),
+        note=_slowest(rows, w),
+        marks=_bar_marks(bars, rows, w, journey),
+    )
+
+
+def _bar_marks(bars: pd.DataFrame, rows: pd.DataFrame, w: Words, journey: str) -> tuple[Mark, ...]:
+    breakdown, group = (str(rows[name].iloc[0]) for name in ("breakdown", "group"))
+    return tuple(
+        Mark(
+            selection=selection.of(
+                "journey_step",
+                journey=journey,
+                step=bar["step_index"],
+                outcome=bar["outcome"],
+                breakdown=breakdown,
+                group=group,
+            ),
+            label=f"{bar['step']}, {bar['label']}",
+            count=int(bar["customers"]),
+            at={"step_index": bar["step_index"], "outcome": bar["outcome"]},
+        )
+        for bar in bars.to_dict("records")
+        if bar["customers"]
+    )
 
 
 def steps_finding(rows: pd.DataFrame, w: Words, journey: str) -> str:
@@ -107,7 +136,7 @@ def matrix(rows: pd.DataFrame, everybody: pd.DataFrame, w: Words, breakdown: str
     order = list(dict.fromkeys(cells["step"]))
     groups = list(cells.groupby("group_name")["customers"].max().sort_values(ascending=False).index)
     widest = max(0.05, float(cells["deviation"].abs().max() or 0))
-    picked = alt.selection_point(name=CELL, fields=["step_index", "group"])
+    picked = alt.selection_point(name=MARK, fields=["step_index", "group"])
     base = alt.Chart(cells).encode(
         x=alt.X("step:N", sort=order, title=None, axis=alt.Axis(labelAngle=0, orient="top", labelLimit=140)),
         y=alt.Y("group_name:N", sort=groups, title=w.label("breakdown", breakdown), axis=alt.Axis(labelLimit=180)),
@@ -141,9 +170,25 @@ def matrix(rows: pd.DataFrame, everybody: pd.DataFrame, w: Words, breakdown: str
     )
     chart = (ground.add_params(picked) + squares + texts).properties(height=height_of(len(groups), 32, 150))
     finding = _matrix_finding(cells, w, w.label("breakdown", breakdown))
-    return Figure(
-        finding=finding, chart=chart, alt=finding, table=_matrix_table(cells, w), note=w.t("journeys.few", few=FEW)
+    marks = tuple(
+        Mark(
+            selection=selection.of(
+                "journey_step",
+                journey=cell["journey"],
+                step=cell["step_index"],
+                outcome="dropped",
+                breakdown=breakdown,
+                group=cell["group"],
+            ),
+            label=f"{cell['group_name']}, {cell['step']}, {w.label('outcome', 'dropped')}",
+            count=int(cell["dropped"]),
+            at={"step_index": cell["step_index"], "group": cell["group"]},
+        )
+        for cell in cells.to_dict("records")
+        if cell["dropped"]
     )
+    few = w.t("journeys.few", few=FEW)
+    return Figure(finding=finding, chart=chart, alt=finding, table=_matrix_table(cells, w), note=few, marks=marks)
 
 
 def _stacked(rows: pd.DataFrame, w: Words, as_share: bool) -> pd.DataFrame:
@@ -246,26 +291,5 @@ def _matrix_table(cells: pd.DataFrame, w: Words) -> pd.DataFrame:
             w.label("outcome", "dropped"): cells["dropped"],
             w.t("journeys.drop_share"): [w.share(share) for share in cells["share"]],
             w.t("journeys.deviation"): [w.points(deviation) for deviation in cells["deviation"]],
-        }
-    )
-
-
-def outcomes_at(rows: pd.DataFrame, step_index: str) -> tuple[str, ...]:
-    """Return what may have become of the customers of a step; after the last step nobody can leave any more."""
-    last = int(rows["step_index"].max())
-    return ("converted", "reached") if int(step_index) == last else ("dropped", "in_progress", "continued", "reached")
-
-
-def people(rows: pd.DataFrame, w: Words) -> pd.DataFrame:
-    """Return the customers behind a bar as a table."""
-    return pd.DataFrame(
-        {
-            w.t("control.customer"): rows["customer_id"],
-            w.t("customer.reached"): [w.label("step", step) for step in rows["step"]],
-            w.t("journeys.stands_at"): [w.label("step", step) for step in rows["current_step"]],
-            w.t("journeys.next"): [w.label("step", step) for step in rows["next_step"]],
-            w.t("customer.status"): [w.label("status", status) for status in rows["status"]],
-            w.t("journeys.entered"): [w.instant(moment) for moment in rows["entered_at"]],
-            w.t("journeys.since"): [w.instant(moment) for moment in rows["stage_since"]],
         }
     )

@@ -39,7 +39,8 @@ def write(context: Context, facts: dict[str, Any]) -> None:
                 continue
             try:
                 root = rules.tree(one.kept.definition, others)
-                chosen, _ = audience_lookalikes.chosen(context.engine, tables, root, context.as_of, training)
+                listed = audience_tables.with_frozen(context.engine, context.workspace, tables, root)
+                chosen, _ = audience_lookalikes.chosen(context.engine, listed, root, context.as_of, training)
                 members = context.engine.arrow(rules.members(root, chosen, context.as_of).order_by("customer_id"))
             except WaylineError as fault:
                 told = f'The audience "{one.name}" was not built: {fault.sentence}'

@@ -7,6 +7,8 @@ from typing import Final
 
 import pandas as pd
 
+from engine.domain.errors import UnknownName
+from engine.domain.marts import MARTS
 from engine.domain.words import JourneyStatus
 from engine.lake.engine import identifier
 from engine.lake.runs import Run
@@ -62,35 +64,31 @@ _GROUPS: Final = {
 }
 
 
-def behind(run: Run, bar: Bar, limit: int = 25, offset: int = 0) -> tuple[int, pd.DataFrame]:
-    """Return how many customers stand behind a bar, and one page of them, the latest first.
+def standing_behind(run: Run, bar: Bar) -> tuple[list[str], str, list[object]]:
+    """Return the tables, the FROM and WHERE, and the values of those who stand behind a bar.
 
     Raises
     ------
-    MartMissing
-        The run has no stages per customer, or none of the table that the groups come from.
+    UnknownName
+        There is no such outcome, or the stages cannot be broken down so.
     """
+    if bar.outcome not in _OUTCOMES:
+        raise UnknownName("outcome", bar.outcome, sorted(_OUTCOMES))
     marts, join, condition = ["journey_stages"], "", f"journey = ? AND {_OUTCOMES[bar.outcome]}"
-    parameters: list[object] = [bar.journey, bar.step_index]
+    values: list[object] = [bar.journey, bar.step_index]
     if bar.breakdown in _GROUPS:
         mart, column = _GROUPS[bar.breakdown]
         marts.append(mart)
         join = f"LEFT JOIN {mart} AS grouping_of USING (customer_id)"
         condition += f" AND coalesce(grouping_of.{column}, 'unknown') = ?"
-        parameters.append(bar.group)
+        values.append(bar.group)
     elif bar.breakdown != "all":
+        columns = [column.name for column in MARTS["journey_stages"]]
+        if bar.breakdown not in columns:
+            raise UnknownName("breakdown", bar.breakdown, ["all", *_GROUPS, "channel"])
         condition += f" AND coalesce({identifier(bar.breakdown)}, 'unknown') = ?"
-        parameters.append(bar.group)
-    chosen = f"FROM journey_stages {join} WHERE {condition}"
-    total = reading.marts(run, f"SELECT count(*) AS customers {chosen}", *marts, parameters=parameters)
-    page = reading.marts(
-        run,
-        f"""SELECT customer_id, step, current_step, next_step, status, entered_at, stage_since {chosen}
-            ORDER BY stage_since DESC, customer_id LIMIT {limit:d} OFFSET {offset:d}""",
-        *marts,
-        parameters=parameters,
-    )
-    return int(total["customers"].iloc[0]), page
+        values.append(bar.group)
+    return marts, f"FROM journey_stages {join} WHERE {condition}", values
 
 
 def drop_offs(run: Run, journey: str) -> pd.DataFrame:
@@ -106,21 +104,3 @@ def friction(run: Run, journey: str) -> pd.DataFrame:
 def forecasts(run: Run, journey: str) -> pd.DataFrame:
     """Return how forecasts for open journeys came true at an earlier date."""
     return reading.table(run, "journey_open_validation", where={"journey": journey})
-
-
-def on_the_way(run: Run, journey: str, limit: int = 25, offset: int = 0) -> tuple[int, pd.DataFrame]:
-    """Return how many customers are on the way, and one page of them.
-
-    The likeliest to leave come first of those whom something may still move; who is as good as lost comes last.
-    """
-    chosen = "FROM journey_open WHERE journey = ?"
-    total = reading.marts(run, f"SELECT count(*) AS customers {chosen}", "journey_open", parameters=[journey])
-    page = reading.marts(
-        run,
-        f"""SELECT customer_id, step, next_step, reached_at, closes_at, drop_probability, friction_met {chosen}
-            ORDER BY drop_probability > 0.995, drop_probability DESC, closes_at, customer_id
-            LIMIT {limit:d} OFFSET {offset:d}""",
-        "journey_open",
-        parameters=[journey],
-    )
-    return int(total["customers"].iloc[0]), page

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from engine.lake.engine import DuckDBEngine, identifier, parquet_scan
 from engine.lake.runs import Run
@@ -24,10 +25,15 @@ def sql(sources: Mapping[str, Path], text: str, parameters: Sequence[object] = (
 
     A cursor of its own and names that last for one statement: sessions ask at the same time, about several runs.
     """
+    frame: pd.DataFrame = arrow(sources, text, parameters).to_pandas()
+    return frame
+
+
+def arrow(sources: Mapping[str, Path], text: str, parameters: Sequence[object] = ()) -> pa.Table:
+    """Return the same rows as an Arrow table: what a list of a million ids needs."""
     named = ", ".join(f"{identifier(name)} AS (SELECT * FROM {parquet_scan(path)})" for name, path in sources.items())
     with _engine().connection.cursor() as cursor:
-        frame: pd.DataFrame = cursor.sql(f"WITH {named} {text}", params=list(parameters)).to_arrow_table().to_pandas()
-    return frame
+        return cursor.sql(f"WITH {named} {text}", params=list(parameters)).to_arrow_table()
 
 
 def marts(run: Run, text: str, *marts: str, parameters: Sequence[object] = ()) -> pd.DataFrame:

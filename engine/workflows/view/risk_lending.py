@@ -14,20 +14,29 @@ ANSWERS: Final = ("credit", "no_credit", "service_only", "block")
 """What the gate leaves open, from the most: offers with credit, offers without, what must be known only, nothing."""
 
 
+_SIZE: Final = "power(10, floor(log10(limit_minor)))"
+_TIMES: Final = f"CASE WHEN limit_minor >= 5 * {_SIZE} THEN 5 WHEN limit_minor >= 2 * {_SIZE} THEN 2 ELSE 1 END"
+LIMIT_FROM: Final = f"CAST({_SIZE} * {_TIMES} AS BIGINT)"
+"""Where the band of a limit above 0 begins: 1, 2 or 5 times a power of ten, in minor units."""
+
+
 def answers(run: Run) -> pd.DataFrame:
     """Return customers by what the gate leaves open to them (ANSWERS) and by risk tier."""
-    families = _families(run)
-    lent = sum(1 << bit for bit, family in enumerate(PRODUCT_FAMILIES) if not families or family in families)
     return reading.marts(
         run,
-        """SELECT CASE WHEN outcome <> 'allow' THEN outcome
-                       WHEN (refused_families & $1) = $1 THEN 'no_credit' ELSE 'credit' END AS answer,
-                  risk_tier, count(*) AS customers
-           FROM risk_gate JOIN risk USING (customer_id) GROUP BY ALL ORDER BY ALL""",
+        f"""SELECT {answer(run)} AS answer, risk_tier, count(*) AS customers
+            FROM risk_gate JOIN risk USING (customer_id) GROUP BY ALL ORDER BY ALL""",
         "risk_gate",
         "risk",
-        parameters=(lent,),
     )
+
+
+def answer(run: Run) -> str:
+    """Return the expression over `risk_gate` that says what the gate leaves open: one of ANSWERS."""
+    families = _families(run)
+    lent = sum(1 << bit for bit, family in enumerate(PRODUCT_FAMILIES) if not families or family in families)
+    refused = f"(refused_families & {lent:d}) = {lent:d}"
+    return f"CASE WHEN outcome <> 'allow' THEN outcome WHEN {refused} THEN 'no_credit' ELSE 'credit' END"
 
 
 def _families(run: Run) -> tuple[str, ...]:
@@ -67,12 +76,9 @@ def terms(run: Run, family: str) -> pd.DataFrame:
     """
     return reading.marts(
         run,
-        """SELECT price_band, count(*) AS decisions,
-                  CAST(size * CASE WHEN limit_minor >= 5 * size THEN 5 WHEN limit_minor >= 2 * size THEN 2 ELSE 1 END
-                       AS BIGINT) AS limit_from_minor
-           FROM (SELECT price_band, limit_minor, power(10, floor(log10(limit_minor))) AS size
-                 FROM credit_decisions WHERE family = $1 AND limit_minor > 0)
-           GROUP BY ALL ORDER BY limit_from_minor, price_band""",
+        f"""SELECT price_band, count(*) AS decisions, {LIMIT_FROM} AS limit_from_minor
+            FROM credit_decisions WHERE family = $1 AND limit_minor > 0
+            GROUP BY ALL ORDER BY limit_from_minor, price_band""",
         "credit_decisions",
         parameters=(family,),
     )

@@ -10,7 +10,7 @@ import pandas as pd
 
 from engine.lake.runs import Run
 from engine.lake.workspace import Workspace
-from engine.workflows.view import data, reading
+from engine.workflows.view import data, reading, selection
 
 RISK_GATES: Final = ("risk", "affordability")
 """A gate whose name begins with one of these guards the bank's money, not the customer's wish."""
@@ -104,11 +104,16 @@ def _stalled_journeys(run: Run) -> list[Attention]:
             kind="journey_drop",
             count=int(row["dropped"]),
             page="journeys",
-            filters={"j_id": row["journey"], "j_step": str(int(row["step_index"])), "j_outcome": "dropped"},
+            filters={"j_id": row["journey"], "j_sel": _left_at(row["journey"], int(row["step_index"]))},
             facts={"journey": row["journey"], "step": row["step"], "share": row["dropped"] / row["customers"]},
         )
         for row in reading.records(worst)
     ]
+
+
+def _left_at(journey: str, step: int) -> str:
+    told = selection.of("journey_step", journey=journey, step=step, outcome="dropped", breakdown="all", group="all")
+    return told.written()
 
 
 def _risk_to_review(run: Run) -> list[Attention]:

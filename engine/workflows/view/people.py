@@ -1,0 +1,78 @@
+"""The customers behind a selection: how many there are, and who, a page at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import pandas as pd
+
+from engine.domain.access import SMALL_GROUP, Right, Viewer
+from engine.domain.errors import GroupTooSmall
+from engine.lake.runs import Run
+from engine.lake.workspace import Workspace
+from engine.workflows.view import reading, selected
+from engine.workflows.view.selection import Selection
+
+ROWS: Final = 25
+"""Rows of a page."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """How many stand behind a mark.
+
+    rows : what the mark counts, in the unit of its kind. customers : how many different customers they are of.
+    step : the name of the step that a journey's selection is at; None for other kinds.
+    """
+
+    rows: int
+    customers: int
+    step: str | None = None
+
+
+def counted(workspace: Workspace, run: Run, one: Selection, viewer: Viewer) -> Counted:
+    """Return how many stand behind a selection.
+
+    Raises
+    ------
+    NotAllowed
+        It tells of risk, which the viewer's role does not see.
+    GroupTooSmall
+        It is so few that the viewer's role does not see how many.
+    MartMissing, NotEnoughData, UnknownName
+    """
+    viewer.require(*one.rights)
+    found = selected.read(
+        selected.rows(workspace, run, one),
+        "SELECT count(*) AS n, count(DISTINCT customer_id) AS customers FROM chosen",
+    )
+    rows, customers = int(found["n"].iloc[0]), int(found["customers"].iloc[0])
+    if 0 < customers < SMALL_GROUP and not viewer.may(Right.SEE_SMALL_GROUPS):
+        raise GroupTooSmall(SMALL_GROUP)
+    return Counted(rows=rows, customers=customers, step=_step(run, one))
+
+
+def page(workspace: Workspace, run: Run, one: Selection, viewer: Viewer, offset: int = 0) -> pd.DataFrame:
+    """Return ROWS of those behind a selection: customer_id and the columns of its kind, in the kind's order.
+
+    Raises
+    ------
+    NotAllowed
+        The viewer's role does not see lists of customers.
+    GroupTooSmall, MartMissing, NotEnoughData, UnknownName
+    """
+    viewer.require(Right.SEE_CUSTOMERS)
+    counted(workspace, run, one, viewer)
+    order = f"{one.told.order}, customer_id" if one.told.order else "customer_id"
+    return selected.read(
+        selected.rows(workspace, run, one), f"SELECT * FROM chosen ORDER BY {order} LIMIT {ROWS:d} OFFSET {offset:d}"
+    )
+
+
+def _step(run: Run, one: Selection) -> str | None:
+    if one.kind != "journey_step":
+        return None
+    text = "SELECT step FROM journey_funnels WHERE journey = ? AND step_index = ? LIMIT 1"
+    found = reading.marts(run, text, "journey_funnels", parameters=(one["journey"], int(one["step"])))
+    return str(found["step"].iloc[0]) if len(found) else None

@@ -1,0 +1,345 @@
+"""The rows behind a selection: one statement each, which the count, the list, an audience and the paths all begin with.
+
+A row is a customer, or what the kind's unit says (an offer, a refusal, a decision), with the columns that a list shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+
+from engine.config.experiments import Experiments
+from engine.domain.curated import CURATED
+from engine.domain.errors import NotEnoughData, UnknownName
+from engine.exports import members
+from engine.lake import memberships
+from engine.lake.engine import DuckDBEngine
+from engine.lake.runs import Run
+from engine.lake.schema import unbound
+from engine.lake.workspace import Workspace
+from engine.store import BundleRecord, Store
+from engine.workflows import export_states, session
+from engine.workflows.view import journeys, reading, risk_lending
+from engine.workflows.view.selection import Selection
+from experiments import spec, units
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """A SELECT over Parquet files or folders, each under its name, with the values of its question marks."""
+
+    sources: Mapping[str, Path]
+    text: str
+    values: tuple[object, ...] = ()
+
+
+def rows(workspace: Workspace, run: Run, one: Selection) -> Rows:
+    """Return the rows behind a selection.
+
+    Raises
+    ------
+    MartMissing, NotEnoughData
+        The run lacks what it is about.
+    UnknownName
+        It names what there is not: a gate, a journey's outcome, an experiment, a run on which an audience was built.
+    """
+    return _OF[one.kind](workspace, run, one)
+
+
+def _marts(run: Run, text: str, *marts: str, values: tuple[object, ...] = ()) -> Rows:
+    return Rows(sources={mart: run.require(mart) for mart in marts}, text=text, values=values)
+
+
+def _number(one: Selection, field: str) -> int:
+    try:
+        return int(one[field])
+    except ValueError:
+        raise UnknownName(field, one[field], ["a whole number"]) from None
+
+
+def _among(one: Selection, field: str, known: Mapping[str, str]) -> str:
+    if one[field] not in known:
+        raise UnknownName(field, one[field], sorted(known))
+    return known[one[field]]
+
+
+def _journey_step(_: Workspace, run: Run, one: Selection) -> Rows:
+    bar = journeys.Bar(
+        journey=one["journey"],
+        step_index=_number(one, "step"),
+        outcome=one["outcome"],
+        breakdown=one["breakdown"],
+        group=one["group"],
+    )
+    marts, chosen, values = journeys.standing_behind(run, bar)
+    text = f"""SELECT customer_id, step, current_step, next_step, status, entered_at, stage_since {chosen}"""
+    return _marts(run, text, *marts, values=tuple(values))
+
+
+def _journey_open(_: Workspace, run: Run, one: Selection) -> Rows:
+    text = """SELECT customer_id, drop_probability, step, next_step, reached_at, closes_at,
+                     drop_probability > 0.995 AS as_good_as_lost
+              FROM journey_open WHERE journey = ?"""
+    return _marts(run, text, "journey_open", values=(one["journey"],))
+
+
+def _cluster(_: Workspace, run: Run, one: Selection) -> Rows:
+    text = "SELECT customer_id, value_tier, rfm_cell FROM segments WHERE coalesce(cluster_name, 'unknown') = ?"
+    return _marts(run, text, "segments", values=(one["cluster"],))
+
+
+def _rfm(_: Workspace, run: Run, one: Selection) -> Rows:
+    text = """SELECT customer_id, value_tier, rfm_cell FROM segments
+              WHERE recency_score = ? AND frequency_score = ?"""
+    return _marts(run, text, "segments", values=(_number(one, "recency"), _number(one, "frequency")))
+
+
+def _value_risk(_: Workspace, run: Run, one: Selection) -> Rows:
+    text = """SELECT customer_id, cluster_name, rfm_cell FROM segments LEFT JOIN risk USING (customer_id)
+              WHERE coalesce(value_tier, 'none') = ? AND coalesce(risk_tier, 'unknown') = ?"""
+    return _marts(run, text, "segments", "risk", values=(one["value_tier"], one["risk_tier"]))
+
+
+def _audience(workspace: Workspace, _: Run, one: Selection) -> Rows:
+    kept = memberships.of_run(workspace, one["audience"], one["run"])
+    return Rows(sources={"members": kept.rows}, text="SELECT customer_id FROM members")
+
+
+def _audience_moved(workspace: Workspace, _: Run, one: Selection) -> Rows:
+    now = memberships.of_run(workspace, one["audience"], one["run"])
+    before = memberships.of_run(workspace, one["audience"], one["against"])
+    later, earlier = (
+        ("now", "before") if _among(one, "way", {"entered": "e", "left": "l"}) == "e" else ("before", "now")
+    )
+    text = f"SELECT customer_id FROM {later} ANTI JOIN {earlier} USING (customer_id)"
+    return Rows(sources={"now": now.rows, "before": before.rows}, text=text)
+
+
+def _gate(_: Workspace, run: Run, one: Selection) -> Rows:
+    known = {row["gate"]: row["bit"] for row in run.read("gates", columns=["gate", "bit"]).to_pylist()}
+    if one["gate"] not in known:
+        raise UnknownName("gate", one["gate"], sorted(known))
+    mask = 1 << int(known[one["gate"]])
+    text = f"SELECT customer_id, product_id, propensity FROM decisions WHERE {_bit('refused_mask', mask, one)}"
+    return _marts(run, text, "decisions", "gates")
+
+
+def _bit(column: str, mask: int, one: Selection) -> str:
+    """Return the condition that a bit is set, whatever else is; alone; or with others."""
+    conditions = {
+        "all": f"({column} & {mask:d}) <> 0",
+        "only": f"{column} = {mask:d}",
+        "also": f"({column} & {mask:d}) <> 0 AND {column} <> {mask:d}",
+    }
+    return _among(one, "counted", conditions)
+
+
+def _offers(_: Workspace, run: Run, one: Selection) -> Rows:
+    text, values = f"SELECT {_OFFER} FROM recommendations WHERE product_id = ?", [one["product"]]
+    if one["channel"] != "all":
+        text, values = f"{text} AND coalesce(channel, 'none') = ?", [*values, one["channel"]]
+    return _marts(run, text, "recommendations", values=tuple(values))
+
+
+_OFFER: Final = "customer_id, product_id, channel, rank, propensity"
+
+
+def _chosen(_: Workspace, run: Run, one: Selection) -> Rows:
+    text = f"SELECT {_OFFER} FROM recommendations WHERE rank = 1 AND selection = ?"
+    return _marts(run, text, "recommendations", values=(one["selection"],))
+
+
+def _limit_change(_: Workspace, run: Run, one: Selection) -> Rows:
+    told = _among(
+        one, "change", {"gave_way": "without_limits AND NOT offered", "came_in": "offered AND NOT without_limits"}
+    )
+    text = f"SELECT customer_id FROM allocation_changes WHERE product_id = ? AND {told}"
+    return _marts(run, text, "allocation_changes", values=(one["product"],))
+
+
+def _not_contacted(_: Workspace, run: Run, one: Selection) -> Rows:
+    text = _among(
+        one,
+        "why",
+        {
+            "control": "SELECT customer_id FROM control_group",
+            "held_out": "SELECT customer_id FROM control_group WHERE serves = 'nothing'",
+            "giving_way": "SELECT customer_id FROM withheld_contacts",
+        },
+    )
+    return _marts(run, text, "control_group", "withheld_contacts")
+
+
+def _arm(workspace: Workspace, run: Run, one: Selection) -> Rows:
+    planned = session.settings(workspace, Experiments, "experiments").experiments
+    known = {each.experiment_id: each for each in planned}
+    if one["experiment"] not in known:
+        raise UnknownName("experiment", one["experiment"], sorted(known))
+    experiment = known[one["experiment"]]
+    specs = {name: value for each in run.manifest["stages"] for name, value in each.get("specs", {}).items()}
+    if specs.get(experiment.experiment_id, spec.fingerprint(experiment)) != spec.fingerprint(experiment):
+        have = f'the plan of "{experiment.experiment_id}" was changed after the run'
+        raise NotEnoughData("customers of an arm", have, "a new run: wayline run")
+    tables = {name: workspace.curated(name) for name in ("exposures", "events") if workspace.curated(name).is_dir()}
+    if "exposures" not in tables:
+        raise NotEnoughData("customers of an arm", "there are no exposures", "a table of exposures, loaded")
+    seen = units.exposed(unbound(CURATED["exposures"]), experiment, run.as_of)
+    if experiment.randomised_by is not None:
+        tables["customers"] = workspace.curated("customers")
+        seen = units.with_attributes(seen, unbound(CURATED["customers"]), [experiment.randomised_by])
+        seen = units.drawn_together(seen, experiment.randomised_by)
+    seen = units.single(seen, experiment)
+    if experiment.activation_event is not None and "events" in tables:
+        seen = units.activated(seen, unbound(CURATED["events"]), experiment, run.as_of)
+    with DuckDBEngine(memory_limit="100MB") as compiler:
+        text = compiler.compile(seen.filter(seen.variant == one["arm"]).select("customer_id", "exposed_at"))
+    return Rows(sources=tables, text=text)
+
+
+def _tier(_: Workspace, run: Run, one: Selection) -> Rows:
+    text = f"SELECT {_RISK} FROM risk WHERE risk_tier = ?"
+    return _marts(run, text, "risk", values=(one["risk_tier"],))
+
+
+_RISK: Final = "customer_id, score, default_probability, exposure_minor"
+
+
+def _score(_: Workspace, run: Run, one: Selection) -> Rows:
+    text = f"SELECT {_RISK} FROM risk WHERE score >= ? AND score < ? + 10 AND risk_tier = ?"
+    start = _number(one, "score_from")
+    return _marts(run, text, "risk", values=(start, start, one["risk_tier"]))
+
+
+def _answer(_: Workspace, run: Run, one: Selection) -> Rows:
+    told = risk_lending.answer(run)
+    text = f"""SELECT customer_id, reason_codes FROM risk_gate JOIN risk USING (customer_id)
+               WHERE {told} = ? AND risk_tier = ?"""
+    return _marts(run, text, "risk_gate", "risk", values=(one["answer"], one["risk_tier"]))
+
+
+def _gate_reason(_: Workspace, run: Run, one: Selection) -> Rows:
+    mask = _reason(run, "risk_gate_reasons", one)
+    text = f"SELECT customer_id, outcome, reason_codes FROM risk_gate WHERE {_bit('reason_mask', mask, one)}"
+    return _marts(run, text, "risk_gate", "risk_gate_reasons")
+
+
+def _reason(run: Run, mart: str, one: Selection) -> int:
+    run.require(mart)
+    known = {row["reason_code"]: row["bit"] for row in run.read(mart, columns=["reason_code", "bit"]).to_pylist()}
+    if one["reason"] not in known:
+        raise UnknownName("reason", one["reason"], sorted(known))
+    return 1 << int(known[one["reason"]])
+
+
+_CREDIT: Final = "customer_id, family, outcome, price_band, limit_minor"
+
+
+def _credit(_: Workspace, run: Run, one: Selection) -> Rows:
+    text = f"SELECT {_CREDIT} FROM credit_decisions WHERE family = ? AND outcome = ?"
+    return _marts(run, text, "credit_decisions", values=(one["family"], one["outcome"]))
+
+
+def _credit_terms(_: Workspace, run: Run, one: Selection) -> Rows:
+    text = f"""SELECT {_CREDIT} FROM credit_decisions
+               WHERE family = ? AND coalesce(price_band, 'none') = ? AND limit_minor > 0
+                 AND {risk_lending.LIMIT_FROM} = ?"""
+    return _marts(run, text, "credit_decisions", values=(one["family"], one["price_band"], _number(one, "limit_from")))
+
+
+def _credit_reason(_: Workspace, run: Run, one: Selection) -> Rows:
+    mask = _reason(run, "credit_reasons", one)
+    text = f"SELECT {_CREDIT}, reason_codes FROM credit_decisions WHERE {_bit('reason_mask', mask, one)}"
+    return _marts(run, text, "credit_decisions", "credit_reasons")
+
+
+def _loss_stage(_: Workspace, run: Run, one: Selection) -> Rows:
+    text = """SELECT customer_id, stage_reason, at_default_minor, allowance_minor FROM risk_losses
+              WHERE ifrs9_stage = ?"""
+    return _marts(run, text, "risk_losses", values=(_number(one, "stage"),))
+
+
+def _watch(_: Workspace, run: Run, one: Selection) -> Rows:
+    text = """SELECT customer_id, text, text_zh, next_review_at, last_event_at FROM risk_watch_list
+              WHERE severity = ? AND status = ?"""
+    return _marts(run, text, "risk_watch_list", values=(one["severity"], one["status"]))
+
+
+def _reassessment(_: Workspace, run: Run, one: Selection) -> Rows:
+    due = _among(one, "due", {"due": "is_due", "later": "NOT is_due"})
+    text = f"SELECT customer_id, risk_tier, reassess_at FROM risk_reassessment WHERE cause = ? AND {due}"
+    return _marts(run, text, "risk_reassessment", values=(one["cause"],))
+
+
+def _treatment(_: Workspace, run: Run, one: Selection) -> Rows:
+    text = """SELECT customer_id, reason_en, reason_zh, not_before FROM risk_treatments
+              WHERE treatment = ? AND kind = ?"""
+    return _marts(run, text, "risk_treatments", values=(one["treatment"], one["treatment_kind"]))
+
+
+def _exported(workspace: Workspace, _: Run, one: Selection) -> Rows:
+    bundle, _rejected = _bundle(workspace, one["export"])
+    return Rows(sources={"held": _state(workspace, bundle)}, text=f"SELECT {members.ID} AS customer_id FROM held")
+
+
+def _rejected(workspace: Workspace, _: Run, one: Selection) -> Rows:
+    bundle, rejected = _bundle(workspace, one["export"])
+    text = f"SELECT {members.ID} AS customer_id FROM held WHERE {members.ID} IN (SELECT unnest(?))"
+    return Rows(sources={"held": _state(workspace, bundle)}, text=text, values=(list(rejected),))
+
+
+def _bundle(workspace: Workspace, key: str) -> tuple[BundleRecord, tuple[str, ...]]:
+    if not session.has_register(workspace):
+        raise UnknownName("export", key, [])
+    with Store(session.database_url(workspace)) as store:
+        found = {f"bundle-{one.number}": one for one in store.export_bundles()}
+        rejected = {f"bundle-{one.bundle.number}": one.rejected for one in store.export_acks()}
+    if key not in found:
+        raise UnknownName("export to a tool", key, [])
+    return found[key], rejected.get(key, ())
+
+
+def _state(workspace: Workspace, one: BundleRecord) -> Path:
+    place = export_states.path(workspace, one.audience, one.run_id, one.destination, one.content_sha256)
+    if not place.is_file():
+        have = "who was in this export is not remembered any more"
+        raise NotEnoughData("list of members", have, "the export made again, from the same run")
+    return place
+
+
+_OF: Final[Mapping[str, Callable[[Workspace, Run, Selection], Rows]]] = {
+    "journey_step": _journey_step,
+    "journey_open": _journey_open,
+    "cluster": _cluster,
+    "rfm": _rfm,
+    "value_risk": _value_risk,
+    "audience": _audience,
+    "audience_moved": _audience_moved,
+    "gate": _gate,
+    "offers": _offers,
+    "chosen": _chosen,
+    "limit_change": _limit_change,
+    "not_contacted": _not_contacted,
+    "arm": _arm,
+    "tier": _tier,
+    "score": _score,
+    "answer": _answer,
+    "gate_reason": _gate_reason,
+    "credit": _credit,
+    "credit_terms": _credit_terms,
+    "credit_reason": _credit_reason,
+    "loss_stage": _loss_stage,
+    "watch": _watch,
+    "reassessment": _reassessment,
+    "treatment": _treatment,
+    "exported": _exported,
+    "rejected": _rejected,
+}
+
+
+def read(found: Rows, text: str, values: tuple[object, ...] = ()) -> pd.DataFrame:
+    """Return the rows of a SELECT over the rows behind a selection, which it calls `chosen`."""
+    return reading.sql(found.sources, f", chosen AS ({found.text}) {text}", (*found.values, *values))

@@ -1,0 +1,131 @@
+"""What the customers behind a selection did before and after the moment that it is about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from engine.domain.access import Viewer
+from engine.domain.errors import NotEnoughData
+from engine.lake.runs import Run
+from engine.lake.schema import naive_utc
+from engine.lake.workspace import Workspace
+from engine.workflows.view import people, reading, selected
+from engine.workflows.view.selection import Selection
+from journeys import flows, histories, paths
+
+PLACES: Final = 4
+"""Events shown on each side, the one at the moment itself counted with both."""
+TOP: Final = 5
+"""Events of a place that go by their names; the others together are `flows.OTHER`."""
+_TOGETHER: Final = 100_000  # customers whose events are held at once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paths:
+    """Flows up to the moment and from it on, as mappings of nodes and links; a customer counts once in each.
+
+    customers : of the selection. known : those of them with an event up to the moment. is_dated : whether the selection
+    has a moment of its own; else it is the run's date, after which nothing is known.
+    """
+
+    before: dict[str, Any]
+    after: dict[str, Any]
+    customers: int
+    known: int
+    is_dated: bool
+
+
+def around(workspace: Workspace, run: Run, one: Selection, viewer: Viewer) -> Paths:
+    """Return what the customers behind a selection did before and after.
+
+    Raises
+    ------
+    NotAllowed, GroupTooSmall
+    NotEnoughData
+        There are no events, or nobody of the selection has one.
+    MartMissing, UnknownName
+    """
+    counted = people.counted(workspace, run, one, viewer)
+    if not workspace.curated("events").is_dir():
+        raise NotEnoughData("paths", "the workspace has no events", "a table of events in the mapping file")
+    found = selected.rows(workspace, run, one)
+    blocks = 1 + counted.customers // _TOGETHER
+    sides: dict[str, list[pa.Table]] = {"before": [], "after": []}
+    known = 0
+    for block in range(blocks):
+        part = f"hash(customer_id) % {blocks:d} = {block:d}"
+        events = _events(workspace, run, one, found, part)
+        if not len(events):
+            continue
+        of = histories.of(events.drop_columns(["anchor"]).rename_columns(["customer", "event", "at", "seq"]))
+        anchors = dict(zip(events["customer"].to_pylist(), events["anchor"].to_pylist(), strict=True))
+        for side, rows in sides.items():
+            cut = _cut(of, anchors, side)
+            rows.append(flows.count(cut, 1 - PLACES if side == "before" else 0, 0 if side == "before" else PLACES - 1))
+            known += len(cut) if side == "before" else 0
+    if not known:
+        raise NotEnoughData("paths", "nobody of the selection has an event", "customers with events")
+    return Paths(
+        before=_told(sides["before"]),
+        after=_told(sides["after"]),
+        customers=counted.customers,
+        known=known,
+        is_dated=one.told.moment is not None,
+    )
+
+
+def _events(workspace: Workspace, run: Run, one: Selection, found: selected.Rows, part: str) -> pa.Table:
+    """Return the events nearest to each customer's moment, with the moment in microseconds, of a part of them."""
+    moment = f"max({one.told.moment})" if one.told.moment else "CAST(NULL AS TIMESTAMP)"
+    text = f""", chosen AS ({found.text}),
+        asked AS (SELECT customer_id, coalesce({moment}, ?) AS anchor FROM chosen
+                  WHERE {part} GROUP BY customer_id),
+        near AS (SELECT customer_id AS customer, event_name AS event, occurred_at AS happened_at,
+                        CAST(coalesce(seq, -1) AS BIGINT) AS seq, epoch_us(anchor) AS anchor,
+                        occurred_at > anchor AS later
+                 FROM the_events JOIN asked USING (customer_id)
+                 WHERE occurred_at <= ? AND event_name IS NOT NULL)
+        SELECT customer, event, happened_at, seq, anchor FROM near
+        QUALIFY row_number() OVER (PARTITION BY customer, later
+                                   ORDER BY CASE WHEN later THEN happened_at END,
+                                            CASE WHEN NOT later THEN happened_at END DESC,
+                                            CASE WHEN later THEN seq ELSE -seq END) <= {PLACES + 1:d}"""
+    sources = {**found.sources, "the_events": workspace.curated("events")}
+    as_of = naive_utc(run.as_of)
+    return reading.arrow(sources, text, (*found.values, as_of, as_of))
+
+
+def _cut(of: histories.Histories, anchors: dict[str, int], side: str) -> paths.Paths:
+    """Return one path per customer with an event up to the moment: to the last such event, or from it on."""
+    begins, ends = of.starts[:-1], of.starts[1:]
+    moments = np.array([anchors[one] for one in of.ids.to_pylist()], dtype=np.int64)
+    later = np.zeros(of.n_events + 1, dtype=np.int64)
+    later[1:] = np.cumsum(of.at > np.repeat(moments, np.diff(of.starts)))
+    anchor = ends - 1 - (later[ends] - later[begins])  # events are sorted, so that the later ones stand last
+    chosen = np.flatnonzero(anchor >= begins)
+    at, first, last = anchor[chosen], begins[chosen], ends[chosen] - 1
+    before = side == "before"
+    return paths.stretches(
+        of,
+        customer=chosen.astype(np.int32),
+        first=first if before else at,
+        last=at if before else last,
+        anchor=at,
+        arrived=np.full(len(chosen), before),
+    )
+
+
+def _told(blocks: list[pa.Table]) -> dict[str, Any]:
+    counted = pa.concat_tables(blocks)
+    grouped = counted.add_column(0, paths.GROUP, pa.nulls(len(counted), pa.string()))
+    trimmed = flows.trimmed(flows.table(grouped), TOP)
+    names = ("place", "event", "next", "paths")
+    return {
+        "nodes": [{name: value for name, value in row.items() if name != paths.GROUP}
+                  for row in flows.nodes(trimmed).to_pylist()],
+        "links": [{name: row[name] for name in names} for row in trimmed.to_pylist() if row["fate"] == flows.WENT_ON],
+    }  # fmt: skip
