@@ -17,6 +17,7 @@
     ├── MartMissing             the run skipped the stage that makes this table, and why
     ├── NotEnoughData           an answer would be made up
     ├── CurrencyMismatch
+    ├── ChangedMeanwhile        somebody else changed what a person was about to change
     ├── DeliveryUnderWay        the same delivery of feedback is being worked on
     ├── KeyReused               another delivery of feedback was sent under the same key
     ├── StoreUnavailable        the operational database cannot be opened, or is of another version
@@ -32,6 +33,7 @@ No message carries a customer's data: columns, counts, rows and ids of rules onl
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from difflib import get_close_matches
 
 
@@ -257,6 +259,17 @@ class NotAllowed(RefusedByPolicy):
         listed = ", ".join(self.holders) or "none but the owner of an installation on one machine"
         super().__init__(
             f'The role "{role}" does not include "{right}". It belongs to: {listed}. Ask somebody of those.'
+        )
+
+
+class ChangedMeanwhile(WaylineError):
+    """Somebody else changed a thing between a person's look at it and that person's change."""
+
+    def __init__(self, what: str, by: str, act: str, at: datetime) -> None:
+        self.what, self.by, self.act, self.at = what, by, act, at
+        super().__init__(
+            f"{what[:1].upper()}{what[1:]} changed while you looked at it: {by} ({act.replace('_', ' ')}, "
+            f"{at:%Y-%m-%d %H:%M} UTC). Look at it again, then decide. Nothing of yours was lost or saved."
         )
 
 

@@ -1,6 +1,9 @@
 """The operational database: what was run, exported, defined, decided and asked for, and by whom."""
 
 from engine.store.acknowledgements import Acknowledgements
+from engine.store.cases import Cases, NewCase, Step
+from engine.store.catalogues import NewCatalogue
+from engine.store.comments import Comments
 from engine.store.export_acts import NewAck, NewApproval, NewBundle
 from engine.store.facade import Store
 from engine.store.feedback import Added, NewFeedback
@@ -10,6 +13,7 @@ from engine.store.keyring import Keyring, NewKey
 from engine.store.live import LiveContact, LiveDecision, LiveLedger, LiveSuppression
 from engine.store.models import NewModel
 from engine.store.overrides import NewOverride
+from engine.store.policies import NewChange, PolicyChanges
 from engine.store.records import (
     AcknowledgementRecord,
     AckRecord,
@@ -35,9 +39,17 @@ from engine.store.records import (
     TurnRecord,
     WebhookRecord,
 )
+from engine.store.reviews import Dismissals, ExperimentReviews, NewReview
 from engine.store.schedules import Due, NewSchedule
 from engine.store.suppression_feed import SuppressionFeed
 from engine.store.webhooks import DueDelivery, Webhooks
+from engine.store.work_records import (
+    CaseEventRecord,
+    CaseRecord,
+    CommentRecord,
+    ExperimentReviewRecord,
+    PolicyChangeRecord,
+)
 
 __all__ = [
     "AckRecord",
@@ -51,12 +63,20 @@ __all__ = [
     "AudienceRecord",
     "AuditRecord",
     "BundleRecord",
+    "CaseEventRecord",
+    "CaseRecord",
+    "Cases",
     "CatalogueRecord",
     "Claim",
+    "CommentRecord",
+    "Comments",
     "DeliveryRecord",
+    "Dismissals",
     "Due",
     "DueDelivery",
     "ExperimentRecord",
+    "ExperimentReviewRecord",
+    "ExperimentReviews",
     "ExportRecord",
     "FeedbackBatchRecord",
     "FeedbackRecord",
@@ -72,14 +92,21 @@ __all__ = [
     "NewApproval",
     "NewBatch",
     "NewBundle",
+    "NewCase",
+    "NewCatalogue",
+    "NewChange",
     "NewFeedback",
     "NewKey",
     "NewModel",
     "NewOverride",
+    "NewReview",
     "NewSchedule",
     "OverrideRecord",
+    "PolicyChangeRecord",
+    "PolicyChanges",
     "RunRecord",
     "ScheduleRecord",
+    "Step",
     "Store",
     "SuppressionFeed",
     "SuppressionRecord",

@@ -9,13 +9,12 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any
 
 from sqlmodel import Session, col, select
 
-from engine.domain.errors import CheckFailed
-from engine.numerics.chain import Break, Head, Link, canonical, digest, walk
-from engine.store import audience_acts, models, overrides, persons, trail, versions
+from engine.numerics.chain import Break, Head, Link, canonical, walk
+from engine.store import audience_acts, catalogues, models, overrides, trail, versions
 from engine.store.base import now
 from engine.store.export_methods import ExportMethods, require_run
 from engine.store.feedback_methods import FeedbackMethods
@@ -147,22 +146,14 @@ class Store(FeedbackMethods, ExportMethods, ScheduleMethods):
 
         Returns the version and whether it is new. A day that another version begins on is that of the later one.
         """
-        content = {
-            "definition": definition,
-            "effective_from": effective_from.isoformat(),
-            "owner": persons.name(self.actor),
-            "note": note,
-        }
+        wanted = catalogues.NewCatalogue(
+            definition=definition, effective_from=effective_from, owner=self.actor, note=note
+        )
         with self._write() as session:
-            row, is_new = versions.save(session, CatalogueRow, _CATALOGUE, content, self.actor)
+            saved, is_new = catalogues.save(session, wanted, self.actor)
             if is_new:
-                details = {
-                    "version": row.version,
-                    "hash": row.content_hash,
-                    "effective_from": content["effective_from"],
-                }
-                self._note(session, "catalogue.saved", _CATALOGUE, details | {"owner": content["owner"]})
-            return _catalogue(row), is_new
+                self._note(session, "catalogue.saved", catalogues.CATALOGUE, catalogues.audited(saved))
+            return saved, is_new
 
     def catalogues(self) -> list[CatalogueRecord]:
         """Return every version of the catalogue, the oldest first.
@@ -173,7 +164,7 @@ class Store(FeedbackMethods, ExportMethods, ScheduleMethods):
             One is not what was saved.
         """
         with self._read() as session:
-            return [_catalogue(row) for row in versions.every(session, CatalogueRow, _CATALOGUE)]
+            return [catalogues.record(row) for row in versions.every(session, CatalogueRow, catalogues.CATALOGUE)]
 
     def audiences(self) -> list[AudienceRecord]:
         """Return the current version of every audience, by name."""
@@ -329,27 +320,6 @@ def _decided(row: ExperimentDecisionRow) -> ExperimentDecisionRecord:
         decided_by=row.saved_by,
         decided_at=row.saved_at,
         **json.loads(row.content),
-    )
-
-
-_CATALOGUE: Final = "catalogue"
-
-
-def _catalogue(row: CatalogueRow) -> CatalogueRecord:
-    if digest(row.content) != row.content_hash:
-        raise CheckFailed(
-            f"Version {row.version} of the catalogue was changed after it was saved: its checksum differs. "
-            "Restore the database from a copy, or save the catalogue anew."
-        )
-    content = json.loads(row.content)
-    return CatalogueRecord(
-        version=row.version,
-        effective_from=date.fromisoformat(content["effective_from"]),
-        owner=content["owner"],
-        note=content["note"],
-        definition=content["definition"],
-        content_hash=row.content_hash,
-        saved_at=row.saved_at,
     )
 
 

@@ -22,8 +22,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
 from engine.domain.errors import StoreUnavailable
-from engine.store.api_tables import Stored  # through them, so that all tables are known
 from engine.store.connection import lock, open_engine, shown, told, writing
+from engine.store.work_tables import Stored  # through them, so that all tables are known
 
 SCRIPTS: Final = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK: Final = 0x7761796C_01  # "wayl" and a number: the advisory lock of migrations

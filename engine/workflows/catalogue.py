@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 
+from engine.config.catalogue import CatalogueSettings
 from engine.config.recommendations import RecommendationSettings
 from engine.domain.errors import RefusedByPolicy, SettingsFault, UnknownName, WaylineError
 from engine.lake.runs import Run
@@ -97,14 +99,19 @@ def save(home: Path, *, effective_from: date, owner: str, note: str) -> dict[str
     ]
     if faults or ended:
         raise SettingsFault("catalogue settings", [*faults, *ended])
-    definition = {
-        "products": [_plain(row) for row in held.products.sort_by("product_id").to_pylist()],
-        "catalogue": held.offered.model_dump(mode="json"),
-        "recommendations": held.policies.model_dump(mode="json"),
-    }
+    kept = definition(held.products, held.offered, held.policies)
     with Store(session.database_url(workspace), actor=owner) as store:
-        saved, is_new = store.save_catalogue(definition, effective_from, note)
+        saved, is_new = store.save_catalogue(kept, effective_from, note)
     return _shown(saved) | {"is_new": is_new}
+
+
+def definition(products: pa.Table, offered: CatalogueSettings, policies: RecommendationSettings) -> dict[str, Any]:
+    """Return products, offers and policies as a version keeps them."""
+    return {
+        "products": [_plain(row) for row in products.sort_by("product_id").to_pylist()],
+        "catalogue": offered.model_dump(mode="json"),
+        "recommendations": policies.model_dump(mode="json"),
+    }
 
 
 def listed(home: Path) -> list[dict[str, Any]]:

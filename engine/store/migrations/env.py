@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from engine.store.api_tables import Stored  # through them, so that all tables are known
+from engine.store.work_tables import Stored  # through them, so that all tables are known
 
 context.configure(
     connection=context.config.attributes["connection"],

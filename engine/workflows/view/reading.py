@@ -13,6 +13,9 @@ import pyarrow as pa
 from engine.lake.engine import DuckDBEngine, identifier, parquet_scan
 from engine.lake.runs import Run
 
+Parameters = Sequence[object] | Mapping[str, object]
+"""Values of a statement: in the order of their numbers, or by name."""
+
 
 @cache
 def _engine() -> DuckDBEngine:
@@ -20,7 +23,7 @@ def _engine() -> DuckDBEngine:
     return DuckDBEngine(memory_limit="1GB")
 
 
-def sql(sources: Mapping[str, Path], text: str, parameters: Sequence[object] = ()) -> pd.DataFrame:
+def sql(sources: Mapping[str, Path], text: str, parameters: Parameters = ()) -> pd.DataFrame:
     """Return the rows of a SELECT over Parquet files or folders, each under its name.
 
     A cursor of its own and names that last for one statement: sessions ask at the same time, about several runs.
@@ -29,11 +32,28 @@ def sql(sources: Mapping[str, Path], text: str, parameters: Sequence[object] = (
     return frame
 
 
-def arrow(sources: Mapping[str, Path], text: str, parameters: Sequence[object] = ()) -> pa.Table:
+def joined(
+    sources: Mapping[str, Path], given: Mapping[str, pa.Table], text: str, parameters: Parameters = ()
+) -> pd.DataFrame:
+    """Return the rows of a SELECT over Parquet files or folders and over small tables in memory, by their names."""
+    frame: pd.DataFrame = arrow(sources, text, parameters, given).to_pandas()
+    return frame
+
+
+def arrow(
+    sources: Mapping[str, Path],
+    text: str,
+    parameters: Parameters = (),
+    given: Mapping[str, pa.Table] | None = None,
+) -> pa.Table:
     """Return the same rows as an Arrow table: what a list of a million ids needs."""
     named = ", ".join(f"{identifier(name)} AS (SELECT * FROM {parquet_scan(path)})" for name, path in sources.items())
+    asked = dict(parameters) if isinstance(parameters, Mapping) else list(parameters)
+    opening = f"WITH {named} " if named else ""
     with _engine().connection.cursor() as cursor:
-        return cursor.sql(f"WITH {named} {text}", params=list(parameters)).to_arrow_table()
+        for name, rows in (given or {}).items():
+            cursor.register(name, rows)
+        return cursor.sql(f"{opening}{text}", params=asked).to_arrow_table()
 
 
 def marts(run: Run, text: str, *marts: str, parameters: Sequence[object] = ()) -> pd.DataFrame:
