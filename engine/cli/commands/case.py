@@ -48,7 +48,7 @@ def listing(
     output = Output(as_json, quiet)
     if view not in VIEWS:
         raise typer.BadParameter(f'"{view}" is none of {", ".join(VIEWS)}.', param_hint="--view")
-    asked = Asked(view=view, kind=kind, customer_id=customer_id, tag=tag, limit=limit)  # type: ignore[arg-type]
+    asked = Asked(view=view, kind=kind, customer_id=customer_id, tag=tag, limit=limit)
     found = workflow.listed(home, people.viewer(by), asked)
     output.result(found, lambda facts: _list(facts, output))
 
