@@ -101,6 +101,14 @@ RIGHTS: Final[Mapping[Role, frozenset[Right]]] = {
 }
 
 
+PAGES: Final[Mapping[str, tuple[Right, ...]]] = {
+    "risk": (Right.SEE_RISK,),
+    "exports": (Right.REQUEST_EXPORT, Right.APPROVE_EXPORT, Right.SEE_AUDIT),
+    "load": (Right.LOAD_DATA,),
+}
+"""Pages of which somebody sees something with one of these rights alone; everybody sees something of the others."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Viewer:
     """Somebody at the app: the name that stands in the audit trail, and the role whose rights hold."""
@@ -112,9 +120,19 @@ class Viewer:
         """Return whether the viewer's role holds the right."""
         return right in RIGHTS[self.role]
 
+    def opens(self, page: str) -> bool:
+        """Return whether the viewer sees anything on the page of that name."""
+        rights = PAGES.get(page, ())
+        return not rights or any(self.may(right) for right in rights)
+
     def require(self, *rights: Right) -> None:
         """Raise NotAllowed for the first of these rights that the viewer's role lacks."""
         for right in rights:
             if not self.may(right):
                 holders = [role.value for role in Role if role is not Role.OWNER and right in RIGHTS[role]]
                 raise NotAllowed(right.value, self.role.value, holders)
+
+    def require_one_of(self, *rights: Right) -> None:
+        """Raise NotAllowed, for the first of these rights, where the viewer's role holds none of them."""
+        if not any(self.may(right) for right in rights):
+            self.require(*rights)

@@ -25,7 +25,8 @@
     └── RefusedByPolicy         exit code 4
         ├── ApprovalNeeded      an export that a second person has to agree to first
         ├── GroupTooSmall       so few customers that the viewer's role does not see how many
-        └── NotAllowed          a right that the viewer's role does not hold
+        ├── NotAllowed          a right that the viewer's role does not hold
+        └── NotSignedIn         nobody is signed in, or nobody with a role
 
 No message carries a customer's data: columns, counts, rows and ids of rules only.
 """
@@ -35,6 +36,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from difflib import get_close_matches
+from typing import Final
 
 
 class WaylineError(Exception):
@@ -271,6 +273,22 @@ class ChangedMeanwhile(WaylineError):
             f"{what[:1].upper()}{what[1:]} changed while you looked at it: {by} ({act.replace('_', ' ')}, "
             f"{at:%Y-%m-%d %H:%M} UTC). Look at it again, then decide. Nothing of yours was lost or saved."
         )
+
+
+class NotSignedIn(RefusedByPolicy):
+    """Nobody is known at the app, or nobody who may get in; `reason` is signed_out, expired, no_name or no_role."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(_SIGN_IN[reason])
+
+
+_SIGN_IN: Final = {
+    "signed_out": "Nobody is signed in. Sign in first.",
+    "expired": "The sign-in is older than [access] hours allows. Sign in again.",
+    "no_name": "The sign-in does not say who it is: the claim of [access] name_claim is missing or not verified.",
+    "no_role": "The sign-in is of no group that [access.roles] maps to a role. Ask who looks after Wayline for one.",
+}
 
 
 class DeliveryUnderWay(WaylineError):

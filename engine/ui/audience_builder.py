@@ -71,7 +71,8 @@ def _condition(words: Words, choices: Choices, number: int) -> Rule | None:
     key = f"{KEPT}{number}"
     top = st.columns([3, 2, 1], vertical_alignment="bottom")
     with top[0]:
-        kind = _pick(words, "builder.kind", KINDS, f"{key}_kind", lambda one: words.t(f"builder_kind.{one}"))
+        kinds = tuple(one for one in KINDS if choices.by_risk or one != "risk_tier")
+        kind = _pick(words, "builder.kind", kinds, f"{key}_kind", lambda one: words.t(f"builder_kind.{one}"))
     with top[1]:
         turned = st.toggle(words.t("builder.not"), key=f"{key}_turned")
     with top[2]:

@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import pandas as pd
 import streamlit as st
 
-from engine.domain.errors import RunMissing, WaylineError
+from engine.domain.access import Viewer
+from engine.domain.errors import NotAllowed, RunMissing, WaylineError
 from engine.lake.runs import Run
 from engine.lake.workspace import Workspace
 from engine.ui import first_run, state
@@ -30,18 +31,24 @@ _PAGES: Final = Path(__file__).parent / "pages"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """What a page works on: the workspace, its current run, the reader's words."""
+    """What a page works on: the workspace, its current run, the reader's words, and who the reader is."""
 
     workspace: Workspace
     run: Run
     words: Words
+    viewer: Viewer
 
 
 def open_page(name: str) -> Desk:
-    """Draw the head of a page and return what it works on; without a run, say what to do and stop here."""
-    words = state.words()
+    """Draw the head of a page and return what it works on; without a run, say what to do and stop here.
+
+    Whoever sees nothing on the page is told who does, and sees nothing.
+    """
+    words, viewer = state.words(), state.viewer()
     st.title(words.t(f"{name}.title"))
     st.caption(words.t(f"{name}.question"))
+    if not viewer.opens(name):
+        closed(words, viewer)
     try:
         workspace, run = state.newest()
     except RunMissing:
@@ -49,7 +56,13 @@ def open_page(name: str) -> Desk:
         st.stop()
     _provenance(words, workspace, run)
     named = {**words.names, "cluster": state.ask(segments.cluster_names, run)}
-    return Desk(workspace=workspace, run=run, words=replace(words, names=named))
+    return Desk(workspace=workspace, run=run, words=replace(words, names=named), viewer=viewer)
+
+
+def closed(words: Words, viewer: Viewer) -> NoReturn:
+    """Say that the page holds nothing for the viewer's role, and stop here."""
+    st.info(words.t("head.closed", role=words.label("viewer_role", viewer.role)), icon=":material/lock:")
+    st.stop()
 
 
 def _provenance(words: Words, workspace: Workspace, run: Run) -> None:
@@ -83,6 +96,8 @@ def section(words: Words, title: str, help_key: str | None = None, *, within: bo
     heading(words.t(title), help=words.t(help_key) if help_key else None)
     try:
         yield
+    except NotAllowed as fault:
+        st.caption(f":material/lock: {words.sentence(fault)}")
     except WaylineError as fault:
         st.info(words.sentence(fault), icon=":material/info:")
 

@@ -12,8 +12,10 @@ from typing import Final
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
+from engine.domain.access import Viewer
 from engine.domain.errors import WaylineError
-from engine.ui import state, tour, work
+from engine.ui import sign_in, state, tour, work
+from engine.ui.words import Words
 
 LOGO: Final = Path(__file__).parent / "logo.svg"
 PAGES: Final = Path(__file__).parent / "pages"
@@ -24,7 +26,10 @@ LOG: Final = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageSpec:
-    """One page: its file is `pages/<name>.py`, its texts stand under `[<name>]` in the catalogue."""
+    """One page: its file is `pages/<name>.py`, its texts stand under `[<name>]` in the catalogue.
+
+    Who sees anything on it stands in `engine.domain.access.PAGES`.
+    """
 
     name: str
     icon: str
@@ -69,21 +74,35 @@ def set_up() -> StreamlitPage:
     st.set_page_config(page_title="Wayline", page_icon="🧭", layout="wide")
     st.logo(LOGO, size="large")
     words = state.words()
+    try:
+        viewer = state.viewer()
+    except WaylineError as fault:
+        st.navigation([_page(spec, words) for spec in SPECS], position="hidden")
+        with st.sidebar:
+            state.language_switch()
+        sign_in.ask(words, fault)
     groups: dict[str, list[StreamlitPage]] = {}
     for spec in SPECS:
-        page = st.Page(
-            PAGES / f"{spec.name}.py",
-            title=words.t(f"{spec.name}.title"),
-            icon=spec.icon,
-            url_path=spec.name,
-            default=spec.name == "home",
-            help=words.t(f"{spec.name}.question"),
-        )
-        groups.setdefault(words.t(f"nav.{spec.group}"), []).append(page)
+        groups.setdefault(words.t(f"nav.{spec.group}"), []).append(_page(spec, words, viewer))
     chosen = st.navigation(groups, position="sidebar", expanded=True)
     with st.sidebar:
         state.language_switch()
+        sign_in.here(words)
         tour.button(words)
         work.sidebar(words)
     tour.card(words, chosen.url_path or "home")
     return chosen
+
+
+def _page(spec: PageSpec, words: Words, viewer: Viewer | None = None) -> StreamlitPage:
+    """Return the page as Streamlit has it; one of which the viewer sees nothing is not listed, and says so itself."""
+    is_listed = viewer is None or viewer.opens(spec.name)
+    return st.Page(
+        PAGES / f"{spec.name}.py",
+        title=words.t(f"{spec.name}.title"),
+        icon=spec.icon,
+        url_path=spec.name,
+        default=spec.name == "home",
+        visibility="visible" if is_listed else "hidden",
+        help=words.t(f"{spec.name}.question"),
+    )

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 from collections.abc import Callable, Hashable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 import streamlit as st
 
+from engine.config.access import AccessSettings
 from engine.domain.access import Role, Viewer
 from engine.domain.errors import WaylineError
 from engine.lake.runs import Run
 from engine.lake.workspace import Workspace
 from engine.ui.words import LANGUAGES, Language, Words
-from engine.workflows.view import desk
+from engine.workflows import session
+from engine.workflows.view import access, desk
 
 LANGUAGE: Final = "lang"
 SELECTED: Final = "_sel"
 """What follows the letter of a page in the key of its selection, as in `j_sel`."""
+NAME: Final = "me_name"
+ROLE: Final = "me_role"
+MOST_OF_A_NAME: Final = 80
 Answer = TypeVar("Answer")
 
 
@@ -98,8 +103,32 @@ def ink() -> str:
 
 
 def viewer() -> Viewer:
-    """Return who sits at the app: on one machine its owner, who holds every right."""
-    return Viewer(name=getpass.getuser(), role=Role.OWNER)
+    """Return who sits at the app, and as what.
+
+    Raises
+    ------
+    NotSignedIn
+        The bank's sign-in is asked for, and nobody is signed in who may get in.
+    SettingsFault
+        The settings do not say who may get in.
+    """
+    rules = access_rules()
+    if rules.mode == "oidc":
+        return access.signed_in(rules, st.user.to_dict(), st.session_state.get(ROLE), datetime.now(UTC))
+    name = str(st.session_state.get(NAME) or "").strip() or session.this_person().name
+    role = st.session_state.get(ROLE)
+    return Viewer(name=name[:MOST_OF_A_NAME], role=Role(role) if role in set(Role) else rules.local_role)
+
+
+def roles() -> tuple[Role, ...]:
+    """Return what whoever sits at the app may work as; raises like `viewer`."""
+    rules = access_rules()
+    return access.roles_of(rules, st.user.to_dict(), datetime.now(UTC)) if rules.mode == "oidc" else tuple(Role)
+
+
+def access_rules() -> AccessSettings:
+    """Return who gets in and as what; raises SettingsFault."""
+    return ask(access.settings, Workspace(home().expanduser().resolve()))
 
 
 def newest() -> tuple[Workspace, Run]:
@@ -163,6 +192,17 @@ def remember(prefix: str) -> None:
 def held(key: str, default: Any) -> Any:
     """Return what a page holds under a key in this session."""
     return st.session_state.setdefault(key, default)
+
+
+def begin(key: str, value: Any) -> None:
+    """Set what a control holds that was not drawn yet in this session."""
+    st.session_state.setdefault(key, value)
+
+
+def begin_anew() -> None:
+    """Drop all that pages hold in this session, and who it is stays: what one role asked for is not another's."""
+    for key in [str(one) for one in st.session_state if one not in (LANGUAGE, NAME, ROLE)]:
+        del st.session_state[key]
 
 
 def hold(key: str, value: Any) -> None:

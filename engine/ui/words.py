@@ -15,7 +15,14 @@ from typing import Final, Literal
 import pandas as pd
 
 from engine.domain import labels
-from engine.domain.errors import GroupTooSmall, MartMissing, NotAllowed, RunMissing, SaidInBoth, WaylineError
+from engine.domain.errors import (
+    GroupTooSmall,
+    MartMissing,
+    NotAllowed,
+    RunMissing,
+    SaidInBoth,
+    WaylineError,
+)
 from engine.domain.money import minor_digits
 
 Language = Literal["en", "zh"]

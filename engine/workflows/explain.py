@@ -64,7 +64,7 @@ def customer(home: Path, customer_id: str, run_id: str | None = None) -> dict[st
     """
     workspace = session.workspace_at(home)
     run = open_run(workspace, run_id)
-    found = view.find(workspace, run, customer_id)
+    found = view.find(session.this_person(), workspace, run, customer_id)
     if found is None:
         raise CustomerMissing
     why = decision_explained.explained(workspace, run, customer_id)

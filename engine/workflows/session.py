@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from pydantic import BaseModel
 from engine.config.intake import IntakeSettings
 from engine.config.load import Values, load
 from engine.config.runtime import RuntimeSettings
+from engine.domain.access import Role, Viewer
 from engine.domain.errors import NotEnoughData
 from engine.intake import report as intake_report
 from engine.lake.engine import DuckDBEngine
@@ -80,6 +82,15 @@ def workspace_at(home: Path) -> Workspace:
 def database_url(workspace: Workspace) -> str:
     """Return the address of the operational database: WAYLINE_DATABASE_URL, else SQLite in the workspace."""
     return os.environ.get("WAYLINE_DATABASE_URL") or f"sqlite:///{workspace.home / 'wayline.db'}"
+
+
+def this_person() -> Viewer:
+    """Return who uses the command line: it reads the files themselves, so whoever may use it may see everything."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a machine without a list of persons
+        name = Role.OWNER.value
+    return Viewer(name=name, role=Role.OWNER)
 
 
 def has_register(workspace: Workspace) -> bool:

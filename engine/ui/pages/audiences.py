@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import streamlit as st
 
+from engine.domain.access import Right
 from engine.ui import audience_builder as builder
 from engine.ui import controls, people, state, toml_text
 from engine.ui.views import audiences as views
@@ -18,7 +19,7 @@ TEXT: Final = "b_text"
 MARKS: Final = {True: ":green[:material/check_circle:]", False: ":red[:material/cancel:]"}
 
 desk = controls.open_page("audiences")
-words, run = desk.words, desk.run
+words, run, viewer = desk.words, desk.run, desk.viewer
 home = state.home()
 stamp = audiences.stamp(home)
 parts = {part: words.t(f"audiences.part_{part}") for part in PARTS}
@@ -49,21 +50,20 @@ def kept(rows: list[dict[str, Any]]) -> None:
 
 
 def verifying(rows: list[dict[str, Any]]) -> None:
-    if not rows:
+    if not rows or not viewer.may(Right.VERIFY_AUDIENCE):
         return
     named = {row["audience"]: views.named(row, words) for row in rows}
     with st.form("a_verify", border=True):
         st.markdown(words.t("audiences.verify_text"))
         with st.container(horizontal=True, vertical_alignment="bottom"):
             chosen = st.selectbox(words.t("audiences.audience"), tuple(named), format_func=lambda one: named[one])
-            by = st.text_input(words.t("audiences.your_name"))
             asked = st.form_submit_button(words.t("audiences.verify"), icon=":material/verified:")
-    if asked and controls.done(words, lambda: audiences.verify(home, chosen, by)):
+    if asked and controls.done(words, lambda: audiences.verify(viewer, home, chosen)):
         st.rerun()
 
 
 def building() -> None:
-    choices = state.ask(audiences.choices, run, desk.workspace, stamp)
+    choices = state.ask(audiences.choices, viewer, run, desk.workspace, stamp)
     draft = described() | {"rule": {}}
     how = controls.switch(words, "builder.way", ("conditions", "text"), "a_way", ways)
     if how == "text":
@@ -75,7 +75,7 @@ def building() -> None:
         return
     # what cannot be counted can be neither explained nor saved
     with controls.section(words, "builder.result", within=True):
-        counted(state.ask(audiences.tried, home, draft, run, stamp))
+        counted(state.ask(audiences.tried, viewer, home, draft, run, stamp))
         explaining(draft)
         if how != "text":
             with st.expander(words.t("builder.as_toml"), icon=":material/code:"):
@@ -87,7 +87,7 @@ def explaining(draft: dict[str, Any]) -> None:
     with controls.section(words, "builder.why", within=True):
         customer = st.text_input(words.t("customer.search"), key="a_customer").strip()
         if customer:
-            answer = state.ask_freely(audiences.why, home, draft, customer)
+            answer = state.ask_freely(audiences.why, viewer, home, draft, customer)
             st.markdown(f"**{controls.plain(views.why_finding(answer, words))}**")
             lines = [
                 f"{'  ' * depth}- {MARKS[holds]} {controls.plain(text)}"
@@ -167,7 +167,7 @@ def saving(draft: dict[str, Any]) -> None:
         disabled=not ready,
         help=None if ready else words.t("builder.save_help"),
     )
-    if asked and controls.done(words, lambda: audiences.save(home, draft, draft["owner"])):
+    if asked and controls.done(words, lambda: audiences.save(viewer, home, draft)):
         st.success(words.t("builder.saved", name=draft["audience"]), icon=":material/check_circle:")
 
 

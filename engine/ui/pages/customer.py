@@ -6,9 +6,11 @@ from typing import Final
 
 import streamlit as st
 
+from engine.domain.access import Right
+from engine.domain.errors import WaylineError
 from engine.ui import controls, state
 from engine.ui.views import customer as views
-from engine.workflows import customer_risk, customer_risk_told, offer_words
+from engine.workflows import customer_risk_told, offer_words, personal
 from engine.workflows.customer_risk import RiskAnswers
 from engine.workflows.view import customer, recommendations
 from engine.workflows.view.customer import TIMELINE_EVENTS, Customer
@@ -17,18 +19,18 @@ _TOPICS: Final = (("gate", "credit", "overrides"), ("losses", "treatment", "watc
 """What risk answers, by column: what is allowed on the left, what stands behind it on the right."""
 
 desk = controls.open_page("customer")
-words, run = desk.words, desk.run
+words, run, viewer = desk.words, desk.run, desk.viewer
 
 
 def begin_with() -> None:
     st.caption(words.t("customer.start"))
     with st.container(horizontal=True):
-        for one in state.ask(customer.some, run):
+        for one in state.ask(customer.some, viewer, run):
             controls.link(words, "customer", one, ":material/person:", c_id=one)
 
 
 def risk(found: Customer) -> None:
-    answers = state.ask_freely(customer_risk.find, run, found.customer_id)
+    answers = state.ask_freely(customer.risk_answers, viewer, run, found.customer_id)
     if not answers.rows:
         run.require("risk_gate")
     if found.risk is not None and found.risk["score"] is not None:
@@ -52,7 +54,7 @@ def lifted(answers: RiskAnswers, customer_id: str) -> RiskAnswers:
     if not st.button(words.t("customer.what_if"), help=words.t("customer.what_if_help"), icon=":material/swap_vert:"):
         return answers
     with st.spinner(words.t("customer.working")):
-        return state.ask_freely(customer_risk.with_changes, answers, desk.workspace, run, customer_id)
+        return state.ask_freely(customer.what_would_lift, viewer, answers, desk.workspace, run, customer_id)
 
 
 def offers(found: Customer) -> None:
@@ -67,8 +69,50 @@ def offers(found: Customer) -> None:
 def explain(found: Customer) -> None:
     run.require("decisions")
     if found.decisions is not None:
-        figure = views.explain(found.decisions, state.ask(recommendations.gates, run), words)
+        figure = views.explain(found.decisions, state.ask(recommendations.gates, viewer, run), words)
         controls.show(words, figure, "c_explain", unfolded=True)
+
+
+def personal_data(found: Customer) -> None:
+    viewer.require(Right.SEE_NAMES)
+    if not found.personal:
+        st.write(words.t("customer.nothing_personal"))
+        return
+    controls.sentences(views.personal(found.personal, words))
+    if viewer.may(Right.SEE_PERSONAL):
+        asked = st.button(words.t("customer.reveal"), icon=":material/visibility:", key="c_reveal")
+        if asked:
+            st.dialog(words.t("customer.reveal_title"), width="medium")(revealing)(found.customer_id)
+
+
+def revealing(customer_id: str) -> None:
+    """Ask why; then show the data in full, in this dialog alone: they are in no state and gone once it is closed."""
+    place = st.empty()
+    with place.form("c_reveal_form", border=False):
+        st.write(words.t("customer.reveal_told"))
+        reason = st.selectbox(
+            words.t("customer.reveal_why"),
+            personal.REASONS,
+            index=None,
+            format_func=lambda one: words.label("reveal_reason", one),
+            placeholder=words.t("control.choose"),
+        )
+        note = st.text_input(
+            words.t("customer.reveal_note"),
+            max_chars=personal.MOST_OF_A_NOTE,
+            help=words.t("customer.reveal_note_help"),
+        )
+        asked = st.form_submit_button(words.t("customer.reveal"), type="primary", icon=":material/visibility:")
+    if not asked or reason is None:
+        return
+    try:
+        found = personal.reveal(state.viewer(), desk.workspace, customer_id, reason, note)
+    except WaylineError as fault:
+        st.error(words.sentence(fault), icon=":material/error:")
+        return
+    with place.container():
+        controls.sentences(views.revealed(found, words))
+        st.caption(words.t("customer.reveal_kept"))
 
 
 def stages(found: Customer) -> None:
@@ -80,6 +124,8 @@ def stages(found: Customer) -> None:
 def show(found: Customer) -> None:
     controls.tiles(views.tiles(found, words, run.as_of))
     st.caption(views.cluster(found, words))
+    with controls.section(words, "customer.personal", "customer.personal_help"):
+        personal_data(found)
     with controls.section(words, "customer.offers"):
         offers(found)
     with controls.section(words, "customer.risk", "customer.risk_help"):
@@ -97,7 +143,7 @@ sought = controls.search(words, "customer.search", "c_id", "customer.placeholder
 if not sought:
     begin_with()
 else:
-    record = state.ask_freely(customer.find, desk.workspace, run, sought)
+    record = state.ask_freely(customer.find, viewer, desk.workspace, run, sought)
     if record is None:
         st.warning(words.t("customer.unknown", id=sought), icon=":material/person_off:")
         begin_with()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from engine.domain.access import Right
 from engine.ui import controls, people, state
 from engine.ui.views import exports as views
 from engine.ui.views import feedback as feedback_views
@@ -16,7 +17,7 @@ REPORTED = "wayline feedback load FILE --from generic"
 CHOSEN = "x_id"
 
 desk = controls.open_page("exports")
-words, home = desk.words, state.home()
+words, home, viewer = desk.words, state.home(), desk.viewer
 
 
 def listing(total: int, rows: tuple[exports.Handed, ...]) -> exports.Handed:
@@ -61,14 +62,14 @@ def checking(one: exports.Handed) -> None:
         return
     with st.spinner(words.t("exports.checking")):
         # asked anew each time: a file may have changed since
-        found = state.ask_freely(exports.check, one)
+        found = state.ask_freely(exports.check, viewer, one)
     key = "exports.checked" if found["signed_by"] else "exports.checked_unsigned"
     told = words.t(key, files=words.number(found["files"]), rows=words.number(found["rows"]), signer=found["signed_by"])
     st.success(told, icon=":material/check_circle:")
 
 
 def back(one: exports.Handed, stamp: str) -> None:
-    found = state.ask(exports.came_back, home, one, stamp)
+    found = state.ask(exports.came_back, viewer, home, one, stamp)
     if found is None:
         st.write(words.t("exports.nothing_back"))
         st.code(REPORTED, language="bash")
@@ -98,7 +99,7 @@ def waiting(rows: list[Waiting]) -> None:
 
 
 def approving(rows: list[Waiting]) -> None:
-    if not rows:
+    if not rows or not viewer.may(Right.APPROVE_EXPORT):
         return
     with st.form("x_approve", border=True):
         st.markdown(words.t("exports.approve_text"))
@@ -108,18 +109,17 @@ def approving(rows: list[Waiting]) -> None:
                 range(len(rows)),
                 format_func=lambda at: f"{views.named(rows[at], words)} · {rows[at].destination} · {rows[at].asked_by}",
             )
-            by = st.text_input(words.t("exports.your_name"), key="x_by")
             note = st.text_input(words.t("exports.note"), key="x_note")
             asked = st.form_submit_button(words.t("exports.approve"), icon=":material/how_to_reg:")
-    if asked and controls.done(words, lambda: exports.approve(home, rows[place], by, note)):
+    if asked and controls.done(words, lambda: exports.approve(viewer, home, rows[place], note)):
         st.rerun()
 
 
 chosen: exports.Handed | None = None
 stamp = exports.stamp(home)
 with controls.section(words, "exports.head_left", "exports.help_left"):
-    total, rows = state.ask(exports.handed, home, stamp)
-    waits = state.ask(exports.waiting, home, stamp)
+    total, rows = state.ask(exports.handed, viewer, home, stamp)
+    waits = state.ask(exports.waiting, viewer, home, stamp)
     controls.tiles(views.tiles(total, rows, waits, words))
     if rows:
         chosen = listing(total, rows)
@@ -137,5 +137,5 @@ if chosen is not None:
     with controls.section(words, "exports.head_files"):
         files(chosen)
 with controls.section(words, "exports.head_waiting", "exports.help_waiting"):
-    waiting(state.ask(exports.waiting, home, stamp))
+    waiting(state.ask(exports.waiting, viewer, home, stamp))
 people.drawer(desk, "x")

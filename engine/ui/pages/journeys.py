@@ -13,7 +13,7 @@ ALL = "all"
 SHOWN = ("funnel", "flow")
 
 desk = controls.open_page("journeys")
-words, run = desk.words, desk.run
+words, run, viewer = desk.words, desk.run, desk.viewer
 
 
 def pickers() -> tuple[str, str, str, str, bool]:
@@ -23,7 +23,7 @@ def pickers() -> tuple[str, str, str, str, bool]:
         journey = controls.choice(
             words, "journeys.journey", known, "j_id", {name: words.name("journey", name) for name in known}
         )
-        ways = state.ask(journeys.breakdowns, run, journey)
+        ways = state.ask(journeys.breakdowns, viewer, run, journey)
         breakdown = controls.choice(
             words, "journeys.breakdown", ways, "j_by", {way: words.label("breakdown", way) for way in ways}
         )
@@ -38,7 +38,7 @@ def pickers() -> tuple[str, str, str, str, bool]:
 def group_of(journey: str, breakdown: str) -> str:
     if breakdown == ALL:
         return ALL
-    rows = state.ask(journeys.funnel, run, journey, breakdown)
+    rows = state.ask(journeys.funnel, viewer, run, journey, breakdown)
     first = rows[rows["step_index"] == 1].sort_values("customers", ascending=False)
     groups = (ALL, *first["group"])
     named = {group: words.label(breakdown, group) for group in groups} | {ALL: words.t("journeys.all_groups")}
@@ -48,11 +48,11 @@ def group_of(journey: str, breakdown: str) -> str:
 def how_far(journey: str, breakdown: str, group: str, shown: str, as_share: bool) -> None:
     """Draw the funnel or the flow: of one group, or of all of them."""
     if shown == "flow":
-        rows = state.ask(journeys.funnel, run, journey, breakdown)
+        rows = state.ask(journeys.funnel, viewer, run, journey, breakdown)
         figure = journey_flow.flow(rows, words, journey, group, as_share=as_share)
         controls.show(words, figure, f"j_flow_{journey}_{breakdown}_{group}")
         return
-    rows = state.ask(journeys.funnel, run, journey, ALL if group == ALL else breakdown)
+    rows = state.ask(journeys.funnel, viewer, run, journey, ALL if group == ALL else breakdown)
     chosen = rows[rows["group"] == group].reset_index(drop=True)
     controls.show(
         words, views.steps(chosen, words, journey, as_share=as_share), f"j_funnel_{journey}_{breakdown}_{group}"
@@ -60,8 +60,8 @@ def how_far(journey: str, breakdown: str, group: str, shown: str, as_share: bool
 
 
 def matrix(journey: str, breakdown: str) -> None:
-    rows = state.ask(journeys.funnel, run, journey, breakdown)
-    everybody = state.ask(journeys.funnel, run, journey, ALL)
+    rows = state.ask(journeys.funnel, viewer, run, journey, breakdown)
+    everybody = state.ask(journeys.funnel, viewer, run, journey, ALL)
     controls.show(words, views.matrix(rows, everybody, words, breakdown), f"j_matrix_{journey}_{breakdown}")
 
 

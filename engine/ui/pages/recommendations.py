@@ -17,28 +17,27 @@ COMPARED: Final = "r_compared"
 """Under which the comparison last asked for is kept in this session: counts and sums, and a few ids of customers."""
 
 desk = controls.open_page("recommendations")
-words, run = desk.words, desk.run
+words, run, viewer = desk.words, desk.run, desk.viewer
 
 
 def gates() -> None:
     counted = state.ask(recommendations.considered, run)
     controls.tiles(views.tiles(counted, words))
-    controls.show(words, views.gates(state.ask(recommendations.gates, run), words, counted[0]), "r_gates")
+    controls.show(words, views.gates(state.ask(recommendations.gates, viewer, run), words, counted[0]), "r_gates")
 
 
 def refused() -> None:
-    rows = state.ask(recommendations.gates, run)
+    rows = state.ask(recommendations.gates, viewer, run)
     asked = rows[rows["refused_pairs"] > 0].sort_values("refused_pairs", ascending=False)
     named = {row["gate"]: words.pick(row["text_en"], row["text_zh"]) for row in asked.to_dict("records")}
     if not named:
         st.write(words.t("recommendations.finding_none_refused"))
         return
     gate = controls.choice(words, "recommendations.gate", tuple(named), "r_gate", named)
-    bit = int(asked.loc[asked["gate"] == gate, "bit"].iloc[0])
-    total, _ = state.ask(recommendations.refused_by, run, bit, 0)
+    total, _ = state.ask(recommendations.refused_by, viewer, run, gate, 0)
     st.subheader(words.t("recommendations.refused_count", count=words.number(total)))
     offset = controls.page_number(total, f"r_page_{gate}")
-    _, found = state.ask(recommendations.refused_by, run, bit, controls.ROWS_A_PAGE, offset)
+    _, found = state.ask(recommendations.refused_by, viewer, run, gate, controls.ROWS_A_PAGE, offset)
     controls.customers(words, views.refused(found, words), tuple(found["customer_id"]), "r_people")
 
 
@@ -157,7 +156,7 @@ with controls.section(words, "recommendations.gates", "recommendations.gates_hel
 with controls.section(words, "recommendations.refused"):
     refused()
 with controls.section(words, "recommendations.offers_section"):
-    controls.show(words, views.offers(state.ask(recommendations.offers, run), words), "r_offers")
+    controls.show(words, views.offers(state.ask(recommendations.offers, viewer, run), words), "r_offers")
 with controls.section(words, "limits.section", "limits.section_help"):
     limits()
 with controls.section(words, "recommendations.groups_section", "recommendations.groups_help"):

@@ -18,69 +18,73 @@ from engine.workflows.view import risk_watch as watch
 _FLAGGED_UNFOLDED: Final = 20
 
 desk = controls.open_page("risk")
-words, run = desk.words, desk.run
+words, run, viewer = desk.words, desk.run, desk.viewer
 
 
 def who_is_lent_to() -> None:
     left, right = st.columns(2, gap="medium")
     with left, controls.section(words, "risk.answers", "risk.answers_help"):
-        controls.show(words, risk_lending.answers(state.ask(lending.answers, run), words), "k_answers")
+        controls.show(words, risk_lending.answers(state.ask(lending.answers, viewer, run), words), "k_answers")
     with right, controls.section(words, "risk.tiers"):
-        controls.show(words, views.tiers(state.ask(risk.tiers, run), words), "k_tiers")
+        controls.show(words, views.tiers(state.ask(risk.tiers, viewer, run), words), "k_tiers")
     with controls.section(words, "risk.gate_reasons", "risk.gate_reasons_help"):
-        controls.show(words, risk_lending.gate_reasons(state.ask(lending.gate_reasons, run), words), "k_gate_reasons")
+        controls.show(
+            words, risk_lending.gate_reasons(state.ask(lending.gate_reasons, viewer, run), words), "k_gate_reasons"
+        )
     with controls.section(words, "risk.decisions", "risk.decisions_help"):
-        controls.show(words, risk_lending.decisions(state.ask(lending.decisions, run), words), "k_decisions")
+        controls.show(words, risk_lending.decisions(state.ask(lending.decisions, viewer, run), words), "k_decisions")
     with controls.section(words, "risk.credit_reasons", "risk.credit_reasons_help"):
-        rows = state.ask(lending.credit_reasons, run)
+        rows = state.ask(lending.credit_reasons, viewer, run)
         controls.show(words, risk_lending.credit_reasons(rows, words), "k_credit_reasons")
     with controls.section(words, "risk.terms", "risk.terms_help"):
         on_which_terms()
 
 
 def on_which_terms() -> None:
-    families = state.ask(lending.families, run)
+    families = state.ask(lending.families, viewer, run)
     if not families:
         st.write(words.t("risk.finding_no_decision"))
         return
     family = controls.switch(
         words, "risk.family", families, "r_family", {name: words.label("family", name) for name in families}
     )
-    rows = state.ask(lending.terms, run, family)
+    rows = state.ask(lending.terms, viewer, run, family)
     controls.show(words, risk_lending.terms(rows, words, family), f"k_terms_{family}")
 
 
 def what_may_be_lost() -> None:
     with controls.section(words, "risk.stages", "risk.stages_help"):
-        rows = state.ask(lending.stages, run)
+        rows = state.ask(lending.stages, viewer, run)
         figures, unit = risk_losses.tiles(rows, words)
         controls.tiles(figures)
         st.caption(unit)
         controls.show(words, risk_losses.stages(rows, words), "k_stages")
     with controls.section(words, "risk.losses", "risk.losses_help"):
-        controls.show(words, views.losses(state.ask(risk.tiers, run), words), "k_losses")
+        controls.show(words, views.losses(state.ask(risk.tiers, viewer, run), words), "k_losses")
 
 
 def is_the_model_still_right() -> None:
     with controls.section(words, "risk.cautions", "risk.cautions_help"):
-        finding, table = risk_model.cautions(state.ask(watch.cautions, run), state.ask(watch.under_caution, run), words)
+        finding, table = risk_model.cautions(
+            state.ask(watch.cautions, viewer, run), state.ask(watch.under_caution, viewer, run), words
+        )
         st.markdown(f"**{finding}**")
         if len(table):
             controls.sentences(table)
     with controls.section(words, "risk.models", "risk.models_help"):
-        controls.show(words, risk_model.models(state.ask(risk.measures, run), words), "k_models")
+        controls.show(words, risk_model.models(state.ask(risk.measures, viewer, run), words), "k_models")
     left, right = st.columns(2, gap="medium")
     with left, controls.section(words, "risk.calibration", "risk.calibration_help"):
-        controls.show(words, risk_model.calibration(state.ask(risk.measures, run), words), "k_calibration")
+        controls.show(words, risk_model.calibration(state.ask(risk.measures, viewer, run), words), "k_calibration")
     with right, controls.section(words, "risk.agreement", "risk.agreement_help"):
-        controls.show(words, risk_model.agreement(state.ask(risk.measures, run), words), "k_agreement")
+        controls.show(words, risk_model.agreement(state.ask(risk.measures, viewer, run), words), "k_agreement")
     with controls.section(words, "risk.stability", "risk.stability_help"):
         has_anything_drifted()
 
 
 def has_anything_drifted() -> None:
-    populations = state.ask(watch.populations, run)
-    for sentence in risk_model.matured(state.ask(watch.matured, run), words):
+    populations = state.ask(watch.populations, viewer, run)
+    for sentence in risk_model.matured(state.ask(watch.matured, viewer, run), words):
         st.write(sentence)
     if not populations:
         st.write(words.t("risk.finding_no_stability"))
@@ -88,7 +92,7 @@ def has_anything_drifted() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         named = {name: words.label("population", name) for name in populations}
         population = controls.switch(words, "risk.population", populations, "r_population", named)
-        rows = state.ask(watch.stability, run, population)
+        rows = state.ask(watch.stability, viewer, run, population)
         whats = tuple(dict.fromkeys(rows["what"]))
         what = controls.choice(
             words, "risk.what_moved", whats, "r_what", {name: risk_model.what_name(name, words) for name in whats}
@@ -102,31 +106,31 @@ def has_anything_drifted() -> None:
 
 def what_the_scorecard_is_made_of() -> None:
     with controls.section(words, "risk.scores"):
-        controls.show(words, views.scores(state.ask(risk.scores, run), words), "k_scores")
+        controls.show(words, views.scores(state.ask(risk.scores, viewer, run), words), "k_scores")
     with controls.section(words, "risk.scorecard", "risk.scorecard_help"):
-        rows = state.ask(risk.scorecard, run)
+        rows = state.ask(risk.scorecard, viewer, run)
         st.markdown(f"**{views.scorecard_finding(rows, words)}**")
         controls.table(views.scorecard(rows, words), "k_scorecard", views.scorecard_columns(words), views.height(rows))
     with controls.section(words, "risk.rejects", "risk.rejects_help"):
-        controls.show(words, risk_model.rejects(state.ask(watch.reject_inference, run), words), "k_rejects")
+        controls.show(words, risk_model.rejects(state.ask(watch.reject_inference, viewer, run), words), "k_rejects")
 
 
 def how_groups_fare() -> None:
     with controls.section(words, "risk.groups", "risk.groups_help"):
-        attributes = state.ask(watch.attributes, run)
+        attributes = state.ask(watch.attributes, viewer, run)
         if not attributes:
             st.write(words.t("risk.finding_no_groups"))
             return
         with st.container(horizontal=True, vertical_alignment="bottom"):
             names = {name: capital(words.pick(*told)) for name, told in attributes.items()}
             attribute = controls.choice(words, "risk.attribute", tuple(names), "r_attribute", names)
-            rows = state.ask(watch.fairness, run, attribute)
+            rows = state.ask(watch.fairness, viewer, run, attribute)
             measures = risk_groups.known(rows)
             named = {name: words.label("fairness_measure", name) for name in measures}
             measure = controls.choice(words, "risk.measure", measures, "r_measure", named)
         controls.show(words, risk_groups.groups(rows, words, measure), f"k_groups_{attribute}_{measure}")
     with controls.section(words, "risk.flagged", "risk.flagged_help"):
-        finding, table = risk_groups.flagged(state.ask(watch.flagged, run), words)
+        finding, table = risk_groups.flagged(state.ask(watch.flagged, viewer, run), words)
         st.markdown(f"**{finding}**")
         if len(table):
             with st.container(
@@ -138,12 +142,12 @@ def how_groups_fare() -> None:
 def who_needs_attention() -> None:
     left, right = st.columns(2, gap="medium")
     with left, controls.section(words, "risk.watch_list", "risk.watch_list_help"):
-        rows, silent = state.ask(watch.severities, run), state.ask(watch.silent_triggers, run)
+        rows, silent = state.ask(watch.severities, viewer, run), state.ask(watch.silent_triggers, viewer, run)
         controls.show(words, risk_attention.severities(rows, silent, words), "k_watch")
     with right, controls.section(words, "risk.reassessment", "risk.reassessment_help"):
-        controls.show(words, risk_attention.reassessments(state.ask(watch.reassessments, run), words), "k_due")
+        controls.show(words, risk_attention.reassessments(state.ask(watch.reassessments, viewer, run), words), "k_due")
     with controls.section(words, "risk.treatments", "risk.treatments_help"):
-        controls.show(words, risk_attention.treatments(state.ask(watch.treatments, run), words), "k_treatments")
+        controls.show(words, risk_attention.treatments(state.ask(watch.treatments, viewer, run), words), "k_treatments")
     with controls.section(words, "risk.people"):
         the_customers()
 
@@ -151,10 +155,10 @@ def who_needs_attention() -> None:
 def the_customers() -> None:
     listed = {name: words.label("risk_list", name) for name in watch.LISTS}
     kind = controls.switch(words, "risk.list", tuple(listed), "r_list", listed)
-    total, _ = state.ask(watch.people, run, kind, 0)
+    total, _ = state.ask(watch.people, viewer, run, kind, 0)
     st.markdown(f"**{words.t('risk.people_count', customers=words.number(total), listed=listed[kind])}**")
     offset = controls.page_number(total, f"k_people_{kind}_page")
-    _, found = state.ask(watch.people, run, kind, controls.ROWS_A_PAGE, offset)
+    _, found = state.ask(watch.people, viewer, run, kind, controls.ROWS_A_PAGE, offset)
     if len(found):
         controls.customers(words, risk_attention.people(found, kind, words), tuple(found["customer_id"]), "k_people")
 
@@ -163,10 +167,10 @@ def how_it_moves() -> None:
     with controls.section(words, "risk.moves", "risk.moves_help"):
         named = {kind: words.label("move_kind", kind) for kind in risk_moves.KINDS}
         kind = controls.switch(words, "risk.move_kind", risk_moves.KINDS, "r_moves", named)
-        rows = state.ask(watch.moves, run, kind)
+        rows = state.ask(watch.moves, viewer, run, kind)
         controls.show(words, risk_moves.moves(rows, words, kind), f"k_moves_{kind}")
     with controls.section(words, "risk.vintages", "risk.vintages_help"):
-        controls.show(words, risk_moves.vintages(state.ask(watch.vintages, run), words), "k_vintages")
+        controls.show(words, risk_moves.vintages(state.ask(watch.vintages, viewer, run), words), "k_vintages")
 
 
 PARTS: Final[dict[str, Callable[[], None]]] = {

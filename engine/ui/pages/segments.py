@@ -9,10 +9,10 @@ from engine.ui.views import segments as views
 from engine.workflows.view import segments
 
 desk = controls.open_page("segments")
-words, run = desk.words, desk.run
+words, run, viewer = desk.words, desk.run, desk.viewer
 
 with controls.section(words, "segments.clusters", "segments.clusters_help"):
-    portraits, facts = state.ask(segments.portraits, run), state.ask(segments.persona_facts, run)
+    portraits, facts = state.ask(segments.portraits, viewer, run), state.ask(segments.persona_facts, viewer, run)
     cards = views.cards(state.ask(segments.clusters, run), words, portraits, facts)
     with st.grid(3, min_column_width=330, border=True):
         for place, card in enumerate(cards):
@@ -30,7 +30,7 @@ left, right = st.columns(2, gap="medium")
 with left, controls.section(words, "segments.rfm", "segments.rfm_help"):
     controls.show(words, views.rfm(state.ask(segments.rfm_cells, run), words), "s_rfm")
 with right, controls.section(words, "segments.value_risk"):
-    controls.show(words, views.value_by_risk(state.ask(segments.value_by_risk, run), words), "s_value_risk")
+    controls.show(words, views.value_by_risk(state.ask(segments.value_by_risk, viewer, run), words), "s_value_risk")
 
 with controls.section(words, "segments.choices"):
     controls.show(words, views.choices(state.ask(segments.cluster_choices, run), words), "s_choices")

@@ -9,9 +9,10 @@ import altair as alt
 import pandas as pd
 
 from engine.ui.views.figure import INK_ON_PALE, Figure, height_of, scale
-from engine.ui.words import UNDEFINED, Words, age_on, is_undefined
+from engine.ui.words import UNDEFINED, Words, is_undefined
 from engine.workflows import offer_words
 from engine.workflows.customer_risk_told import Statement
+from engine.workflows.personal import Masked, Revealed
 from engine.workflows.view.customer import Customer
 
 LANES: Final = ("digital", "money", "service", "application", "product", "contact")
@@ -20,15 +21,38 @@ OPEN, SHUT = "✓", "✕"
 
 def tiles(found: Customer, w: Words, as_of: Any) -> list[tuple[str, str, str]]:
     """Return what is known of the customer at a glance: label, value, what it means."""
-    segment, risk = found.segment or {}, found.risk or {}
-    born = found.record.get("birth_date")
-    age = UNDEFINED if born is None or is_undefined(born) else w.number(age_on(as_of.date(), pd.Timestamp(born).date()))
-    return [
+    segment = found.segment or {}
+    told = [
         (w.t("customer.since"), w.day(found.record.get("joined_at")), w.t("customer.since_help")),
-        (w.t("customer.age"), age, w.t("customer.age_help")),
         (w.t("customer.value_tier"), w.label("value_tier", segment.get("value_tier")), w.t("customer.value_tier_help")),
-        (w.t("customer.risk_tier"), w.label("risk_tier", risk.get("risk_tier")), w.t("customer.risk_tier_help")),
+        (w.t("customer.eligibility"), eligibility(found, w), w.t("customer.eligibility_help")),
     ]
+    if found.risk is not None:
+        tier = w.label("risk_tier", found.risk.get("risk_tier"))
+        told.append((w.t("customer.risk_tier"), tier, w.t("customer.risk_tier_help")))
+    return told
+
+
+def eligibility(found: Customer, w: Words) -> str:
+    """Say whether risk lets anything be offered."""
+    return (
+        w.t("customer.eligibility_unknown") if found.eligibility is None else w.label("eligibility", found.eligibility)
+    )
+
+
+def personal(fields: Sequence[Masked], w: Words) -> pd.DataFrame:
+    """Return the personal fields, masked."""
+    return _fields(fields, w, w.t("customer.masked"))
+
+
+def revealed(fields: Sequence[Revealed], w: Words) -> pd.DataFrame:
+    """Return the personal fields in full."""
+    return _fields(fields, w, w.t("customer.value"))
+
+
+def _fields(fields: Sequence[Masked] | Sequence[Revealed], w: Words, title: str) -> pd.DataFrame:
+    named = [w.label("personal_field", one.field) for one in fields]
+    return pd.DataFrame({w.t("customer.field"): named, title: [one.value for one in fields]})
 
 
 def cluster(found: Customer, w: Words) -> str:
@@ -113,17 +137,14 @@ def offers(rows: pd.DataFrame, w: Words) -> list[str]:
         drawn = [w.pick(*offer_words.selection(row)), w.pick(*offer_words.reach(row))]
         reasons += [text for text in drawn if text]
         told = " ".join([_terms(row, w), *(reason for reason in reasons if reason not in ("None", "nan", ""))]).strip()
+        how = [w.label("channel", row["channel"])]
+        how += [w.label("track", row["track"])] if row.get("track") else []
+        how.append(w.t("customer.offer_propensity", propensity=w.share(row["propensity"])))
+        if not is_undefined(row["expected_value_minor"]):
+            how.append(w.t("customer.offer_value", value=w.money(row["expected_value_minor"])))
+        product, facts = w.name("product", row["product_id"]), w.t("word.comma").join(how)
         lines.append(
-            w.t(
-                "customer.offer",
-                rank=w.number(row["rank"]),
-                product=w.name("product", row["product_id"]),
-                channel=w.label("channel", row["channel"]),
-                propensity=w.share(row["propensity"]),
-                value=w.money(row["expected_value_minor"]),
-                track=w.label("track", row["track"]),
-                reasons=told or UNDEFINED,
-            )
+            w.t("customer.offer", rank=w.number(row["rank"]), product=product, how=facts, reasons=told or UNDEFINED)
         )
     return lines
 

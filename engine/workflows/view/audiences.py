@@ -10,14 +10,16 @@ from typing import Any, Final
 import pandas as pd
 
 from engine.config.audiences import Audience
-from engine.config.load import validate
+from engine.config.load import load, validate
+from engine.config.segments import SegmentSettings
+from engine.domain.access import Right, Viewer
 from engine.domain.marts import MARTS
 from engine.domain.schema import Kind
 from engine.features.table import FEATURES
 from engine.lake.runs import Run
 from engine.lake.workspace import Workspace
 from engine.workflows import audience_overlap, audience_reach, audiences, held_audiences
-from engine.workflows.view import reading
+from engine.workflows.view import eligibility, reading
 
 _MOST_VALUES: Final = 60  # of a column of text, beyond which nobody chooses from a list
 _NAMED: Final = {
@@ -34,7 +36,7 @@ class Choices:
     """What a rule may be about: columns by their kind of value, values of columns of text, and names in the data.
 
     `names` has event, channel, experiment, product, journey and audience; `arms` the variants of each experiment;
-    `groups` the groups of each segmentation with their English and Chinese names.
+    `groups` the groups of each segmentation with their English and Chinese names; `by_risk` whether the risk tier is.
     """
 
     features: Mapping[str, str]
@@ -43,6 +45,7 @@ class Choices:
     names: Mapping[str, tuple[str, ...]]
     arms: Mapping[str, tuple[str, ...]]
     groups: Mapping[str, Mapping[str, tuple[str, str]]]
+    by_risk: bool = True
 
 
 def stamp(home: Path) -> str:
@@ -74,11 +77,17 @@ def definition(home: Path, name: str) -> dict[str, Any]:
     return one.definition.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def choices(run: Run, workspace: Workspace, _stamp: str = "") -> Choices:
-    """Return what a rule may be about on a run."""
+def choices(viewer: Viewer, run: Run, workspace: Workspace, _stamp: str = "") -> Choices:
+    """Return what a rule of the viewer's may be about on a run; raises NotAllowed."""
+    viewer.require(Right.BUILD_AUDIENCE)
     segments = {one.name: _kind(one.kind) for one in MARTS["segments"] if one.name not in ("customer_id", "rfm_cell")}
     segments = {name: kind for name, kind in segments.items() if not name.endswith("_zh")}
     features = {name: _kind(one.kind) for name, one in FEATURES.items() if one.kind not in (Kind.DATE, Kind.INSTANT)}
+    groups, by_risk = _groups(run), viewer.may(Right.SEE_RISK)
+    if not by_risk:
+        hidden = _segmentations_of_risk(workspace)
+        features = {name: kind for name, kind in features.items() if not eligibility.tells_of_risk(name)}
+        groups = {name: one for name, one in groups.items() if name not in hidden}
     texts = {name: "features" for name, kind in features.items() if kind == "text"}
     texts |= {name: "segments" for name, kind in segments.items() if kind == "text"}
     values = {name: _distinct(run.path(mart), name) for name, mart in texts.items() if run.has(mart)}
@@ -98,22 +107,35 @@ def choices(run: Run, workspace: Workspace, _stamp: str = "") -> Choices:
             [one],
         )
         arms[one] = tuple(found["variant"])
-    return Choices(features=features, segments=segments, values=values, names=names, arms=arms, groups=_groups(run))
+    return Choices(
+        features=features,
+        segments=segments,
+        values=values,
+        names=names,
+        arms=arms,
+        groups=groups,
+        by_risk=by_risk,
+    )
 
 
-def tried(home: Path, draft: Mapping[str, Any], run: Run, _stamp: str = "") -> dict[str, Any]:
+def tried(viewer: Viewer, home: Path, draft: Mapping[str, Any], run: Run, _stamp: str = "") -> dict[str, Any]:
     """Return how many a draft would have on a run, and a few of them with their ids masked.
 
     Raises
     ------
     SettingsFault, UnknownName, NotEnoughData, RunMissing
+    NotAllowed
+        To build audiences, or by risk.
     """
+    _may_build(viewer, home, draft)
     counted = audiences.count_definition(home, _audience(draft), run.run_id)
     return {**counted, "sample": [masked(one) for one in counted["sample"]]}
 
 
-def why(home: Path, draft: Mapping[str, Any], customer_id: str) -> dict[str, Any]:
+def why(viewer: Viewer, home: Path, draft: Mapping[str, Any], customer_id: str) -> dict[str, Any]:
     """Return whether a customer would belong to a draft, and why; raises CustomerMissing, or like `tried`."""
+    viewer.require(Right.SEE_CUSTOMERS)
+    _may_build(viewer, home, draft)
     return audiences.explain_definition(home, _audience(draft), customer_id)
 
 
@@ -127,19 +149,64 @@ def overlap(home: Path, names: tuple[str, ...], run: Run, _stamp: str = "") -> d
     return audience_overlap.shared(home, names, run.run_id)
 
 
-def save(home: Path, draft: Mapping[str, Any], by: str) -> dict[str, Any]:
-    """Keep a draft; raises SettingsFault, UnknownName."""
-    return audiences.save_definition(home, _audience(draft), by)
+def save(viewer: Viewer, home: Path, draft: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep a draft under the viewer's name; raises SettingsFault, UnknownName, NotAllowed."""
+    _may_build(viewer, home, draft)
+    return audiences.save_definition(home, _audience(draft), viewer.name)
 
 
-def verify(home: Path, name: str, by: str) -> dict[str, Any]:
-    """Enter the second person; raises UnknownName, RefusedByPolicy."""
-    return audiences.verify(home, name, by)
+def verify(viewer: Viewer, home: Path, name: str) -> dict[str, Any]:
+    """Enter the viewer as the second person; raises UnknownName, RefusedByPolicy, NotAllowed."""
+    viewer.require(Right.VERIFY_AUDIENCE)
+    return audiences.verify(home, name, viewer.name)
 
 
 def masked(customer_id: str) -> str:
     """Return an id of which only the first sign and the last two are shown; of a short one nothing."""
     return "…" if len(customer_id) < 6 else f"{customer_id[:1]}…{customer_id[-2:]}"
+
+
+def _may_build(viewer: Viewer, home: Path, draft: Mapping[str, Any]) -> None:
+    """Raise NotAllowed where a rule, or that of an audience in it, tells of risk to who may not see risk."""
+    viewer.require(Right.BUILD_AUDIENCE)
+    if viewer.may(Right.SEE_RISK):
+        return
+    workspace = Workspace(home.expanduser().resolve())
+    by_risk = _segmentations_of_risk(workspace)
+    found = held_audiences.kept(workspace).items()
+    kept = {name: one.definition.model_dump(mode="json", by_alias=True, exclude_none=True) for name, one in found}
+    if _tells_of_risk(draft.get("rule"), kept, by_risk, frozenset()):
+        viewer.require(Right.SEE_RISK)
+
+
+def _tells_of_risk(
+    rule: Any, kept: Mapping[str, Mapping[str, Any]], by_risk: frozenset[str], seen: frozenset[str]
+) -> bool:
+    if isinstance(rule, (list, tuple)):
+        return any(_tells_of_risk(one, kept, by_risk, seen) for one in rule)
+    if not isinstance(rule, Mapping):
+        return False
+    if "risk_tier" in rule or rule.get("segmentation") in by_risk:
+        return True
+    if eligibility.tells_of_risk(str(rule.get("feature"))):
+        return True
+    for key in ("audience", "lookalike"):
+        named = str(rule.get(key))
+        if named in kept and named not in seen:
+            inner = kept[named].get("rule")
+            if _tells_of_risk(inner, kept, by_risk, seen | {named}):
+                return True
+    return any(_tells_of_risk(one, kept, by_risk, seen) for one in rule.values())
+
+
+def _segmentations_of_risk(workspace: Workspace) -> frozenset[str]:
+    """Return the named segmentations that look at how risky a customer is."""
+    rules = load(SegmentSettings, "segments", workspace.settings_file)
+    return frozenset(
+        one.segmentation
+        for one in rules.segmentations
+        if any(eligibility.tells_of_risk(test.column) for group in one.groups for test in (*group.all, *group.any))
+    )
 
 
 def _groups(run: Run) -> dict[str, dict[str, tuple[str, str]]]:

@@ -9,12 +9,17 @@ from typing import Any, Final
 
 import pandas as pd
 
+from engine.domain.access import Right, Viewer
 from engine.domain.curated import CURATED
 from engine.lake.engine import identifier
 from engine.lake.runs import Run
 from engine.lake.schema import naive_utc
 from engine.lake.workspace import Workspace
-from engine.workflows.view import reading
+from engine.workflows import customer_risk, personal
+from engine.workflows.customer_risk import RiskAnswers
+from engine.workflows.personal import Masked
+from engine.workflows.view import eligibility, reading
+from engine.workflows.view.guard import needs
 
 TIMELINE_EVENTS: Final = 400
 """Entries of one lane that a page can still draw and read."""
@@ -22,14 +27,17 @@ TIMELINE_EVENTS: Final = 400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Customer:
-    """All that the run and the curated tables hold of one customer, without anything that names the person.
+    """What the run and the curated tables hold of one customer and the viewer may see, personal data masked.
 
-    A table is None when the run or the workspace does not have it.
+    A table is None when the run or the workspace does not have it. `eligibility` is open or blocked, and all that who
+    may not see risk learns of it; `risk` is None then.
     """
 
     customer_id: str
     record: Mapping[str, Any]
+    personal: tuple[Masked, ...]
     segment: Mapping[str, Any] | None
+    eligibility: str | None
     risk: Mapping[str, Any] | None
     stages: pd.DataFrame | None
     offers: pd.DataFrame | None
@@ -37,21 +45,49 @@ class Customer:
     timeline: pd.DataFrame
 
 
-def find(workspace: Workspace, run: Run, customer_id: str) -> Customer | None:
-    """Return one customer by the exact id, or None when the bank has none of that id."""
+def find(viewer: Viewer, workspace: Workspace, run: Run, customer_id: str) -> Customer | None:
+    """Return one customer by the exact id, or None when the bank has none of that id.
+
+    Whoever knows the id may ask: what each role sees of it differs.
+    """
     record = _curated_row(workspace, "customers", customer_id)
     if record is None:
         return None
+    lent = _lent(workspace)
+    offers = reading.rows_of(run, "recommendations", customer_id)
+    decisions = reading.rows_of(run, "decisions", customer_id)
     return Customer(
         customer_id=customer_id,
         record=record,
+        personal=personal.masked(viewer, workspace, customer_id),
         segment=reading.only(run, "segments", customer_id),
-        risk=reading.only(run, "risk", customer_id),
+        eligibility=eligibility.state_of(viewer, run, customer_id) if run.has("risk_gate") else None,
+        risk=reading.only(run, "risk", customer_id) if viewer.may(Right.SEE_RISK) else None,
         stages=reading.rows_of(run, "journey_stages", customer_id),
-        offers=reading.rows_of(run, "recommendations", customer_id),
-        decisions=reading.rows_of(run, "decisions", customer_id),
+        offers=None if offers is None else eligibility.offers(viewer, offers, lent),
+        decisions=None if decisions is None else eligibility.decisions(viewer, run, decisions, lent),
         timeline=timeline(workspace, customer_id, run.as_of),
     )
+
+
+@needs(Right.SEE_RISK)
+def risk_answers(run: Run, customer_id: str) -> RiskAnswers:
+    """Return what risk decided of one customer and why; raises NotAllowed."""
+    return customer_risk.find(run, customer_id)
+
+
+@needs(Right.SEE_RISK)
+def what_would_lift(answers: RiskAnswers, workspace: Workspace, run: Run, customer_id: str) -> RiskAnswers:
+    """Return the answers with what would lift each decline; raises NotAllowed."""
+    return customer_risk.with_changes(answers, workspace, run, customer_id)
+
+
+def _lent(workspace: Workspace) -> frozenset[str]:
+    """Return the products that are credit."""
+    folder = workspace.curated("products")
+    if not folder.is_dir():
+        return frozenset()
+    return frozenset(reading.sql({"products": folder}, "SELECT product_id FROM products WHERE is_credit")["product_id"])
 
 
 def exists(workspace: Workspace, customer_id: str) -> bool:
@@ -62,6 +98,7 @@ def exists(workspace: Workspace, customer_id: str) -> bool:
     return len(reading.sql({"customers": workspace.curated("customers")}, text, (customer_id,))) > 0
 
 
+@needs(Right.SEE_CUSTOMERS)
 def some(run: Run, limit: int = 5) -> tuple[str, ...]:
     """Return a few ids to begin with: customers who were made an offer, else any."""
     mart = "recommendations" if run.has("recommendations") else "segments"
@@ -104,7 +141,7 @@ def timeline(workspace: Workspace, customer_id: str, as_of: datetime) -> pd.Data
 def _curated_row(workspace: Workspace, table: str, customer_id: str) -> Mapping[str, Any] | None:
     if not workspace.curated(table).is_dir():
         return None
-    shown = [column.name for column in CURATED[table] if not column.personal or column.name == "birth_date"]
+    shown = [column.name for column in CURATED[table] if not column.personal]
     text = f"SELECT {', '.join(map(identifier, shown))} FROM {table} WHERE customer_id = ?"
     rows = reading.records(reading.sql({table: workspace.curated(table)}, text, (customer_id,)))
     return rows[0] if rows else None

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from engine.domain.access import Right, Viewer
 from engine.domain.errors import CheckFailed, NotEnoughData, RefusedByPolicy, UnknownName
 from engine.exports import audience_verify
 from engine.exports import verify as offers_verify
@@ -22,11 +23,16 @@ from engine.recommendations import reachable
 from engine.store import AckRecord, BundleRecord, ExportRecord, Store, persons
 from engine.workflows import export, export_approvals, feedback_funnel, held_audiences, session
 from engine.workflows.export_approvals import Waiting
+from engine.workflows.view.guard import needs_one_of
 
 MOST: Final = 200
 """Exports that the page lists, the newest."""
 REASONS: Final = {one.code: (one.text_en, one.text_zh) for one in reachable.REASONS}
 """Why a run keeps a customer, in English and Chinese by code; the page knows the words of the other reasons."""
+
+
+_SEEN: Final = needs_one_of(Right.REQUEST_EXPORT, Right.APPROVE_EXPORT, Right.SEE_AUDIT)
+"""Who may see what left: who asks for exports, who approves them, and who answers for what was done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +100,7 @@ def stamp(home: Path) -> str:
         return f"{store.audit_head().hash} {store.last_feedback()}"
 
 
+@_SEEN
 def handed(home: Path, _stamp: str = "") -> tuple[int, tuple[Handed, ...]]:
     """Return how many exports there are, and the newest of them, the last first; looking makes no database.
 
@@ -125,28 +132,31 @@ def handed(home: Path, _stamp: str = "") -> tuple[int, tuple[Handed, ...]]:
     return len(listed), tuple(told)
 
 
+@_SEEN
 def waiting(home: Path, _stamp: str = "") -> list[Waiting]:
     """Return the exports that wait for a second person; see `export_approvals.waiting`."""
     return export_approvals.waiting(Workspace(home.expanduser().resolve()))
 
 
-def approve(home: Path, one: Waiting, by: str, note: str) -> dict[str, Any]:
-    """Enter that a person agrees to an export which somebody else asked for.
+def approve(viewer: Viewer, home: Path, one: Waiting, note: str) -> dict[str, Any]:
+    """Enter that the viewer agrees to an export which somebody else asked for.
 
     Raises
     ------
     RefusedByPolicy
-        Nobody is named, or the one who asked for it; or the audience is retired.
-    UnknownName, RunMissing
+        The viewer asked for it, or the audience is retired.
+    NotAllowed, UnknownName, RunMissing
     """
-    if persons.same(by, one.asked_by):
+    viewer.require(Right.APPROVE_EXPORT)
+    if persons.same(viewer.name, one.asked_by):
         raise RefusedByPolicy(
             f"{one.asked_by} asked for this export and cannot approve it too: a second person has to."
         )
     preset, channel = one.destination.split("/")
-    return export_approvals.approve(home, one.audience, (preset, channel), by, note, run_id=one.run_id)
+    return export_approvals.approve(home, one.audience, (preset, channel), viewer.name, note, run_id=one.run_id)
 
 
+@_SEEN
 def came_back(home: Path, one: Handed, _stamp: str = "") -> CameBack | None:
     """Return what was reported of an export's audience and run, its own tool first; None where nothing was.
 
@@ -165,6 +175,7 @@ def came_back(home: Path, one: Handed, _stamp: str = "") -> CameBack | None:
     return CameBack(groups=tuple(groups), comparison=next(iter(found["comparisons"]), None))
 
 
+@_SEEN
 def check(one: Handed) -> dict[str, Any]:
     """Return what a bundle holds after checking every file, row and the signature; raises CheckFailed."""
     if one.folder is None:

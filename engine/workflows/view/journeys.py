@@ -7,6 +7,7 @@ from typing import Final
 
 import pandas as pd
 
+from engine.domain.access import Right, Viewer
 from engine.domain.errors import UnknownName
 from engine.domain.marts import MARTS
 from engine.domain.words import JourneyStatus
@@ -26,17 +27,29 @@ def listed(run: Run) -> tuple[str, ...]:
     return tuple(rows["journey"])
 
 
-def breakdowns(run: Run, journey: str) -> tuple[str, ...]:
-    """Return the ways in which a journey was broken down, 'all' first."""
+def breakdowns(viewer: Viewer, run: Run, journey: str) -> tuple[str, ...]:
+    """Return the ways in which a journey was broken down that the viewer may see, 'all' first."""
     rows = run.read("journey_funnels", columns=["breakdown"], where={"journey": journey})
     found = set(rows.column("breakdown").to_pylist())
+    if not viewer.may(Right.SEE_RISK):
+        found -= OF_RISK
     return tuple(sorted(found, key=lambda breakdown: (breakdown != "all", breakdown)))
 
 
-def funnel(run: Run, journey: str, breakdown: str = "all") -> pd.DataFrame:
-    """Return the steps of a journey for each group of a breakdown, in the contract's columns."""
+def funnel(viewer: Viewer, run: Run, journey: str, breakdown: str = "all") -> pd.DataFrame:
+    """Return the steps of a journey for each group of a breakdown, in the contract's columns; raises NotAllowed."""
+    _allowed(viewer, breakdown)
     rows = reading.table(run, "journey_funnels", where={"journey": journey, "breakdown": breakdown})
     return rows.sort_values(["group", "step_index"], ignore_index=True)
+
+
+OF_RISK: Final = frozenset({"risk_tier"})
+"""Breakdowns whose groups tell how risky a customer is."""
+
+
+def _allowed(viewer: Viewer, breakdown: str) -> None:
+    if breakdown in OF_RISK:
+        viewer.require(Right.SEE_RISK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
+from engine.domain.access import Right, Viewer
 from engine.lake.runs import Run
 from engine.risk.fairness_words import attribute_name, group_name
-from engine.workflows.view import reading
+from engine.workflows.view import eligibility, reading
 
 
-def gates(run: Run) -> pd.DataFrame:
-    """Return every gate with what it refused, in the order of its bit."""
-    return reading.table(run, "gates")
+def gates(viewer: Viewer, run: Run) -> pd.DataFrame:
+    """Return every gate with what it refused, in the order of its bit; see `eligibility.gates`."""
+    return eligibility.gates(viewer, run)
 
 
 def considered(run: Run) -> tuple[int, int, int]:
@@ -24,9 +26,12 @@ def considered(run: Run) -> tuple[int, int, int]:
     return int(rows["pairs"].iloc[0]), int(rows["passed"].iloc[0]), int(rows["offered"].iloc[0])
 
 
-def offers(run: Run) -> pd.DataFrame:
-    """Return offers by product and channel: expected value, mean propensity, and of credit mean price, median limit."""
-    return reading.marts(
+def offers(viewer: Viewer, run: Run) -> pd.DataFrame:
+    """Return offers by product and channel: expected value, mean propensity, and of credit mean price, median limit.
+
+    Price and limit follow from risk, and are empty for who may not see risk.
+    """
+    rows = reading.marts(
         run,
         """SELECT product_id, channel, count(*) AS offers, count(*) FILTER (rank = 1) AS first_offers,
                   CAST(sum(expected_value_minor) AS BIGINT) AS expected_value_minor, avg(propensity) AS propensity,
@@ -34,6 +39,7 @@ def offers(run: Run) -> pd.DataFrame:
            FROM recommendations GROUP BY ALL ORDER BY product_id, channel""",
         "recommendations",
     )
+    return rows if viewer.may(Right.SEE_RISK) else rows.assign(annual_rate=np.nan, limit_minor=np.nan)
 
 
 def selections(run: Run) -> pd.DataFrame:
@@ -74,13 +80,22 @@ def channel_responses(run: Run) -> pd.DataFrame:
     )
 
 
-def refused_by(run: Run, bit: int, limit: int = 25, offset: int = 0) -> tuple[int, pd.DataFrame]:
-    """Return how many customers a gate refused something, and one page of them with the products it cost them."""
-    mask = 1 << bit
+def refused_by(viewer: Viewer, run: Run, gate: str, limit: int = 25, offset: int = 0) -> tuple[int, pd.DataFrame]:
+    """Return how many customers a gate refused something, and one page of them with the products it cost them.
+
+    Raises
+    ------
+    NotAllowed
+        To see customers, or a gate of risk alone.
+    """
+    viewer.require(Right.SEE_CUSTOMERS)
+    if gate in eligibility.GATES_OF_RISK:
+        viewer.require(Right.SEE_RISK)
+    mask = eligibility.mask_of_gate(run, gate)
     total = reading.count(run, "decisions", "count(DISTINCT customer_id) FILTER ((refused_mask & ?) <> 0)", (mask,))
     page = reading.marts(
         run,
-        f"""SELECT customer_id, count(*) AS products, count(*) FILTER (refused_mask = $1) AS only_by_this
+        f"""SELECT customer_id, count(*) AS products, count(*) FILTER ((refused_mask & ~$1) = 0) AS only_by_this
             FROM decisions WHERE (refused_mask & $1) <> 0 GROUP BY customer_id
             ORDER BY only_by_this DESC, customer_id LIMIT {limit:d} OFFSET {offset:d}""",
         "decisions",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pandas as pd
 
+from engine.domain.access import Right
 from engine.lake.runs import Run
 from engine.risk.models import KINDS
 from engine.workflows.view import reading
+from engine.workflows.view.guard import needs
 
 
+@needs(Right.SEE_RISK)
 def tiers(run: Run) -> pd.DataFrame:
     """Return customers, mean default probability, exposure and expected loss by risk tier."""
     return reading.marts(
@@ -21,6 +24,7 @@ def tiers(run: Run) -> pd.DataFrame:
     )
 
 
+@needs(Right.SEE_RISK)
 def scores(run: Run, width: int = 10) -> pd.DataFrame:
     """Return customers by band of scorecard points and tier; bands are `width` points wide."""
     return reading.marts(
@@ -31,6 +35,7 @@ def scores(run: Run, width: int = 10) -> pd.DataFrame:
     )
 
 
+@needs(Right.SEE_RISK)
 def scorecard(run: Run) -> pd.DataFrame:
     """Return the scorecard, its strongest characteristic first."""
     rows = reading.table(run, "risk_scorecard")
@@ -40,6 +45,7 @@ def scorecard(run: Run) -> pd.DataFrame:
     )
 
 
+@needs(Right.SEE_RISK)
 def measures(run: Run) -> pd.DataFrame:
     """Return how every model did, the scorecard first, and how far the challengers agree with the tiers given."""
     rows = reading.table(run, "risk_validation")

@@ -6,9 +6,11 @@ from typing import Final
 
 import pandas as pd
 
+from engine.domain.access import Right
 from engine.domain.words import PRODUCT_FAMILIES
 from engine.lake.runs import Run
 from engine.workflows.view import reading
+from engine.workflows.view.guard import needs
 
 ANSWERS: Final = ("credit", "no_credit", "service_only", "block")
 """What the gate leaves open, from the most: offers with credit, offers without, what must be known only, nothing."""
@@ -20,6 +22,7 @@ LIMIT_FROM: Final = f"CAST({_SIZE} * {_TIMES} AS BIGINT)"
 """Where the band of a limit above 0 begins: 1, 2 or 5 times a power of ten, in minor units."""
 
 
+@needs(Right.SEE_RISK)
 def answers(run: Run) -> pd.DataFrame:
     """Return customers by what the gate leaves open to them (ANSWERS) and by risk tier."""
     return reading.marts(
@@ -40,21 +43,28 @@ def answer(run: Run) -> str:
 
 
 def _families(run: Run) -> tuple[str, ...]:
-    return families(run) if run.has("credit_decisions") else ()
+    return _decided(run) if run.has("credit_decisions") else ()
 
 
+@needs(Right.SEE_RISK)
 def families(run: Run) -> tuple[str, ...]:
     """Return the families of credit that the run decided, by name."""
+    return _decided(run)
+
+
+def _decided(run: Run) -> tuple[str, ...]:
     rows = reading.marts(run, "SELECT DISTINCT family FROM credit_decisions ORDER BY family", "credit_decisions")
     return tuple(rows["family"])
 
 
+@needs(Right.SEE_RISK)
 def gate_reasons(run: Run) -> pd.DataFrame:
     """Return every reason of the gate with whom it holds for, the most frequent first."""
     rows = reading.table(run, "risk_gate_reasons")
     return rows.sort_values(["customers", "bit"], ascending=[False, True], ignore_index=True)
 
 
+@needs(Right.SEE_RISK)
 def decisions(run: Run) -> pd.DataFrame:
     """Return decisions by family, outcome and price band, with the middle price and limit and their range."""
     return reading.marts(
@@ -69,6 +79,7 @@ def decisions(run: Run) -> pd.DataFrame:
     )
 
 
+@needs(Right.SEE_RISK)
 def terms(run: Run, family: str) -> pd.DataFrame:
     """Return decisions of a family with a limit, by price band and band of the limit.
 
@@ -84,12 +95,14 @@ def terms(run: Run, family: str) -> pd.DataFrame:
     )
 
 
+@needs(Right.SEE_RISK)
 def credit_reasons(run: Run) -> pd.DataFrame:
     """Return every reason of a credit decision with how many it holds for, the most frequent first."""
     rows = reading.table(run, "credit_reasons")
     return rows.sort_values(["decisions", "bit"], ascending=[False, True], ignore_index=True)
 
 
+@needs(Right.SEE_RISK)
 def stages(run: Run) -> pd.DataFrame:
     """Return exposure, expected losses and allowance by stage of IFRS 9 and by why it is that stage."""
     return reading.marts(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
+from engine.domain.access import Right, Viewer
 from engine.lake.runs import Run
 from engine.workflows.view import reading
+from engine.workflows.view.guard import needs
 
 
 def clusters(run: Run) -> pd.DataFrame:
@@ -18,21 +20,36 @@ def clusters(run: Run) -> pd.DataFrame:
     return ordered.drop(columns="strength")
 
 
-def portraits(run: Run) -> pd.DataFrame:
-    """Return a row per cluster: cluster_id, approach and approach_zh; no rows where the run has no personas."""
+def portraits(viewer: Viewer, run: Run) -> pd.DataFrame:
+    """Return a row per cluster: cluster_id, approach and approach_zh; no rows where the run has no personas.
+
+    What is said of risk is left out for who may not see risk: the advice stays, its figures go.
+    """
     if not run.has("personas"):
         return pd.DataFrame(columns=["cluster_id", "approach", "approach_zh"])
-    return reading.table(run, "personas")[["cluster_id", "approach", "approach_zh"]]
+    rows = reading.table(run, "personas")[["cluster_id", "approach", "approach_zh"]]
+    if viewer.may(Right.SEE_RISK) or not run.has("persona_facts"):
+        return rows
+    for fact in reading.records(_facts(run, of_risk=True)):
+        for column, text, lead in (("approach", "text", ": "), ("approach_zh", "text_zh", "：")):
+            ending = fact[text][-1:]
+            rows[column] = rows[column].str.replace(f"{lead}{fact[text]}", ending, regex=False)
+    return rows
 
 
-def persona_facts(run: Run) -> pd.DataFrame:
+def persona_facts(viewer: Viewer, run: Run) -> pd.DataFrame:
     """Return what portraits tell, the clearest first: cluster_id, kind, effect_size, text, text_zh; else no rows."""
     if not run.has("persona_facts"):
         return pd.DataFrame(columns=["cluster_id", "kind", "effect_size", "text", "text_zh"])
+    rows = _facts(run)
+    return rows if viewer.may(Right.SEE_RISK) else rows[rows["kind"] != "risk"].reset_index(drop=True)
+
+
+def _facts(run: Run, *, of_risk: bool = False) -> pd.DataFrame:
     return reading.marts(
         run,
-        """SELECT cluster_id, kind, effect_size, text, text_zh FROM persona_facts
-           WHERE told ORDER BY cluster_id, abs(effect_size) DESC, kind, subject""",
+        f"""SELECT cluster_id, kind, effect_size, text, text_zh FROM persona_facts
+            WHERE {"kind = 'risk'" if of_risk else "told"} ORDER BY cluster_id, abs(effect_size) DESC, kind, subject""",
         "persona_facts",
     )
 
@@ -61,6 +78,7 @@ def rfm_cells(run: Run) -> pd.DataFrame:
     )
 
 
+@needs(Right.SEE_RISK)
 def value_by_risk(run: Run) -> pd.DataFrame:
     """Return customers by value tier and risk tier; raises MartMissing when either is not there."""
     return reading.marts(

@@ -23,7 +23,7 @@ from engine.lake.schema import unbound
 from engine.lake.workspace import Workspace
 from engine.store import BundleRecord, Store
 from engine.workflows import export_states, session
-from engine.workflows.view import journeys, reading, risk_lending
+from engine.workflows.view import eligibility, journeys, reading, risk_lending
 from engine.workflows.view.selection import Selection
 from experiments import spec, units
 
@@ -120,20 +120,18 @@ def _audience_moved(workspace: Workspace, _: Run, one: Selection) -> Rows:
 
 
 def _gate(_: Workspace, run: Run, one: Selection) -> Rows:
-    known = {row["gate"]: row["bit"] for row in run.read("gates", columns=["gate", "bit"]).to_pylist()}
-    if one["gate"] not in known:
-        raise UnknownName("gate", one["gate"], sorted(known))
-    mask = 1 << int(known[one["gate"]])
+    run.require("gates")
+    mask = eligibility.mask_of_gate(run, one["gate"])
     text = f"SELECT customer_id, product_id, propensity FROM decisions WHERE {_bit('refused_mask', mask, one)}"
     return _marts(run, text, "decisions", "gates")
 
 
 def _bit(column: str, mask: int, one: Selection) -> str:
-    """Return the condition that a bit is set, whatever else is; alone; or with others."""
+    """Return the condition that a bit of a mask is set, whatever else is; none beside it; or others too."""
     conditions = {
         "all": f"({column} & {mask:d}) <> 0",
-        "only": f"{column} = {mask:d}",
-        "also": f"({column} & {mask:d}) <> 0 AND {column} <> {mask:d}",
+        "only": f"({column} & {mask:d}) <> 0 AND ({column} & ~{mask:d}) = 0",
+        "also": f"({column} & {mask:d}) <> 0 AND ({column} & ~{mask:d}) <> 0",
     }
     return _among(one, "counted", conditions)
 

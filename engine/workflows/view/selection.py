@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote
 
 from engine.domain.access import Right
 from engine.domain.errors import UnknownName
+from engine.workflows.view.eligibility import GATES_OF_RISK
 
 _BETWEEN: Final = "/"
 
@@ -155,9 +156,10 @@ class Selection:
 
     @property
     def rights(self) -> tuple[Right, ...]:
-        """Those that even its count needs; a journey broken down by risk tells the tier of those behind a bar."""
+        """Those that even its count needs; a journey broken down by risk, or a gate of risk alone, tells of it too."""
         by_tier = self.kind == "journey_step" and self["breakdown"] == "risk_tier"
-        return _RISK if by_tier else self.told.rights
+        by_gate = self.kind == "gate" and self["gate"] in GATES_OF_RISK
+        return _RISK if by_tier or by_gate else self.told.rights
 
     def written(self) -> str:
         """Return it as text for an address; `read` makes it a selection again."""

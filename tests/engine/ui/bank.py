@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.config.load import read_defaults
+from engine.domain.access import Role, Viewer
 from engine.domain.curated import CURATED
 from engine.domain.marts import MARTS
 from engine.domain.schema import Table
@@ -28,6 +29,7 @@ from engine.lake.workspace import Workspace
 from tests.engine.recommendations import builders as deciding
 from tests.engine.ui import experiment_rows, risk_rows
 
+OWNER = Viewer(name="Lin Wei", role=Role.OWNER)
 AS_OF = datetime(2026, 6, 30, 16, tzinfo=UTC)
 NOW = AS_OF.replace(tzinfo=None)
 CUSTOMERS = 200

@@ -45,6 +45,7 @@ from engine.workflows.view import (
     segments,
 )
 from tests.engine.ui import bank
+from tests.engine.ui.bank import OWNER
 
 EN = Words(language="en")
 
@@ -56,10 +57,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def figures(run: Run, w: Words) -> dict[str, Figure]:
     workspace = Workspace(run.folder.parent.parent)
-    found = customer.find(workspace, run, "C00001")
+    found = customer.find(OWNER, workspace, run, "C00001")
     assert found is not None and found.decisions is not None
-    everybody = journeys.funnel(run, "credit_card")
-    by_tier = journeys.funnel(run, "credit_card", "value_tier")
+    portraits, facts = segments.portraits(OWNER, run), segments.persona_facts(OWNER, run)
+    everybody = journeys.funnel(OWNER, run, "credit_card")
+    by_tier = journeys.funnel(OWNER, run, "credit_card", "value_tier")
     report = experiments.as_report(run, experiments.result(run, "card_onboarding"), ())
     activation = report.facts["metrics"][0]
     return {
@@ -68,16 +70,14 @@ def figures(run: Run, w: Words) -> dict[str, Figure]:
         "matrix": funnel_views.matrix(by_tier, everybody, w, "value_tier"),
         "cost of leaving": drop_off_views.cost(journeys.drop_offs(run, "credit_card"), w, "credit_card"),
         "friction": drop_off_views.friction(journeys.friction(run, "credit_card"), w),
-        "cluster": segment_views.cards(segments.clusters(run), w, segments.portraits(run), segments.persona_facts(run))[
-            0
-        ].figure,
+        "cluster": segment_views.cards(segments.clusters(run), w, portraits, facts)[0].figure,
         "choices": segment_views.choices(segments.cluster_choices(run), w),
         "rfm": segment_views.rfm(segments.rfm_cells(run), w),
-        "value by risk": segment_views.value_by_risk(segments.value_by_risk(run), w),
+        "value by risk": segment_views.value_by_risk(segments.value_by_risk(OWNER, run), w),
         "timeline": customer_views.timeline(found.timeline, w),
-        "explain": customer_views.explain(found.decisions, recommendations.gates(run), w),
-        "gates": recommendation_views.gates(recommendations.gates(run), w, 1_600),
-        "offers": recommendation_views.offers(recommendations.offers(run), w),
+        "explain": customer_views.explain(found.decisions, recommendations.gates(OWNER, run), w),
+        "gates": recommendation_views.gates(recommendations.gates(OWNER, run), w, 1_600),
+        "offers": recommendation_views.offers(recommendations.offers(OWNER, run), w),
         "limits": offer_limits.limits(*recommendations.limits(run), w),
         "limit changes": offer_limits.changes(recommendations.limit_changes(run), w),
         "forest": experiment_views.forest(report, w),
@@ -86,28 +86,28 @@ def figures(run: Run, w: Words) -> dict[str, Figure]:
         "effect by segment": experiment_groups.segments(activation, activation["segments"][0], report, w),
         "effect by group": experiment_groups.fairness(report.facts["fairness"][0], report, w),
         "crossings": experiment_others.crossings(report, w),
-        "tiers": risk_views.tiers(risk.tiers(run), w),
-        "losses": risk_views.losses(risk.tiers(run), w),
-        "scores": risk_views.scores(risk.scores(run), w),
-        "risk answers": lending_views.answers(risk_lending.answers(run), w),
-        "gate reasons": lending_views.gate_reasons(risk_lending.gate_reasons(run), w),
-        "credit decisions": lending_views.decisions(risk_lending.decisions(run), w),
-        "credit reasons": lending_views.credit_reasons(risk_lending.credit_reasons(run), w),
-        "credit terms": lending_views.terms(risk_lending.terms(run, "loan"), w, "loan"),
-        "stages": risk_losses.stages(risk_lending.stages(run), w),
-        "models": risk_model.models(risk.measures(run), w),
-        "agreement": risk_model.agreement(risk.measures(run), w),
-        "calibration": risk_model.calibration(risk.measures(run), w),
-        "stability": risk_model.latest(risk_watch.stability(run, "applications"), w),
-        "history": risk_model.history(risk_watch.stability(run, "applications"), w, "score"),
-        "rejects": risk_model.rejects(risk_watch.reject_inference(run), w),
-        "groups": risk_groups.groups(risk_watch.fairness(run, "gender"), w, "approval_rate"),
-        "watch list": risk_attention.severities(risk_watch.severities(run), ("balance_low",), w),
-        "reassessments": risk_attention.reassessments(risk_watch.reassessments(run), w),
-        "treatments": risk_attention.treatments(risk_watch.treatments(run), w),
-        "tier moves": risk_moves.moves(risk_watch.moves(run, "tier"), w, "tier"),
-        "roll rates": risk_moves.moves(risk_watch.moves(run, "days_past_due"), w, "days_past_due"),
-        "vintages": risk_moves.vintages(risk_watch.vintages(run), w),
+        "tiers": risk_views.tiers(risk.tiers(OWNER, run), w),
+        "losses": risk_views.losses(risk.tiers(OWNER, run), w),
+        "scores": risk_views.scores(risk.scores(OWNER, run), w),
+        "risk answers": lending_views.answers(risk_lending.answers(OWNER, run), w),
+        "gate reasons": lending_views.gate_reasons(risk_lending.gate_reasons(OWNER, run), w),
+        "credit decisions": lending_views.decisions(risk_lending.decisions(OWNER, run), w),
+        "credit reasons": lending_views.credit_reasons(risk_lending.credit_reasons(OWNER, run), w),
+        "credit terms": lending_views.terms(risk_lending.terms(OWNER, run, "loan"), w, "loan"),
+        "stages": risk_losses.stages(risk_lending.stages(OWNER, run), w),
+        "models": risk_model.models(risk.measures(OWNER, run), w),
+        "agreement": risk_model.agreement(risk.measures(OWNER, run), w),
+        "calibration": risk_model.calibration(risk.measures(OWNER, run), w),
+        "stability": risk_model.latest(risk_watch.stability(OWNER, run, "applications"), w),
+        "history": risk_model.history(risk_watch.stability(OWNER, run, "applications"), w, "score"),
+        "rejects": risk_model.rejects(risk_watch.reject_inference(OWNER, run), w),
+        "groups": risk_groups.groups(risk_watch.fairness(OWNER, run, "gender"), w, "approval_rate"),
+        "watch list": risk_attention.severities(risk_watch.severities(OWNER, run), ("balance_low",), w),
+        "reassessments": risk_attention.reassessments(risk_watch.reassessments(OWNER, run), w),
+        "treatments": risk_attention.treatments(risk_watch.treatments(OWNER, run), w),
+        "tier moves": risk_moves.moves(risk_watch.moves(OWNER, run, "tier"), w, "tier"),
+        "roll rates": risk_moves.moves(risk_watch.moves(OWNER, run, "days_past_due"), w, "days_past_due"),
+        "vintages": risk_moves.vintages(risk_watch.vintages(OWNER, run), w),
         "quarantine": data_views.quarantine(data.quarantine(workspace), w),
     }
 
@@ -248,12 +248,12 @@ def test_bank_without_any_risk_signal_gets_dashes_and_no_share_of_zero() -> None
 
 def test_customer_who_does_not_exist_is_none_and_ids_match_whole(run: Run) -> None:
     workspace = Workspace(run.folder.parent.parent)
-    assert customer.find(workspace, run, "C0000") is None
-    assert customer.find(workspace, run, "' OR 1=1 --") is None
+    assert customer.find(OWNER, workspace, run, "C0000") is None
+    assert customer.find(OWNER, workspace, run, "' OR 1=1 --") is None
 
 
 def test_customer_carries_no_column_that_names_the_person(run: Run) -> None:
-    found = customer.find(Workspace(run.folder.parent.parent), run, "C00001")
+    found = customer.find(OWNER, Workspace(run.folder.parent.parent), run, "C00001")
     assert found is not None
     assert "full_name" not in found.record
     assert not found.timeline.astype(str).apply(lambda column: column.str.contains("Secret").any()).any()

@@ -21,6 +21,7 @@ from engine.recommendations.tracks import REASONS
 from engine.ui.words import UNDEFINED, Words, catalogue
 from engine.workflows.view import desk, recommendations, today
 from tests.engine.ui import bank
+from tests.engine.ui.bank import OWNER
 
 SOURCES = Path(__file__).parents[3] / "engine" / "ui"
 EN, ZH = Words(language="en"), Words(language="zh")
@@ -149,8 +150,8 @@ def test_customers_held_by_risk_are_those_whom_nothing_else_refused(tmp_path: Pa
 
 def test_page_of_refused_customers_goes_on_where_the_last_one_ended(tmp_path: Path) -> None:
     run = bank.make(tmp_path)
-    total, _ = recommendations.refused_by(run, 2, 0)
-    pages = [recommendations.refused_by(run, 2, 25, offset)[1] for offset in range(0, total, 25)]
+    total, _ = recommendations.refused_by(OWNER, run, "risk_tier", 0)
+    pages = [recommendations.refused_by(OWNER, run, "risk_tier", 25, offset)[1] for offset in range(0, total, 25)]
     ids = pd.concat(pages)["customer_id"]
     assert len(ids) == total == ids.nunique()
 
