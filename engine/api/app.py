@@ -12,7 +12,8 @@ from fastapi import FastAPI
 from engine.api import background, faults, openapi
 from engine.api.guard import Guard
 from engine.api.keys import Gatekeeper
-from engine.api.routes import ROUTERS, feedback
+from engine.api.routes import ROUTERS, decisions, feedback
+from engine.api.shortcut import Shortcut
 from engine.config.api import ApiSettings
 from engine.config.feedback import FeedbackSettings
 from engine.workflows import service, session
@@ -40,8 +41,12 @@ def create_app(home: Path) -> FastAPI:
     app = FastAPI(
         title="Wayline", version=version("wayline"), lifespan=open_until_the_end,
         openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False,
+        # spans would name paths, and paths name customers
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )  # fmt: skip
     files = session.settings(session.workspace_at(home), FeedbackSettings, "feedback").file_bytes
+    # what is added later stands further out
+    app.add_middleware(Shortcut, method="POST", path=decisions.PATH, route=decisions.ROUTE, handler=decisions.handle)
     app.add_middleware(Guard, body_bytes=settings.body_bytes, longer={feedback.FILE: files})
     faults.add_to(app, ROUTERS)
     openapi.add_to(app)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -31,14 +31,14 @@ KEYS_TAKEN: Final = {"WWW-Authenticate": 'Bearer realm="wayline", Basic realm="w
 def add_to(app: FastAPI, routers: Sequence[APIRouter]) -> None:
     """Make the app answer every error with a problem; the routers tell which methods a path knows."""
     app.state.routers = routers
-    handlers = {
-        Problem: _own,
-        HTTPException: _http,
-        RequestValidationError: _invalid,
-        errors.WaylineError: _wayline,
-    }
-    for kind, handler in handlers.items():
+    for kind, handler in _HANDLERS.items():
         app.add_exception_handler(kind, handler)
+
+
+async def answer(request: Request, fault: Exception) -> Response:
+    """Return the answer to a request that ended with an error of ANSWERED."""
+    handler = next(handler for kind, handler in _HANDLERS.items() if isinstance(fault, kind))
+    return await handler(request, fault)
 
 
 async def _own(request: Request, fault: Exception) -> Response:
@@ -83,6 +83,16 @@ def invalid(faults: Any) -> Problem:
 async def _wayline(request: Request, fault: Exception) -> Response:
     assert isinstance(fault, errors.WaylineError)
     return problem_of(fault).response(request.state.number)
+
+
+_HANDLERS: Final[dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]]] = {
+    Problem: _own,
+    HTTPException: _http,
+    RequestValidationError: _invalid,
+    errors.WaylineError: _wayline,
+}
+ANSWERED: Final = tuple(_HANDLERS)
+"""Errors that end a request with an answer; any other is unforeseen."""
 
 
 def problem_of(fault: errors.WaylineError) -> Problem:

@@ -103,7 +103,8 @@ def _encode(value: Any) -> Any:
         content = {
             field.name: _encode(getattr(value, field.name))
             for field in fields(value)
-            if not (isinstance(value, Bundle) and getattr(value, field.name) is None)
+            # nor what follows from the rest
+            if field.init and not (isinstance(value, Bundle) and getattr(value, field.name) is None)
         }
         return {"_class": type(value).__name__, **content}
     if isinstance(value, tuple):

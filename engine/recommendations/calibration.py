@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from sklearn.isotonic import IsotonicRegression
 
 from engine.numerics.intervals import UNDEFINED, Interval
-from engine.recommendations.frame import Flags, Floats
+from engine.recommendations.frame import Flags, Floats, Integers
 
 # more bins than this tell nothing more about one product
 _MOST_BINS = 20
@@ -23,12 +23,22 @@ class Calibration:
 
     scores: tuple[Floats, ...]
     rates: tuple[Floats, ...]
+    curves: tuple[tuple[Integers, Floats, Floats], ...] = field(init=False, repr=False, compare=False)
+    """Each different curve once, behind the places of the products that it belongs to."""
+
+    def __post_init__(self) -> None:
+        """Find the products that share a curve: where openings are few, most do."""
+        owners: dict[tuple[bytes, bytes], list[int]] = {}
+        for product, (knots, rates) in enumerate(zip(self.scores, self.rates, strict=True)):
+            owners.setdefault((knots.tobytes(), rates.tobytes()), []).append(product)
+        curves = tuple((np.array(one), self.scores[one[0]], self.rates[one[0]]) for one in owners.values())
+        object.__setattr__(self, "curves", curves)
 
     def probabilities(self, scores: Floats) -> Floats:
         """Return the probability that belongs to each score, shape (n, P)."""
         found = np.empty_like(scores)
-        for product, (knots, rates) in enumerate(zip(self.scores, self.rates, strict=True)):
-            found[:, product] = np.interp(np.ascontiguousarray(scores[:, product]), knots, rates)
+        for products, knots, rates in self.curves:
+            found[:, products] = np.interp(scores[:, products], knots, rates)
         return found
 
 

@@ -6,8 +6,10 @@ no probabilities before they are calibrated.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, runtime_checkable
+from functools import lru_cache
+from typing import ClassVar, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,19 +49,17 @@ class Ranker(Protocol):
         """Return what the scores are the sum of, or None where the ranker cannot say."""
 
 
-@runtime_checkable
-class Additive(Protocol):
-    """A ranker whose scores follow from its terms, so that the terms need to be worked out but once."""
-
-    def scores_from(self, terms: Terms, view: View) -> Floats:
-        """Return the score of each product for customers whose terms are there already, shape (n, P)."""
+ScoresFrom: TypeAlias = Callable[[Terms, View], Floats]
+"""What a ranker has as `scores_from` whose scores follow from its terms, so that these are worked out but once."""
 
 
 def scored(ranker: Ranker, view: View) -> tuple[Floats, Terms | None]:
     """Return the scores and what they are the sum of."""
     terms = ranker.terms(view)
-    if terms is not None and isinstance(ranker, Additive):
-        return ranker.scores_from(terms, view), terms
+    # asked by name: a protocol asked for at run time takes longer than the scores of one customer
+    scores_from: ScoresFrom | None = getattr(ranker, "scores_from", None)
+    if terms is not None and scores_from is not None:
+        return scores_from(terms, view), terms
     return ranker.scores(view), terms
 
 
@@ -161,6 +161,7 @@ def rows_of_group(table: Floats, group: NDArray[np.int64]) -> Floats:
     return rows
 
 
+@lru_cache(maxsize=64)
 def holding_names(product_ids: tuple[str, ...]) -> tuple[str, ...]:
     """Return the names of the terms that stand for holdings."""
     return tuple(f"holds:{product}" for product in product_ids)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -64,6 +64,14 @@ def one_of(codes: Integers, wanted: Iterable[int]) -> Flags:
     found = np.zeros(len(codes), dtype=bool)
     for one in wanted:
         found |= codes == one
+    return found
+
+
+def first_of(marks: Sequence[Flags], none: int) -> Integers:
+    """Return for each row the place of the first that marks it, shape (n,); `none` where no one does."""
+    found = np.full(len(marks[0]), none, dtype=np.int64)
+    for place in range(len(marks) - 1, -1, -1):
+        found[marks[place]] = place
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -34,6 +34,12 @@ class Phrases:
     more: Integers
     less: Integers
     steps: Integers
+    told: Integers | slice = field(init=False, repr=False, compare=False)
+    """The places of the terms that may be told."""
+
+    def __post_init__(self) -> None:
+        """Find the terms that may be told."""
+        object.__setattr__(self, "told", _stretch(np.flatnonzero((self.more > 0) | (self.less > 0))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +91,8 @@ def top_reasons(
     rows, products = pairs
     found = np.full((len(rows), REASONS), -1, dtype=np.int64)
     most = np.zeros(found.shape)
-    told = _stretch(np.flatnonzero((phrases.more > 0) | (phrases.less > 0)))
-    if terms is not None and (isinstance(told, slice) or len(told)):
+    told = phrases.told
+    if len(rows) and terms is not None and (isinstance(told, slice) or len(told)):
         weights = np.ascontiguousarray(terms.weights[told].T)
         sides = replace(phrases, more=phrases.more[told], less=phrases.less[told])
         for start in range(0, len(rows), _PAIRS):

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.domain.risk_gate import BITS
-from engine.domain.words import PRODUCT_FAMILIES
 from engine.recommendations import conduct_gates, contact_gates
 from engine.recommendations.columns import any_of
 from engine.recommendations.frame import Flags, Integers
@@ -45,8 +44,8 @@ def _prerequisite(case: Case) -> Flags:
     needs = case.catalogue.needs
     # one that the bank does not sell is held by nobody
     missing: Flags = np.zeros(case.value.shape, dtype=bool) | (needs == -2)
-    for product in np.flatnonzero(needs >= 0):
-        missing[:, product] = ~case.block.view.owned[:, needs[product]]
+    for product, needed in case.catalogue.needing:
+        missing[:, product] = ~case.block.view.owned[:, needed]
     return missing
 
 
@@ -75,7 +74,7 @@ def _risk_tier(case: Case) -> Flags:
 
 
 def _affordability(case: Case) -> Flags:
-    lent = np.flatnonzero(case.catalogue.is_credit)
+    lent = case.catalogue.lent
     typical, amount = case.catalogue.amount[lent], case.amount[:, lent]
     # never less than what the typical amount costs a month: a lower limit of risk must not let a new offer past
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -114,7 +113,7 @@ def _gate_says(case: Case, reason: str) -> Flags:
 
 def _of_family(case: Case, families: Integers) -> Flags:
     """Whether the bit of each product's family is set, shape (n, P)."""
-    bits = np.array([PRODUCT_FAMILIES.index(family) for family in case.catalogue.families], dtype=np.uint16)
+    bits = case.catalogue.family_places.astype(np.uint16)
     # as narrow as the families allow: their bits are spread over all pairs
     refused: Flags = (families.astype(np.uint16)[:, None] >> bits & 1).astype(bool)
     return refused
@@ -279,21 +278,23 @@ def evaluate(case: Case, gates: Sequence[Gate] = GATES) -> Masks:
     """
     shape = case.value.shape
     # what holds for a customer whatever the product, or for a product whoever the customer, is spread over pairs once
-    of_customer = np.zeros((len(case.value), 1), dtype=np.uint64)
+    of_customer, customer_marks = [np.zeros((len(case.value), 1), dtype=bool)], [np.uint64(0)]
     of_product = np.zeros((1, case.catalogue.size), dtype=np.uint64)
     # eight gates share a byte of each pair while they are asked: an eighth of the memory to go through every time
     of_pair: dict[int, NDArray[np.uint8]] = {}
     for bit, gate in enumerate(gates):
         found = gate.refuses(case)
-        if found.shape == of_customer.shape:
-            of_customer |= found * _MARKS[bit]
+        if found.shape == of_customer[0].shape:
+            of_customer.append(found)
+            customer_marks.append(_MARKS[bit])
         elif found.shape == shape:
             byte, place = divmod(bit, 8)
             marks = found.view(np.uint8) * _MARKS_OF_BYTE[place]
             of_pair[byte] = marks | of_pair[byte] if byte in of_pair else marks
         else:
             of_product |= found * _MARKS[bit]
-    refused = of_customer | of_product
+    marked = np.concatenate(of_customer, axis=1) * np.array(customer_marks)
+    refused = np.bitwise_or.reduce(marked, axis=1, keepdims=True) | of_product
     for byte, marks in of_pair.items():
         refused |= marks.astype(np.uint64) << np.uint64(8 * byte)
     return refused

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from engine.domain.words import PRODUCT_FAMILIES
 from engine.recommendations.columns import Flags, Floats, Integers
 from engine.recommendations.offered import Offers
 
@@ -40,6 +41,23 @@ class Catalogue:
     needs: Integers
     under_review: Flags
     offers: Offers | None = None
+    lent: Integers = field(init=False, repr=False, compare=False)
+    """The places of the products that are credit."""
+    family_places: Integers = field(init=False, repr=False, compare=False)
+    """The place of each product's family in PRODUCT_FAMILIES."""
+    needing: tuple[tuple[int, int], ...] = field(init=False, repr=False, compare=False)
+    """The place of each product that needs another first, with that of the other."""
+
+    def __post_init__(self) -> None:
+        """Work out once what each decision looks at."""
+        families = np.array([PRODUCT_FAMILIES.index(family) for family in self.families], dtype=np.int64)
+        needing = tuple((int(place), int(self.needs[place])) for place in np.flatnonzero(self.needs >= 0))
+        for name, found in (
+            ("lent", np.flatnonzero(self.is_credit)),
+            ("family_places", families),
+            ("needing", needing),
+        ):
+            object.__setattr__(self, name, found)
 
     @property
     def size(self) -> int:

@@ -72,11 +72,10 @@ def _log_total(odds: Floats, choices: Flags, *, certain: bool) -> Floats:
     masked = np.where(choices, odds, -np.inf)
     highest = masked.max(axis=1, initial=-np.inf if certain else 0.0)
     highest = np.where(np.isfinite(highest), highest, 0.0)
-    total = np.zeros(len(odds)) if certain else np.exp(-highest)
     masked -= highest[:, None]
     np.exp(masked, out=masked)
-    for product in range(odds.shape[1]):
-        total += masked[:, product]
+    masked[:, 0] += 0.0 if certain else np.exp(-highest)
+    total = np.add.accumulate(masked, axis=1)[:, -1]
     # who holds everything has nothing to choose; any finite number will do
     logs: Floats = highest + np.log(np.where(total > 0, total, 1.0))
     return logs

@@ -20,7 +20,7 @@ from typing import Final, Literal
 import numpy as np
 
 from engine.domain.credit_reasons import OUTCOMES, CreditOutcome
-from engine.domain.words import PRODUCT_FAMILIES
+from engine.recommendations.columns import first_of
 from engine.recommendations.credit import UNDECIDED
 from engine.recommendations.frame import DecisionBlock, Flags, Floats, Integers
 from engine.recommendations.products import Catalogue
@@ -91,12 +91,12 @@ class OfferTerms:
 def of(block: DecisionBlock, catalogue: Catalogue, choice: Choice) -> Terms:
     """Return the terms that every product is valued on for every customer."""
     shape = (block.size, catalogue.size)
-    lent = np.flatnonzero(catalogue.is_credit)
+    lent = catalogue.lent
     if choice == "typical" or len(lent) == 0:
         return Terms(amount=np.broadcast_to(catalogue.amount, shape), margin=np.broadcast_to(catalogue.margin, shape))
     amount, margin = np.empty(shape), np.empty(shape)
     amount[:], margin[:] = catalogue.amount, catalogue.margin
-    family = _families(catalogue)[lent]
+    family = catalogue.family_places[lent]
     limit, rate = block.credit.limit[:, family], block.credit.margin_rate[:, family]
     told = ~np.isnan(limit) & ~np.isnan(rate)
     wanted = limit if choice == "highest" else np.fmin(limit, catalogue.amount[lent])
@@ -111,7 +111,7 @@ def offered(
     """Return the terms that offers carry; `pairs` are their rows and products, `break_even` one value for each."""
     rows, products = pairs
     lent = catalogue.is_credit[products]
-    family = _families(catalogue)[products]
+    family = catalogue.family_places[products]
     decided = block.credit.outcome[rows, family]
     rate, limit = block.credit.rate[rows, family], block.credit.limit[rows, family]
     return OfferTerms(
@@ -126,8 +126,4 @@ def offered(
 def _note(decided: Integers, no_rate: Flags, no_limit: Flags) -> Integers:
     declined = decided == OUTCOMES.index(CreditOutcome.DECLINE)
     asked = (decided == UNDECIDED, declined, no_rate, no_limit)
-    return np.select(asked, range(len(asked)), -1).astype(np.int64)
-
-
-def _families(catalogue: Catalogue) -> Integers:
-    return np.array([PRODUCT_FAMILIES.index(family) for family in catalogue.families], dtype=np.int64)
+    return first_of(asked, -1)

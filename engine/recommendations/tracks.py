@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.config.recommendations import TrackPolicy
 from engine.domain.words import RiskTier
-from engine.recommendations.columns import one_of
+from engine.recommendations.columns import first_of, one_of
 from engine.recommendations.frame import TIERS, VALUE_TIERS, Flags, Floats, Integers
 
 FAST, STANDARD, VERIFY, RETENTION, NO_OFFER = (
@@ -129,7 +128,7 @@ def reasons(pairs: Pairs, policy: TrackPolicy) -> Integers:
         low & small,
         low,
     )
-    return np.select(asked, range(len(asked)), len(asked)).astype(np.int64)
+    return first_of(asked, len(asked))
 
 
 def relationship(segments: pa.Table, features: pa.Table) -> pa.Table:

@@ -68,7 +68,7 @@ def break_even(propensity: Floats, margin: Floats, severity: Floats, cost: Float
 
 def loss_of(block: DecisionBlock, catalogue: Catalogue, terms: Terms) -> Floats:
     """Return the loss expected of every product for every customer; nothing is lost on what is no credit."""
-    lent = np.flatnonzero(catalogue.is_credit)
+    lent = catalogue.lent
     loss = np.zeros(terms.amount.shape)
     loss[:, lent] = expected_loss(block.default_probability[:, None], catalogue.lgd[lent], terms.amount[:, lent])
     return loss

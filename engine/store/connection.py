@@ -100,12 +100,12 @@ def told(engine: Engine) -> Iterator[None]:
     """Say in a sentence when the database cannot be reached; its own message may hold addresses and is left out."""
     try:
         yield
-    except OperationalError as fault:
+    except (OperationalError, engine.dialect.loaded_dbapi.OperationalError) as fault:
         raise StoreUnavailable(shown(engine.url), _why(fault), _remedy(engine.url)) from fault
 
 
-def _why(fault: OperationalError) -> str:
-    message = str(fault.orig).lower()
+def _why(fault: Exception) -> str:
+    message = str(fault.orig if isinstance(fault, OperationalError) else fault).lower()
     known = {
         "locked": f"another process kept it locked for {BUSY_SECONDS} s",
         "unable to open": "the file cannot be opened",

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import datetime
+from itertools import chain
+from operator import attrgetter
 from typing import Any, Final
 
 from sqlalchemy import Connection, and_, event, exists, func, select
@@ -74,6 +76,9 @@ class LiveSuppression:
 
 
 _NAMES = tuple(field.name for field in fields(LiveDecision))
+_DECIDED_AT: Final = _NAMES.index("decided_at")
+_values: Final = attrgetter(*_NAMES)
+_ROWS: Final = 64  # added in one statement, of which a database keeps the plans
 _STORED = select(*(_DECISIONS.c[name] for name in _NAMES))
 _OF_CONTACT: Final = ("decision_id", "customer_id", "channel", "at")
 
@@ -91,13 +96,16 @@ class Turn:
     """An open transaction that alone may count and add contacts of the customers it was opened for."""
 
     def __init__(self, connection: Connection, words: Statements) -> None:
-        self._connection, self._words = connection, words
+        # the driver's own connection, of which both kinds know `execute`: what SQLAlchemy does for each statement takes
+        # longer than these statements
+        self._driver: Any = connection.connection.driver_connection
+        self._words = words
 
     def earlier(self, request_keys: Sequence[str]) -> dict[str, Earlier]:
         """Return what was told before under these request keys."""
         if not request_keys:
             return {}
-        rows = self._connection.exec_driver_sql(self._words.earlier, (self._words.listed(request_keys),))
+        rows = self._driver.execute(self._words.earlier, (self._words.listed(request_keys),)).fetchall()
         return {key: Earlier(request_hash=told, code=code, answer=answer) for key, told, code, answer in rows}
 
     def known(self, customer_ids: Sequence[str], begins: datetime) -> tuple[list[LiveContact], list[LiveSuppression]]:
@@ -110,7 +118,7 @@ class Turn:
         made: list[Any] = []
         held: list[LiveSuppression] = []
         reports = defaultdict[tuple[str | None, ...], list[Any]](list)
-        for row in self._connection.exec_driver_sql(self._words.known, (listed, since, listed, since, listed)):
+        for row in self._driver.execute(self._words.known, (listed, since, listed, since, listed)).fetchall():
             kind, customer_id, channel, at, decision_id, told, message, product_id = row
             if kind == MADE:
                 made.append(row)
@@ -133,20 +141,25 @@ class Turn:
 
     def charge(self, key_id: str, day: str) -> bool:
         """Count one row that leaves with a key of the API against its UTC day; False where it allows no more."""
-        return bool(self._connection.exec_driver_sql(self._words.charge, (day, day, key_id, day)).rowcount)
+        return bool(self._driver.execute(self._words.charge, (day, day, key_id, day)).rowcount)
 
     def write(self, decisions: Iterable[tuple[LiveDecision, str | None]]) -> None:
         """Add decisions, each with the channel of the contact that it makes where it is counted."""
-        rows, contacts = [], []
+        words, rows, contacts = self._words, list[Any](), list[Any]()
         for one, channel in decisions:
-            at = self._words.moment(one.decided_at)
-            rows.append(tuple(at if name == "decided_at" else getattr(one, name) for name in _NAMES))
+            at = words.moment(one.decided_at)
+            values = list(_values(one))
+            values[_DECIDED_AT] = at
+            rows.append(values)
             if one.counted:
                 contacts.append((one.decision_id, one.customer_id, channel, at))
-        if rows:
-            self._connection.exec_driver_sql(self._words.add_decision, rows)
-        if contacts:
-            self._connection.exec_driver_sql(self._words.add_contact, contacts)
+        self._add(words.add_decision, words.decision_row, rows)
+        self._add(words.add_contact, words.contact_row, contacts)
+
+    def _add(self, insert: str, row: str, rows: Sequence[Sequence[Any]]) -> None:
+        for start in range(0, len(rows), _ROWS):
+            part = rows[start : start + _ROWS]
+            self._driver.execute(self._words.adding(insert, row, len(part)), list(chain.from_iterable(part)))
 
 
 def _reported(rows: list[Any]) -> LiveContact:
@@ -171,7 +184,7 @@ class LiveLedger(Base):
 
     def __init__(self, address: str, *, actor: str = "wayline", migrate: bool = True) -> None:
         super().__init__(address, actor=actor, migrate=migrate)
-        self._words = statements(self._engine.dialect.name, _NAMES, _OF_CONTACT)
+        self._words, self._writing = statements(self._engine.dialect.name, _NAMES, _OF_CONTACT), writing(self._engine)
         if self._engine.dialect.name == "sqlite":
             event.listen(self._engine, "connect", _tidy_seldom)
 
@@ -194,7 +207,7 @@ class LiveLedger(Base):
             The database cannot be reached or written; nothing of the block is kept.
         """
         self._prepare()
-        with told(self._engine), writing(self._engine).connect() as connection, connection.begin():
+        with told(self._engine), self._writing.connect() as connection, connection.begin():
             if connection.dialect.name == "postgresql":
                 # in one order for everybody, so that no two wait for each other
                 connection.exec_driver_sql(self._words.alone, (sorted({_lock(name) for name in alone_with}),))

@@ -49,7 +49,13 @@ class Statements:
     charge: str
     add_decision: str
     add_contact: str
+    decision_row: str
+    contact_row: str
     alone: str = _ALONE
+
+    def adding(self, insert: str, row: str, count: int) -> str:
+        """Return the statement that adds so many rows: one step of the database in place of one a row."""
+        return insert + ", ".join([row] * count)
 
     def listed(self, values: Sequence[str]) -> Any:
         """Return a list as the one value that a statement takes."""
@@ -68,7 +74,10 @@ def statements(dialect: str, decision: Sequence[str], contact: Sequence[str]) ->
     words = {"one": one, "among": "= ANY(%s)" if is_postgresql else "IN (SELECT value FROM json_each(?))"}
 
     def add(table: str, columns: Sequence[str]) -> str:
-        return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join([one] * len(columns))})"
+        return f"INSERT INTO {table} ({', '.join(columns)}) VALUES "
+
+    def row(columns: Sequence[str]) -> str:
+        return f"({', '.join([one] * len(columns))})"
 
     earlier = "SELECT request_key, request_hash, code, answer FROM live_decisions WHERE request_key {among}"
     return Statements(
@@ -78,6 +87,8 @@ def statements(dialect: str, decision: Sequence[str], contact: Sequence[str]) ->
         charge=_CHARGE.format(**words),
         add_decision=add("live_decisions", decision),
         add_contact=add("live_contacts", contact),
+        decision_row=row(decision),
+        contact_row=row(contact),
     )
 
 

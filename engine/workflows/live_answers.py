@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
-
-import numpy as np
 
 from engine.recommendations import channels, explore, responses, terms, tracks
 from engine.recommendations.bundle import Bundle
 from engine.recommendations.decide import Assessed, DecisionTable
-from engine.recommendations.frame import Flags
 from engine.recommendations.gates import GATES
 
 OFFERED: Final = "OFFERED"
@@ -63,16 +60,16 @@ def told(code: str) -> dict[str, Any]:
     return {"code": code, "text_en": text_en, "text_zh": text_zh}
 
 
-def offers(table: DecisionTable, bundle: Bundle, row: int) -> list[dict[str, Any]]:
-    """Return the offers of one customer of a decided block, the best first; the values are those of the mart.
+def offers(table: DecisionTable, bundle: Bundle, row: int, places: range) -> list[dict[str, Any]]:
+    """Return the offers of one customer of a decided block, which stand at `places`; the values are those of the mart.
 
     The same as rows of the mart recommendations, made without its table: a test holds them together.
     """
-    first, behind = np.searchsorted(table.offer_rows, [row, row + 1])
-    return [_offer(table, bundle, row, place) for place in range(int(first), int(behind))]
+    reach = _reach(table, bundle, row) if places else {}
+    return [_offer(table, bundle, row, place, reach) for place in places]
 
 
-def _offer(table: DecisionTable, bundle: Bundle, row: int, place: int) -> dict[str, Any]:
+def _offer(table: DecisionTable, bundle: Bundle, row: int, place: int, reach: Mapping[str, Any]) -> dict[str, Any]:
     product = int(table.offer_products[place])
     catalogue, on_terms = bundle.catalogue, table.offer_terms
     offer_id = catalogue.offers.offer_ids[product] if catalogue.offers else ""
@@ -84,7 +81,7 @@ def _offer(table: DecisionTable, bundle: Bundle, row: int, place: int) -> dict[s
         "product_id": product_id,
         "offer_id": offer_id or product_id,
         "rank": int(table.rank[row, product]),
-        **_reach(table, bundle, row),
+        **reach,
         "propensity": _number(table.propensity[row, product]),
         "expected_value_minor": _whole(table.value[row, product]),
         "expected_loss_minor": _whole(table.loss[row, product]),
@@ -116,36 +113,29 @@ def _reach(table: DecisionTable, bundle: Bundle, row: int) -> dict[str, Any]:
     }
 
 
-def reasons(found: Assessed, wide: Flags, row: int, *, withheld: bool) -> list[dict[str, Any]]:
+def reasons(found: Assessed, row: int, refusals: Sequence[int], *, withheld: bool) -> list[dict[str, Any]]:
     """Return why one customer of a block is offered nothing, what decides for all products first.
 
-    `wide` (n, P) marks what no gate refuses, whatever the request asks for. A gate carries in `products` how many
-    it refuses, the one that refuses most first; at most six are named.
+    `refusals` says how many products each gate refuses, which it carries in `products`, the one that refuses most
+    first; at most six are named.
     """
     told_of = []
-    if wide[row].any():
+    # what no gate refuses, whatever the request asks for
+    passed = found.masks[row] == 0
+    if passed.any():
         code = _LIMITS
         if withheld:
             code = _HOUSEHOLD
         elif found.held_out[row]:
             code = _CONTROL
-        elif not found.enough[row][wide[row]].any():
+        elif not found.enough[row][passed].any():
             code = _NOTHING_ASKED
         told_of.append(told(code))
-    bits = np.arange(len(GATES), dtype=np.uint64)
-    counts = (found.masks[row][:, None] >> bits & np.uint64(1)).sum(axis=0).astype(int)
-    for bit in np.argsort(-counts, kind="stable")[:_TOLD].tolist():
-        if counts[bit]:
-            gate = GATES[bit]
-            told_of.append(
-                {
-                    "code": gate.reason_code,
-                    "text_en": gate.text_en,
-                    "text_zh": gate.text_zh,
-                    "products": int(counts[bit]),
-                }
-            )
-    return told_of
+    refusing = sorted((bit for bit, count in enumerate(refusals) if count), key=lambda bit: -refusals[bit])
+    return told_of + [_TOLD_OF[bit] | {"products": refusals[bit]} for bit in refusing[:_TOLD]]
+
+
+_TOLD_OF: Final = tuple({"code": gate.reason_code, "text_en": gate.text_en, "text_zh": gate.text_zh} for gate in GATES)
 
 
 def _number(value: Any) -> float | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ import orjson
 from engine.recommendations import live
 from engine.recommendations.bundle import Bundle
 from engine.recommendations.decide import Assessed, DecisionTable, assess, settle
-from engine.recommendations.frame import DecisionBlock, Floats
+from engine.recommendations.frame import DecisionBlock
+from engine.recommendations.gates import GATES
 from engine.recommendations.live import Since
 from engine.recommendations.records import Settled
 from engine.workflows import live_answers
@@ -33,52 +35,69 @@ class Asking:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Decided:
-    """Decisions on n customers, a row each, with what they were made of."""
+    """Decisions on n customers, a row each, with what they were made of.
 
+    What is told of one row comes from lists that are made for all rows together, once: see the properties.
+    """
+
+    bundle: Bundle
     block: DecisionBlock
     settled: Settled
     found: Assessed
     table: DecisionTable
 
-    def shown(self, row: int, bundle: Bundle, want: Wanted) -> list[dict[str, Any]]:
+    def shown(self, row: int, want: Wanted) -> list[dict[str, Any]]:
         """Return the offers that one answer has room for, the best first."""
-        return live_answers.offers(self.table, bundle, row)[: want.offers]
+        first, behind = self._places[row : row + 2]
+        return live_answers.offers(self.table, self.bundle, row, range(first, min(behind, first + want.offers)))
 
     def reasons(self, row: int) -> list[dict[str, Any]]:
         """Return why one customer is offered nothing."""
-        return live_answers.reasons(self.found, self.found.masks == 0, row, withheld=bool(self.settled.withheld[row]))
+        return live_answers.reasons(self.found, row, self._refusals[row], withheld=bool(self.settled.withheld[row]))
 
-    def outcome(self, row: int, bundle: Bundle) -> str:
+    def outcome(self, row: int) -> str:
         """Return every product's numbers for one customer, in the order of the bundle, as the JSON of the ledger.
 
         Numbers are the shortest decimals that read back as the same: equal texts are equal bits. `refused` are the bits
         of the gates, `charged` what an offer of each product is charged at the bundle's prices, in minor units; null
         where there are no prices, or a number is unknown.
         """
-        table = self.table
-        charged = None
+        return orjson.dumps({name: column[row] for name, column in self._columns.items()}).decode()
+
+    @cached_property
+    def _columns(self) -> dict[str, list[Any]]:
+        table, bundle = self.table, self.bundle
+        chances = np.full(table.rank.shape, np.nan)
+        chances[table.offer_rows, table.offer_products] = table.offer_chances
+        charged: list[Any] = [None] * self.block.size
         if bundle.prices is not None:
             demand = self.found.demand
-            charged = np.ascontiguousarray((demand.value - bundle.prices.surplus(demand))[row])
-        told = {
-            "propensity": np.ascontiguousarray(table.propensity[row]),
-            "value": np.ascontiguousarray(table.value[row]),
-            "refused": np.ascontiguousarray(table.masks[row]),
-            "rank": np.ascontiguousarray(table.rank[row]),
-            "channel": int(table.channel[row]),
-            "control": bool(table.control[row]),
-            "chance": self._chances(row),
+            charged = (demand.value - bundle.prices.surplus(demand)).tolist()
+        return {
+            "propensity": table.propensity.tolist(),
+            "value": table.value.tolist(),
+            "refused": table.masks.tolist(),
+            "rank": table.rank.tolist(),
+            "channel": table.channel.tolist(),
+            "control": table.control.tolist(),
+            "chance": chances.tolist(),
             "charged": charged,
         }
-        return orjson.dumps(told, option=orjson.OPT_SERIALIZE_NUMPY).decode()
 
-    def _chances(self, row: int) -> Floats:
-        chances = np.full(self.table.rank.shape[1], np.nan)
-        mine = self.table.offer_rows == row
-        chances[self.table.offer_products[mine]] = self.table.offer_chances[mine]
-        return chances
+    @cached_property
+    def _places(self) -> list[int]:
+        """Where the offers of each row begin, and behind the last where they end."""
+        places: list[int] = np.searchsorted(self.table.offer_rows, np.arange(self.block.size + 1)).tolist()
+        return places
+
+    @cached_property
+    def _refusals(self) -> list[list[int]]:
+        """How many products each gate refuses to each row."""
+        marks = self.found.masks[:, :, None] >> np.arange(len(GATES), dtype=np.uint64) & np.uint64(1)
+        counts: list[list[int]] = marks.sum(axis=1).tolist()
+        return counts
 
 
 def decided(bundle: Bundle, block: DecisionBlock, settled: Settled, asking: Sequence[Asking]) -> Decided:
@@ -93,4 +112,4 @@ def decided(bundle: Bundle, block: DecisionBlock, settled: Settled, asking: Sequ
     allotted = settled.allotted(table.rank > 0)
     if allotted is not None and not np.array_equal(allotted, table.rank > 0):
         table = settle(now, bundle, found, allotted)
-    return Decided(block=now, settled=settled, found=found, table=table)
+    return Decided(bundle=bundle, block=now, settled=settled, found=found, table=table)

@@ -82,8 +82,8 @@ def replayed(home: Path, customer_id: str, decision_id: str) -> dict[str, Any]:
     run, bundle = opened(workspace, kept.run_id, marts=MARTS)
     made, inputs_sha256 = _again(run, bundle, kept, customer_id)
     want = Wanted.of_json(orjson.loads(kept.asked))
-    then, again = orjson.loads(kept.outcome), made.outcome(0, bundle)
-    offers = made.shown(0, bundle, want)
+    then, again = orjson.loads(kept.outcome), made.outcome(0)
+    offers = made.shown(0, want)
     told = {"action": offers[0] if offers else None, "alternatives": offers[1:]}
     told = _as_json(told | {"reasons": [] if offers else made.reasons(0)})
     answer = orjson.loads(kept.answer)

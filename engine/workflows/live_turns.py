@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
+from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -22,6 +22,9 @@ from engine.workflows.live_decisions import Asking, Decided, decided
 from engine.workflows.live_requests import LiveRequest, Wanted
 from engine.workflows.live_snapshots import Snapshot
 from engine.workflows.reported import LIVE
+from engine.workflows.unguessable import hex_digits
+
+_digits: Final = hex_digits(20)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,13 +59,11 @@ class Asked:
     request: LiveRequest
     want: Wanted
     future: Future[Answer] | asyncio.Future[Answer]
+    key: str | None
     row: int | None = None
     members: tuple[str, ...] = ()
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """What no other request of the same transaction may share: the household, and the request's own id."""
-        return (*self.members, *(() if self.request.key is None else (self.request.key,)))
+    names: tuple[str, ...] = ()
+    """What no other request of the same transaction may share: the household, and the request's own id."""
 
     def locate(self, snapshot: Snapshot | WaylineError) -> None:
         """Find the customer and all of the household in the run that is served."""
@@ -71,6 +72,7 @@ class Asked:
             self.row = snapshot.kept.row_of(self.request.customer_id)
             if self.row is not None:
                 self.members = tuple(map(snapshot.kept.id_of, snapshot.kept.household(self.row)))
+        self.names = (*self.members, *(() if self.key is None else (self.key,)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +93,8 @@ class RowsUsedUp(WaylineError):
 
 def taken(turn: Turn, asked: Sequence[Asked], moment: Moment) -> list[Answer | RequestChanged | RowsUsedUp]:
     """Answer requests that share no customer, household or id, and write what was decided; durable once committed."""
-    earlier = turn.earlier([one.request.key for one in asked if one.request.key])
-    fresh = [one for one in asked if one.request.key not in earlier]
+    earlier = turn.earlier([one.key for one in asked if one.key])
+    fresh = [one for one in asked if one.key not in earlier]
     # the machine's own day, as for every other row that leaves: the clock of a run may stand elsewhere
     day = datetime.now(UTC).date().isoformat()
     paid = [one.request.capped_key is None or turn.charge(one.request.capped_key, day) for one in fresh]
@@ -100,7 +102,7 @@ def taken(turn: Turn, asked: Sequence[Asked], moment: Moment) -> list[Answer | R
     turn.write(written)
     told = iter(Answer(body=decision.answer.encode(), code=decision.code, repeated=False) for decision, _ in written)
     new = iter([next(told) if is_paid else RowsUsedUp() for is_paid in paid])
-    return [_again(earlier[one.request.key], one) if one.request.key in earlier else next(new) for one in asked]
+    return [_again(earlier[one.key], one) if one.key in earlier else next(new) for one in asked]
 
 
 def _again(earlier: Earlier, one: Asked) -> Answer | RequestChanged:
@@ -145,13 +147,18 @@ def _since(turn: Turn, snapshot: Snapshot, known: Sequence[Asked], now: datetime
     """Return what happened to each customer that the run does not know."""
     members = sorted({member for one in known for member in one.members})
     contacts, held = turn.known(members, now - snapshot.looks_back)
-    contacts = [one for one in contacts if not snapshot.has_counted(_ids(one))]
+    with_whom, causes = defaultdict[str, list[Contact]](list), defaultdict[str, list[Suppressed]](list)
+    for contact in contacts:
+        if not snapshot.has_counted(_ids(contact)):
+            with_whom[contact.customer_id].append(_contact(contact))
+    for cause in held:
+        causes[cause.customer_id].append(_cause(cause))
     policy = snapshot.bundle.settings.contact
     return [
         live.since(
-            _of(contacts, (one.request.customer_id,)),
-            _of(contacts, one.members),
-            [_cause(cause) for cause in held if cause.customer_id == one.request.customer_id],
+            with_whom.get(one.request.customer_id, ()),
+            [contact for member in one.members for contact in with_whom.get(member, ())],
+            causes.get(one.request.customer_id, ()),
             policy=policy,
             channels=snapshot.channels,
             now=now,
@@ -165,12 +172,8 @@ def _ids(one: LiveContact) -> list[str]:
     return [*one.event_ids, *([f"{LIVE}{one.decision_id}"] if one.decision_id else [])]
 
 
-def _of(contacts: Sequence[LiveContact], customers: tuple[str, ...]) -> list[Contact]:
-    return [
-        Contact(customer_id=one.customer_id, channel=one.channel, at=one.at)
-        for one in contacts
-        if one.customer_id in customers
-    ]
+def _contact(one: LiveContact) -> Contact:
+    return Contact(customer_id=one.customer_id, channel=one.channel, at=one.at)
 
 
 def _cause(one: LiveSuppression) -> Suppressed:
@@ -178,7 +181,7 @@ def _cause(one: LiveSuppression) -> Suppressed:
 
 
 def _decision(one: Asked, snapshot: Snapshot, made: Decided, row: int, asking: Asking) -> _Written:
-    offers = made.shown(row, snapshot.bundle, one.want)
+    offers = made.shown(row, one.want)
     counted = bool(offers) and one.want.counts
     told = {
         "action": offers[0] if offers else None,
@@ -201,7 +204,7 @@ def _decision(one: Asked, snapshot: Snapshot, made: Decided, row: int, asking: A
         told,
         inputs_sha256=snapshot.fingerprint(one.row or 0, one.request.customer_id),
         seen=_json(seen),
-        outcome=made.outcome(row, snapshot.bundle),
+        outcome=made.outcome(row),
     )
     return decision, channel
 
@@ -231,7 +234,7 @@ def _written(
     }
     return LiveDecision(
         decision_id=decision_id,
-        request_key=one.request.key,
+        request_key=one.key,
         request_hash=one.want.hashed(one.request.customer_id),
         asked_by=one.request.asker,
         customer_id=customer_id,
@@ -250,7 +253,7 @@ def _written(
 
 def _decision_id(now: datetime) -> str:
     """Return an id that nobody guesses and that rises with time, so that a table of millions grows at one end."""
-    return f"{int(now.timestamp() * 1_000):012x}{secrets.token_hex(10)}"
+    return f"{int(now.timestamp() * 1_000):012x}{_digits()}"
 
 
 def _json(value: Any) -> str:

@@ -209,10 +209,11 @@ class _Direct(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return what handles a request."""
-        return _decide
+        return handle
 
 
-async def _decide(request: Request) -> Response:
+async def handle(request: Request) -> Response:
+    """Answer a request for a decision; raises what the API answers with a problem."""
     grant = await granted(request)
     customer_id = _valid(_CUSTOMER.validate_python, request.path_params["customer_id"], "path", "customer_id")
     key = _valid(_KEY.validate_python, request.headers.get("idempotency-key"), "header", "idempotency-key")
@@ -275,6 +276,8 @@ router.add_api_route(
     route_class_override=_Direct,
     **documented("row_cap_reached", "unsupported_media_type", scope="decisions:write"),
 )
+ROUTE: Final = router.routes[-1]
+"""The route of `handle`."""
 
 
 @router.get(

@@ -105,12 +105,12 @@ def test_a_thousand_customers_one_by_one_are_decided_as_in_the_run_to_the_bit(na
         for place, customer_id in enumerate(ids):
             made = decided(bundle, *records.block_of(kept[place : place + 1], [customer_id]), [asking()])
             mine = rows[place * size : (place + 1) * size]
-            outcome = json.loads(made.outcome(0, bundle))
+            outcome = json.loads(made.outcome(0))
             assert outcome["propensity"] == [row["propensity"] for row in mine]
             assert outcome["value"] == [row["expected_value_minor"] for row in mine]
             assert outcome["refused"] == [row["refused_mask"] for row in mine]
             assert outcome["rank"] == [row["rank"] or 0 for row in mine]
-            shown = made.shown(0, bundle, EVERYTHING)
+            shown = made.shown(0, EVERYTHING)
             assert _as_written(shown) == [_as_in_mart(row) for row in offers[customer_id]]
             chances = {row["product_id"]: row["selection_probability"] for row in offers[customer_id]}
             assert outcome["chance"] == [chances.get(product) for product in bundle.catalogue.product_ids]
@@ -152,7 +152,7 @@ def test_many_rows_together_have_the_bits_of_each_alone() -> None:
     together = decided(prepared.bundle, *records.block_of(kept, ids), asked)
     for place in range(0, len(ids), 7):
         alone = decided(prepared.bundle, *records.block_of(kept[place : place + 1], [ids[place]]), [asked[place]])
-        assert alone.outcome(0, prepared.bundle) == together.outcome(place, prepared.bundle)
+        assert alone.outcome(0) == together.outcome(place)
 
 
 def test_a_record_gives_the_very_block_back_and_its_fingerprint_tells_the_last_bit() -> None:
