@@ -264,14 +264,15 @@ class NotAllowed(RefusedByPolicy):
         )
 
 
-class ChangedMeanwhile(WaylineError):
+class ChangedMeanwhile(SaidInBoth):
     """Somebody else changed a thing between a person's look at it and that person's change."""
 
     def __init__(self, what: str, by: str, act: str, at: datetime) -> None:
         self.what, self.by, self.act, self.at = what, by, act, at
         super().__init__(
             f"{what[:1].upper()}{what[1:]} changed while you looked at it: {by} ({act.replace('_', ' ')}, "
-            f"{at:%Y-%m-%d %H:%M} UTC). Look at it again, then decide. Nothing of yours was lost or saved."
+            f"{at:%Y-%m-%d %H:%M} UTC). Nothing of yours was saved. Look at it again, then decide.",
+            f"您查看期间内容已变更：{by}（{at:%Y-%m-%d %H:%M} UTC）。您的操作未保存，请重新查看后再决定。",
         )
 
 

@@ -45,6 +45,7 @@ SPECS: Final = (
     PageSpec(name="recommendations", icon=":material/recommend:", group="decisions"),
     PageSpec(name="experiments", icon=":material/science:", group="decisions"),
     PageSpec(name="risk", icon=":material/shield:", group="decisions"),
+    PageSpec(name="cases", icon=":material/notifications_active:", group="decisions"),
     PageSpec(name="exports", icon=":material/outbox:", group="decisions"),
     PageSpec(name="data", icon=":material/database:", group="foundations"),
     PageSpec(name="load", icon=":material/upload_file:", group="foundations"),

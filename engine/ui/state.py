@@ -142,7 +142,7 @@ def ask(question: Callable[..., Answer], *subjects: Any) -> Answer:
     return cast(Answer, _answer(key, lambda: question(*subjects)))
 
 
-def bound(key: str, options: Sequence[str], default: str) -> str:
+def bound(key: str, options: Sequence[str] | None, default: str) -> str:
     """Return what a control that is drawn later on the page is going to hold."""
     return str(bind(key, options, default) and st.session_state[key])
 
@@ -208,6 +208,12 @@ def begin_anew() -> None:
 def hold(key: str, value: Any) -> None:
     """Hold something under a key in this session; a control of that key must not have been drawn yet."""
     st.session_state[key] = value
+
+
+def say_held(key: str) -> None:
+    """Say once what an act left to be told on the next run of the page: kinds of message and their texts."""
+    for kind, text in st.session_state.pop(key, ()):
+        (st.error if kind == "error" else st.success)(text)
 
 
 def forget(prefix: str) -> None:

@@ -16,6 +16,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from engine.config.cases import CaseSettings
+from engine.domain.errors import MartMissing
 from engine.domain.labels import filled, label
 from engine.lake.runs import Run
 from engine.lake.workspace import Workspace
@@ -131,6 +132,17 @@ def facts(workspace: Workspace, run: Run, settings: CaseSettings, now: datetime)
     moment = {"as_of": run.as_of.astimezone(UTC).replace(tzinfo=None)} if "$as_of" in text else {}
     stored = pa.Table.from_pylist(list(_of_store(workspace, settings, now)), schema=SCHEMA)
     return Facts(text=text, sources=sources, parameters={**moment, **used}, given={"alerts_of_the_store": stored})
+
+
+def missing(run: Run) -> tuple[MartMissing, ...]:
+    """Return why tables are not there that could have raised alerts, each reason once."""
+    found: dict[str, MartMissing] = {}
+    for mart in _OF_RUN:
+        try:
+            run.require(mart)
+        except MartMissing as fault:
+            found.setdefault(fault.reason, fault)
+    return tuple(found.values())
 
 
 def _of_store(workspace: Workspace, settings: CaseSettings, now: datetime) -> Iterator[dict[str, Any]]:
