@@ -105,6 +105,8 @@ PAGES: Final[Mapping[str, tuple[Right, ...]]] = {
     "risk": (Right.SEE_RISK,),
     "exports": (Right.REQUEST_EXPORT, Right.APPROVE_EXPORT, Right.SEE_AUDIT),
     "load": (Right.LOAD_DATA,),
+    "cases": (Right.SEE_CASES,),
+    "settings": (Right.ADMINISTER,),
 }
 """Pages of which somebody sees something with one of these rights alone; everybody sees something of the others."""
 

@@ -8,6 +8,7 @@ import pandas as pd
 from engine.ui.views.figure import BAND, CONTINUED, Figure, axis, height_of, scale
 from engine.ui.words import Words
 
+_OF_OFFERS = ["product_id", "product", "channel", "via", "offers"]
 PRODUCTS = 12  # bars that a reader still compares; the table holds them all
 
 
@@ -90,7 +91,7 @@ def offers(rows: pd.DataFrame, w: Words) -> Figure:
     totals = totals.sort_values("offers", ascending=False, ignore_index=True)
     shown = list(totals["product"].head(PRODUCTS))
     chart = (
-        alt.Chart(named[named["product"].isin(shown)])
+        alt.Chart(named.loc[named["product"].isin(shown), _OF_OFFERS])
         .mark_bar(height=BAND)
         .encode(
             x=alt.X("sum(offers):Q", title=w.t("recommendations.axis_offers"), axis=axis()),

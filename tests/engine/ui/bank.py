@@ -545,6 +545,12 @@ def _curate(workspace: Workspace) -> None:
         for number in range(1, CUSTOMERS + 1)
     ]
     _put(workspace, "customers", customers)
+    known = {"phone": "+8613800000001", "email": "secret1@mail.example", "card": "secret-card-01"}
+    _put(
+        workspace,
+        "identities",
+        [{"customer_id": "C00001", "id_type": kind, "id_value": value} for kind, value in known.items()],
+    )
     _put(workspace, "products", read_defaults("products")["products"])
     _put(workspace, "transactions", _transactions(draw), month="2026-06")
     _put(workspace, "events", _events(draw), month="2026-06")
