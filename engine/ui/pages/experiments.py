@@ -57,6 +57,7 @@ def the_result(report: Report) -> None:
     if not report.withheld:
         controls.show(words, views.forest(report, words), f"e_forest_{report.experiment}")
     controls.tiles(views.arms(report, words))
+    controls.mark_picker(words, views.arm_marks(report, words), f"e_arms_{report.experiment}")
     with controls.section(words, "experiments.checks", within=True):
         controls.sentences(views.checks(report, words))
 

@@ -26,27 +26,14 @@ def gates() -> None:
     controls.show(words, views.gates(state.ask(recommendations.gates, viewer, run), words, counted[0]), "r_gates")
 
 
-def refused() -> None:
-    rows = state.ask(recommendations.gates, viewer, run)
-    asked = rows[rows["refused_pairs"] > 0].sort_values("refused_pairs", ascending=False)
-    named = {row["gate"]: words.pick(row["text_en"], row["text_zh"]) for row in asked.to_dict("records")}
-    if not named:
-        st.write(words.t("recommendations.finding_none_refused"))
-        return
-    gate = controls.choice(words, "recommendations.gate", tuple(named), "r_gate", named)
-    total, _ = state.ask(recommendations.refused_by, viewer, run, gate, 0)
-    st.subheader(words.t("recommendations.refused_count", count=words.number(total)))
-    offset = controls.page_number(total, f"r_page_{gate}")
-    _, found = state.ask(recommendations.refused_by, viewer, run, gate, controls.ROWS_A_PAGE, offset)
-    controls.customers(words, views.refused(found, words), tuple(found["customer_id"]), "r_people")
-
-
 def chosen() -> None:
     # asked first: an older run has no such table, and its offers do not say how they were chosen
     apart = state.ask(recommendations.not_contacted, run)
-    told, table = views.selections(state.ask(recommendations.selections, run), apart, words)
+    rows = state.ask(recommendations.selections, run)
+    told, table = views.selections(rows, apart, words)
     st.markdown(f"**{told}**")
     controls.table(table, "r_chosen")
+    controls.mark_picker(words, views.chosen_marks(rows, apart, words), "r_chosen")
     told, table = views.channel_responses(state.ask(recommendations.channel_responses, run), words)
     st.markdown(f"**{told}**")
     controls.table(table, "r_channels")
@@ -153,8 +140,6 @@ def limits() -> None:
 
 with controls.section(words, "recommendations.gates", "recommendations.gates_help"):
     gates()
-with controls.section(words, "recommendations.refused"):
-    refused()
 with controls.section(words, "recommendations.offers_section"):
     controls.show(words, views.offers(state.ask(recommendations.offers, viewer, run), words), "r_offers")
 with controls.section(words, "limits.section", "limits.section_help"):

@@ -11,7 +11,7 @@ from engine.ui import controls, people, state
 from engine.ui.views import risk as views
 from engine.ui.views import risk_attention, risk_groups, risk_lending, risk_losses, risk_model, risk_moves
 from engine.ui.words import capital
-from engine.workflows.view import risk
+from engine.workflows.view import risk, selection
 from engine.workflows.view import risk_lending as lending
 from engine.workflows.view import risk_watch as watch
 
@@ -153,14 +153,12 @@ def who_needs_attention() -> None:
 
 
 def the_customers() -> None:
-    listed = {name: words.label("risk_list", name) for name in watch.LISTS}
-    kind = controls.switch(words, "risk.list", tuple(listed), "r_list", listed)
-    total, _ = state.ask(watch.people, viewer, run, kind, 0)
-    st.markdown(f"**{words.t('risk.people_count', customers=words.number(total), listed=listed[kind])}**")
-    offset = controls.page_number(total, f"k_people_{kind}_page")
-    _, found = state.ask(watch.people, viewer, run, kind, controls.ROWS_A_PAGE, offset)
-    if len(found):
-        controls.customers(words, risk_attention.people(found, kind, words), tuple(found["customer_id"]), "k_people")
+    """Place what opens the lists of those who need attention."""
+    for one in (
+        *(selection.of("attention", list=name) for name in watch.LISTED),
+        selection.of("reassessment", cause="all", due="due"),
+    ):
+        people.opener(desk, "k", one)
 
 
 def how_it_moves() -> None:

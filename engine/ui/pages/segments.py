@@ -6,7 +6,7 @@ import streamlit as st
 
 from engine.ui import controls, people, state
 from engine.ui.views import segments as views
-from engine.workflows.view import segments
+from engine.workflows.view import segments, selection
 
 desk = controls.open_page("segments")
 words, run, viewer = desk.words, desk.run, desk.viewer
@@ -20,6 +20,7 @@ with controls.section(words, "segments.clusters", "segments.clusters_help"):
                 st.subheader(card.name)
                 st.caption(words.t("segments.size", customers=card.customers, share=card.share))
                 controls.show(words, card.figure, f"s_card_{place}")
+                people.opener(desk, "s", selection.of("cluster", cluster=card.cluster))
                 if card.approach:
                     told = [(True, words.t("segments.approach")), (False, card.approach)]
                     heading = [(True, words.t("segments.portrait"))]

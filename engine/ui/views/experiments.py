@@ -11,8 +11,9 @@ import pandas as pd
 
 from engine.ui.views import effects
 from engine.ui.views.experiment_parts import attribute, named, unit
-from engine.ui.views.figure import BAD, GOOD, NEUTRAL, Figure
+from engine.ui.views.figure import BAD, GOOD, NEUTRAL, Figure, Mark
 from engine.ui.words import UNDEFINED, Words
+from engine.workflows.view import selection
 from engine.workflows.view.experiments import Decisions
 from experiments.report import Line, Reading, Report
 
@@ -162,6 +163,42 @@ def arms(report: Report, w: Words) -> list[tuple[str, str, str]]:
         for arm, units in zip((line.control, line.variant), line.n, strict=True):
             counted[arm] = max(units, counted.get(arm, 0))  # a metric may leave customers out
     return [(w.label("variant", arm), w.number(units), w.t("experiments.arm_help")) for arm, units in counted.items()]
+
+
+def arm_marks(report: Report, w: Words) -> tuple[Mark, ...]:
+    """Return the marks of every arm, and of those in it for whom a metric of yes or no came true or did not.
+
+    Where numbers are withheld, only the arms.
+    """
+    whole: dict[str, int] = {}
+    told: dict[tuple[str, str, str], int] = {}
+    for line in report.lines:
+        for arm, units, value in zip((line.control, line.variant), line.n, line.values, strict=True):
+            whole[arm] = max(units, whole.get(arm, 0))
+            if line.kind in ("proportion", "retention") and value is not None and not report.withheld:
+                happened = round(value * units)
+                told[line.metric, arm, "yes"], told[line.metric, arm, "no"] = happened, units - happened
+    made = [
+        Mark(
+            selection=selection.of("arm", experiment=report.experiment, arm=arm),
+            label=w.label("variant", arm),
+            count=units,
+            at={"arm": arm},
+        )
+        for arm, units in whole.items()
+    ]
+    made += [
+        Mark(
+            selection=selection.of(
+                "converted", experiment=report.experiment, metric=metric, arm=arm, happened=happened
+            ),
+            label=f"{w.label('variant', arm)}, {w.label('metric', metric)}: {w.label('happened', happened)}",
+            count=count,
+            at={"metric": metric, "arm": arm, "happened": happened},
+        )
+        for (metric, arm, happened), count in told.items()
+    ]
+    return tuple(one for one in made if one.count)
 
 
 def checks(report: Report, w: Words) -> pd.DataFrame:

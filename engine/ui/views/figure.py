@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import altair as alt
 import pandas as pd
 
+from engine.workflows.view import selection
 from engine.workflows.view.selection import Selection
 
 CONTINUED: Final = "#0846C2"
@@ -51,6 +52,28 @@ class Mark:
 def clickable(chart: Any, *fields: str) -> Any:
     """Return a chart whose marks can be clicked, told apart by columns of its data that nothing aggregates."""
     return chart.add_params(alt.selection_point(name=MARK, fields=list(fields)))
+
+
+def marked(
+    rows: pd.DataFrame, kind: str, *, label: Sequence[str], count: str, at: Sequence[str], **fields: str
+) -> tuple[Mark, ...]:
+    """Return a mark for every row that stands for anybody.
+
+    Parameters
+    ----------
+    kind : of the selections. fields : for each of the kind's fields, the column that holds its value.
+    label : the columns that name a mark. count : the column of what it counts. at : the columns that tell marks apart.
+    """
+    return tuple(
+        Mark(
+            selection=selection.of(kind, **{field: row[column] for field, column in fields.items()}),
+            label=", ".join(str(row[column]) for column in label),
+            count=int(row[count]),
+            at={column: row[column] for column in at},
+        )
+        for row in rows.to_dict("records")
+        if row[count] > 0
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

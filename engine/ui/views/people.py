@@ -11,13 +11,14 @@ from engine.ui.words import UNDEFINED, Words, is_undefined
 from engine.workflows.view.people import Counted
 from engine.workflows.view.selection import Selection
 
-_NAMED: Final = {"journey": "journey", "product": "product", "experiment": "experiment", "cluster": "cluster"}
+_NAMED: Final = {"journey": "journey", "product": "product", "experiment": "experiment", "cluster": "cluster",
+                 "metric": "metric"}  # fmt: skip
 """Fields whose values the bank names; all others are values of the vocabulary."""
 _PLAIN: Final = frozenset(
     {"stage", "score_from", "recency", "frequency", "audience", "run", "against", "export", "reason"}
 )
 """Fields whose values are told as they are."""
-_LABELLED: Final = {"arm": "variant", "answer": "gate_answer", "cause": "reassess_cause"}
+_LABELLED: Final = {"arm": "variant", "list": "risk_list", "answer": "gate_answer", "cause": "reassess_cause"}
 _OWN: Final = {("credit", "outcome"): "credit_outcome", ("watch", "status"): "watch_status"}
 """Fields of a kind whose values have their words under another name than the field's."""
 
@@ -60,8 +61,8 @@ def _value(one: Selection, field: str, value: str, w: Words) -> str:
         return w.label(one["breakdown"], value)
     if (one.kind, field) in _OWN:
         return w.label(_OWN[one.kind, field], value)
-    if field == "channel" and value == "all":
-        return w.t("people.any_channel")
+    if value == "all" and field in ("channel", "cause"):
+        return w.t(f"people.any_{field}")
     if field == "limit_from":
         return w.money(int(value)) if value.isdigit() else value
     if field in _NAMED:
@@ -94,7 +95,7 @@ _CELLS: Final[Mapping[str, Callable[[Any, Words], str]]] = {
         kind: _labelled(kind)
         for kind in (
             "step", "status", "value_tier", "risk_tier", "channel", "family", "credit_outcome", "price_band",
-            "stage_reason", "gate_answer",
+            "stage_reason", "gate_answer", "reassess_cause",
         )
     },
 }  # fmt: skip

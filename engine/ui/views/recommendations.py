@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import altair as alt
 import pandas as pd
 
-from engine.ui.views.figure import BAND, CONTINUED, Figure, axis, height_of, scale
+from engine.ui.views.figure import BAND, CONTINUED, Figure, Mark, axis, clickable, height_of, marked, scale
 from engine.ui.words import Words
+from engine.workflows.view import selection
 
+_COUNTED: Final = ("only", "also")
 _OF_OFFERS = ["product_id", "product", "channel", "via", "offers"]
 PRODUCTS = 12  # bars that a reader still compares; the table holds them all
 
@@ -23,7 +27,7 @@ def gates(rows: pd.DataFrame, w: Words, pairs: int) -> Figure:
     kinds = {w.t("recommendations.only_this"): CONTINUED, w.t("recommendations.others_too"): "#B9C9E8"}
     tidy = pd.concat(
         [
-            shown.assign(kind=kind, count=shown[column], position=position)
+            shown.assign(kind=kind, count=shown[column], position=position, counted=_COUNTED[position])
             for position, (kind, column) in enumerate(zip(kinds, ("refused_only_by_this", "also"), strict=True))
         ]
     )
@@ -56,7 +60,14 @@ def gates(rows: pd.DataFrame, w: Words, pairs: int) -> Figure:
             w.t("word.customers"): named["customers"],
         }
     )
-    return Figure(finding=finding, chart=chart, alt=finding, table=table, note=w.t("recommendations.gates_note"))
+    whole = shown.assign(kind=w.t("counted.all"), count=shown["refused_pairs"], counted="all")
+    marks = marked(
+        pd.concat([whole, tidy]), "gate", label=("name", "kind"), count="count", at=("gate", "counted"),
+        gate="gate", counted="counted",
+    )  # fmt: skip
+    note = w.t("recommendations.gates_note")
+    drawn = clickable(chart, "gate", "counted")
+    return Figure(finding=finding, chart=drawn, alt=finding, table=table, note=note, marks=marks)
 
 
 def _gates_finding(shown: pd.DataFrame, w: Words) -> str:
@@ -94,13 +105,13 @@ def offers(rows: pd.DataFrame, w: Words) -> Figure:
         alt.Chart(named.loc[named["product"].isin(shown), _OF_OFFERS])
         .mark_bar(height=BAND)
         .encode(
-            x=alt.X("sum(offers):Q", title=w.t("recommendations.axis_offers"), axis=axis()),
+            x=alt.X("offers:Q", title=w.t("recommendations.axis_offers"), axis=axis()),
             y=alt.Y("product:N", sort=shown, title=None, axis=alt.Axis(labelLimit=220)),
             color=alt.Color("via:N", legend=alt.Legend(title=w.t("recommendations.channel"), orient="top")),
             tooltip=[
                 alt.Tooltip("product:N", title=w.t("recommendations.product")),
                 alt.Tooltip("via:N", title=w.t("recommendations.channel")),
-                alt.Tooltip("sum(offers):Q", title=w.t("recommendations.offers"), format=",.0f"),
+                alt.Tooltip("offers:Q", title=w.t("recommendations.offers"), format=",.0f"),
             ],
         )
         .properties(height=height_of(len(shown), 28, 130))
@@ -127,7 +138,31 @@ def offers(rows: pd.DataFrame, w: Words) -> Figure:
             w.t("recommendations.limit"): [w.money(value) for value in named["limit_minor"]],
         }
     )
-    return Figure(finding=finding, chart=chart, alt=finding, table=table)
+    whole = totals_of(named, w)
+    marks = marked(
+        pd.concat([whole, named]), "offers", label=("product", "via"), count="offers", at=("product_id", "channel"),
+        product="product_id", channel="channel",
+    )  # fmt: skip
+    chart = clickable(chart, "product_id", "channel")
+    return Figure(finding=finding, chart=chart, alt=finding, table=table, marks=marks)
+
+
+def totals_of(named: pd.DataFrame, w: Words) -> pd.DataFrame:
+    """Return offers by product on any channel."""
+    whole = named.groupby(["product_id", "product"], as_index=False)[["offers"]].sum()
+    return whole.assign(channel="all", via=w.t("people.any_channel"))
+
+
+def chosen_marks(rows: pd.DataFrame, apart: tuple[int, int, int], w: Words) -> tuple[Mark, ...]:
+    """Return the marks of how first offers were chosen, and of who is not contacted."""
+    named = rows.assign(label=[w.label("selection", name) for name in rows["selection"]])
+    marks = marked(named, "chosen", label=("label",), count="offers", at=("selection",), selection="selection")
+    left_out = zip(("control", "held_out", "giving_way"), apart, strict=True)
+    return marks + tuple(
+        Mark(selection=selection.of("not_contacted", why=why), label=w.label("why", why), count=count, at={"why": why})
+        for why, count in left_out
+        if count
+    )
 
 
 def selections(rows: pd.DataFrame, apart: tuple[int, int, int], w: Words) -> tuple[str, pd.DataFrame]:
@@ -255,14 +290,3 @@ def tiles(counted: tuple[int, int, int], w: Words) -> list[tuple[str, str, str]]
         (w.t(f"recommendations.{name}"), w.number(count), w.t(f"recommendations.{name}_help"))
         for name, count in zip(names, counted, strict=True)
     ]
-
-
-def refused(rows: pd.DataFrame, w: Words) -> pd.DataFrame:
-    """Return customers whom a gate refused something, as a table."""
-    return pd.DataFrame(
-        {
-            w.t("control.customer"): rows["customer_id"],
-            w.t("recommendations.products"): rows["products"],
-            w.t("recommendations.only_this"): rows["only_by_this"],
-        }
-    )

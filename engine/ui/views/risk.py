@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from engine.risk.file_reasons import bin_text
-from engine.ui.views.figure import BAND, TIER_COLOURS, Figure, axis, peak, scale
+from engine.ui.views.figure import BAND, TIER_COLOURS, Figure, Mark, axis, clickable, marked, peak, scale
 from engine.ui.words import Words, catalogue
 
 TIERS: Final = tuple(TIER_COLOURS)
@@ -43,9 +43,12 @@ def tiers(rows: pd.DataFrame, w: Words) -> Figure:
     known = found[found["risk_tier"] != "unknown"]["customers"].sum()
     high = found[found["risk_tier"] == "high"]["customers"].sum()
     finding = w.t("risk.finding_tiers", high=w.share(high / known if known else None), unknown=w.number(total - known))
-    return Figure(
-        finding=finding, chart=(bars + texts).properties(height=220), alt=finding, table=_tier_table(found, w)
-    )
+    chart = (clickable(bars, "risk_tier") + texts).properties(height=220)
+    return Figure(finding=finding, chart=chart, alt=finding, table=_tier_table(found, w), marks=_tier_marks(found))
+
+
+def _tier_marks(found: pd.DataFrame) -> tuple[Mark, ...]:
+    return marked(found, "tier", label=("tier",), count="customers", at=("risk_tier",), risk_tier="risk_tier")
 
 
 def losses(rows: pd.DataFrame, w: Words) -> Figure:
@@ -77,9 +80,8 @@ def losses(rows: pd.DataFrame, w: Words) -> Figure:
             tier=w.label("risk_tier", worst["risk_tier"]),
             share=w.share(worst["expected_loss_minor"] / total),
         )
-    return Figure(
-        finding=finding, chart=(bars + texts).properties(height=220), alt=finding, table=_tier_table(found, w)
-    )
+    chart = (clickable(bars, "risk_tier") + texts).properties(height=220)
+    return Figure(finding=finding, chart=chart, alt=finding, table=_tier_table(found, w), marks=_tier_marks(found))
 
 
 def scores(rows: pd.DataFrame, w: Words) -> Figure:
@@ -116,7 +118,12 @@ def scores(rows: pd.DataFrame, w: Words) -> Figure:
             w.t("word.customers"): named["customers"],
         }
     )
-    return Figure(finding=finding, chart=chart, alt=finding, table=table)
+    marks = marked(
+        named, "score", label=("score_from", "tier"), count="customers", at=("score_from", "risk_tier"),
+        score_from="score_from", risk_tier="risk_tier",
+    )  # fmt: skip
+    chart = clickable(chart, "score_from", "risk_tier")
+    return Figure(finding=finding, chart=chart, alt=finding, table=table, marks=marks)
 
 
 def scorecard(rows: pd.DataFrame, w: Words) -> pd.DataFrame:

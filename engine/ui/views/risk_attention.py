@@ -7,7 +7,7 @@ from typing import Final
 import pandas as pd
 
 from engine.ui.views import bars
-from engine.ui.views.figure import CONTINUED, DROPPED, Figure
+from engine.ui.views.figure import CONTINUED, DROPPED, Figure, clickable, marked
 from engine.ui.words import Words
 
 _SEVERITIES: Final = {"high": "#C8553D", "medium": "#E9B44C", "low": "#7FB69A"}
@@ -55,9 +55,12 @@ def severities(rows: pd.DataFrame, silent: tuple[str, ...], w: Words) -> Figure:
         },
         order=[w.label("severity", name) for name in _SEVERITIES if name in set(rows["severity"])],
     )
-    return Figure(
-        finding=finding, chart=chart if len(named) else None, alt=finding, table=table, note=note if silent else ""
-    )
+    marks = marked(
+        named, "watch", label=("severity_name", "status_name"), count="customers", at=("severity", "status"),
+        severity="severity", status="status",
+    )  # fmt: skip
+    drawn = clickable(chart, "severity", "status") if len(named) else None
+    return Figure(finding=finding, chart=drawn, alt=finding, table=table, note=note if silent else "", marks=marks)
 
 
 def reassessments(rows: pd.DataFrame, w: Words) -> Figure:
@@ -66,6 +69,7 @@ def reassessments(rows: pd.DataFrame, w: Words) -> Figure:
     named = rows.assign(
         cause_name=[w.label("reassess_cause", cause) for cause in rows["cause"]],
         when=[parts[bool(due)] for due in rows["is_due"]],
+        due=["due" if due else "later" for due in rows["is_due"]],
     )
     table = pd.DataFrame(
         {
@@ -94,7 +98,12 @@ def reassessments(rows: pd.DataFrame, w: Words) -> Figure:
         colours=dict(zip(parts.values(), (DROPPED, "#C9D3E3"), strict=True)),
         tooltip={"cause_name": w.t("risk.cause"), "when": w.t("risk.reassessment"), "customers": w.t("word.customers")},
     )
-    return Figure(finding=finding, chart=chart if len(named) else None, alt=finding, table=table)
+    marks = marked(
+        named, "reassessment", label=("cause_name", "when"), count="customers", at=("cause", "due"),
+        cause="cause", due="due",
+    )  # fmt: skip
+    drawn = clickable(chart, "cause", "due") if len(named) else None
+    return Figure(finding=finding, chart=drawn, alt=finding, table=table, marks=marks)
 
 
 def treatments(rows: pd.DataFrame, w: Words) -> Figure:
@@ -143,21 +152,9 @@ def treatments(rows: pd.DataFrame, w: Words) -> Figure:
         cut=w.number(acted["cut"].sum()),
         up=w.number(acted["increased"].sum()),
     )
-    return Figure(finding=finding, chart=chart, alt=finding, table=table)
-
-
-def people(rows: pd.DataFrame, kind: str, w: Words) -> pd.DataFrame:
-    """Return one page of customers who need attention, as a table."""
-    what = {"watched": "severity", "due": "risk_tier", "by_person": "treatment"}[kind]
-    why = [
-        w.label("reassess_cause", en) if kind == "due" else w.pick(en, zh)
-        for en, zh in zip(rows["why"], rows["why_zh"], strict=True)
-    ]
-    return pd.DataFrame(
-        {
-            w.t("control.customer"): rows["customer_id"],
-            w.t(f"risk.list_{what}"): [w.label(what, value) for value in rows["what"]],
-            w.t("risk.by_when"): [w.day(moment) for moment in rows["by_when"]],
-            w.t("risk.why"): why,
-        }
-    )
+    marks = marked(
+        acted, "treatment", label=("name", "kind_name"), count="customers", at=("treatment", "kind"),
+        treatment="treatment", treatment_kind="kind",
+    )  # fmt: skip
+    drawn = clickable(chart, "treatment", "kind")
+    return Figure(finding=finding, chart=drawn, alt=finding, table=table, marks=marks)

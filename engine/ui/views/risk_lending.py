@@ -7,7 +7,7 @@ from typing import Any, Final
 import pandas as pd
 
 from engine.ui.views import bars
-from engine.ui.views.figure import CONTINUED, DROPPED, GOOD, TIER_COLOURS, WAITING, Figure
+from engine.ui.views.figure import CONTINUED, DROPPED, GOOD, TIER_COLOURS, WAITING, Figure, clickable, marked
 from engine.ui.words import Words, is_undefined
 from engine.workflows.view.risk_lending import ANSWERS
 
@@ -55,7 +55,12 @@ def answers(rows: pd.DataFrame, w: Words) -> Figure:
             w.t("word.customers"): named["customers"],
         }
     )
-    return Figure(finding=finding, chart=chart if total else None, alt=finding, table=table)
+    marks = marked(
+        named, "answer", label=("answer_name", "tier"), count="customers", at=("answer", "risk_tier"),
+        answer="answer", risk_tier="risk_tier",
+    )  # fmt: skip
+    drawn = clickable(chart, "answer", "risk_tier") if total else None
+    return Figure(finding=finding, chart=drawn, alt=finding, table=table, marks=marks)
 
 
 def gate_reasons(rows: pd.DataFrame, w: Words) -> Figure:
@@ -77,7 +82,12 @@ def _reasons(rows: pd.DataFrame, counted: str, w: Words, effect: tuple[str, str,
     )
     shown = named[named[counted] > 0].head(_REASONS_SHOWN)
     parts = {w.t("risk.only_this"): f"{counted}_only_by_this", w.t("risk.with_others"): "also"}
-    tidy = pd.concat([shown.assign(part=part, count=shown[name]) for part, name in parts.items()])
+    tidy = pd.concat(
+        [
+            shown.assign(part=part, count=shown[name], counted=which)
+            for (part, name), which in zip(parts.items(), ("only", "also"), strict=True)
+        ]
+    )
     chart = bars.stacked(
         tidy,
         "reason_text",
@@ -111,7 +121,18 @@ def _reasons(rows: pd.DataFrame, counted: str, w: Words, effect: tuple[str, str,
         alone=alone["reason_text"],
         only=w.number(alone[f"{counted}_only_by_this"]),
     )
-    return Figure(finding=finding, chart=chart, alt=finding, table=table, note=w.t("risk.reasons_note"))
+    whole = shown.assign(part=w.t("counted.all"), count=shown[counted], counted="all")
+    marks = marked(
+        pd.concat([whole, tidy]),
+        "gate_reason" if counted == "customers" else "credit_reason",
+        label=("reason_text", "part"),
+        count="count",
+        at=("reason_code", "counted"),
+        reason="reason_code",
+        counted="counted",
+    )
+    drawn = clickable(chart, "reason_code", "counted")
+    return Figure(finding=finding, chart=drawn, alt=finding, table=table, note=w.t("risk.reasons_note"), marks=marks)
 
 
 def title_of(w: Words, counted: str) -> str:
@@ -150,7 +171,12 @@ def decisions(rows: pd.DataFrame, w: Words) -> Figure:
     approved = named[named["outcome"] == "approve"]
     told = [f"{row['family_name']} {row['share']}" for row in approved.to_dict("records")]
     finding = w.t("risk.finding_decisions", shares=w.t("word.comma").join(told)) if told else w.t("risk.none_approved")
-    return Figure(finding=finding, chart=chart, alt=finding, table=table, note=w.t("risk.decisions_note"))
+    marks = marked(
+        named, "credit", label=("family_name", "outcome_name"), count="decisions", at=("family", "outcome"),
+        family="family", outcome="outcome",
+    )  # fmt: skip
+    drawn, note = clickable(chart, "family", "outcome"), w.t("risk.decisions_note")
+    return Figure(finding=finding, chart=drawn, alt=finding, table=table, note=note, marks=marks)
 
 
 def _decision_table(rows: pd.DataFrame, w: Words) -> pd.DataFrame:
@@ -214,4 +240,10 @@ def terms(rows: pd.DataFrame, w: Words, family: str) -> Figure:
         limit=str(sizes.idxmax()),
         share=w.share(float(sizes.max()) / total),
     )
-    return Figure(finding=finding, chart=chart, alt=finding, table=table)
+    told = named.assign(family=family, price_band=named["price_band"].fillna("none"))
+    marks = marked(
+        told, "credit_terms", label=("limit", "band"), count="decisions", at=("limit_from_minor", "band"),
+        family="family", price_band="price_band", limit_from="limit_from_minor",
+    )  # fmt: skip
+    drawn = clickable(chart, "limit_from_minor", "band")
+    return Figure(finding=finding, chart=drawn, alt=finding, table=table, marks=marks)

@@ -7,7 +7,7 @@ from typing import Final
 import altair as alt
 import pandas as pd
 
-from engine.ui.views.figure import Figure, axis, legend, scale
+from engine.ui.views.figure import Figure, axis, clickable, legend, marked, scale
 from engine.ui.words import Words
 
 MONEY: Final = ("expected_loss_12m_minor", "expected_loss_lifetime_minor", "allowance_minor")
@@ -74,7 +74,12 @@ def stages(rows: pd.DataFrame, w: Words) -> Figure:
         total=w.money(total),
     )
     note = w.t("risk.unknown_probability", customers=w.number(rows["unknown"].sum())) if rows["unknown"].sum() else ""
-    return Figure(finding=finding, chart=chart, alt=finding, table=table, note=note)
+    marks = marked(
+        by_stage.assign(stage_name=[w.t("risk.stage_n", n=int(stage)) for stage in by_stage["ifrs9_stage"]]),
+        "loss_stage", label=("stage_name",), count="customers", at=("ifrs9_stage",), stage="ifrs9_stage",
+    )  # fmt: skip
+    drawn = clickable(chart, "ifrs9_stage")
+    return Figure(finding=finding, chart=drawn, alt=finding, table=table, note=note, marks=marks)
 
 
 def _table(rows: pd.DataFrame, w: Words) -> pd.DataFrame:

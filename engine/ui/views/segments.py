@@ -8,7 +8,7 @@ from typing import Any, Final
 import altair as alt
 import pandas as pd
 
-from engine.ui.views.figure import BAND, SEQUENTIAL, Figure, text_colour
+from engine.ui.views.figure import BAND, SEQUENTIAL, Figure, clickable, marked, text_colour
 from engine.ui.words import Words, capital
 
 TELLING: Final = 5  # features on a card
@@ -21,10 +21,12 @@ RISK: Final = ("low", "medium", "high", "unknown")
 class Card:
     """One cluster: its name, size, share of all clustered customers, and its most telling features.
 
-    `told` are the sentences of its portrait, the clearest first, `approach` what to say to it; both may be empty.
+    `cluster` is the name that the run has for it, `told` are the sentences of its portrait, the clearest first,
+    `approach` is what to say to it; both may be empty.
     """
 
     name: str
+    cluster: str
     customers: str
     share: str
     figure: Figure
@@ -42,6 +44,7 @@ def cards(profiles: pd.DataFrame, w: Words, portraits: pd.DataFrame, facts: pd.D
         found.append(
             Card(
                 name=w.pick(first["cluster_name"], first["cluster_name_zh"]),
+                cluster=str(first["cluster_name"]),
                 customers=w.number(first["customers"]),
                 share=w.share(first["customers"] / total),
                 figure=_profile(rows, w),
@@ -159,7 +162,18 @@ def rfm(cells: pd.DataFrame, w: Words) -> Figure:
             w.t("segments.money_score"): [w.number(value, 1) for value in cells["monetary_score"]],
         }
     )
-    return Figure(finding=finding, chart=heat.properties(height=300), alt=finding, table=table)
+    chart = clickable(heat, "recency_score", "frequency_score").properties(height=300)
+    told = cells.assign(
+        label=[
+            w.t("segments.cell", recency=recency, frequency=frequency)
+            for recency, frequency in zip(cells["recency_score"], cells["frequency_score"], strict=True)
+        ]
+    )
+    marks = marked(
+        told, "rfm", label=("label",), count="customers", at=("recency_score", "frequency_score"),
+        recency="recency_score", frequency="frequency_score",
+    )  # fmt: skip
+    return Figure(finding=finding, chart=chart, alt=finding, table=table, marks=marks)
 
 
 def value_by_risk(cells: pd.DataFrame, w: Words) -> Figure:
@@ -195,7 +209,12 @@ def value_by_risk(cells: pd.DataFrame, w: Words) -> Figure:
     wide.columns = [w.label("risk_tier", tier) for tier in wide.columns]
     wide.insert(0, w.t("segments.axis_value"), [w.label("value_tier", tier) for tier in wide.index])
     table = wide.reset_index(drop=True)
-    return Figure(finding=finding, chart=heat.properties(height=300), alt=finding, table=table)
+    marks = marked(
+        named, "value_risk", label=("value", "risk"), count="customers", at=("value_tier", "risk_tier"),
+        value_tier="value_tier", risk_tier="risk_tier",
+    )  # fmt: skip
+    chart = clickable(heat, "value_tier", "risk_tier").properties(height=300)
+    return Figure(finding=finding, chart=chart, alt=finding, table=table, marks=marks)
 
 
 def _heat(cells: pd.DataFrame, *, x: Any, y: Any, title: str, extra: list[Any]) -> Any:

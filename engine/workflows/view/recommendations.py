@@ -80,30 +80,6 @@ def channel_responses(run: Run) -> pd.DataFrame:
     )
 
 
-def refused_by(viewer: Viewer, run: Run, gate: str, limit: int = 25, offset: int = 0) -> tuple[int, pd.DataFrame]:
-    """Return how many customers a gate refused something, and one page of them with the products it cost them.
-
-    Raises
-    ------
-    NotAllowed
-        To see customers, or a gate of risk alone.
-    """
-    viewer.require(Right.SEE_CUSTOMERS)
-    if gate in eligibility.GATES_OF_RISK:
-        viewer.require(Right.SEE_RISK)
-    mask = eligibility.mask_of_gate(run, gate)
-    total = reading.count(run, "decisions", "count(DISTINCT customer_id) FILTER ((refused_mask & ?) <> 0)", (mask,))
-    page = reading.marts(
-        run,
-        f"""SELECT customer_id, count(*) AS products, count(*) FILTER ((refused_mask & ~$1) = 0) AS only_by_this
-            FROM decisions WHERE (refused_mask & $1) <> 0 GROUP BY customer_id
-            ORDER BY only_by_this DESC, customer_id LIMIT {limit:d} OFFSET {offset:d}""",
-        "decisions",
-        parameters=(mask,),
-    )
-    return total or 0, page
-
-
 def fairness(run: Run) -> pd.DataFrame:
     """Return how often each group is offered each product, with names of attribute and group in English and Chinese."""
     rows = reading.table(run, "offer_fairness")

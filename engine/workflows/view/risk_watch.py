@@ -14,9 +14,6 @@ from engine.risk.fairness_words import attribute_name, group_name
 from engine.workflows.view import reading
 from engine.workflows.view.guard import needs
 
-LISTS: Final = ("watched", "due", "by_person")
-"""Lists of customers who need attention: on the watch list, due for reassessment, to be contacted by a person only."""
-
 
 @needs(Right.SEE_RISK)
 def cautions(run: Run) -> pd.DataFrame:
@@ -153,37 +150,16 @@ def treatments(run: Run) -> pd.DataFrame:
     )
 
 
-_LISTS: Final = {
+LISTED: Final = {
     "watched": (
         "risk_watch_list",
-        "customer_id, severity AS what, text AS why, text_zh AS why_zh, next_review_at AS by_when",
+        "customer_id, text AS why, text_zh AS why_zh, next_review_at AS by_when",
         "status = 'watched'",
-    ),
-    "due": (
-        "risk_reassessment",
-        "customer_id, risk_tier AS what, cause AS why, cause AS why_zh, reassess_at AS by_when",
-        "is_due",
     ),
     "by_person": (
         "risk_treatments",
-        "customer_id, treatment AS what, reason_en AS why, reason_zh AS why_zh, not_before AS by_when",
+        "customer_id, reason_en AS why, reason_zh AS why_zh, not_before AS by_when",
         "needs_person",
     ),
 }
-
-
-@needs(Right.SEE_RISK)
-def people(run: Run, kind: str, limit: int = 25, offset: int = 0) -> tuple[int, pd.DataFrame]:
-    """Return how many customers are on one of LISTS, and one page of them, the earliest date first.
-
-    Columns: customer_id, what (severity, tier or treatment), why, why_zh and by_when.
-    """
-    mart, columns, condition = _LISTS[kind]
-    total = reading.count(run, mart, f"count(*) FILTER ({condition})")
-    page = reading.marts(
-        run,
-        f"""SELECT {columns} FROM {mart} WHERE {condition}
-            ORDER BY by_when NULLS LAST, customer_id LIMIT {limit:d} OFFSET {offset:d}""",
-        mart,
-    )
-    return total or 0, page
+"""Lists of customers who need attention (on the watch list, to be contacted by a person only): table, columns, who."""

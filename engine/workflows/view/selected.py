@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 
-from engine.config.experiments import Experiments
+from engine.config.experiments import Experiments, ExperimentSettings
 from engine.domain.curated import CURATED
 from engine.domain.errors import NotEnoughData, UnknownName
 from engine.exports import members
@@ -23,9 +23,9 @@ from engine.lake.schema import unbound
 from engine.lake.workspace import Workspace
 from engine.store import BundleRecord, Store
 from engine.workflows import export_states, session
-from engine.workflows.view import eligibility, journeys, reading, risk_lending
+from engine.workflows.view import eligibility, journeys, reading, risk_lending, risk_watch
 from engine.workflows.view.selection import Selection
-from experiments import spec, units
+from experiments import metrics, spec, units
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,29 +173,68 @@ def _not_contacted(_: Workspace, run: Run, one: Selection) -> Rows:
 
 
 def _arm(workspace: Workspace, run: Run, one: Selection) -> Rows:
-    planned = session.settings(workspace, Experiments, "experiments").experiments
-    known = {each.experiment_id: each for each in planned}
-    if one["experiment"] not in known:
-        raise UnknownName("experiment", one["experiment"], sorted(known))
-    experiment = known[one["experiment"]]
-    specs = {name: value for each in run.manifest["stages"] for name, value in each.get("specs", {}).items()}
-    if specs.get(experiment.experiment_id, spec.fingerprint(experiment)) != spec.fingerprint(experiment):
-        have = f'the plan of "{experiment.experiment_id}" was changed after the run'
-        raise NotEnoughData("customers of an arm", have, "a new run: wayline run")
-    tables = {name: workspace.curated(name) for name in ("exposures", "events") if workspace.curated(name).is_dir()}
-    if "exposures" not in tables:
-        raise NotEnoughData("customers of an arm", "there are no exposures", "a table of exposures, loaded")
+    experiment, sources, seen = _compared(workspace, run, one["experiment"])
+    if one["arm"] not in experiment.weights:
+        raise UnknownName("arm", one["arm"], sorted(experiment.weights))
+    return _compiled(sources, seen.filter(seen.variant == one["arm"]).select("customer_id", "exposed_at"))
+
+
+def _converted(workspace: Workspace, run: Run, one: Selection) -> Rows:
+    """Return the customers of an arm of whom a metric says yes or no, as the result counts them, or nothing yet."""
+    experiment, sources, seen = _compared(workspace, run, one["experiment"])
+    known = {metric.metric: metric for metric in experiment.metrics if metric.kind in ("proportion", "retention")}
+    if one["metric"] not in known:
+        raise UnknownName("metric that says yes or no", one["metric"], sorted(known))
+    text = (
+        "SELECT count(*) AS n FROM experiment_results WHERE experiment_id = ? AND metric = ? AND verdict <> 'withheld'"
+    )
+    told = reading.marts(run, text, "experiment_results", parameters=(one["experiment"], one["metric"]))
+    if not told["n"].iloc[0]:
+        raise NotEnoughData("customers by a metric", "its results are withheld", "a check that holds")
+    if "events" not in sources:
+        raise NotEnoughData("customers by a metric", "there are no events", "a table of events, loaded")
+    alone = experiment.model_copy(update={"metrics": (known[one["metric"]],), "covariates": ()})
+    rows = metrics.values(seen.mutate(of_customer=seen.customer_id), unbound(CURATED["events"]), alone, run.as_of)
+    conditions = {"yes": "value_0 > 0 AND matured_0", "no": "value_0 = 0 AND matured_0", "open": "NOT matured_0"}
+    wanted = _among(one, "happened", conditions)
+    inner = _compiled(sources, rows.filter(rows.variant == one["arm"]))
+    text = f"SELECT of_customer AS customer_id, exposed_at FROM ({inner.text}) WHERE {wanted}"
+    return Rows(sources=sources, text=text)
+
+
+def _compared(workspace: Workspace, run: Run, name: str) -> tuple[ExperimentSettings, dict[str, Path], Any]:
+    """Return the plan of an experiment, the tables that tell who takes part, and who is compared, as an expression.
+
+    Raises
+    ------
+    UnknownName, NotEnoughData
+        There is no such experiment, nobody was exposed, or its plan is not that of the run any more.
+    """
+    planned = {each.experiment_id: each for each in session.settings(workspace, Experiments, "experiments").experiments}
+    if name not in planned:
+        raise UnknownName("experiment", name, sorted(planned))
+    experiment = planned[name]
+    specs = {each: value for stage in run.manifest["stages"] for each, value in stage.get("specs", {}).items()}
+    if specs.get(name, spec.fingerprint(experiment)) != spec.fingerprint(experiment):
+        raise NotEnoughData(
+            "customers of an experiment", f'the plan of "{name}" was changed after the run', "a new run: wayline run"
+        )
+    names = [table for table in ("exposures", "events", "customers") if workspace.curated(table).is_dir()]
+    if "exposures" not in names:
+        raise NotEnoughData("customers of an experiment", "there are no exposures", "a table of exposures, loaded")
     seen = units.exposed(unbound(CURATED["exposures"]), experiment, run.as_of)
     if experiment.randomised_by is not None:
-        tables["customers"] = workspace.curated("customers")
         seen = units.with_attributes(seen, unbound(CURATED["customers"]), [experiment.randomised_by])
         seen = units.drawn_together(seen, experiment.randomised_by)
     seen = units.single(seen, experiment)
-    if experiment.activation_event is not None and "events" in tables:
+    if experiment.activation_event is not None and "events" in names:
         seen = units.activated(seen, unbound(CURATED["events"]), experiment, run.as_of)
+    return experiment, {table: workspace.curated(table) for table in names}, seen
+
+
+def _compiled(sources: Mapping[str, Path], rows: Any) -> Rows:
     with DuckDBEngine(memory_limit="100MB") as compiler:
-        text = compiler.compile(seen.filter(seen.variant == one["arm"]).select("customer_id", "exposed_at"))
-    return Rows(sources=tables, text=text)
+        return Rows(sources=sources, text=compiler.compile(rows))
 
 
 def _tier(_: Workspace, run: Run, one: Selection) -> Rows:
@@ -268,8 +307,16 @@ def _watch(_: Workspace, run: Run, one: Selection) -> Rows:
 
 def _reassessment(_: Workspace, run: Run, one: Selection) -> Rows:
     due = _among(one, "due", {"due": "is_due", "later": "NOT is_due"})
-    text = f"SELECT customer_id, risk_tier, reassess_at FROM risk_reassessment WHERE cause = ? AND {due}"
-    return _marts(run, text, "risk_reassessment", values=(one["cause"],))
+    values: list[object] = []
+    text = f"SELECT customer_id, risk_tier, cause, reassess_at FROM risk_reassessment WHERE {due}"
+    if one["cause"] != "all":
+        text, values = f"{text} AND cause = ?", [one["cause"]]
+    return _marts(run, text, "risk_reassessment", values=tuple(values))
+
+
+def _attention(_: Workspace, run: Run, one: Selection) -> Rows:
+    mart, columns, condition = risk_watch.LISTED[_among(one, "list", {name: name for name in risk_watch.LISTED})]
+    return _marts(run, f"SELECT {columns} FROM {mart} WHERE {condition}", mart)
 
 
 def _treatment(_: Workspace, run: Run, one: Selection) -> Rows:
@@ -322,6 +369,7 @@ _OF: Final[Mapping[str, Callable[[Workspace, Run, Selection], Rows]]] = {
     "limit_change": _limit_change,
     "not_contacted": _not_contacted,
     "arm": _arm,
+    "converted": _converted,
     "tier": _tier,
     "score": _score,
     "answer": _answer,
@@ -333,6 +381,7 @@ _OF: Final[Mapping[str, Callable[[Workspace, Run, Selection], Rows]]] = {
     "watch": _watch,
     "reassessment": _reassessment,
     "treatment": _treatment,
+    "attention": _attention,
     "exported": _exported,
     "rejected": _rejected,
 }

@@ -74,6 +74,9 @@ KINDS: Final[Mapping[str, Kind]] = {
     "chosen": Kind(fields=("selection",), columns=_OFFER, order="propensity DESC"),
     "limit_change": Kind(fields=("product", "change")),
     "not_contacted": Kind(fields=("why",)),
+    "converted": Kind(
+        fields=("experiment", "metric", "arm", "happened"), columns=(("exposed_at", "instant"),), moment="exposed_at"
+    ),
     "arm": Kind(fields=("experiment", "arm"), columns=(("exposed_at", "instant"),), moment="exposed_at"),
     "tier": Kind(
         fields=("risk_tier",),
@@ -118,7 +121,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
     "reassessment": Kind(
         fields=("cause", "due"),
-        columns=(("risk_tier", "risk_tier"), ("reassess_at", "day")),
+        columns=(("risk_tier", "risk_tier"), ("cause", "reassess_cause"), ("reassess_at", "day")),
         order="reassess_at NULLS LAST",
         rights=_RISK,
     ),
@@ -126,6 +129,12 @@ KINDS: Final[Mapping[str, Kind]] = {
         fields=("treatment", "treatment_kind"),
         columns=(("reason_en", "said"), ("not_before", "day")),
         order="not_before NULLS LAST",
+        rights=_RISK,
+    ),
+    "attention": Kind(
+        fields=("list",),
+        columns=(("why", "said"), ("by_when", "day")),
+        order="by_when NULLS LAST",
         rights=_RISK,
     ),
     "exported": Kind(fields=("export",)),

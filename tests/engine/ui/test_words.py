@@ -19,9 +19,8 @@ from engine.lake.workspace import Workspace
 from engine.recommendations.gates import GATES
 from engine.recommendations.tracks import REASONS
 from engine.ui.words import UNDEFINED, Words, catalogue
-from engine.workflows.view import desk, recommendations, today
+from engine.workflows.view import desk, today
 from tests.engine.ui import bank
-from tests.engine.ui.bank import OWNER
 
 SOURCES = Path(__file__).parents[3] / "engine" / "ui"
 EN, ZH = Words(language="en"), Words(language="zh")
@@ -146,14 +145,6 @@ def test_customers_held_by_risk_are_those_whom_nothing_else_refused(tmp_path: Pa
     assert today.headline(builder.publish()).held_by_risk == 2
     assert today.headline(run).active == 180, "the first twenty did nothing in 90 days"
     assert today.headline(run).with_offer == len(set(run.read("recommendations").column("customer_id").to_pylist()))
-
-
-def test_page_of_refused_customers_goes_on_where_the_last_one_ended(tmp_path: Path) -> None:
-    run = bank.make(tmp_path)
-    total, _ = recommendations.refused_by(OWNER, run, "risk_tier", 0)
-    pages = [recommendations.refused_by(OWNER, run, "risk_tier", 25, offset)[1] for offset in range(0, total, 25)]
-    ids = pd.concat(pages)["customer_id"]
-    assert len(ids) == total == ids.nunique()
 
 
 def test_every_feature_that_clusters_look_at_has_a_name_in_both_languages(tmp_path: Path) -> None:
