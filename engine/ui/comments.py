@@ -51,7 +51,9 @@ def _done(words: Words, act: Callable[[], object]) -> None:
         st.rerun()
 
 
-def section(words: Words, kind: str, subject: str) -> None:
-    """Place the comments on a thing under a heading of a section's part."""
-    with controls.section(words, "comments.title", within=True):
+def folded(words: Words, kind: str, subject: str) -> None:
+    """Place the comments on a thing folded away, under how many there are."""
+    found = state.ask_freely(comments.on, state.home(), state.viewer(), kind, subject)
+    said = sum(one.text is not None for one in found)
+    with st.expander(words.t("comments.count", n=words.number(said)), icon=":material/chat:", expanded=bool(said)):
         thread(words, kind, subject)

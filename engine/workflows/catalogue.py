@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import pyarrow as pa
 
-from engine.config.catalogue import CatalogueSettings
 from engine.config.recommendations import RecommendationSettings
 from engine.domain.errors import RefusedByPolicy, SettingsFault, UnknownName, WaylineError
 from engine.lake.runs import Run
@@ -20,8 +18,8 @@ from engine.recommendations.decide import assess
 from engine.recommendations.products import Catalogue
 from engine.recommendations.sanity import ShutOut, nobody, shut_out
 from engine.store import CatalogueRecord, Store
-from engine.workflows import kept_decisions, session
-from engine.workflows.held_catalogue import DATES, in_force, of_files, versions
+from engine.workflows import held_catalogue, kept_decisions, session
+from engine.workflows.held_catalogue import in_force, of_files, versions
 
 _SAMPLE: Final = 20_000  # customers of the last run whom a catalogue is tried on
 
@@ -99,19 +97,10 @@ def save(home: Path, *, effective_from: date, owner: str, note: str) -> dict[str
     ]
     if faults or ended:
         raise SettingsFault("catalogue settings", [*faults, *ended])
-    kept = definition(held.products, held.offered, held.policies)
+    kept = held_catalogue.definition(held.products, held.offered, held.policies)
     with Store(session.database_url(workspace), actor=owner) as store:
         saved, is_new = store.save_catalogue(kept, effective_from, note)
     return _shown(saved) | {"is_new": is_new}
-
-
-def definition(products: pa.Table, offered: CatalogueSettings, policies: RecommendationSettings) -> dict[str, Any]:
-    """Return products, offers and policies as a version keeps them."""
-    return {
-        "products": [_plain(row) for row in products.sort_by("product_id").to_pylist()],
-        "catalogue": offered.model_dump(mode="json"),
-        "recommendations": policies.model_dump(mode="json"),
-    }
 
 
 def listed(home: Path) -> list[dict[str, Any]]:
@@ -141,10 +130,6 @@ def _shown(one: CatalogueRecord) -> dict[str, Any]:
         "offers": len(one.definition["catalogue"]["offers"]),
         "hash": one.content_hash,
     }
-
-
-def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    return row | {name: row[name] and row[name].isoformat() for name in DATES}
 
 
 def _rows(catalogue: Catalogue, policies: RecommendationSettings) -> list[dict[str, Any]]:

@@ -115,3 +115,16 @@ def of_version(version: CatalogueRecord) -> InForce:
         offered=validate(CatalogueSettings, told["catalogue"], source),
         version=version,
     )
+
+
+def definition(products: pa.Table, offered: CatalogueSettings, policies: RecommendationSettings) -> dict[str, Any]:
+    """Return products, offers and policies as a version keeps them."""
+    return {
+        "products": [_plain(row) for row in products.sort_by("product_id").to_pylist()],
+        "catalogue": offered.model_dump(mode="json"),
+        "recommendations": policies.model_dump(mode="json"),
+    }
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    return row | {name: row[name] and row[name].isoformat() for name in DATES}

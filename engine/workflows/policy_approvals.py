@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from engine.config.load import changed
 from engine.config.recommendations import RecommendationSettings
@@ -21,9 +21,11 @@ from engine.lake.workspace import Workspace
 from engine.numerics.chain import canonical, digest
 from engine.recommendations import offers
 from engine.store import NewCatalogue, NewChange, PolicyChangeRecord, PolicyChanges, Store
-from engine.workflows import catalogue, held_catalogue, kept_decisions, policy_changes, recommend_simulate, session
+from engine.workflows import held_catalogue, session
 from engine.workflows.held_catalogue import InForce
-from engine.workflows.recommend_simulate import Policy, Progress
+
+if TYPE_CHECKING:
+    from engine.workflows.recommend_simulate import Policy, Progress
 
 WAITING: Final = "waiting"
 _PERSONS: Final = ("named", "lowest_after")
@@ -31,24 +33,28 @@ _PERSONS: Final = ("named", "lowest_after")
 
 
 def simulate(
-    home: Path, viewer: Viewer, policy: Policy, *, run_id: str | None = None, progress: Progress | None = None
+    home: Path, policy: Policy, *, run_id: str | None = None, progress: Progress | None = None
 ) -> dict[str, Any]:
     """Try a change on a run beside the policy that holds now; see `recommend_simulate.simulate`.
 
+    Beside what that tells, `values` are those of the change and `base_hash` is of the policy that it was tried against.
+
     Raises
     ------
-    NotAllowed
     SettingsFault
         The change is wrong, changes nothing, or the policy was changed since the run in what a run cannot be tried on.
     """
-    viewer.require(Right.PROPOSE_POLICY)
+    # what decides takes seconds to load, and most visits only read which changes there are
+    from engine.workflows import recommend_simulate  # noqa: PLC0415
+
     workspace = session.workspace_at(home)
     run = open_run(workspace, run_id)
     held = held_catalogue.in_force(workspace, run.as_of)
     since = _since(workspace, run, held.policies)
-    wanted = Policy(values=_over(since, policy.values), source=policy.source)
-    against = Policy(values=since, source="the policy in force") if since else None
-    return recommend_simulate.simulate(home, wanted, against=against, run_id=run.run_id, progress=progress)
+    wanted = recommend_simulate.Policy(values=_over(since, policy.values), source=policy.source)
+    against = recommend_simulate.Policy(values=since, source="the policy in force") if since else None
+    found = recommend_simulate.simulate(home, wanted, against=against, run_id=run.run_id, progress=progress)
+    return {**found, "values": policy.values, "base_hash": _hash(held.policies)}
 
 
 def propose(
@@ -74,17 +80,18 @@ def propose(
     _needs(viewer, note)
     workspace = session.workspace_at(home)
     run = latest_run(workspace)
-    found = simulated
-    if found is None or found["run_id"] != run.run_id or found["policy"] != policy.source:
-        found = simulate(home, viewer, policy, run_id=run.run_id, progress=progress)
     held = held_catalogue.in_force(workspace, run.as_of)
+    now = (run.run_id, policy.values, _hash(held.policies))
+    found = simulated
+    if found is None or (found["run_id"], found["values"], found["base_hash"]) != now:
+        found = simulate(home, policy, run_id=run.run_id, progress=progress)
     _merged(held, policy.values)
     wanted = NewChange(
         run_id=run.run_id,
         policy=policy.values,
         changes=found["changes"],
         effect=_without_persons(found),
-        base_hash=_hash(held.policies),
+        base_hash=found["base_hash"],
         note=note.strip(),
     )
     with Store(session.database_url(workspace), actor=viewer.name) as store:
@@ -186,6 +193,8 @@ def standings(workspace: Workspace) -> list[tuple[PolicyChangeRecord, str]]:
 
 def _since(workspace: Workspace, run: Run, now: RecommendationSettings) -> dict[str, Any]:
     """Return what was set otherwise since the run, as settings."""
+    from engine.workflows import kept_decisions, policy_changes  # noqa: PLC0415
+
     _, bundle = kept_decisions.opened(workspace, run.run_id, marts=())
     since: dict[str, Any] = {}
     for change in policy_changes.changes(bundle.settings, now):
@@ -219,7 +228,7 @@ class _Base:
     def with_change(self, values: Mapping[str, Any], owner: str, note: str) -> NewCatalogue:
         """Return it with some settings changed, as the version to keep; raises SettingsFault."""
         held = self.held
-        definition = catalogue.definition(held.products, held.offered, _merged(held, values))
+        definition = held_catalogue.definition(held.products, held.offered, _merged(held, values))
         return NewCatalogue(definition=definition, effective_from=self.day, owner=owner, note=note, after=self.newest)
 
 

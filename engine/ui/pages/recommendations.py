@@ -8,6 +8,7 @@ from typing import Any, Final
 import streamlit as st
 
 from engine.ui import controls, people, state
+from engine.ui import policies as approvals
 from engine.ui.views import offer_groups, offer_limits
 from engine.ui.views import recommendations as views
 from engine.ui.views import what_if as what_if_views
@@ -89,27 +90,30 @@ def limits_to_try(now: policies.MainLimits) -> policies.MainLimits | None:
 
 
 def what_if() -> None:
-    tried = limits_to_try(state.ask(policies.in_force, run))
+    now = state.ask(policies.in_force, run)
+    tried = limits_to_try(now)
     if tried is not None:
-        st.session_state[COMPARED] = None
-        st.session_state[COMPARED] = simulated(tried)
-    found = st.session_state.get(COMPARED)
+        state.hold(COMPARED, None)
+        state.hold(COMPARED, simulated(tried.changes_from(now)))
+    found = state.held(COMPARED, None)
     if found is not None and found["run_id"] == run.run_id:
         compared(found)
+        approvals.submit(desk, found)
 
 
-def simulated(tried: policies.MainLimits) -> dict[str, Any]:
+def simulated(values: Mapping[str, Any]) -> dict[str, Any]:
     # what decides takes seconds to load, and most visits ask for no comparison
-    from engine.workflows import recommend_simulate  # noqa: PLC0415
+    from engine.workflows import policy_approvals  # noqa: PLC0415
+    from engine.workflows.recommend_simulate import Policy  # noqa: PLC0415
 
     bar, working = st.progress(0.0, words.t("what_if.working")), words.t("what_if.working")
 
     def advance(done: int, total: int) -> None:
         bar.progress(done / total, working)
 
-    policy = recommend_simulate.Policy(values=tried.values(), source=words.t("what_if.source"))
+    policy = Policy(values=values, source=words.t("what_if.source"))
     try:
-        return recommend_simulate.simulate(desk.workspace.home, policy, run_id=run.run_id, progress=advance)
+        return policy_approvals.simulate(desk.workspace.home, policy, run_id=run.run_id, progress=advance)
     finally:
         bar.empty()
 
@@ -150,6 +154,8 @@ with controls.section(words, "recommendations.chosen_section", "recommendations.
     chosen()
 with controls.section(words, "what_if.section", "what_if.section_help"):
     what_if()
+with controls.section(words, "policies.section", "policies.section_help"):
+    approvals.changes(desk)
 with controls.section(words, "recommendations.race_section", "recommendations.race_help"):
     race = state.ask(recommendations.models, run)
     st.markdown(f"**{views.race_finding(race, words)}**")

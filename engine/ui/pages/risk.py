@@ -7,7 +7,7 @@ from typing import Final
 
 import streamlit as st
 
-from engine.ui import controls, people, state
+from engine.ui import controls, people, policies, state
 from engine.ui.views import risk as views
 from engine.ui.views import risk_attention, risk_groups, risk_lending, risk_losses, risk_model, risk_moves
 from engine.ui.words import capital
@@ -171,6 +171,11 @@ def how_it_moves() -> None:
         controls.show(words, risk_moves.vintages(state.ask(watch.vintages, viewer, run), words), "k_vintages")
 
 
+def policy_changes() -> None:
+    with controls.section(words, "policies.section", "policies.section_help"):
+        policies.changes(desk)
+
+
 PARTS: Final[dict[str, Callable[[], None]]] = {
     "lending": who_is_lent_to,
     "losses": what_may_be_lost,
@@ -179,6 +184,7 @@ PARTS: Final[dict[str, Callable[[], None]]] = {
     "groups": how_groups_fare,
     "attention": who_needs_attention,
     "movement": how_it_moves,
+    "changes": policy_changes,
 }
 
 part = controls.switch(

@@ -65,7 +65,7 @@ def products(facts: Facts, w: Words) -> Figure:
             w.t("what_if.loss_after"): [w.money(one["expected_loss_after_minor"]) for one in rows],
         }
     )
-    finding = _finding(facts, w)
+    said = finding(facts, w)
     chart = None
     if rows:
         colours = {side: colour for side, (_, colour) in sides.items()}
@@ -85,10 +85,11 @@ def products(facts: Facts, w: Words) -> Figure:
             )
             .properties(height=height_of(len(rows), 32, 110))
         )
-    return Figure(finding=finding, chart=chart, alt=finding, table=table, note=" ".join(facts["notes"]))
+    return Figure(finding=said, chart=chart, alt=said, table=table, note=" ".join(facts["notes"]))
 
 
-def _finding(facts: Facts, w: Words) -> str:
+def finding(facts: Facts, w: Words) -> str:
+    """Say in one sentence what the change does."""
     totals = {one["measure"]: one for one in facts["totals"]}
     moves = facts["moves"]["customers"]
     return w.t(

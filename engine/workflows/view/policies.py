@@ -25,6 +25,10 @@ class MainLimits:
     cap: str | None
     max_contacts: int
 
+    def changes_from(self, now: MainLimits) -> dict[str, Any]:
+        """Return those limits as settings that are others than now: what is not touched is not set."""
+        return _differing(self.values(), now.values())
+
     def values(self) -> dict[str, Any]:
         """Return the limits as settings of [recommendations]."""
         gates = {
@@ -34,6 +38,18 @@ class MainLimits:
         }
         caps: Mapping[str, Any] = {} if self.cap is None else {self.cap: {"max_contacts": self.max_contacts}}
         return {"top_n": self.top_n, "gates": gates, "contact": {"caps": caps}}
+
+
+def _differing(values: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        before = now.get(name)
+        if isinstance(value, Mapping) and isinstance(before, Mapping):
+            inner = _differing(value, before)
+            found |= {name: inner} if inner else {}
+        elif value != before:
+            found[name] = value
+    return found
 
 
 def in_force(run: Run) -> MainLimits:
