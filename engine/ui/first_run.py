@@ -37,7 +37,7 @@ def _work_out(words: Words) -> None:
         st.subheader(words.t("first_run.loaded"))
         st.write(words.t("first_run.loaded_text"))
         with st.container(horizontal=True, vertical_alignment="center"):
-            run = st.button(words.t("first_run.run_start"), type="primary", icon=":material/play_arrow:")
+            run = st.button(words.t("first_run.run_start"), type=state.emphasis(), icon=":material/play_arrow:")
             st.page_link(_PAGES / "load.py", label=words.t("first_run.other"), icon=":material/upload_file:")
     if run and work.start(words, "run"):
         st.rerun()
@@ -58,13 +58,13 @@ def _welcome(words: Words) -> None:
             format_func=lambda size: words.number(int(size)),
             key="first_run_size",
         )
-        begin = st.button(words.t("first_run.demo_start"), type="primary", icon=":material/play_arrow:")
+        begin = st.button(words.t("first_run.demo_start"), type=state.emphasis(), icon=":material/play_arrow:")
     with right, st.container(border=True, height="stretch"):
         st.markdown(f"**:material/upload_file: {words.t('first_run.own')}**")
         st.write(words.t("first_run.own_text"))
         st.page_link(_PAGES / "load.py", label=words.t("first_run.own_start"), icon=":material/arrow_forward:")
     with st.expander(words.t("first_run.terminal"), icon=":material/terminal:"):
-        st.code("wayline demo", language="bash")
-        st.code("wayline data load mapping.toml\nwayline run", language="bash")
+        st.code("wayline demo", language=None)
+        st.code("wayline data load mapping.toml\nwayline run", language=None)
     if begin and work.start(words, "demo", ("--customers", str(size))):
         st.rerun()

@@ -137,7 +137,7 @@ def _form(desk: Desk, one: Selection, page: str) -> None:
             placeholder=words.t("control.choose"),
             key=f"{page}_save_channels",
         )
-        asked = st.form_submit_button(words.t("people.save_now"), type="primary", icon=":material/save:")
+        asked = st.form_submit_button(words.t("people.save_now"), type=state.emphasis(), icon=":material/save:")
     if not asked:
         return
     made = selected_audiences.save(

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Hashable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, Literal, TypeVar, cast
 
 import streamlit as st
 
@@ -95,6 +95,14 @@ def words() -> Words:
 def dark() -> bool:
     """Return whether the reader's theme is the dark one."""
     return st.context.theme.type == "dark"
+
+
+def emphasis() -> Literal["primary", "secondary"]:
+    """Return the kind of the button that leads on.
+
+    On a dark ground no one colour reads well both as text and behind white text, and Streamlit has but one.
+    """
+    return "secondary" if dark() else "primary"
 
 
 def ink() -> str:

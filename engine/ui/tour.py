@@ -64,7 +64,7 @@ def card(words: Words, page: str) -> None:
 def _offer(words: Words) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         st.markdown(f":material/signpost: {words.t('tour.offer')}", width="stretch")
-        if st.button(words.t("tour.start"), type="primary", key="tour_offer"):
+        if st.button(words.t("tour.start"), type=state.emphasis(), key="tour_offer"):
             _go(words, 0)
         if st.button(words.t("tour.dismiss"), type="tertiary"):
             _end()
@@ -77,18 +77,18 @@ def _step(words: Words, at: int, page: str) -> None:
         st.caption(f":material/signpost: {words.t('tour.progress', number=at + 1, total=len(asked))}")
         st.markdown(f"**{words.t(f'tour.{step.page}')}** {words.t(f'tour.{step.page}_do')}")
         with st.container(horizontal=True):
-            if page != step.page and st.button(words.t("work.to_data"), type="primary", key="tour_show"):
+            if page != step.page and st.button(words.t("work.to_data"), type=state.emphasis(), key="tour_show"):
                 _go(words, at)
             if at and st.button(words.t("tour.back"), key="tour_back"):
                 _go(words, at - 1)
             if at + 1 < len(asked):
                 if st.button(
-                    words.t("tour.next"), type="primary" if page == step.page else "secondary", key="tour_next"
+                    words.t("tour.next"), type=state.emphasis() if page == step.page else "secondary", key="tour_next"
                 ):
                     _go(words, at + 1)
                 if st.button(words.t("tour.end"), type="tertiary", key="tour_end"):
                     _end()
-            elif st.button(words.t("tour.finish"), type="primary", key="tour_finish"):
+            elif st.button(words.t("tour.finish"), type=state.emphasis(), key="tour_finish"):
                 _end()
 
 

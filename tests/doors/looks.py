@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from engine.domain.access import Role, Viewer
 from engine.lake.runs import latest_run
 from engine.lake.workspace import Workspace
 from engine.ui.navigation import SPECS
@@ -60,7 +61,7 @@ EVERY: Final = tuple(
 
 def addresses(home: Path) -> dict[str, str]:
     """Return what stands behind the name of each page in the address, so that it shows the most."""
-    some = customer.some(latest_run(Workspace(home)), limit=1)
+    some = customer.some(Viewer(name="reader", role=Role.OWNER), latest_run(Workspace(home)), limit=1)
     told = {"customer": f"c_id={some[0]}" if some else "", "experiments": "", "journeys": ""}
     return {spec.name: told.get(spec.name, "") for spec in SPECS}
 
@@ -68,13 +69,6 @@ def addresses(home: Path) -> dict[str, str]:
 def open_page(watched: Watched, address: str, page: str, query: str, language: str) -> None:
     """Open a page in a language and wait until it rests."""
     watched.open(f"{address}/{'' if page == 'home' else page}?lang={language}&{query}")
-
-
-def take(watched: Watched, look: Look) -> None:
-    """Change theme and width of the page that is open, and wait until it rests."""
-    watched.page.emulate_media(color_scheme=look.theme)
-    watched.page.set_viewport_size({"width": look.width, "height": HEIGHT})
-    watched.settle()
 
 
 def faults(watched: Watched) -> list[str]:
@@ -132,16 +126,16 @@ def picture(watched: Watched, path: Path, *, whole: bool = True) -> None:
 
 
 def walk(watched: Watched, address: str, page: str, query: str, looks: Iterable[Look]) -> Iterator[Look]:
-    """Yield one look after the other while the page shows it; it is opened anew for each language alone."""
-    language = None
+    """Yield one look after the other while the page shows it; for another width alone it is not opened again."""
+    opened = None
     for look in looks:
         watched.page.set_viewport_size({"width": look.width, "height": HEIGHT})
-        if look.language != language:
+        if (look.language, look.theme) != opened:
             watched.page.emulate_media(color_scheme=look.theme)
             open_page(watched, address, page, query, look.language)
-            language = look.language
+            opened = (look.language, look.theme)
         else:
-            take(watched, look)
+            watched.settle()
         yield look
 
 

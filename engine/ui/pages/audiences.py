@@ -162,7 +162,7 @@ def saving(draft: dict[str, Any]) -> None:
     ready = all(draft.get(name) and draft[name] not in ("draft", "nobody") for name in ("audience", "owner"))
     asked = st.button(
         words.t("builder.save"),
-        type="primary",
+        type=state.emphasis(),
         icon=":material/save:",
         disabled=not ready,
         help=None if ready else words.t("builder.save_help"),

@@ -115,7 +115,7 @@ def the_decision(taken: Decisions, report: Report) -> None:
     if len(table):
         controls.sentences(table)
     st.write(words.t("experiments.decide_how", actions=experiment_others.actions(report, words)))
-    st.code(experiment_others.command(report), language="bash", wrap_lines=True)
+    st.code(experiment_others.command(report), language=None, wrap_lines=True)
 
 
 def comparison(found: dict[str, Facts]) -> Facts:

@@ -54,7 +54,7 @@ def files(one: exports.Handed) -> None:
         controls.table(views.files(one.manifest, words), "x_files")
         checking(one)
     st.subheader(words.t("exports.command"))
-    st.code(views.commands(one), language="bash", wrap_lines=True)
+    st.code(views.commands(one), language=None, wrap_lines=True)
 
 
 def checking(one: exports.Handed) -> None:
@@ -72,7 +72,7 @@ def back(one: exports.Handed, stamp: str) -> None:
     found = state.ask(exports.came_back, viewer, home, one, stamp)
     if found is None:
         st.write(words.t("exports.nothing_back"))
-        st.code(REPORTED, language="bash")
+        st.code(REPORTED, language=None)
         return
     tools = {group["source"]: group for group in found.groups}
     tool = controls.switch(words, "exports.tool", tuple(tools), "x_tool")
@@ -94,7 +94,7 @@ def waiting(rows: list[Waiting]) -> None:
     agreed = [one for one in rows if one.approved_by is not None]
     if agreed:
         st.caption(words.t("exports.ask_again"))
-        st.code("\n".join(views.asked_again(one) for one in agreed), language="bash", wrap_lines=True)
+        st.code("\n".join(views.asked_again(one) for one in agreed), language=None, wrap_lines=True)
     approving([one for one in rows if one.approved_by is None])
 
 
@@ -125,9 +125,9 @@ with controls.section(words, "exports.head_left", "exports.help_left"):
         chosen = listing(total, rows)
     else:
         st.write(words.t("exports.none"))
-        st.code(FIRST, language="bash")
+        st.code(FIRST, language=None)
         st.write(words.t("exports.none_offers"))
-        st.code("wayline export recommendations", language="bash")
+        st.code("wayline export recommendations", language=None)
 if chosen is not None:
     left, right = st.columns(2, gap="large")
     with left, controls.section(words, "exports.head_inside", "exports.help_inside"):

@@ -14,6 +14,8 @@ words, run, viewer = desk.words, desk.run, desk.viewer
 with controls.section(words, "segments.clusters", "segments.clusters_help"):
     portraits, facts = state.ask(segments.portraits, viewer, run), state.ask(segments.persona_facts, viewer, run)
     cards = views.cards(state.ask(segments.clusters, run), words, portraits, facts)
+    if not cards:
+        st.info(words.t("segments.finding_no_clusters"), icon=":material/info:")
     with st.grid(3, min_column_width=330, border=True):
         for place, card in enumerate(cards):
             with st.container():

@@ -91,6 +91,11 @@ class Figure:
     marks: tuple[Mark, ...] = ()
 
 
+def nothing(sentence: str) -> Figure:
+    """Return a figure of nothing: the sentence that says why."""
+    return Figure(finding=sentence, chart=None, alt=sentence, table=pd.DataFrame())
+
+
 def ordered(title: str, values: list[str]) -> dict[str, Any]:
     """Return the options of an axis of categories in exactly this order."""
     return {"title": title, "sort": values}

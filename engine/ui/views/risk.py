@@ -42,7 +42,9 @@ def tiers(rows: pd.DataFrame, w: Words) -> Figure:
     texts = base.mark_text(align="left", dx=6).encode(x="customers:Q", text="text:N")
     known = found[found["risk_tier"] != "unknown"]["customers"].sum()
     high = found[found["risk_tier"] == "high"]["customers"].sum()
-    finding = w.t("risk.finding_tiers", high=w.share(high / known if known else None), unknown=w.number(total - known))
+    finding = w.t("risk.finding_no_tier", unknown=w.number(total))
+    if known:
+        finding = w.t("risk.finding_tiers", high=w.share(high / known), unknown=w.number(total - known))
     chart = (clickable(bars, "risk_tier") + texts).properties(height=220)
     return Figure(finding=finding, chart=chart, alt=finding, table=_tier_table(found, w), marks=_tier_marks(found))
 

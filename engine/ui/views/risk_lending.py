@@ -114,8 +114,9 @@ def _reasons(rows: pd.DataFrame, counted: str, w: Words, effect: tuple[str, str,
         nothing = w.t("risk.finding_no_reason")
         return Figure(finding=nothing, chart=None, alt=nothing, table=table)
     first, alone = shown.iloc[0], named.sort_values(f"{counted}_only_by_this", ascending=False).iloc[0]
+    told = f"finding_reason_{counted}" if alone[f"{counted}_only_by_this"] else f"finding_never_alone_{counted}"
     finding = w.t(
-        f"risk.finding_reason_{counted}",
+        f"risk.{told}",
         first=first["reason_text"],
         count=w.number(first[counted]),
         alone=alone["reason_text"],

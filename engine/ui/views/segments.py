@@ -8,7 +8,7 @@ from typing import Any, Final
 import altair as alt
 import pandas as pd
 
-from engine.ui.views.figure import BAND, SEQUENTIAL, Figure, clickable, marked, text_colour
+from engine.ui.views.figure import BAND, SEQUENTIAL, Figure, clickable, marked, nothing, text_colour
 from engine.ui.words import Words, capital
 
 TELLING: Final = 5  # features on a card
@@ -107,6 +107,8 @@ def _telling(shown: pd.DataFrame, w: Words) -> str:
 
 def choices(rows: pd.DataFrame, w: Words) -> Figure:
     """Return how well each number of clusters separates the customers."""
+    if rows.empty:
+        return nothing(w.t("segments.finding_none_tried"))
     chart = (
         alt.Chart(rows)
         .mark_line(point=alt.OverlayMarkDef(size=60), strokeWidth=2)
@@ -140,9 +142,11 @@ def choices(rows: pd.DataFrame, w: Words) -> Figure:
 def rfm(cells: pd.DataFrame, w: Words) -> Figure:
     """Return customers by recency and frequency: the lower left has gone, the upper right is the core."""
     total = cells["customers"].sum()
+    if total == 0:
+        return nothing(w.t("segments.finding_no_rfm"))
     best = cells[(cells["recency_score"] == 5) & (cells["frequency_score"] == 5)]["customers"].sum()
     asleep = cells[cells["recency_score"] == 1]["customers"].sum()
-    finding = w.t("segments.finding_rfm", core=w.share(best / total), asleep=w.share(asleep / total)) if total else ""
+    finding = w.t("segments.finding_rfm", core=w.share(best / total), asleep=w.share(asleep / total))
     heat = _heat(
         cells.assign(text=[w.number(count) for count in cells["customers"]]),
         x=alt.X("recency_score:O", title=w.t("segments.axis_recency"), axis=alt.Axis(labelAngle=0)),

@@ -241,7 +241,7 @@ def test_bank_without_any_risk_signal_gets_dashes_and_no_share_of_zero() -> None
             "expected_loss_minor": [float("nan")],
         }
     )
-    assert risk_views.tiers(unknown, EN).finding.startswith("— of customers with a risk signal are high risk; 50")
+    assert risk_views.tiers(unknown, EN).finding.startswith("None of 50 customers has a risk signal")
     assert risk_views.losses(unknown, EN).chart is None
     assert risk_views.losses(unknown, EN).table["Expected loss"].tolist() == ["—"]
 
