@@ -16,7 +16,7 @@ from engine.domain.access import Viewer
 from engine.domain.errors import NotAllowed, RunMissing, WaylineError
 from engine.lake.runs import Run
 from engine.lake.workspace import Workspace
-from engine.ui import first_run, state
+from engine.ui import chart_menu, first_run, state
 from engine.ui.views import theme
 from engine.ui.views.figure import MARK, Figure, Mark
 from engine.ui.views.flow import Flow
@@ -26,6 +26,7 @@ from engine.workflows.view import desk, segments
 ROWS_A_PAGE: Final = 25
 STALE_DAYS: Final = 35  # monthly extracts: older than a month and some days of delivery
 _PADDING: Final = {"left": 4, "top": 4, "right": 18, "bottom": 4}  # the last mark of an axis is cut off without
+_SHOWN: Final = "shown on the page"  # under which the workspace and the run are held that figures are of
 _PAGES: Final = Path(__file__).parent / "pages"
 
 
@@ -55,6 +56,7 @@ def open_page(name: str) -> Desk:
         first_run.draw(words)
         st.stop()
     _provenance(words, workspace, run)
+    state.hold(_SHOWN, (workspace, run))
     named = {**words.names, "cluster": state.ask(segments.cluster_names, run)}
     return Desk(workspace=workspace, run=run, words=replace(words, names=named), viewer=viewer)
 
@@ -123,12 +125,16 @@ def show(
         event: Any = st.altair_chart(drawn, key=key, alt=figure.alt, width="stretch", **options)
         marks = event["selection"].get(select) if select is not None else None
         clicked = marks[0] if isinstance(marks, list) and marks else None
-    if figure.marks:
-        if state.newly(f"{key}_clicked", clicked) and clicked is not None:
-            found = next((one for one in figure.marks if one.is_at(clicked)), None)
-            if found is not None:
-                state.select(page, found.selection.written())
-        mark_picker(words, figure.marks, key)
+    if figure.marks and state.newly(f"{key}_clicked", clicked) and clicked is not None:
+        found = next((one for one in figure.marks if one.is_at(clicked)), None)
+        if found is not None:
+            state.select(page, found.selection.written())
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        if figure.marks:
+            mark_picker(words, figure.marks, key)
+        shown = state.held(_SHOWN, None)
+        if shown is not None:
+            chart_menu.draw(words, shown, figure, key)
     if figure.note:
         st.caption(figure.note)
     if figure.table.empty and figure.chart is None:
@@ -143,7 +149,7 @@ def show(
 
 def _flow(chart: Flow, alt: str, key: str) -> Mapping[str, Any] | None:
     """Place a flow, and return which node or band is clicked."""
-    event: Any = st.echarts_chart(chart.spec(), key=key, alt=alt, height=chart.height, on_select="rerun")
+    event: Any = st.echarts_chart(chart.spec(state.ink()), key=key, alt=alt, height=chart.height, on_select="rerun")
     for group in event["selection"]["selected"]:
         if group["data_indices"]:
             return chart.clicked(group["data_type"], group["data_indices"][0])

@@ -37,19 +37,23 @@ def drawer(desk: Desk, page: str) -> None:
         state.select(page, None)
         st.warning(words.t("people.bad_link", why=words.sentence(fault)), icon=":material/link_off:")
         return
-    panel = st.dialog(
-        words.t("people.title"), width="large", position="right", on_dismiss=partial(state.select, page, None)
-    )
-    panel(partial(_panel, desk, one, page))()
+    try:
+        found: Counted | WaylineError = state.ask(people.counted, desk.workspace, desk.run, one, desk.viewer)
+    except WaylineError as fault:
+        found = fault
+    title = words.t("people.title") if isinstance(found, WaylineError) else views.how_many(one, found, words)
+    panel = st.dialog(title, width="large", position="right", on_dismiss=partial(state.select, page, None))
+    panel(partial(_panel, desk, one, found, page))()
 
 
-def opener(desk: Desk, page: str, one: Selection) -> None:
-    """Place a button that says what a selection is and how many it holds, and opens the panel on it."""
+def opener(desk: Desk, page: str, one: Selection, *, named: bool = True) -> None:
+    """Place a button that says how many a selection holds, and what it is where it is `named`, and opens the panel."""
     words = desk.words
-    found = state.ask(people.counted, desk.workspace, desk.run, one, state.viewer())
-    label = words.t(
-        "people.open_list", sentence=views.sentence(one, found, words), count=views.how_many(one, found, words)
-    )
+    found = state.ask(people.counted, desk.workspace, desk.run, one, desk.viewer)
+    count = views.how_many(one, found, words)
+    label = words.t("people.see", count=count)
+    if named:
+        label = words.t("people.open_list", sentence=views.sentence(one, found, words), count=count)
     st.button(
         label,
         key=f"{page}_open_{one.written()}",
@@ -60,16 +64,13 @@ def opener(desk: Desk, page: str, one: Selection) -> None:
     )
 
 
-def _panel(desk: Desk, one: Selection, page: str) -> None:
+def _panel(desk: Desk, one: Selection, found: Counted | WaylineError, page: str) -> None:
     words = desk.words
-    try:
-        found = state.ask(people.counted, desk.workspace, desk.run, one, state.viewer())
-    except WaylineError as fault:
-        st.markdown(f"**{controls.plain(views.sentence(one, None, words))}**")
-        st.info(words.sentence(fault), icon=":material/info:")
+    told = None if isinstance(found, WaylineError) else found
+    st.markdown(f"**{controls.plain(views.sentence(one, told, words))}**")
+    if isinstance(found, WaylineError):
+        st.info(words.sentence(found), icon=":material/info:")
         return
-    st.subheader(views.how_many(one, found, words))
-    st.markdown(f"**{controls.plain(views.sentence(one, found, words))}**")
     if not found.customers:
         st.write(words.t("people.nobody"))
         return
@@ -94,17 +95,17 @@ def _panel(desk: Desk, one: Selection, page: str) -> None:
 
 
 def _list(desk: Desk, one: Selection, found: Counted, page: str) -> None:
-    state.viewer().require(Right.SEE_CUSTOMERS)
+    desk.viewer.require(Right.SEE_CUSTOMERS)
     key = f"{page}_people_{one.written()}"
     offset = controls.page_number(found.rows, f"{key}_page")
-    rows = state.ask_freely(people.page, desk.workspace, desk.run, one, state.viewer(), offset)
+    rows = state.ask_freely(people.page, desk.workspace, desk.run, one, desk.viewer, offset)
     ids = tuple(rows["customer_id"])
     controls.customers(desk.words, views.table(one, rows, desk.words), ids, key, "people.pick_customer")
 
 
 def _save(desk: Desk, one: Selection, page: str) -> None:
     """Draw the form that keeps the customers as an audience, or say under which name they are kept."""
-    words, viewer = desk.words, state.viewer()
+    words, viewer = desk.words, desk.viewer
     viewer.require(Right.BUILD_AUDIENCE)
     name = state.ask_freely(selected_audiences.kept, desk.workspace, desk.run, one)
     if name is not None:
@@ -115,7 +116,7 @@ def _save(desk: Desk, one: Selection, page: str) -> None:
 
 
 def _form(desk: Desk, one: Selection, page: str) -> None:
-    words, viewer = desk.words, state.viewer()
+    words, viewer = desk.words, desk.viewer
     ways: tuple[selected_audiences.Way, ...] = ("frozen",)
     if selected_audiences.as_rule(one) is not None:
         ways = ("rule", "frozen")
@@ -153,7 +154,7 @@ def _form(desk: Desk, one: Selection, page: str) -> None:
 
 
 def _export(desk: Desk, one: Selection, page: str) -> None:
-    words, viewer = desk.words, state.viewer()
+    words, viewer = desk.words, desk.viewer
     viewer.require(Right.REQUEST_EXPORT)
     name = state.ask_freely(selected_audiences.kept, desk.workspace, desk.run, one)
     if name is None:
@@ -168,8 +169,8 @@ def _export(desk: Desk, one: Selection, page: str) -> None:
 
 
 def _paths(desk: Desk, one: Selection, page: str) -> None:
-    state.viewer().require(Right.SEE_CUSTOMERS)
+    desk.viewer.require(Right.SEE_CUSTOMERS)
     with st.spinner(desk.words.t("people.working")):
-        found = state.ask(selected_paths.around, desk.workspace, desk.run, one, state.viewer())
+        found = state.ask(selected_paths.around, desk.workspace, desk.run, one, desk.viewer)
     for side in ("before", "after") if found.is_dated else ("before",):
         controls.show(desk.words, paths_view.paths(found, side, desk.words), f"{page}_paths_{side}_{one.written()}")

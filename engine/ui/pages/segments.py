@@ -22,7 +22,7 @@ with controls.section(words, "segments.clusters", "segments.clusters_help"):
                 st.subheader(card.name)
                 st.caption(words.t("segments.size", customers=card.customers, share=card.share))
                 controls.show(words, card.figure, f"s_card_{place}")
-                people.opener(desk, "s", selection.of("cluster", cluster=card.cluster))
+                people.opener(desk, "s", selection.of("cluster", cluster=card.cluster), named=False)
                 if card.approach:
                     told = [(True, words.t("segments.approach")), (False, card.approach)]
                     heading = [(True, words.t("segments.portrait"))]

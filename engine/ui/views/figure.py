@@ -81,6 +81,7 @@ class Figure:
     """A chart with what it found in a sentence, a text for those who cannot see it, and the same numbers as a table.
 
     `chart` is None where there is nothing to draw; the finding then says so. `marks` are those that lead to customers.
+    `uncounted` are columns of the table whose whole numbers count nobody, such as a score.
     """
 
     finding: str
@@ -89,6 +90,7 @@ class Figure:
     table: pd.DataFrame
     note: str = ""
     marks: tuple[Mark, ...] = ()
+    uncounted: tuple[str, ...] = ()
 
 
 def nothing(sentence: str) -> Figure:

@@ -60,8 +60,8 @@ class Flow:
         most = max((columns.count(one) for one in set(columns)), default=1)
         return max(320, 46 * most + 60)
 
-    def spec(self) -> dict[str, Any]:
-        """Return what ECharts draws: no script in it, and one mark chosen at a time."""
+    def spec(self, ink: str) -> dict[str, Any]:
+        """Return what ECharts draws: no script in it, one mark chosen at a time, names in the colour of text."""
         data = [
             {
                 "name": node.name,
@@ -99,13 +99,18 @@ class Flow:
                     "bottom": 12,
                     "data": data,
                     "links": links,
-                    "label": {"fontSize": 12, "width": 150, "overflow": "truncate"},
+                    "label": {"fontSize": 12, "color": ink, "width": 150, "overflow": "truncate"},
                     "levels": [{"depth": depth} for depth in range(last + 1)],
                     "emphasis": {"focus": "adjacency"},
                     "select": {"itemStyle": {"borderWidth": 3}, "lineStyle": {"opacity": 0.8}},
                 }
             ],
         }
+
+    def vega(self) -> dict[str, Any]:
+        """Return the picture as Vega-Lite has it."""
+        made: dict[str, Any] = self.picture().to_dict()
+        return made
 
     def picture(self) -> Any:
         """Return the same flow as a chart without any script, for a picture made on the server."""

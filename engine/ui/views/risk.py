@@ -124,8 +124,8 @@ def scores(rows: pd.DataFrame, w: Words) -> Figure:
         named, "score", label=("score_from", "tier"), count="customers", at=("score_from", "risk_tier"),
         score_from="score_from", risk_tier="risk_tier",
     )  # fmt: skip
-    chart = clickable(chart, "score_from", "risk_tier")
-    return Figure(finding=finding, chart=chart, alt=finding, table=table, marks=marks)
+    chart, points = clickable(chart, "score_from", "risk_tier"), (w.t("risk.axis_score"),)
+    return Figure(finding=finding, chart=chart, alt=finding, table=table, marks=marks, uncounted=points)
 
 
 def scorecard(rows: pd.DataFrame, w: Words) -> pd.DataFrame:

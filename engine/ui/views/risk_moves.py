@@ -153,7 +153,8 @@ def vintages(rows: pd.DataFrame, w: Words) -> Figure:
         .properties(height=320)
     )
     finding = _vintage_finding(rows, w)
-    return Figure(finding=finding, chart=chart, alt=finding, table=table, note=w.t("risk.vintages_note"))
+    months, note = (w.t("risk.months_on_book"),), w.t("risk.vintages_note")
+    return Figure(finding=finding, chart=chart, alt=finding, table=table, note=note, uncounted=months)
 
 
 def _vintage_finding(rows: pd.DataFrame, w: Words) -> str:

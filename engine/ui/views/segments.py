@@ -136,7 +136,8 @@ def choices(rows: pd.DataFrame, w: Words) -> Figure:
             w.t("segments.used"): [w.t("word.yes") if chosen else "" for chosen in rows["chosen"]],
         }
     )
-    return Figure(finding=finding, chart=(chart + mark).properties(height=220), alt=finding, table=table)
+    return Figure(finding=finding, chart=(chart + mark).properties(height=220), alt=finding, table=table,
+                  uncounted=(w.t("segments.axis_clusters"),))  # fmt: skip
 
 
 def rfm(cells: pd.DataFrame, w: Words) -> Figure:
@@ -177,7 +178,8 @@ def rfm(cells: pd.DataFrame, w: Words) -> Figure:
         told, "rfm", label=("label",), count="customers", at=("recency_score", "frequency_score"),
         recency="recency_score", frequency="frequency_score",
     )  # fmt: skip
-    return Figure(finding=finding, chart=chart, alt=finding, table=table, marks=marks)
+    scores = (w.t("segments.axis_recency"), w.t("segments.axis_frequency"))
+    return Figure(finding=finding, chart=chart, alt=finding, table=table, marks=marks, uncounted=scores)
 
 
 def value_by_risk(cells: pd.DataFrame, w: Words) -> Figure:

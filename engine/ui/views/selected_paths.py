@@ -57,6 +57,7 @@ def paths(found: Paths, side: str, w: Words) -> Figure:
         alt=finding,
         table=table,
         note=w.t("people.paths_note", places=PLACES) if bands else "",
+        uncounted=(w.t("people.paths_place"),),
     )
 
 
