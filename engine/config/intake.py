@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -67,9 +68,17 @@ class Stitching(Settings):
     with_birth_date: tuple[str, ...]
 
 
+class Picking(Settings):
+    """Where the app may take files from: folders of this machine, any when none is named; how large an upload is."""
+
+    folders: tuple[Path, ...]
+    upload_megabytes: Annotated[int, Field(ge=1, le=1024)]
+
+
 class IntakeSettings(Settings):
     """All settings of intake."""
 
+    picking: Picking
     limits: Limits
     judgement: Judgement
     repairs: dict[RepairId, Repair]

@@ -104,7 +104,8 @@ def build(reading: Reading, source_types: Mapping[str, str]) -> tuple[Cell, ...]
             cells.append(_constant(reading, column, reading.mapping.constants[column.name]))
             continue
         source = reading.mapping.columns.get(column.name, column.name)
-        if source in source_types:
+        left_out = source in reading.mapping.ignore and column.name not in reading.mapping.columns
+        if source in source_types and not left_out:
             cells.append(_cell(reading, column, source, source_types[source]))
     return tuple(cells)
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import duckdb
 import sqlalchemy as sa
 
 from engine.domain.errors import UnreadableSource
 from engine.intake import spooling
 from engine.intake.mapping import DatabaseSource
+from engine.lake.engine import identifier
+
+DUCKDB: Final = "duckdb:///"
+"""How the address of a DuckDB file begins."""
 
 
 def spool(source: DatabaseSource, base: Path, target: Path, rows_per_fetch: int) -> spooling.Written:
@@ -25,6 +30,8 @@ def spool(source: DatabaseSource, base: Path, target: Path, rows_per_fetch: int)
         No connection, no such table, or the query fails; the address is never part of the sentence.
     """
     name = f"database table {source.table}" if source.table else "database query"
+    if (source.url or "").startswith(DUCKDB):
+        return _duckdb(source, base, target, name, rows_per_fetch)
     try:
         engine = sa.create_engine(_address(source, base, name))
         with engine.connect().execution_options(stream_results=True, max_row_buffer=rows_per_fetch) as connection:
@@ -33,6 +40,38 @@ def spool(source: DatabaseSource, base: Path, target: Path, rows_per_fetch: int)
     except (sa.exc.SQLAlchemyError, ImportError) as fault:
         problem = f"cannot be read ({type(fault).__name__})"
         raise UnreadableSource(name, problem, "Check the address, the rights and the name of the table.") from None
+
+
+def _duckdb(source: DatabaseSource, base: Path, target: Path, name: str, rows_per_fetch: int) -> spooling.Written:
+    """Write the rows of a DuckDB file, which is opened to be read, and may reach no file but itself."""
+    path = base / (source.url or "").removeprefix(DUCKDB)
+    try:
+        with open_duckdb(path, name) as connection:
+            statement = (
+                source.query or f"SELECT * FROM {'.'.join(identifier(p) for p in (source.table or '').split('.'))}"
+            )
+            result = connection.execute(statement)
+            columns = [str(column[0]) for column in result.description or ()]
+            return spooling.write(name, columns, _fetched(result, rows_per_fetch), target)
+    except duckdb.Error as fault:
+        problem = f"cannot be read ({type(fault).__name__})"
+        raise UnreadableSource(name, problem, "Check the path and the name of the table.") from None
+
+
+def open_duckdb(path: Path, name: str) -> duckdb.DuckDBPyConnection:
+    """Open a DuckDB file to be read; raises UnreadableSource where there is none, or it is none."""
+    if not path.is_file():
+        raise UnreadableSource(name, "there is no such DuckDB file", "Paths are relative to the mapping file.")
+    try:
+        return duckdb.connect(str(path), read_only=True, config={"enable_external_access": "false"})
+    except duckdb.Error as fault:
+        problem = f"is not a DuckDB file that can be opened ({type(fault).__name__})"
+        raise UnreadableSource(name, problem, "Close whatever writes it, and check the path.") from None
+
+
+def _fetched(result: duckdb.DuckDBPyConnection, rows: int) -> Iterator[list[Any]]:
+    while chunk := result.fetchmany(rows):
+        yield list(chunk)
 
 
 def _address(source: DatabaseSource, base: Path, name: str) -> sa.URL:

@@ -71,8 +71,11 @@ def check_sources(
     rules: IntakeSettings,
     engine: DuckDBEngine,
     progress: Progress | None = None,
+    refused: Path | None = None,
 ) -> IntakeReport:
     """Return what loading would do, without a workspace and leaving nothing behind.
+
+    With `refused`, the rows that would be refused are written into that folder, a folder for each table.
 
     Raises
     ------
@@ -84,7 +87,7 @@ def check_sources(
         bench = Workbench(
             mapping=mapped, base=mapping_file.parent, engine=engine, spool=Path(spool), bank=bank, rules=rules
         )
-        return _built(bench, mapping_file, None, progress)
+        return _built(bench, mapping_file, None, progress, refused)
 
 
 def recover(workspace: Workspace) -> None:
@@ -103,7 +106,13 @@ def _swap(workspace: Workspace, target: Path) -> None:
     shutil.rmtree(former, ignore_errors=True)
 
 
-def _built(bench: Workbench, mapping_file: Path, target: Path | None, progress: Progress | None) -> IntakeReport:
+def _built(
+    bench: Workbench,
+    mapping_file: Path,
+    target: Path | None,
+    progress: Progress | None,
+    refused: Path | None = None,
+) -> IntakeReport:
     """Stage every mapped table, parents first; with a target, write each as soon as nothing is missing for it."""
     started = time.perf_counter()
     tables = [table for name, table in CURATED.items() if name in bench.mapping.tables]
@@ -121,6 +130,8 @@ def _built(bench: Workbench, mapping_file: Path, target: Path | None, progress: 
         # customers wait for the identities, which tell who is one person
         if "identities" not in {later.name for later in tables[done + 1 :]}:
             for ready in waiting:
+                if refused is not None:
+                    quarantine.write(bench.engine, ready, refused / ready.table.name)
                 _publish(bench, ready, target, stitched=found is not None)
             waiting.clear()
     return IntakeReport(

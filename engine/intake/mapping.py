@@ -30,6 +30,7 @@ from engine.config.load import Model, Settings, read_toml, validate
 from engine.domain.curated import CURATED
 from engine.domain.errors import SettingsFault, UnknownName
 from engine.domain.schema import Table
+from engine.domain.words import CONTACT_CHANNELS
 
 Format = Literal["csv", "parquet", "jsonl", "excel", "database"]
 Scalar = str | int | float | bool
@@ -87,7 +88,12 @@ class DatabaseSource(Settings):
 
 
 class TableMapping(Settings):
-    """How one curated table is filled. A source column of the curated name needs no entry in `columns`."""
+    """How one curated table is filled. A source column of the curated name needs no entry in `columns`.
+
+    `ignore` are source columns that nothing is made of, whatever they are called. `per_channel`, of consents alone,
+    names a source column for each channel: yes or no to being contacted there. One row of the source becomes one
+    consent for each channel that was answered.
+    """
 
     source: str | tuple[str, ...] | None = None
     format: Format | None = None
@@ -95,6 +101,7 @@ class TableMapping(Settings):
     constants: dict[str, Scalar] = Field(default_factory=dict)
     values: dict[str, dict[str, str]] = Field(default_factory=dict)
     ignore: tuple[str, ...] = ()
+    per_channel: dict[str, str] = Field(default_factory=dict)
     csv: CsvOptions = CsvOptions()
     sheet: str | None = None
     database: DatabaseSource | None = None
@@ -229,8 +236,25 @@ def _faults_of(table: Table, mapping: TableMapping) -> list[str]:
         for column in getattr(mapping, key):
             if column not in names:
                 faults.append(f"[{table.name}.{key}]: {UnknownName('column', column, names)}")
+    faults += _channel_faults(table, mapping)
     both = sorted(set(mapping.columns) & set(mapping.constants))
     faults += [f"{where} {name}: both a column and a constant. Keep one." for name in both]
+    return faults
+
+
+def _channel_faults(table: Table, mapping: TableMapping) -> list[str]:
+    if not mapping.per_channel:
+        return []
+    if table.name != "consents":
+        return [f"[{table.name}] per_channel: only consents are told channel by channel. Take it out."]
+    faults = [
+        f"[consents.per_channel]: {UnknownName('channel', name, CONTACT_CHANNELS)}"
+        for name in mapping.per_channel
+        if name not in CONTACT_CHANNELS
+    ]
+    twice = sorted({"channel", "granted"} & {*mapping.columns, *mapping.constants})
+    if twice:
+        faults.append(f"[consents] {' and '.join(twice)}: per_channel gives them already. Keep one.")
     return faults
 
 

@@ -281,7 +281,7 @@ def _boolean_fit(values: Sequence[str]) -> tuple[float, tuple[str, ...], dict[st
 
 def _text_fit(table: Table, column: Column, values: Sequence[str]) -> float:
     if len(table.key) == 1 and column.name in table.key:
-        return 1.0 if len(set(values)) == len(values) else 0.55  # a key names one row
+        return max(0.55, len(set(values)) / len(values))  # a key names one row, but for what is delivered twice
     if column.name == "currency":
         return sum(bool(_CODE.fullmatch(value)) for value in values) / len(values)
     if column.name in ("full_name", "name_en", "text"):

@@ -16,8 +16,8 @@ from engine.lake.engine import DuckDBEngine, quoted
 def write(engine: DuckDBEngine, staged: Staged, folder: Path) -> None:
     """Write the refused rows of one table, ordered by file and row; no file when there are none.
 
-    `code`, `column` and `expected` are of the first check that failed, in the order of `Code`; `faults` lists all as
-    code:column. Of a duplicate, `raw_row` is the row as it was cleaned.
+    `code`, `column`, `source_column` and `expected` are of the first check that failed, in the order of `Code`;
+    `faults` lists all as code:column. Of a duplicate, `raw_row` is the row as it was cleaned.
     """
     parts = [_failed(staged)] if staged.faults else []
     if staged.later:
@@ -42,9 +42,12 @@ def _failed(staged: Staged) -> str:
     every = ", ".join(
         f"CASE WHEN _fault & {1 << bit} <> 0 THEN {quoted(f'{check.code}:{check.column}')} END" for bit, check in checks
     )
+    named = staged.reading.mapping.columns
+    cases = " ".join(f"WHEN _fault & {1 << bit} <> 0 THEN {quoted(named.get(c.column, c.column))}" for bit, c in checks)
+    source = f"CASE {cases} END"
     return (
         f"SELECT _file AS source_file, _row AS row_number, {first}, concat_ws(' ', {every}) AS faults, "
-        f"_json AS raw_row FROM ({staged.bucket_sql(contracts.BAD)})"
+        f"_json AS raw_row, {source} AS source_column FROM ({staged.bucket_sql(contracts.BAD)})"
     )
 
 
@@ -58,6 +61,6 @@ def _later(staged: Staged) -> str:
     key = ", ".join(staged.table.key)
     return (
         f'SELECT _file AS source_file, _row AS row_number, code, {quoted(key)} AS "column", '
-        f"'a key that no earlier row has' AS expected, code || ':' || {quoted(key)} AS faults, _json AS raw_row "
-        f"FROM {staged.later_table}"
+        f"'a key that no earlier row has' AS expected, code || ':' || {quoted(key)} AS faults, _json AS raw_row, "
+        f"'' AS source_column FROM {staged.later_table}"
     )

@@ -7,7 +7,7 @@ order of the file, so that later steps know one format only and a row keeps its 
 from __future__ import annotations
 
 import glob
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +21,7 @@ from engine.intake import databases, workbooks
 from engine.intake.guards import refuse_other_formats
 from engine.intake.mapping import TableMapping
 from engine.intake.textfiles import Job, Spooled, plain, spool_csv, spool_jsonl
-from engine.lake.engine import DuckDBEngine, quoted
+from engine.lake.engine import DuckDBEngine, identifier, quoted
 from engine.lake.files import file_digest
 
 _PATTERN: Final = {"parquet": "*.parquet", "csv": "*.csv*", "jsonl": "*.jsonl*", "excel": "*.xlsx"}
@@ -75,12 +75,43 @@ def read(table: Table, mapping: TableMapping, desk: Desk) -> Raw:
     """
     desk.spool.mkdir(parents=True)
     if mapping.kind == "database":
-        return _database(table, mapping, desk)
+        return _by_channel(_database(table, mapping, desk), mapping, desk)
     paths = _paths(mapping, desk.base)
     raw = _parquet(table, mapping, paths, desk) if mapping.kind == "parquet" else _text(table, mapping, paths, desk)
     if raw.rows == 0:
         raise EmptySource(", ".join(mapping.sources), table.name)
-    return raw
+    return _by_channel(raw, mapping, desk)
+
+
+def _by_channel(raw: Raw, mapping: TableMapping, desk: Desk) -> Raw:
+    """Turn a row with a yes or no for each channel into one row for each channel that was answered.
+
+    A channel that was not answered gives no row: silence is not consent, and not its withdrawal either. Each channel is
+    a file of its own in the report, so that file and row number still name one row.
+    """
+    if not mapping.per_channel:
+        return raw
+    answers = ", ".join(identifier(column) for column in dict.fromkeys(mapping.per_channel.values()))
+    parts, files = [], []
+    for channel, column in mapping.per_channel.items():
+        answer = f"nullif(trim(CAST({identifier(column)} AS VARCHAR)), '')"
+        named = f"_file || {quoted(f' ({channel})')}"
+        part = (
+            f"SELECT {named} AS _file, _row, _broken, _text, {quoted(channel)} AS channel, {answer} AS granted, "
+            f"* EXCLUDE (_file, _row, _broken, _text, {answers}) FROM ({raw.sql}) WHERE {answer} IS NOT NULL"
+        )
+        counted = dict(desk.engine.connection.execute(f"SELECT _file, count(*) FROM ({part}) GROUP BY 1").fetchall())
+        files += [
+            replace(file, name=f"{file.name} ({channel})", rows=counted.get(f"{file.name} ({channel})", 0))
+            for file in raw.files
+        ]
+        parts.append(part)
+    left = {name: kind for name, kind in raw.columns.items() if name not in mapping.per_channel.values()}
+    columns = {"channel": "VARCHAR", "granted": "VARCHAR", **left}
+    found = Raw(sql=" UNION ALL BY NAME ".join(parts), columns=columns, files=tuple(files))
+    if found.rows == 0:
+        raise EmptySource(", ".join(mapping.per_channel.values()), "consents")
+    return found
 
 
 def _paths(mapping: TableMapping, base: Path) -> list[Path]:
@@ -105,11 +136,16 @@ def _name(path: Path, base: Path) -> str:
 
 def require_columns(name: str, table: Table, mapping: TableMapping, found: list[str]) -> None:
     """Raise MissingColumns when a mapped column, or one that the table must have, is not in the source."""
-    missing = [source for source in mapping.columns.values() if source not in found]
+    missing = [
+        source
+        for source in dict.fromkeys((*mapping.columns.values(), *mapping.per_channel.values()))
+        if source not in found
+    ]
+    by_channel = ("channel", "granted") if mapping.per_channel else ()
     missing += [
         column.name
         for column in table.source_columns
-        if column.required and column.name not in {*mapping.columns, *mapping.constants, *found}
+        if column.required and column.name not in {*mapping.columns, *mapping.constants, *by_channel, *found}
     ]
     if missing:
         raise MissingColumns(name, table.name, missing, found)

@@ -43,6 +43,36 @@ def spool(path: Path, name: str, sheet: str | None, target: Path, limits: Limits
         book.close()
 
 
+def head(path: Path, name: str, sheet: str | None, limits: Limits, rows: int) -> tuple[list[str], list[list[str]]]:
+    """Return the columns and the first rows of a sheet as text; raises as `spool` does."""
+    _refuse_bomb(path, name, limits)
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    except (InvalidFileException, KeyError, ValueError, OSError):
+        raise UnreadableSource(name, "is not an Excel workbook", "Mend `format` or save it as .xlsx.") from None
+    try:
+        cells = (book[sheet] if sheet else book.worksheets[0]).iter_rows(values_only=True)
+        header = list(_header(next(cells, ()), name))
+        width = len(header)
+        first = [[spooling.as_text(cell) or "" for cell in row[:width]] for row in islice(cells, rows)]
+    finally:
+        book.close()
+    return header, [row + [""] * (width - len(row)) for row in first]
+
+
+def sheets(path: Path, name: str, limits: Limits) -> tuple[str, ...]:
+    """Return the names of the sheets of a workbook; raises as `spool` does."""
+    _refuse_bomb(path, name, limits)
+    try:
+        book = openpyxl.load_workbook(path, read_only=True)
+    except (InvalidFileException, KeyError, ValueError, OSError):
+        raise UnreadableSource(name, "is not an Excel workbook", "Mend `format` or save it as .xlsx.") from None
+    try:
+        return tuple(book.sheetnames)
+    finally:
+        book.close()
+
+
 def _refuse_bomb(path: Path, name: str, limits: Limits) -> None:
     try:
         with zipfile.ZipFile(path) as archive:

@@ -12,7 +12,7 @@ from engine.config.bank import BankSettings
 from engine.config.intake import IntakeSettings
 from engine.domain.errors import RefusedByPolicy, SettingsFault, UnknownName
 from engine.intake import dictionary as dictionaries
-from engine.intake import importers
+from engine.intake import error_file, importers
 from engine.intake.load import Progress, check_sources, load_sources
 from engine.intake.report import IntakeReport
 from engine.workflows import reported, session
@@ -102,16 +102,40 @@ def load(home: Path, mapping_file: Path, *, progress: Progress | None = None) ->
         return report
 
 
-def check(mapping_file: Path, home: Path, *, progress: Progress | None = None) -> IntakeReport:
-    """Return what loading would do, and write nothing."""
+def check(
+    mapping_file: Path, home: Path, *, progress: Progress | None = None, errors: Path | None = None
+) -> IntakeReport:
+    """Return what loading would do, and write nothing but `errors`: the rows to mend as CSV, their values masked."""
     bank, rules = _rules(home)
     with (
         tempfile.TemporaryDirectory(prefix="wayline-check-") as aside,
         session.engine_aside(home, Path(aside)) as engine,
     ):
-        return check_sources(
-            mapping_file.expanduser().resolve(), bank=bank, rules=rules, engine=engine, progress=progress
+        refused = Path(aside) / "refused"
+        told = check_sources(
+            mapping_file.expanduser().resolve(),
+            bank=bank,
+            rules=rules,
+            engine=engine,
+            progress=progress,
+            refused=refused,
         )
+        if errors is not None:
+            error_file.write(refused, errors)
+        return told
+
+
+def errors(home: Path, target: Path) -> int:
+    """Write the rows that the last load refused as CSV, their values masked, and return how many there are.
+
+    Raises
+    ------
+    WorkspaceMissing
+        Nothing was loaded.
+    """
+    workspace = session.workspace_at(home)
+    workspace.report()
+    return error_file.write(workspace.home / "curated" / "_quarantine", target)
 
 
 def _rules(home: Path) -> tuple[BankSettings, IntakeSettings]:

@@ -18,11 +18,18 @@ data = group("data", "Check, load and describe a bank's own tables.")
 Mapping = Annotated[Path, typer.Argument(help="The mapping file: which file is which table.")]
 
 
+Errors = Annotated[
+    Path | None,
+    typer.Option("--errors", help="Write the rows to mend to this CSV file: row, column, code, the value masked."),
+]
+
+
 @data.command()
 def check(
     *,
     mapping: Mapping,
     home: options.Home = options.HOME,
+    errors: Errors = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -32,13 +39,15 @@ def check(
 
       wayline data check mapping.toml
 
+      wayline data check mapping.toml --errors errors.csv
+
       wayline data check mapping.toml --json | jq .tables
     """
     from engine.workflows import load as workflow
 
     output = Output(as_json, quiet)
     with output.progress("Checking") as progress:
-        report = workflow.check(mapping, home, progress=progress)
+        report = workflow.check(mapping, home, progress=progress, errors=errors)
     output.result(report, lambda facts: show_report(output, facts))
     if quarantined(plain(report)):
         raise typer.Exit(faults.CHECK_FAILED)
@@ -75,6 +84,7 @@ def load(
 def report(
     *,
     home: options.Home = options.HOME,
+    errors: Errors = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -89,6 +99,8 @@ def report(
     from engine.workflows import load as workflow
 
     output = Output(as_json, quiet)
+    if errors is not None:
+        workflow.errors(home, errors)
     output.result(workflow.report(home), lambda facts: show_report(output, facts))
 
 

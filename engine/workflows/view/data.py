@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from engine.config.bank import BankSettings
+from engine.config.intake import IntakeSettings
 from engine.domain.curated import CURATED
 from engine.intake.codes import MEANINGS, Code
 from engine.lake.runs import Run
 from engine.lake.workspace import Workspace
+from engine.workflows import session
 from engine.workflows.view import reading
 
 
@@ -79,3 +84,24 @@ def stages(run: Run) -> pd.DataFrame:
         ],
         columns=["stage", "status", "seconds", "peak_memory_mb", "rows", "reason"],
     )
+
+
+def workspace_of(home: Path) -> Workspace:
+    """Return the workspace at a path, whether anything lies in it or not."""
+    return session.workspace_at(home)
+
+
+def loaded_at(home: Path) -> datetime | None:
+    """Return when the tables were last loaded; None where nothing was."""
+    report = workspace_of(home).report_path
+    return datetime.fromtimestamp(report.stat().st_mtime).astimezone() if report.is_file() else None
+
+
+def currency(home: Path) -> str:
+    """Return the bank's base currency."""
+    return session.settings(workspace_of(home), BankSettings, "bank").base_currency
+
+
+def upload_megabytes(home: Path) -> int:
+    """Return how large a file may be that is uploaded."""
+    return session.settings(workspace_of(home), IntakeSettings, "intake").picking.upload_megabytes
