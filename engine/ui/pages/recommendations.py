@@ -12,7 +12,7 @@ from engine.ui import policies as approvals
 from engine.ui.views import offer_groups, offer_limits
 from engine.ui.views import recommendations as views
 from engine.ui.views import what_if as what_if_views
-from engine.workflows.view import policies, recommendations
+from engine.workflows.view import eligibility, policies, recommendations
 
 COMPARED: Final = "r_compared"
 """Under which the comparison last asked for is kept in this session: counts and sums, and a few ids of customers."""
@@ -97,7 +97,7 @@ def what_if() -> None:
         state.hold(COMPARED, simulated(tried.changes_from(now)))
     found = state.held(COMPARED, None)
     if found is not None and found["run_id"] == run.run_id:
-        compared(found)
+        compared(eligibility.simulated(viewer, found))
         approvals.submit(desk, found)
 
 

@@ -61,10 +61,11 @@ def products(facts: Facts, w: Words) -> Figure:
             w.t("what_if.offers_after"): [one["offers_after"] for one in rows],
             w.t("what_if.value_before"): [w.money(one["expected_value_before_minor"]) for one in rows],
             w.t("what_if.value_after"): [w.money(one["expected_value_after_minor"]) for one in rows],
-            w.t("what_if.loss_before"): [w.money(one["expected_loss_before_minor"]) for one in rows],
-            w.t("what_if.loss_after"): [w.money(one["expected_loss_after_minor"]) for one in rows],
         }
     )
+    if all("expected_loss_before_minor" in one for one in rows):  # who may not see risk is told no losses
+        table[w.t("what_if.loss_before")] = [w.money(one["expected_loss_before_minor"]) for one in rows]
+        table[w.t("what_if.loss_after")] = [w.money(one["expected_loss_after_minor"]) for one in rows]
     said = finding(facts, w)
     chart = None
     if rows:
@@ -92,12 +93,14 @@ def finding(facts: Facts, w: Words) -> str:
     """Say in one sentence what the change does."""
     totals = {one["measure"]: one for one in facts["totals"]}
     moves = facts["moves"]["customers"]
+    loss = totals.get("expected_loss_minor")
+    told = w.t("what_if.finding_loss", loss=_share(loss["change_share"], w)) if loss else ""
     return w.t(
         "what_if.finding",
         before=w.number(totals["offers"]["before"]),
         after=w.number(totals["offers"]["after"]),
         value=_share(totals["expected_value_minor"]["change_share"], w),
-        loss=_share(totals["expected_loss_minor"]["change_share"], w),
+        loss=told,
         gains=w.number(moves["gains"]),
         loses=w.number(moves["loses"]),
     )

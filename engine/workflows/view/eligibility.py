@@ -111,6 +111,26 @@ def offers(viewer: Viewer, rows: pd.DataFrame, lent: frozenset[str]) -> pd.DataF
     return _worth(rows.drop(columns=[name for name in OF_OFFERS if name in rows.columns]), lent)
 
 
+def simulated(viewer: Viewer, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a trial of other limits does, as the viewer may see it.
+
+    Without the right to risk: no losses, no tracks, nothing by risk tier, no gates of risk, and nobody by name, as
+    limits of risk tried one after the other would tell what each customer's probability is.
+    """
+    if viewer.may(Right.SEE_RISK):
+        return dict(found)
+    told = {name: value for name, value in found.items() if name != "tracks"}
+    told["totals"] = [one for one in found["totals"] if one["measure"] != "expected_loss_minor"]
+    told["products"] = [
+        {name: value for name, value in one.items() if "expected_loss" not in name} for one in found["products"]
+    ]
+    told["gates"] = [one for one in found["gates"] if one["gate"] not in GATES_OF_RISK]
+    moves = found["moves"]
+    told["moves"] = moves | {"by": [one for one in moves["by"] if one["breakdown"] != "risk_tier"], "named": {}}
+    told["under_served"] = found["under_served"] | {"lowest_after": []}
+    return told
+
+
 def state_of(viewer: Viewer, run: Run, customer_id: str) -> str | None:
     """Return whether risk lets anything be offered to a customer: open or blocked; None where the run does not say.
 
