@@ -14,7 +14,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from engine.numerics.chain import Break, Head, Link, canonical, walk
-from engine.store import audience_acts, catalogues, models, overrides, trail, versions
+from engine.store import audience_acts, catalogues, everything, models, overrides, trail, versions
 from engine.store.base import now
 from engine.store.export_methods import ExportMethods, require_run
 from engine.store.feedback_methods import FeedbackMethods
@@ -280,6 +280,26 @@ class Store(FeedbackMethods, ExportMethods, ScheduleMethods):
         """Return entries of the audit log, the newest first; `before` a number pages on."""
         with self._read() as session:
             return trail.newest(session, limit, before, subject, action)
+
+    def audit_sought(self, what: trail.Sought, limit: int, offset: int = 0) -> tuple[int, list[AuditRecord]]:
+        """Return how many entries of the audit log are asked for, and a page of them, the newest first."""
+        with self._read() as session:
+            return trail.count(session, what), trail.sought(session, what, limit, offset)
+
+    def audit_named(self) -> tuple[list[str], list[str]]:
+        """Return who stands in the audit log, and what was done, each by name."""
+        with self._read() as session:
+            return trail.named(session)
+
+    def audit_before(self, seq: int) -> AuditRecord | None:
+        """Return the last entry on the same subject before an entry."""
+        with self._read() as session:
+            return trail.before(session, seq)
+
+    def everything_of(self, customer_id: str) -> dict[str, list[dict[str, Any]]]:
+        """Return all rows of a customer by table of the register, the empty tables too."""
+        with self._read() as session:
+            return everything.of_customer(session, customer_id)
 
     def audit_head(self) -> Head:
         """Return the newest entry's number and hash, to be sealed and kept elsewhere."""

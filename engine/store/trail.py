@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import String, type_coerce
+from sqlalchemy import ColumnElement, String, func, or_, type_coerce
 from sqlmodel import Session, col, select
 
 from engine.numerics.chain import Head, Link, canonical, link
@@ -78,6 +78,73 @@ def newest(
     if action is not None:
         query = query.where(AuditRow.action == action)
     return [_record(row) for row in session.exec(query)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sought:
+    """Which entries of the log are asked for; None and an empty text ask for all.
+
+    since, until : instants, the first one included, the last one not. action, subject : what it begins with.
+    customer_id : entries about that customer, by their subject or by what their details hold.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    actor: str = ""
+    action: str = ""
+    subject: str = ""
+    customer_id: str = ""
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """Return what an entry must meet."""
+        found: list[ColumnElement[bool]] = []
+        if self.since is not None:
+            found.append(col(AuditRow.at) >= self.since)
+        if self.until is not None:
+            found.append(col(AuditRow.at) < self.until)
+        if self.actor:
+            found.append(col(AuditRow.actor) == self.actor)
+        if self.action:
+            found.append(col(AuditRow.action).startswith(self.action, autoescape=True))
+        if self.subject:
+            found.append(col(AuditRow.subject).startswith(self.subject, autoescape=True))
+        if self.customer_id:
+            named = json.dumps(self.customer_id, ensure_ascii=False)
+            found.append(
+                or_(
+                    col(AuditRow.subject).in_([self.customer_id, f"customer:{self.customer_id}"]),
+                    col(AuditRow.details).contains(named, autoescape=True),
+                )
+            )
+        return found
+
+
+def sought(session: Session, what: Sought, limit: int, offset: int) -> list[AuditRecord]:
+    """Return a page of the entries asked for, the newest first."""
+    query = select(AuditRow).where(*what.conditions()).order_by(col(AuditRow.seq).desc()).limit(limit).offset(offset)
+    return [_record(row) for row in session.exec(query)]
+
+
+def count(session: Session, what: Sought) -> int:
+    """Return how many entries are asked for."""
+    return session.exec(select(func.count()).select_from(AuditRow).where(*what.conditions())).one()
+
+
+def named(session: Session) -> tuple[list[str], list[str]]:
+    """Return who did anything, and what was done, each by name."""
+    actors = session.exec(select(AuditRow.actor).distinct().order_by(AuditRow.actor)).all()
+    actions = session.exec(select(AuditRow.action).distinct().order_by(AuditRow.action)).all()
+    return list(actors), list(actions)
+
+
+def before(session: Session, seq: int) -> AuditRecord | None:
+    """Return the last entry on the same subject before an entry; None where there is none, or no such entry."""
+    one = session.get(AuditRow, seq)
+    if one is None:
+        return None
+    same = select(AuditRow).where(AuditRow.subject == one.subject, AuditRow.seq < seq)
+    row = session.exec(same.order_by(col(AuditRow.seq).desc()).limit(1)).first()
+    return _record(row) if row else None
 
 
 def links(session: Session) -> Iterator[Link]:

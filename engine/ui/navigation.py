@@ -47,6 +47,7 @@ SPECS: Final = (
     PageSpec(name="risk", icon=":material/shield:", group="decisions"),
     PageSpec(name="cases", icon=":material/notifications_active:", group="decisions"),
     PageSpec(name="exports", icon=":material/outbox:", group="decisions"),
+    PageSpec(name="audit", icon=":material/verified_user:", group="foundations"),
     PageSpec(name="data", icon=":material/database:", group="foundations"),
     PageSpec(name="load", icon=":material/upload_file:", group="foundations"),
 )

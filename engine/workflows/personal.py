@@ -68,13 +68,7 @@ def reveal(viewer: Viewer, workspace: Workspace, customer_id: str, reason: str, 
         The audit trail cannot be written: nothing is shown then.
     """
     viewer.require(Right.SEE_PERSONAL)
-    if reason not in REASONS:
-        raise UnknownName("reason", reason, REASONS)
-    said = " ".join(note.split())
-    if reason == "other" and not said:
-        raise RefusedByPolicy('The reason "other" has to be told in words. Write why the data are needed.')
-    if len(said) > MOST_OF_A_NOTE:
-        raise RefusedByPolicy(f"The note has {len(said)} signs: expected at most {MOST_OF_A_NOTE}. Shorten it.")
+    said = checked(reason, note)
     found = tuple(Revealed(field=field, value=value) for field, value in _fields(workspace, customer_id))
     if not found:
         raise RefusedByPolicy("Nothing personal is held of this customer, so there is nothing to reveal.")
@@ -82,6 +76,18 @@ def reveal(viewer: Viewer, workspace: Workspace, customer_id: str, reason: str, 
     with Store(session.database_url(workspace), actor=viewer.name) as store:
         store.audit(ACTION, f"customer:{customer_id}", details | {"role": viewer.role.value})
     return found
+
+
+def checked(reason: str, note: str) -> str:
+    """Return the note as it is kept; raises UnknownName, RefusedByPolicy like `reveal`."""
+    if reason not in REASONS:
+        raise UnknownName("reason", reason, REASONS)
+    said = " ".join(note.split())
+    if reason == "other" and not said:
+        raise RefusedByPolicy('The reason "other" has to be told in words. Write why the data are needed.')
+    if len(said) > MOST_OF_A_NOTE:
+        raise RefusedByPolicy(f"The note has {len(said)} signs: expected at most {MOST_OF_A_NOTE}. Shorten it.")
+    return said
 
 
 def _fields(workspace: Workspace, customer_id: str) -> Iterator[tuple[str, str]]:
