@@ -17,6 +17,7 @@ from engine.ui.views import policies as views
 from engine.ui.views import what_if
 from engine.ui.views.policies import Standing
 from engine.workflows import policy_approvals as work
+from engine.workflows.view import eligibility
 
 OPEN: Final = ("waiting", "stale")
 _TOLD: Final = "policies_told"
@@ -75,12 +76,13 @@ def _waits(desk: Desk, standing: Standing) -> None:
         st.badge(words.label("change_status", how), color=views.BADGES[how])
     st.text(one.note)
     controls.sentences(views.settings(one.changes, words))
-    controls.tiles(what_if.tiles(one.effect, words))
-    st.markdown(controls.plain(what_if.finding(one.effect, words)))
+    effect = eligibility.simulated(state.viewer(), one.effect)
+    controls.tiles(what_if.tiles(effect, words))
+    st.markdown(controls.plain(what_if.finding(effect, words)))
     st.caption(words.t("policies.tried_on", run=one.run_id))
     with st.expander(words.t("policies.effect"), icon=":material/query_stats:"):
-        controls.show(words, what_if.products(one.effect, words), f"policies_products_{one.number}")
-        controls.show(words, what_if.gates(one.effect, words), f"policies_gates_{one.number}")
+        controls.show(words, what_if.products(effect, words), f"policies_products_{one.number}")
+        controls.show(words, what_if.gates(effect, words), f"policies_gates_{one.number}")
     _deciding(desk, standing, viewer)
     comments.folded(words, "policy_change", str(one.number))
 

@@ -126,8 +126,8 @@ def simulated(viewer: Viewer, found: Mapping[str, Any]) -> dict[str, Any]:
     ]
     told["gates"] = [one for one in found["gates"] if one["gate"] not in GATES_OF_RISK]
     moves = found["moves"]
-    told["moves"] = moves | {"by": [one for one in moves["by"] if one["breakdown"] != "risk_tier"], "named": {}}
-    told["under_served"] = found["under_served"] | {"lowest_after": []}
+    told["moves"] = {**moves, "by": [one for one in moves["by"] if one["breakdown"] != "risk_tier"], "named": {}}
+    told["under_served"] = {**found["under_served"], "lowest_after": []}
     return told
 
 
