@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import getpass
-
 from engine.domain.access import Role, Viewer
+from engine.workflows import session
 
 
 def viewer(by: str | None = None) -> Viewer:
     """Return who acts: the person named, else the account that runs the command."""
-    return Viewer(name=getpass.getuser() if by is None else by, role=Role.OWNER)
+    return session.this_person() if by is None else Viewer(name=by, role=Role.OWNER)

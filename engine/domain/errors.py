@@ -23,7 +23,7 @@
     ├── StoreUnavailable        the operational database cannot be opened, or is of another version
     ├── CheckFailed             exit code 3: a verification found a difference
     └── RefusedByPolicy         exit code 4
-        ├── ApprovalNeeded      an export that a second person has to agree to first
+        ├── ApprovalNeeded      what a second person has to agree to first
         ├── GroupTooSmall       so few customers that the viewer's role does not see how many
         ├── NotAllowed          a right that the viewer's role does not hold
         └── NotSignedIn         nobody is signed in, or nobody with a role
@@ -235,7 +235,7 @@ class RefusedByPolicy(WaylineError):
 
 
 class ApprovalNeeded(RefusedByPolicy):
-    """An export waits for a second person; `facts` say which one and why, as the audit log keeps them."""
+    """Something waits for a second person; `facts` say what and why, as the audit log keeps them."""
 
     def __init__(self, sentence: str, facts: Mapping[str, object]) -> None:
         self.facts = dict(facts)

@@ -18,6 +18,17 @@ def written(definition: Mapping[str, Any]) -> str:
     return "\n".join([*head, "", "[rule]", *rule, ""])
 
 
+def table(values: Mapping[str, Any], name: str) -> str:
+    """Return values as one more entry of a list of tables; a list of tables in them follows as entries of its own."""
+    lists = {key: value for key, value in values.items() if isinstance(value, list)}
+    within = {key: value for key, value in lists.items() if value and isinstance(value[0], Mapping)}
+    lines = [f"[[{name}]]", *(f"{key} = {_value(value)}" for key, value in values.items() if key not in within)]
+    for key, rows in within.items():
+        for row in rows:
+            lines += ["", table(row, f"{name}.{key}").rstrip()]
+    return "\n".join(lines) + "\n"
+
+
 def read(text: str) -> dict[str, Any]:
     """Return what a text says.
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import getpass
 from pathlib import Path
 from typing import Any, Final
 
+from engine.domain.access import Right, Viewer
 from engine.domain.errors import RefusedByPolicy, UnknownName
 from engine.lake.runs import open_run
+from engine.store import NewReview
 from engine.store.facade import Store
 from engine.store.records import ExperimentDecisionRecord
-from engine.workflows import experiment_report, session
+from engine.workflows import experiment_report, experiment_review, session
 from engine.workflows.experiment_decided import ACTIONS, action_of_rules, in_run
 from experiments.decide import needs_owner_and_note
 
@@ -54,7 +55,7 @@ def _told(person: ExperimentDecisionRecord) -> str:
 
 
 def decide(
-    home: Path, experiment_id: str, action: str, *, owner: str, note: str, run_id: str | None = None
+    home: Path, experiment_id: str, action: str, *, owner: Viewer, note: str, run_id: str | None = None
 ) -> dict[str, Any]:
     """Keep a person's decision on an experiment beside that of the rules, in the store and in the audit log.
 
@@ -62,35 +63,38 @@ def decide(
 
     Raises
     ------
-    RunMissing, MartMissing, StoreUnavailable
+    NotAllowed, RunMissing, MartMissing, StoreUnavailable
     UnknownName
         The run has no such experiment, or there is no such action.
     RefusedByPolicy
         Nobody is named, no note says why, or the rules decided the same already.
+    ApprovalNeeded
+        It ships against the advice, and no second person has agreed; see `experiment_review.require`.
     """
+    owner.require(Right.DECIDE_EXPERIMENT)
     if action not in ACTIONS:
         raise UnknownName("action", action, ACTIONS)
     facts = experiment_report.of_run(home, experiment_id, run_id=run_id)
     by_rules = action_of_rules(facts)
-    needs_owner_and_note(by_rules, owner=owner, note=note)
+    needs_owner_and_note(by_rules, owner=owner.name, note=note)
     if action == by_rules:
         raise RefusedByPolicy(
             f'The rules decided "{by_rules.replace("_", " ")}" themselves; there is nothing to decide otherwise. '
             "Keep the decision of the rules, or name another action."
         )
     workspace = session.workspace_at(home)
-    with Store(session.database_url(workspace), actor=getpass.getuser()) as store:
-        kept = store.decide_experiment(
-            experiment_id,
-            {
-                "run_id": facts["run_id"],
-                "action": action,
-                "instead_of": by_rules,
-                "owner": owner.strip(),
-                "note": note.strip(),
-                "spec_hash": facts["spec_hash"],
-            },
-        )
+    wanted = {
+        "run_id": facts["run_id"],
+        "action": action,
+        "instead_of": by_rules,
+        "note": note.strip(),
+        "spec_hash": facts["spec_hash"],
+    }
+    with Store(session.database_url(workspace), actor=owner.name) as store:
+        agreed = experiment_review.require(store, NewReview(experiment_id=experiment_id, **wanted))
+        if agreed is not None:
+            wanted["note"] = agreed.note  # what the second person read
+        kept = store.decide_experiment(experiment_id, {**wanted, "owner": owner.name.strip()})
     return {
         "experiment_id": experiment_id,
         "run_id": kept.run_id,

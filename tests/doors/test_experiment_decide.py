@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,13 @@ class Door:
             assert store.verify_audit() is None
             return store.audit_trail(action="experiment.decided")
 
+    def agree(self) -> None:
+        """Ship against the advice as one person, and agree as another."""
+        waits = self.run("decide", "card_onboarding", "ship", *WHO, code=4)["error"]["sentence"]
+        number = re.search(r"review (\d+)", waits)
+        assert number is not None, waits
+        self.run("review", number[1], "--agree", "--by", "bob", "--note", "Watched.")
+
 
 @pytest.fixture
 def door(home: Path, capsys: pytest.CaptureFixture[str]) -> Door:
@@ -54,6 +62,7 @@ def door(home: Path, capsys: pytest.CaptureFixture[str]) -> Door:
 
 def test_decision_is_told_by_list_and_report_and_stands_in_the_audit_log_once(door: Door) -> None:
     before = len(door.kept())
+    door.agree()
     told = door.run("decide", "card_onboarding", "ship", *WHO)
     assert (told["action"], told["instead_of"], told["owner"]) == ("ship", "continue", "Head of Cards")
     listed = {row["experiment_id"]: row["decision"] for row in door.run("list")}
@@ -70,10 +79,26 @@ def test_decision_is_told_by_list_and_report_and_stands_in_the_audit_log_once(do
 
 
 def test_later_decision_stands_in_place_of_an_earlier_one_and_that_of_the_rules_is_still_known(door: Door) -> None:
-    door.run("decide", "card_onboarding", "ship", *WHO)
     told = door.run("decide", "card_onboarding", "roll_back", "--owner", "Chief Risk Officer", "--note", "Complaints.")
     assert (told["action"], told["instead_of"]) == ("roll_back", "continue")
     assert door.run("report", "card_onboarding")["decision"]["override"]["owner"] == "Chief Risk Officer"
+
+
+def test_shipping_against_the_advice_takes_a_second_person(door: Door, tmp_path: Path) -> None:
+    bank.make(tmp_path)
+    other = Door(tmp_path, door.capsys)
+    sentence = other.run("decide", "card_onboarding", "ship", *WHO, code=4)["error"]["sentence"]
+    assert "takes a second person" in sentence
+    assert other.kept() == [], "asked for, not decided"
+    own = other.run("review", 1, "--agree", "--by", "head of cards", "--note", "fine", code=4)["error"]["sentence"]
+    assert "a second person must answer" in own
+    assert "wayline experiment review 1" in other.refused("card_onboarding", "ship", *WHO, code=4)
+    other.run("review", 1, "--refuse", "--by", "bob", "--note", "too early")
+    assert "bob did not agree to ship (too early)" in other.refused("card_onboarding", "ship", *WHO, code=4)
+    assert (
+        "answered review 1 already"
+        in other.run("review", 1, "--agree", "--by", "cy", "--note", "late", code=4)["error"]["sentence"]
+    )
 
 
 def test_person_may_decide_on_withheld_results_and_sees_no_number_for_it(door: Door) -> None:

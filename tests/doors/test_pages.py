@@ -11,11 +11,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.domain.access import Role, Viewer
+from engine.domain.errors import ApprovalNeeded
 from engine.lake.runs import Run, latest_run
 from engine.lake.workspace import Workspace
 from engine.ui.navigation import SPECS
 from engine.ui.words import LANGUAGES, Language, Words
-from engine.workflows import customer_risk, customer_risk_told, experiment
+from engine.workflows import customer_risk, customer_risk_told, experiment, experiment_review
 from engine.workflows.view import customer, desk, people, risk, selection, today
 from tests.conftest import REPOSITORY
 from tests.engine.ui import bank
@@ -275,7 +276,10 @@ def test_looking_at_experiments_makes_no_register_and_a_decision_on_record_stand
     bank.make(tmp_path)
     opened(monkeypatch, tmp_path, "experiments", e_id="card_onboarding", e_part="decision")
     assert not (tmp_path / "wayline.db").exists()
-    experiment.decide(tmp_path, "card_onboarding", "ship", owner="Head of *Cards*", note="Season *ends*.")
+    head = Viewer(name="Head of *Cards*", role=Role.PRODUCT)
+    with pytest.raises(ApprovalNeeded):
+        experiment.decide(tmp_path, "card_onboarding", "ship", owner=head, note="Season *ends*.")
+    experiment_review.answer(tmp_path, Viewer(name="bob", role=Role.RISK), 1, "agreed", agreed=True)
     app = opened(monkeypatch, tmp_path, "experiments", e_id="card_onboarding", e_part="decision")
     assert not app.exception
     assert r"Head of \*Cards\* decided on" in sentences(app), "names are shown as they are written"

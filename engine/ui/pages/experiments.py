@@ -9,7 +9,7 @@ from typing import Final
 import streamlit as st
 
 from engine.domain.errors import WaylineError
-from engine.ui import controls, people, state
+from engine.ui import comments, controls, experiment_work, people, state
 from engine.ui.views import experiment_days, experiment_groups, experiment_others
 from engine.ui.views import experiment_parts as parts
 from engine.ui.views import experiments as views
@@ -36,8 +36,13 @@ def listed(entries: list[views.Entry]) -> None:
             st.container(border=True),
             st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"),
         ):
-            st.markdown(controls.plain(views.advice(entry, words)), width="stretch")
-            st.badge(entry.headline, color=views.COLOURS[entry.action])
+            with st.container(width="stretch", gap="xxsmall"):
+                st.markdown(controls.plain(views.advice(entry, words)))
+                if entry.share_done is None:
+                    st.caption(entry.progress)
+                else:
+                    st.progress(min(entry.share_done, 1.0), text=entry.progress)
+            st.badge(entry.verdict, color=entry.badge)
             st.badge(
                 words.label("health", entry.health),
                 color=views.HEALTH[entry.health],
@@ -55,7 +60,12 @@ def banner(report: Report) -> None:
 
 def the_result(report: Report) -> None:
     if not report.withheld:
-        controls.show(words, views.forest(report, words), f"e_forest_{report.experiment}")
+        shapes = {name: words.t(f"experiments.shape_{name}") for name in ("chart", "table")}
+        if controls.switch(words, "experiments.shape", tuple(shapes), "e_shape", shapes) == "chart":
+            controls.show(words, views.forest(report, words), f"e_forest_{report.experiment}")
+        else:
+            st.markdown(f"**{controls.plain(views.forest(report, words).finding)}**")
+            controls.sentences(views.narrow_table(report, words))
     controls.tiles(views.arms(report, words))
     controls.mark_picker(words, views.arm_marks(report, words), f"e_arms_{report.experiment}")
     with controls.section(words, "experiments.checks", within=True):
@@ -114,8 +124,11 @@ def the_decision(taken: Decisions, report: Report) -> None:
     st.markdown(f"**{controls.plain(finding)}**")
     if len(table):
         controls.sentences(table)
+    experiment_work.reviews(desk, report)
+    experiment_work.deciding(desk, report)
     st.write(words.t("experiments.decide_how", actions=experiment_others.actions(report, words)))
     st.code(experiment_others.command(report), language=None, wrap_lines=True)
+    comments.folded(words, "experiment", report.experiment)
 
 
 def comparison(found: dict[str, Facts]) -> Facts:
@@ -152,12 +165,17 @@ with controls.section(words, "experiments.list"):
     rows = state.ask(experiments.listed, run)
     if rows.empty:
         st.write(words.t("experiments.none"))
-        st.stop()
-    decided = persons(tuple(rows["experiment_id"]))
-    entries = views.listed(rows, decided, run.run_id, words)
-    listed(entries)
-    with controls.section(words, "experiments.result", "experiments.result_help"):
-        names = {entry.experiment_id: entry.name for entry in entries}
-        chosen = controls.choice(words, "experiments.experiment", tuple(names), "e_id", names)
-        detail(chosen, decided[chosen])
+    else:
+        decided = persons(tuple(rows["experiment_id"]))
+        entries = [
+            views.with_progress(one, state.ask(experiments.result, run, one.experiment_id), words)
+            for one in views.listed(rows, decided, run.run_id, words)
+        ]
+        listed(entries)
+        with controls.section(words, "experiments.result", "experiments.result_help"):
+            names = {entry.experiment_id: entry.name for entry in entries}
+            chosen = controls.choice(words, "experiments.experiment", tuple(names), "e_id", names)
+            detail(chosen, decided[chosen])
+with controls.section(words, "experiments.plan", "experiments.plan_help"):
+    experiment_work.planning(desk)
 people.drawer(desk, "e")

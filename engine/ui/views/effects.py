@@ -8,7 +8,7 @@ from typing import Any, Final
 import altair as alt
 import pandas as pd
 
-from engine.ui.views.figure import DIVERGING, NEUTRAL, height_of, scale, signed_axis
+from engine.ui.views.figure import BAD, DIVERGING, NEUTRAL, height_of, scale, signed_axis
 from experiments.report_plots import WIDEST, WIDEST_DAY, Point, ends
 
 LINE: Final = DIVERGING[0]  # seen on a light and on a dark page
@@ -17,7 +17,7 @@ _TWO_LINES: Final = "split(datum.label, ' × ')"
 
 
 def dots(rows: pd.DataFrame, *, title: str, form: str, colours: Mapping[str, str], tooltip: Mapping[str, str]) -> Any:
-    """Return one row per effect, in the order of the rows.
+    """Return one row per effect, in the order of the rows; a column `margin` is drawn as a tick on the same axis.
 
     Parameters
     ----------
@@ -41,7 +41,19 @@ def dots(rows: pd.DataFrame, *, title: str, form: str, colours: Mapping[str, str
     lines = base.mark_rule(strokeWidth=3).encode(x=alt.X("lower:Q", title=title, **x), x2="upper:Q")
     points = base.mark_point(filled=True, size=100, opacity=1).encode(x=alt.X("value:Q", title=title, **x))
     around = 70 + 30 * (len(colours) if legend else 0)
-    return (_zero("x") + lines + points).properties(height=height_of(len(rows), 34, around))
+    layers = _zero("x") + lines + points
+    if "margin" in rows and rows["margin"].notna().any():
+        marked = rows[rows["margin"].notna()]
+        layers += (
+            alt.Chart(marked)
+            .mark_tick(color=BAD, thickness=3, size=24)
+            .encode(
+                x=alt.X("margin:Q", title=title, **x),
+                y=alt.Y("name:N", sort=list(rows["name"])),
+                tooltip=[_told(rows, column, name) for column, name in tooltip.items()],
+            )
+        )
+    return layers.properties(height=height_of(len(rows), 34, around))
 
 
 def band(rows: pd.DataFrame, *, day: Any, title: str, form: str, tooltip: Mapping[str, str]) -> Any:
@@ -67,6 +79,8 @@ def _zero(along: str) -> Any:
 def _scale(rows: pd.DataFrame, widest: float) -> Any:
     drawn = zip(rows["value"], rows["lower"], rows["upper"], strict=True)
     points = [Point(name="", value=value, lower=lower, upper=upper) for value, lower, upper in drawn]
+    margins = rows["margin"].dropna() if "margin" in rows else ()
+    points += [Point(name="", value=one, lower=one, upper=one) for one in margins]  # a margin is always on the axis
     return alt.Scale(domain=list(ends(points, widest)), clamp=True, nice=False)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 import pandas as pd
@@ -36,6 +36,10 @@ class Entry:
     headline: str
     health: str
     owner: str | None
+    verdict: str = ""
+    badge: Badge = "blue"
+    share_done: float | None = None
+    progress: str = ""
 
 
 def listed(rows: pd.DataFrame, taken: Mapping[str, Decisions], run_id: str, w: Words) -> list[Entry]:
@@ -60,6 +64,31 @@ def listed(rows: pd.DataFrame, taken: Mapping[str, Decisions], run_id: str, w: W
     return sorted(
         found, key=lambda one: (one.owner is not None, one.health != "stop", order.index(one.action), one.name)
     )
+
+
+def with_progress(entry: Entry, facts: Mapping[str, Any], w: Words) -> Entry:
+    """Return an entry with how far the experiment is, and its verdict in the words of the trade."""
+    far = facts.get("progress") or {}  # results of earlier versions do not say
+    day, to_go, complete = (far.get(name) for name in ("day", "days_to_go", "complete"))
+    share = 1.0 if complete else None if to_go is None else day / max(day + to_go, 1)
+    progress = "" if day is None else w.t("experiments.day", day=w.number(day))
+    if complete:
+        progress = w.t("experiments.day_complete", day=w.number(day))
+    elif to_go is not None:
+        progress = w.t("experiments.day_of", day=w.number(day), days=w.number(day + to_go))
+    kind, badge = _verdict(entry, facts, to_go)
+    verdict = w.t(f"experiments.verdict_{kind}", days=w.number(to_go or 0))
+    return replace(entry, verdict=verdict, badge=badge, share_done=share, progress=progress)
+
+
+def _verdict(entry: Entry, facts: Mapping[str, Any], to_go: int | None) -> tuple[str, Badge]:
+    if entry.health == "stop":
+        return "unhealthy", "red"
+    if not facts["metrics"]:
+        return "no_data", "orange"
+    if entry.action == "continue":
+        return ("running", "blue") if to_go is None else ("days_left", "blue")
+    return entry.action, COLOURS[entry.action]
 
 
 def advice(entry: Entry, w: Words) -> str:
@@ -99,9 +128,11 @@ def forest(report: Report, w: Words) -> Figure:
         return Figure(finding=finding, chart=None, alt=finding, table=pd.DataFrame())
     drawn = [line for line in report.lines if line.relative.whole]
     finding = _finding(report.lines[0], w)
-    note = w.t("experiments.not_drawn") if len(drawn) < len(report.lines) else ""
+    notes = [w.t("experiments.not_drawn")] if len(drawn) < len(report.lines) else []
+    if any(line.margin is not None for line in drawn):
+        notes.append(w.t("experiments.margin_note"))
     chart = _forest(drawn, report, w) if drawn else None
-    return Figure(finding=finding, chart=chart, alt=finding, table=forest_table(report, w), note=note)
+    return Figure(finding=finding, chart=chart, alt=finding, table=forest_table(report, w), note=" ".join(notes))
 
 
 def _forest(drawn: list[Line], report: Report, w: Words) -> Any:
@@ -115,6 +146,8 @@ def _forest(drawn: list[Line], report: Report, w: Words) -> Any:
             "written": [_lift(line.relative.value, w) for line in drawn],
             "span": [_span(line.relative, w) for line in drawn],
             "verdict": [w.label("verdict", line.verdict) for line in drawn],
+            "margin": pd.Series([line.margin for line in drawn], dtype=float),
+            "accepted": [_lift(line.margin, w) for line in drawn],
         }
     )
     shown = {line.mark for line in drawn}
@@ -127,6 +160,7 @@ def _forest(drawn: list[Line], report: Report, w: Words) -> Any:
             "name": w.t("experiments.metric"),
             "written": w.t("experiments.relative"),
             "span": w.t("experiments.interval"),
+            "accepted": w.t("experiments.margin"),
             "verdict": w.t("experiments.verdict"),
         },
     )
@@ -154,6 +188,20 @@ def forest_table(report: Report, w: Words) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(lines)
+
+
+def narrow_table(report: Report, w: Words) -> pd.DataFrame:
+    """Return results in three columns, for a page that is too narrow for the chart."""
+    return pd.DataFrame(
+        {
+            w.t("experiments.metric"): [_named(line, w) for line in report.lines],
+            w.t("experiments.verdict"): [w.label("verdict", line.verdict) for line in report.lines],
+            w.t("experiments.relative"): [
+                f"{_lift(line.relative.value, w)} ({_span(line.relative, w)})" if line.relative.whole else UNDEFINED
+                for line in report.lines
+            ],
+        }
+    )
 
 
 def arms(report: Report, w: Words) -> list[tuple[str, str, str]]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from engine.cli import faults, numbers, options
+from engine.cli import faults, numbers, options, people
 from engine.cli.output import Output, write
 
 _RESULTS: Final = (
@@ -199,14 +199,43 @@ def decide(
 ) -> None:
     """Decide otherwise than the rules: kept with its owner and note, in reports and in the audit log.
 
+    Shipping against the advice takes a second person: exit 4 until somebody has answered with `experiment review`.
+
     [bold]Examples[/]
 
       wayline experiment decide savings_banner roll_back --owner "Head of Savings" --note "The banner is being redrawn."
     """
     from engine.workflows import experiment as workflow
 
-    made = workflow.decide(home, experiment_id, action, owner=owner, note=note, run_id=run)
+    made = workflow.decide(home, experiment_id, action, owner=people.viewer(owner), note=note, run_id=run)
     Output(as_json, quiet).result(made, lambda facts: Output(as_json, quiet).facts(facts))
+
+
+def review(
+    *,
+    number: Annotated[int, typer.Argument(metavar="NUMBER", help="The number of the request, as `decide` told it.")],
+    by: Annotated[str, typer.Option("--by", help="Who answers: a person's name, other than who asked.")],
+    note: Annotated[str, typer.Option("--note", help="Why, for whoever reads it later.")],
+    agree: Annotated[bool, typer.Option("--agree/--refuse", help="Agree to ship against the advice, or not.")],
+    home: options.Home = options.HOME,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Answer a request to ship against the advice of the rules; what is agreed to is decided by it.
+
+    [bold]Examples[/]
+
+      wayline experiment review 1 --agree --by bob --note "the season ends, and complaints are watched"
+    """
+    from engine.workflows import experiment_review as workflow
+
+    made = workflow.answer(home, people.viewer(by), number, note, agreed=agree)
+    Output(as_json, quiet).result(
+        made,
+        lambda facts: Output(as_json, quiet).facts(
+            {numbers.heading(name): numbers.cell(name, value) for name, value in facts.items()}
+        ),
+    )
 
 
 def add_to(experiment: typer.Typer) -> None:
@@ -214,3 +243,4 @@ def add_to(experiment: typer.Typer) -> None:
     experiment.command("list")(listing)
     experiment.command()(report)
     experiment.command()(decide)
+    experiment.command()(review)
