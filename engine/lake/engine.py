@@ -14,6 +14,8 @@ import duckdb
 import ibis
 import pyarrow as pa
 
+from engine.lake.files import ROW_GROUP_ROWS
+
 if TYPE_CHECKING:  # it takes a quarter of a second to import, and most commands need none of it
     import pandas as pd
 
@@ -165,7 +167,7 @@ class DuckDBEngine:
         self.connection.execute(
             f"COPY (SELECT {_declared(expression)} FROM ({self.compile(expression)}) ORDER BY {order}) "
             f"TO {quoted(str(target))} "
-            "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)"
+            f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
         )
         counted = self.connection.execute(f"SELECT count(*) FROM {parquet_scan(target)}").fetchone()
         return int(counted[0]) if counted else 0

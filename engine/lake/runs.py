@@ -24,13 +24,20 @@ import pyarrow.parquet as pq
 
 from engine.domain.errors import MartMissing, RunMissing
 from engine.lake.engine import Engine
-from engine.lake.files import file_digest, write_synced
+from engine.lake.files import ROW_GROUP_ROWS, file_digest, write_synced
 from engine.lake.workspace import Workspace
 
 SUCCESS = "_SUCCESS"
 MANIFEST = "manifest.json"
 CURRENT = "CURRENT"
 _BUILDING = "_building-"
+
+
+class _InGroups(pq.ParquetWriter):  # type: ignore[misc]  # pyarrow has no types
+    """Writes groups of ROW_GROUP_ROWS; Arrow's own are of a million rows, each unpacked whole for one of them."""
+
+    def write_table(self, table: pa.Table, row_group_size: int | None = ROW_GROUP_ROWS) -> None:
+        super().write_table(table, row_group_size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +223,7 @@ class RunBuilder:
         folder = self.folder / mart
         folder.mkdir()
         path = folder / "part-00000.parquet"
-        with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        with _InGroups(path, schema, compression="zstd") as writer:
             yield writer
         self._note(mart, pq.read_metadata(path).num_rows)
 

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import ibis
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from engine.domain.errors import MartMissing, RunMissing, WorkspaceBusy, WorkspaceMissing
 from engine.domain.marts import SEGMENT_CHOICES
 from engine.lake.engine import DuckDBEngine
+from engine.lake.files import ROW_GROUP_ROWS
 from engine.lake.runs import RunBuilder, latest_run, list_runs, open_run, run_id_of
 from engine.lake.schema import arrow_schema, instant, to_contract
 from engine.lake.workspace import Workspace
@@ -38,6 +40,20 @@ def test_a_run_is_read_only_after_it_was_published(tmp_path: Path) -> None:
     assert run.read("segment_choices").column("clusters").to_pylist() == [3, 4]
     assert run.manifest["stages"][0]["rows"] == {"segment_choices": 2}
     assert run.as_of == AS_OF
+
+
+def test_a_look_at_one_row_unpacks_few_whichever_way_the_table_was_written(tmp_path: Path) -> None:
+    """Arrow's own groups are of a million rows: a page about one customer of a million unpacked every table whole."""
+    rows = 2 * ROW_GROUP_ROWS + 1
+    builder = begin(tmp_path)
+    builder.write_rows("segment_choices", choices(*range(rows)))
+    with DuckDBEngine() as engine:
+        builder.write("sorted", engine, ibis.range(rows).unnest().name("n").as_table(), order_by=["n"])
+    run = builder.publish()
+    for mart in ("segment_choices", "sorted"):
+        facts = pq.read_metadata(run.path(mart) / "part-00000.parquet")
+        held = [facts.row_group(group).num_rows for group in range(facts.num_row_groups)]
+        assert held == [ROW_GROUP_ROWS, ROW_GROUP_ROWS, 1], mart
 
 
 def test_the_next_run_sweeps_what_a_killed_one_left(tmp_path: Path) -> None:
