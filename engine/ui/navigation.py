@@ -50,6 +50,7 @@ SPECS: Final = (
     PageSpec(name="audit", icon=":material/verified_user:", group="foundations"),
     PageSpec(name="data", icon=":material/database:", group="foundations"),
     PageSpec(name="load", icon=":material/upload_file:", group="foundations"),
+    PageSpec(name="settings", icon=":material/settings:", group="foundations"),
 )
 
 

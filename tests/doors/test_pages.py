@@ -141,7 +141,7 @@ def test_page_says_why_a_skipped_stage_left_nothing_to_show(
 ) -> None:
     app = opened(monkeypatch, skipped, page, lang=language, **({"c_id": "C00001"} if page == "customer" else {}))
     assert not app.exception
-    if page not in ("audit", "data", "exports", "load"):  # what these tell is kept beside the runs
+    if page not in ("audit", "data", "exports", "load", "settings"):  # what these tell is kept beside the runs
         assert NOT_IN_THIS_RUN in sentences(app)
 
 

@@ -34,6 +34,8 @@ MORE: Final = (
     ),
     *(("audiences", {"a_part": part}) for part in ("build", "reach", "overlap")),
     *(("journeys", {"j_id": "credit_card", "j_by": by}) for by in ("risk_tier", "value_tier")),
+    *(("audit", {"y_part": part}) for part in ("checks", "replay", "subject")),
+    *(("settings", {"z_part": part}) for part in ("keys", "rules", "jobs")),
     ("recommendations", {"r_gate": "risk_tier"}),
     ("recommendations", {"r_sel": "gate/risk_tier/all"}),
     ("risk", {"k_sel": "tier/high"}),
