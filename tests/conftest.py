@@ -6,6 +6,7 @@ import shutil
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -68,9 +69,9 @@ def real_data() -> Path:
     return folder
 
 
-@pytest.fixture
-def postgres_address() -> Iterator[str]:
-    """The address of a fresh PostgreSQL database; the test is skipped where no server answers."""
+@contextmanager
+def fresh_postgres() -> Iterator[str]:
+    """Yield the address of a fresh PostgreSQL database; the test is skipped where no server answers."""
     psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'wayline[postgres]'")
     name = f"wayline_test_{uuid.uuid4().hex[:12]}"
     try:
@@ -83,3 +84,38 @@ def postgres_address() -> Iterator[str]:
             yield POSTGRES.rsplit("/", 1)[0] + "/" + name
         finally:
             server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def postgres_address() -> Iterator[str]:
+    """The address of a fresh PostgreSQL database; the test is skipped where no server answers."""
+    with fresh_postgres() as address:
+        yield address
+
+
+@contextmanager
+def each_database(kind: str) -> Iterator[str]:
+    """Let workspaces keep their operational state in SQLite, each its own, or all in one fresh PostgreSQL database."""
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
+        if kind == "postgresql":
+            patch.setenv("WAYLINE_DATABASE_URL", stack.enter_context(fresh_postgres()))
+        else:
+            patch.delenv("WAYLINE_DATABASE_URL", raising=False)
+        yield kind
+
+
+BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+
+
+@pytest.fixture(scope="module", params=BOTH)
+def database(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Run what depends on this on both databases; one of a module's own, for its one workspace."""
+    with each_database(request.param) as kind:
+        yield kind
+
+
+@pytest.fixture(params=BOTH)
+def own_database(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The same for one test, whose workspace is its own."""
+    with each_database(request.param) as kind:
+        yield kind

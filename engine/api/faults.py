@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Match
 from engine.api.problems import Problem
 from engine.domain import errors
 from engine.domain.grants import KeyRefused, NotGranted, RowCapReached
-from engine.domain.pulls import Contradicted, CursorRefused, ResyncRequired, RunExpired
+from engine.domain.pulls import Contradicted, CursorRefused, ResyncRequired, RunExpired, RunRevoked
 
 _BY_STATUS: Final = {
     HTTPStatus.BAD_REQUEST: "malformed_request",
@@ -112,6 +112,7 @@ _OURS: Final[tuple[tuple[type[errors.WaylineError], tuple[str, str, str | None, 
     (NotGranted, ("not_granted", "", None, {})),
     (CursorRefused, ("invalid_cursor", "", "cursor", {})),
     (RunExpired, ("run_expired", "", "run", {})),
+    (RunRevoked, ("run_revoked", "", "run", {})),
     (ResyncRequired, ("resync_required", "", "since", {})),
     (Contradicted, ("conflict", "", None, {})),
     (errors.RefusedByPolicy, ("refused_by_policy", "", None, {})),

@@ -37,6 +37,7 @@ KINDS: Final[dict[str, Kind]] = {
     "resync_required": Kind(409, "Changes cannot be told from there", "Pull all members of the latest run."),
     "delivery_under_way": Kind(409, "The same delivery is being worked on", "Send it again after Retry-After."),
     "run_expired": Kind(410, "The run can no longer be pulled", "Begin again without `cursor` and `run`."),
+    "run_revoked": Kind(410, "The run was taken back", "Take out whoever was loaded from it; pull a later run."),
     "body_too_large": Kind(413, "The body is too long", "Send less at once; the detail says how much is allowed."),
     "unsupported_media_type": Kind(415, "The body is of another type", "Send the type that the description names."),
     "invalid_request": Kind(422, "A value is not what was expected", "Mend what `errors` lists."),

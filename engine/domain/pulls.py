@@ -26,6 +26,17 @@ class RunExpired(WaylineError):
         )
 
 
+class RunRevoked(WaylineError):
+    """What was pulled, or could be, was taken back by the bank."""
+
+    def __init__(self, snapshot: str, audience: str) -> None:
+        self.snapshot = snapshot
+        super().__init__(
+            f'The snapshot {snapshot} of the audience "{audience}" was taken back: use none of it. Whoever was loaded '
+            "from it is to be taken out; pull all members of a later run when there is one."
+        )
+
+
 class ResyncRequired(WaylineError):
     """Changes cannot be told from where the client stands; `latest` is what to pull whole."""
 

@@ -26,6 +26,9 @@ from engine.exports.audience_manifest import CONTRACT, EXCLUSIONS, OPS, FileFact
 from engine.exports.manifest import MANIFEST, SUCCESS
 from engine.lake.files import file_digest
 
+REVOKED: Final = "_REVOKED"
+"""The file in the folder of a bundle that was taken back; what it says is for people."""
+
 _REMEDY: Final = "The bundle is not what was exported. Do not load it; ask for it again."
 
 
@@ -87,16 +90,25 @@ def verify(folder: Path, public_key: str | None = None) -> AudienceReport:
 def read_manifest(folder: Path) -> Manifest:
     """Return the manifest of a finished bundle; raises CheckFailed when it is not finished or not of this contract."""
     success, path = folder / SUCCESS, folder / MANIFEST
+    if (folder / REVOKED).is_file():
+        raise CheckFailed(f"{folder.name}: the bundle was taken back. Load nothing of it; {REVOKED} says who did.")
     if not success.is_file() or not path.is_file():
         raise CheckFailed(f"{folder.name}: no {SUCCESS} or no {MANIFEST}: the bundle was never finished. Export again.")
     _equal(f"sha256 of {MANIFEST}", file_digest(path).encode(), success.read_bytes())
+    manifest = manifest_of(folder)
+    # one spelling only: what is signed is read from the values, so a second spelling would be signed as well
+    _equal(f"{MANIFEST}: spelling", path.read_bytes(), manifest.text().encode())
+    return manifest
+
+
+def manifest_of(folder: Path) -> Manifest:
+    """Return what a folder's manifest says, whether or not the bundle may be loaded; raises CheckFailed, OSError."""
+    path = folder / MANIFEST
     try:
         manifest = Manifest.model_validate_json(path.read_bytes())
     except ValidationError as fault:
         where = ".".join(str(part) for part in fault.errors()[0]["loc"])
         raise CheckFailed(f"{MANIFEST}: {where}: {fault.errors()[0]['msg']}. {_REMEDY}") from None
-    # one spelling only: what is signed is read from the values, so a second spelling would be signed as well
-    _equal(f"{MANIFEST}: spelling", path.read_bytes(), manifest.text().encode())
     return manifest
 
 

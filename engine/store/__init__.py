@@ -4,7 +4,7 @@ from engine.store.acknowledgements import Acknowledgements
 from engine.store.cases import Cases, NewCase, Step
 from engine.store.catalogues import NewCatalogue
 from engine.store.comments import Comments
-from engine.store.export_acts import NewAck, NewApproval, NewBundle
+from engine.store.export_acts import NewAck, NewApproval, NewBundle, NewRevocation
 from engine.store.facade import Store
 from engine.store.feedback import Added, NewFeedback
 from engine.store.feedback_batches import Claim, NewBatch
@@ -33,6 +33,7 @@ from engine.store.records import (
     JournalRecord,
     ModelRecord,
     OverrideRecord,
+    RevocationRecord,
     RunRecord,
     ScheduleRecord,
     SuppressionRecord,
@@ -100,10 +101,12 @@ __all__ = [
     "NewModel",
     "NewOverride",
     "NewReview",
+    "NewRevocation",
     "NewSchedule",
     "OverrideRecord",
     "PolicyChangeRecord",
     "PolicyChanges",
+    "RevocationRecord",
     "RunRecord",
     "ScheduleRecord",
     "Step",

@@ -1,4 +1,4 @@
-"""What becomes of exports: contents handed over, what destinations say they have loaded, who approved.
+"""What becomes of exports: contents handed over, what destinations say they have loaded, who approved or took back.
 
 A destination holds what it acknowledged last. Nothing here is ever changed: triggers refuse it.
 """
@@ -16,8 +16,8 @@ from sqlmodel import Session, col, select
 from engine.domain.errors import CheckFailed, RefusedByPolicy, UnknownName
 from engine.numerics.chain import digest
 from engine.store import persons, versions
-from engine.store.records import AckRecord, ApprovalRecord, BundleRecord
-from engine.store.tables import ExportAckRow, ExportApprovalRow, ExportBundleRow
+from engine.store.records import AckRecord, ApprovalRecord, BundleRecord, RevocationRecord
+from engine.store.tables import ExportAckRow, ExportApprovalRow, ExportBundleRow, ExportRevocationRow
 
 _MOST_REJECTED: Final = 1_000_000
 
@@ -49,8 +49,27 @@ class NewAck:
     rejected: Sequence[str] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRevocation:
+    """A run of an audience that a person takes back at a destination."""
+
+    audience: str
+    destination: str
+    run_id: str
+    note: str
+
+
 def hand_over(session: Session, wanted: NewBundle, by: str, now: datetime) -> BundleRecord:
-    """Enter a content; the same one handed over again keeps its number."""
+    """Enter a content; the same one handed over again keeps its number.
+
+    Raises
+    ------
+    RefusedByPolicy
+        The run was taken back at that destination.
+    """
+    gone = revocation(session, wanted.audience, wanted.destination, wanted.run_id)
+    if gone is not None:
+        raise taken_back(gone)
     known = _bundle(session, wanted.audience, wanted.destination, wanted.run_id, wanted.content_sha256)
     if known is None:
         known = ExportBundleRow(**asdict(wanted), exported_by=by, exported_at=now)
@@ -141,6 +160,52 @@ def acks(session: Session, audience: str | None) -> list[AckRecord]:
     return [ack_record(*found) for found in session.exec(query)]
 
 
+def revoke(session: Session, wanted: NewRevocation, by: str, now: datetime) -> tuple[RevocationRecord, bool]:
+    """Enter that a run is taken back; return it and whether that is new. What was taken back once stays so.
+
+    Raises
+    ------
+    RefusedByPolicy
+        Nobody is named.
+    """
+    if not by.strip():
+        raise RefusedByPolicy("Taking an export back is a person's act. Say who it is.")
+    known = revocation(session, wanted.audience, wanted.destination, wanted.run_id)
+    if known is not None:
+        return known, False
+    row = ExportRevocationRow(**asdict(wanted), revoked_by=persons.name(by), revoked_at=now)
+    session.add(row)
+    session.flush()
+    return _revocation(row), True
+
+
+def revocation(session: Session, audience: str, destination: str, run_id: str) -> RevocationRecord | None:
+    """Return that a run was taken back at a destination, None where it was not."""
+    query = select(ExportRevocationRow).where(
+        ExportRevocationRow.audience == audience,
+        ExportRevocationRow.destination == destination,
+        ExportRevocationRow.run_id == run_id,
+    )
+    row = session.exec(query).first()
+    return None if row is None else _revocation(row)
+
+
+def revocations(session: Session, audience: str | None) -> list[RevocationRecord]:
+    """Return what was taken back, the newest first."""
+    query = select(ExportRevocationRow).order_by(col(ExportRevocationRow.number).desc())
+    if audience is not None:
+        query = query.where(ExportRevocationRow.audience == audience)
+    return [_revocation(row) for row in session.exec(query)]
+
+
+def taken_back(one: RevocationRecord) -> RefusedByPolicy:
+    """Return the refusal of an export that was taken back."""
+    return RefusedByPolicy(
+        f"The export of run {one.run_id} to {one.destination} was taken back by {one.revoked_by} on "
+        f"{one.revoked_at:%Y-%m-%d}. Make a new run, and export that."
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewApproval:
     """An export (audience, destination and run) that a person approves, and what it was when they looked at it."""
@@ -190,6 +255,10 @@ def ack_record(row: ExportAckRow, bundle: ExportBundleRow) -> AckRecord:
         acked_by=row.acked_by,
         acked_at=row.acked_at,
     )
+
+
+def _revocation(row: ExportRevocationRow) -> RevocationRecord:
+    return RevocationRecord(**row.model_dump(exclude={"number", "note"}))
 
 
 def _bundle(

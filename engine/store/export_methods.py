@@ -5,15 +5,16 @@ from __future__ import annotations
 from sqlmodel import Session, col, select
 
 from engine.domain.errors import UnknownName
+from engine.numerics.chain import digest
 from engine.store import export_acts
 from engine.store.base import Base, now
-from engine.store.export_acts import NewAck, NewApproval, NewBundle
-from engine.store.records import AckRecord, ApprovalRecord, BundleRecord, ExportRecord
+from engine.store.export_acts import NewAck, NewApproval, NewBundle, NewRevocation
+from engine.store.records import AckRecord, ApprovalRecord, BundleRecord, ExportRecord, RevocationRecord
 from engine.store.tables import ExportRow, RunRow
 
 
 class ExportMethods(Base):
-    """Bundles that left, what destinations acknowledged, and who approved."""
+    """Bundles that left, what destinations acknowledged, and who approved or took back."""
 
     def record_export(
         self,
@@ -35,6 +36,8 @@ class ExportMethods(Base):
         ------
         UnknownName
             The run was never started.
+        RefusedByPolicy
+            The run was taken back at the destination of the bundle.
         """
         with self._write() as session:
             require_run(session, run_id)
@@ -97,6 +100,25 @@ class ExportMethods(Base):
         """Return what destinations acknowledged, the newest bundle first."""
         with self._read() as session:
             return export_acts.acks(session, audience)
+
+    def revoke_export(self, wanted: NewRevocation) -> RevocationRecord:
+        """Enter that the actor takes a run back at a destination; raises RefusedByPolicy, see `export_acts.revoke`."""
+        with self._write() as session:
+            made, is_new = export_acts.revoke(session, wanted, self.actor, now())
+            if is_new:
+                details = {"run_id": wanted.run_id, "note_sha256": digest(wanted.note)}
+                self._note(session, "export.revoked", f"{wanted.audience}/{wanted.destination}", details)
+            return made
+
+    def export_revocation(self, audience: str, destination: str, run_id: str) -> RevocationRecord | None:
+        """Return that a run was taken back at a destination, None where it was not."""
+        with self._read() as session:
+            return export_acts.revocation(session, audience, destination, run_id)
+
+    def export_revocations(self, audience: str | None = None) -> list[RevocationRecord]:
+        """Return what was taken back, the newest first."""
+        with self._read() as session:
+            return export_acts.revocations(session, audience)
 
     def approve_export(self, wanted: NewApproval) -> ApprovalRecord:
         """Enter the actor's approval of an export; raises RefusedByPolicy, see `export_acts.approve`."""

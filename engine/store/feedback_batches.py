@@ -11,11 +11,12 @@ from typing import Any, Final, Literal
 from sqlmodel import Session, col, select
 
 from engine.domain.errors import UnknownName
+from engine.lake import processes
 from engine.numerics.chain import canonical
 from engine.store.records import FeedbackBatchRecord
 from engine.store.tables import FeedbackBatchRow
 
-HELD: Final = timedelta(seconds=60)  # how long a delivery that shows no sign of life keeps others out
+HELD: Final = timedelta(seconds=60)  # how long a worker elsewhere that shows no sign of life keeps others out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,7 @@ def claim(session: Session, wanted: NewBatch, now: datetime) -> Claim:
             status="running",
             started_at=now,
             held_until=now + HELD,
+            worker=processes.this_process(),
         )
         session.add(row)
         session.flush()
@@ -61,9 +63,9 @@ def claim(session: Session, wanted: NewBatch, now: datetime) -> Claim:
         return Claim(state="other_body", batch=record(row))
     if row.status == "done":
         return Claim(state="done", batch=record(row))
-    if row.status == "running" and row.held_until > now:
+    if row.status == "running" and not _is_left(row, now):
         return Claim(state="running", batch=record(row))
-    row.status, row.held_until = "running", now + HELD
+    row.status, row.held_until, row.worker = "running", now + HELD, processes.this_process()
     session.add(row)
     return Claim(state="mine", batch=record(row))
 
@@ -89,10 +91,9 @@ def one(session: Session, batch_id: str) -> FeedbackBatchRecord:
 
 def lapsed(session: Session, now: datetime) -> list[FeedbackBatchRecord]:
     """Return deliveries whose worker shows no sign of life any more, the oldest first."""
-    query = select(FeedbackBatchRow).where(
-        FeedbackBatchRow.status == "running", col(FeedbackBatchRow.held_until) <= now
-    )
-    return [record(row) for row in session.exec(query.order_by(col(FeedbackBatchRow.started_at)))]
+    query = select(FeedbackBatchRow).where(FeedbackBatchRow.status == "running")
+    rows = session.exec(query.order_by(col(FeedbackBatchRow.started_at)))
+    return [record(row) for row in rows if _is_left(row, now)]
 
 
 def newest(session: Session, limit: int) -> list[FeedbackBatchRecord]:
@@ -101,9 +102,19 @@ def newest(session: Session, limit: int) -> list[FeedbackBatchRecord]:
     return [record(row) for row in session.exec(query.limit(limit))]
 
 
+def _is_left(row: FeedbackBatchRow, now: datetime) -> bool:
+    """Whether nobody works on a delivery any more: no sign of life for long, or a process of this machine that ended.
+
+    A worker on another machine may be cut off and still at work: it is waited for.
+    """
+    return row.held_until <= now or (row.worker is not None and processes.is_dead(row.worker))
+
+
 def record(row: FeedbackBatchRow) -> FeedbackBatchRecord:
     """Return a row as it is handed out."""
-    return FeedbackBatchRecord(**{**row.model_dump(), "answer": json.loads(row.answer) if row.answer else None})
+    return FeedbackBatchRecord(
+        **{**row.model_dump(exclude={"worker"}), "answer": json.loads(row.answer) if row.answer else None}
+    )
 
 
 def _earlier(session: Session, wanted: NewBatch) -> FeedbackBatchRow | None:

@@ -71,6 +71,17 @@ class AckRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RevocationRecord:
+    """An audience's run that was taken back at a destination, such as `generic/email`: it must not be used any more."""
+
+    audience: str
+    destination: str
+    run_id: str
+    revoked_by: str
+    revoked_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalRecord:
     """A person's approval of an export; `name` is audience, destination and run, `definition_sha256` what was meant."""
 

@@ -111,6 +111,24 @@ class ExportAckRow(Stored, table=True):
     acked_at: datetime = Field(sa_type=UtcDateTime)
 
 
+class ExportRevocationRow(Stored, table=True):
+    """One row is one run of an audience that was taken back at one destination; triggers refuse to change it.
+
+    What was only pulled, and never exported, need not be on the register of runs.
+    """
+
+    __tablename__ = "export_revocations"
+    __table_args__ = (UniqueConstraint("audience", "destination", "run_id"),)
+
+    number: int | None = Field(default=None, primary_key=True)
+    audience: str
+    destination: str
+    run_id: str
+    note: str = Field(sa_type=Text)
+    revoked_by: str
+    revoked_at: datetime = Field(sa_type=UtcDateTime)
+
+
 class Version(Stored):
     """A definition under a name; what changes becomes the next version beside it."""
 
@@ -298,7 +316,8 @@ class SuppressionRow(Stored, table=True):
 class FeedbackBatchRow(Stored, table=True):
     """One row is one delivery of feedback: a request with its idempotency key, or a file that is being read.
 
-    While it runs, whoever works on it holds it until `held_until`: one that died lets go by itself.
+    While it runs, whoever works on it holds it until `held_until`: one that died lets go by itself. `worker` is its
+    process.
     """
 
     __tablename__ = "feedback_batches"
@@ -317,6 +336,7 @@ class FeedbackBatchRow(Stored, table=True):
     held_until: datetime = Field(sa_type=UtcDateTime)
     finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     answer: str | None = Field(default=None, sa_type=Text)
+    worker: str | None = Field(default=None)
 
 
 class LiveDecisionRow(Stored, table=True):

@@ -11,7 +11,7 @@ from engine.domain.errors import RefusedByPolicy, UnknownName
 from engine.exports import signing
 from engine.exports.presets.base import destination
 from engine.lake.files import write_synced
-from engine.store import AckRecord, BundleRecord, NewAck, Store
+from engine.store import AckRecord, BundleRecord, NewAck, RevocationRecord, Store
 from engine.workflows import held_audiences, session
 from engine.workflows.export import KEYS
 
@@ -101,7 +101,13 @@ def listed(home: Path, audience: str | None = None) -> dict[str, Any]:
         return {"exports": []}
     with Store(session.database_url(workspace)) as store:
         acked = {one.bundle.number: one for one in store.export_acks(audience)}
-        return {"exports": [_line(one, acked.get(one.number)) for one in store.export_bundles(audience)]}
+        gone = {(one.audience, one.destination, one.run_id): one for one in store.export_revocations(audience)}
+        return {
+            "exports": [
+                _line(one, acked.get(one.number), gone.get((one.audience, one.destination, one.run_id)))
+                for one in store.export_bundles(audience)
+            ]
+        }
 
 
 def keys(home: Path, *, rotate: bool = False, out: Path | None = None) -> dict[str, Any]:
@@ -136,7 +142,7 @@ def keys(home: Path, *, rotate: bool = False, out: Path | None = None) -> dict[s
     }
 
 
-def _line(one: BundleRecord, ack: AckRecord | None) -> dict[str, Any]:
+def _line(one: BundleRecord, ack: AckRecord | None, gone: RevocationRecord | None) -> dict[str, Any]:
     return {
         "audience": one.audience,
         "to": one.destination,
@@ -151,4 +157,6 @@ def _line(one: BundleRecord, ack: AckRecord | None) -> dict[str, Any]:
         "exported_at": one.exported_at,
         "acked_by": ack.acked_by if ack else None,
         "acked_at": ack.acked_at if ack else None,
+        "revoked_by": gone.revoked_by if gone else None,
+        "revoked_at": gone.revoked_at if gone else None,
     }

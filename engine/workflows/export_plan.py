@@ -15,7 +15,8 @@ from engine.exports import checking, members
 from engine.exports.audience_bundle import Outgoing
 from engine.exports.presets import Context, Preset
 from engine.recommendations import columns
-from engine.store import Store
+from engine.store import AckRecord, BundleRecord, Store
+from engine.store.export_acts import taken_back
 from engine.workflows import (
     export_approvals,
     export_rows,
@@ -102,7 +103,9 @@ def planned(held: Opened, store: Store, wanted: Wanted) -> Plan:
     context = Context(audience=target.audience, channel=target.channel, run_id=held.run.run_id, settings=settings)
     checked = checking.check(rows, chosen, context)
     ack = store.last_ack(target.audience, where)
-    before = export_states.held(held.workspace, ack, held.run.as_of, settings, bool(target.needs))
+    gone = _taken_back(store, target, ack)
+    contacts = bool(target.needs)
+    before = export_states.held(held.workspace, ack, held.run.as_of, settings, contacts, taken_back=gone)
     mode: Mode = "full" if wanted.mode == "delta" and before.why_not else wanted.mode
     keys = target.needs  # the contacts are what such a vendor knows a person by
     change = (
@@ -136,6 +139,18 @@ def planned(held: Opened, store: Store, wanted: Wanted) -> Plan:
             approval=settings.approval,
         ),
     )
+
+
+def _taken_back(store: Store, target: Target, ack: AckRecord | None) -> list[BundleRecord]:
+    """Return what was taken back and the destination may hold: handed over since it acknowledged any, or that one."""
+    runs = {one.run_id for one in store.export_revocations(target.audience) if one.destination == target.destination}
+    return [
+        one
+        for one in store.export_bundles(target.audience)
+        if one.run_id in runs
+        and one.destination == target.destination
+        and (ack is None or one.number >= ack.bundle.number)
+    ]
 
 
 def _format(chosen: Preset, wanted: Wanted) -> ExportFormat:
@@ -190,7 +205,9 @@ def _to_suppress(held: Opened, selection: Selection, target: Target) -> pa.Table
 
 def faults(held: Opened, store: Store, plan: Plan, wanted: Wanted) -> list[RefusedByPolicy]:
     """Return what forbids the export as it is asked for."""
-    found = [one for one in (_shrinks(plan),) if one is not None and not wanted.allow_shrink]
+    gone = store.export_revocation(plan.target.audience, plan.destination, plan.run_id)
+    found = [] if gone is None else [taken_back(gone)]
+    found += [one for one in (_shrinks(plan),) if one is not None and not wanted.allow_shrink]
     needed = export_approvals.lacking(held, store, plan.asked, wanted.by)
     return found if needed is None else [*found, needed]
 

@@ -6,7 +6,7 @@ was begun on it ends on it, and an acknowledgement names exactly one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,7 +20,7 @@ from engine.config.exports import ExportSettings
 from engine.exports import members
 from engine.lake.files import write_synced
 from engine.lake.workspace import Workspace
-from engine.store import AckRecord
+from engine.store import AckRecord, BundleRecord
 
 FOLDER: Final = "_held"
 _AS_OF: Final = b"wayline.as_of"
@@ -76,8 +76,40 @@ class Held:
     why_not: str | None
 
 
-def held(workspace: Workspace, ack: AckRecord | None, now: datetime, settings: ExportSettings, contacts: bool) -> Held:
-    """Return what a destination holds, without the rows that it rejected."""
+def held(
+    workspace: Workspace,
+    ack: AckRecord | None,
+    now: datetime,
+    settings: ExportSettings,
+    contacts: bool,
+    *,
+    taken_back: Sequence[BundleRecord] = (),
+) -> Held:
+    """Return what a destination holds, without the rows that it rejected.
+
+    taken_back : bundles that it was given since, or last, and must not hold: it may have loaded them all the same.
+    """
+    found = _acknowledged(workspace, ack, now, settings, contacts)
+    if not taken_back:
+        return found
+    places = [path(workspace, one.audience, one.run_id, one.destination, one.content_sha256) for one in taken_back]
+    given = [pq.read_table(place).replace_schema_metadata(None) for place in places if place.is_file()]
+    rows = [found.rows, *(one.cast(found.rows.schema) for one in given if one.schema.names == found.rows.schema.names)]
+    keys = [members.ID, *(column.name for column in members.CONTACTS if contacts)]
+    told = f"The export of run {taken_back[0].run_id} was taken back."
+    return Held(rows=_each_once(pa.concat_tables(rows), keys), run_id=found.run_id, why_not=told)
+
+
+def _each_once(rows: pa.Table, keys: list[str]) -> pa.Table:
+    """Return one row for each person as a destination knows them, the one that it was given last."""
+    numbered = rows.append_column("_place", pa.array(range(rows.num_rows), pa.int64()))
+    last = numbered.group_by(keys).aggregate([("_place", "max")])["_place_max"]
+    return rows.take(last.combine_chunks().sort())
+
+
+def _acknowledged(
+    workspace: Workspace, ack: AckRecord | None, now: datetime, settings: ExportSettings, contacts: bool
+) -> Held:
     nothing = members.nothing_held(contacts)
     if ack is None:
         return Held(rows=nothing, run_id=None, why_not="The destination has not acknowledged any export yet.")

@@ -43,6 +43,12 @@ def rows(before: Release, now: Release, held: pa.Array, freed: pa.Array, refresh
     return pa.concat_tables([_marked("remove", _ids_of(found.remove, new.schema)), coming]).combine_chunks()
 
 
+def gone(before: Release, now: Release) -> int:
+    """Return how many members of the earlier snapshot are none of the later one."""
+    old, new = (_plain(one.table([ID])[ID]) for one in (before, now))
+    return len(old) - (pc.sum(pc.is_in(old, value_set=new)).as_py() or 0)
+
+
 def _period(some: pa.Table, refresh_days: int) -> Any:
     """Return in which period of so many days a row runs out."""
     ends = pc.strptime(some[VALID_TO], format="%Y-%m-%dT%H:%M:%SZ", unit="s").cast(pa.int64())

@@ -13,6 +13,8 @@ import pyarrow.dataset as ds
 from engine.config.exports import ExportSettings
 from engine.domain.errors import NotEnoughData, RefusedByPolicy
 from engine.domain.grants import Grant
+from engine.domain.pulls import RunRevoked
+from engine.exports.presets.base import destination
 from engine.exports.presets.generic import GENERIC
 from engine.exports.releases import Release
 from engine.lake import memberships
@@ -44,6 +46,7 @@ class Pullable:
 
     service: Service
     by: str
+    destination: str
     kept: Kept
     channel: str
     snapshots: tuple[Membership, ...]
@@ -66,10 +69,13 @@ class Pullable:
         UnknownName, RunExpired
         RefusedByPolicy
             Nobody may leave: no consents, opt-outs too old, a retired audience, or a second person has to approve.
+        RunRevoked
+            It was taken back at the destination of the key.
         """
         by_name = {snapshot_id(one): one for one in self.snapshots}
         runs = {name: one.run_id for name, one in by_name.items()}
         name = pull_releases.chosen(asked, runs, snapshot_id(self.snapshots[-1]), self.service)
+        refuse_revoked(self.service, self.name, self.destination, (name, runs[name]))
         return self.shelf.made(name, lambda: self._rows(by_name[name]), anew=asked is None)
 
     def _rows(self, snapshot: Membership) -> Made:
@@ -150,9 +156,27 @@ def pullable(service: Service, grant: Grant, audience: str, channel: str | None)
     snapshots = tuple(memberships.every(service.workspace, audience))
     if not snapshots:
         raise NotEnoughData(f'members of "{audience}"', "it was built on no run yet", "a run: wayline run")
+    wanted = _channel(kept, grant, channel)
     return Pullable(
-        service=service, by=grant.actor, kept=kept, channel=_channel(kept, grant, channel), snapshots=snapshots
+        service=service,
+        by=grant.actor,
+        destination=destination(grant.destination, wanted),
+        kept=kept,
+        channel=wanted,
+        snapshots=snapshots,
     )
+
+
+def refuse_revoked(service: Service, audience: str, where: str, snapshot: tuple[str, str]) -> None:
+    """Raise RunRevoked where a snapshot, told by its id and its run's, was taken back at a destination."""
+    name, run_id = snapshot
+    if is_revoked(service, audience, where, run_id):
+        raise RunRevoked(name, audience)
+
+
+def is_revoked(service: Service, audience: str, where: str, run_id: str) -> bool:
+    """Whether an audience's run was taken back at a destination."""
+    return service.store.export_revocation(audience, where, run_id) is not None
 
 
 def _channel(kept: Kept, grant: Grant, asked: str | None) -> str:

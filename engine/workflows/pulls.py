@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.config.exports import ExportSettings
-from engine.domain.errors import UnknownName
+from engine.domain.errors import RefusedByPolicy, UnknownName
 from engine.domain.grants import Grant
 from engine.domain.pulls import ResyncRequired
+from engine.exports.presets.base import destination
 from engine.exports.releases import ID, Lines, Reader, Release
 from engine.workflows import pull_changes, pull_members, pull_offers, pull_releases, session
 from engine.workflows.pull_cursor import Place, seal, unseal
@@ -36,6 +37,14 @@ class Asked:
     limit: int
     fields: tuple[str, ...] | None = None
     cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Since:
+    """Where a client of changes stands, None for nowhere, and whether it takes most of its members out if told so."""
+
+    snapshot: str | None
+    allow_shrink: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,38 +84,48 @@ class Desk:
         Raises
         ------
         NotGranted, UnknownName, NotEnoughData, RefusedByPolicy, RunMissing, MartMissing
-        RowCapReached, RunExpired, CursorRefused
+        RowCapReached, RunExpired, RunRevoked, CursorRefused
         """
         if asked.cursor is not None:
             place = self._continued(grant, asked.cursor, MEMBERS, audience, "audiences:read")
             shelf = Shelf(service=self.service, subject=audience, channel=place.channel)
-            return self._page(shelf.pinned(place.snapshot), place, asked.limit)
+            release = shelf.pinned(place.snapshot)
+            self._refuse_revoked(grant, audience, release, place.channel)
+            return self._page(release, place, asked.limit)
         pullable = pull_members.pullable(self.service, grant, audience, channel)
         release = pullable.release(run)
         place = self._begun(grant, MEMBERS, pullable.shelf, release, asked)
         self._enter(grant, place, release)
         return self._page(release, place, asked.limit)
 
-    def changes(self, grant: Grant, audience: str, since: str | None, asked: Asked, channel: str | None = None) -> Page:
+    def changes(self, grant: Grant, audience: str, since: Since, asked: Asked, channel: str | None = None) -> Page:
         """Return a page of what leads from a snapshot to the latest one: removes first, then adds and updates.
 
         Raises
         ------
+        RefusedByPolicy
+            Nobody may leave, or more members would be removed than `max_removed_share` and the client allow.
         ResyncRequired
             The snapshot is kept no longer, or was never pulled.
-        NotGranted, UnknownName, NotEnoughData, RefusedByPolicy, RunMissing, MartMissing, RowCapReached, RunExpired
-        CursorRefused
+        NotGranted, UnknownName, NotEnoughData, RunMissing, MartMissing, RowCapReached, RunExpired
+        RunRevoked, CursorRefused
         """
         if asked.cursor is not None:
             place = self._continued(grant, asked.cursor, CHANGES, audience, "audiences:read")
-            return self._page(self._changed(audience, place.channel).pinned(place.snapshot), place, asked.limit)
+            release = self._changed(audience, place.channel).pinned(place.snapshot)
+            self._refuse_revoked(grant, audience, release, place.channel)
+            return self._page(release, place, asked.limit)
         pullable = pull_members.pullable(self.service, grant, audience, channel)
         now = pullable.release()
-        before = pullable.shelf.kept(since) if since is not None else None
+        before = pullable.shelf.kept(since.snapshot) if since.snapshot is not None else None
         if before is None:
-            raise ResyncRequired(
-                since or "the beginning", now.name, "that snapshot was not pulled, or is kept no longer"
-            )
+            told = "that snapshot was not pulled, or is kept no longer"
+            raise ResyncRequired(since.snapshot or "the beginning", now.name, told)
+        run_id = str(before.manifest["run_id"])
+        if pull_members.is_revoked(self.service, audience, pullable.destination, run_id):
+            raise ResyncRequired(before.name, now.name, "that snapshot was taken back")
+        if not since.allow_shrink:
+            self._refuse_shrinking(before, now)
         release = self._difference(before, now, audience, pullable.channel)
         place = self._begun(grant, CHANGES, pullable.shelf, release, asked)
         named = place.fields and (pull_changes.OP, *_without(place.fields, pull_changes.OP))
@@ -124,6 +143,20 @@ class Desk:
         place = self._begun(grant, OFFERS, shelf, release, asked)
         self._enter(grant, place, release)
         return self._page(release, place, asked.limit)
+
+    def _refuse_shrinking(self, before: Release, now: Release) -> None:
+        """Refuse what takes most members out at once, as exports do; whoever withdrew is not counted."""
+        most = session.settings(self.service.workspace, ExportSettings, "exports").max_removed_share
+        gone = pull_changes.gone(before, now)
+        if gone > most * before.rows:
+            raise RefusedByPolicy(
+                f"{gone:,} of {before.rows:,} members of {before.name} would be removed, more than the share of "
+                f"{most:g} that max_removed_share allows. If that is meant, ask again with allow_shrink=true."
+            )
+
+    def _refuse_revoked(self, grant: Grant, audience: str, release: Release, channel: str) -> None:
+        where, run_id = destination(grant.destination, channel), str(release.manifest["run_id"])
+        pull_members.refuse_revoked(self.service, audience, where, (release.name, run_id))
 
     def _continued(self, grant: Grant, cursor: str, listing: str, subject: str, scope: str) -> Place:
         grant.require(scope)

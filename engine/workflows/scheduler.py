@@ -24,7 +24,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from engine.config.bank import BankSettings
 from engine.config.schedule import ScheduleSettings
-from engine.domain.errors import WaylineError
+from engine.domain.errors import RefusedByPolicy, WaylineError
 from engine.store import Due, ScheduleRecord, Store, TurnRecord
 from engine.workflows import schedule_alerts, schedule_jobs, schedule_times, session
 
@@ -153,6 +153,9 @@ class Scheduler:
         with self._held(turn):
             try:
                 result = schedule_jobs.make(self.home, one.job, one.arguments)
+            except RefusedByPolicy as fault:
+                # the same again is refused again: a person has to do something first
+                return self._failed(one, turn, fault.sentence, may_retry=False)
             except WaylineError as fault:
                 return self._failed(one, turn, fault.sentence)
             except Exception as fault:
@@ -160,8 +163,8 @@ class Scheduler:
                 return self._failed(one, turn, f"Something unforeseen went wrong ({type(fault).__name__}).")
         return self._ended(one, turn, "done", result)
 
-    def _failed(self, one: ScheduleRecord, turn: TurnRecord, sentence: str) -> Made:
-        if turn.attempts <= self.settings.retries:
+    def _failed(self, one: ScheduleRecord, turn: TurnRecord, sentence: str, *, may_retry: bool = True) -> Made:
+        if may_retry and turn.attempts <= self.settings.retries:
             wait = self.settings.retry_seconds * 2 ** (turn.attempts - 1)
             LOG.warning("%s failed and is tried again in %s s: %s", one.name, wait, sentence)
             return self._ended(one, turn, "retrying", {"error": sentence}, datetime.now(UTC) + timedelta(seconds=wait))

@@ -1,11 +1,12 @@
 """How long one decision in real time takes: over HTTP, with its ledger entry on the disk, beside a bare endpoint.
 
-    python -m tests.benchmarks.decisions [customers]
+    python -m tests.benchmarks.decisions [customers] [postgresql://user@host/database]
 
 A bank is simulated and run, its API served by a process of its own, and so is a FastAPI app whose one endpoint returns
 a constant. Decisions are asked at 200 a second, of customers in turn, each with an Idempotency-Key of its own, and then
 by 64 connections without a pause, in turns with the bare endpoint. The ratio is what to look at; what else runs on the
-machine counts against both. The last rows are what a transaction and its flush to the disk cost without HTTP.
+machine counts against both. The last rows are what a transaction and its flush to the disk
+cost without HTTP. The ledger is in SQLite, or in the PostgreSQL that is named.
 """
 
 from __future__ import annotations
@@ -169,6 +170,8 @@ def main(arguments: Sequence[str]) -> None:
     from tests.benchmarks.__main__ import show
 
     customers = int(arguments[0]) if arguments else 20_000
+    if len(arguments) > 1:
+        os.environ["WAYLINE_DATABASE_URL"] = arguments[1]
     show(f"{customers:,} customers: one decision in real time", run(customers))
 
 

@@ -90,20 +90,41 @@ def test_keys_are_made_listed_rotated_and_revoked_at_the_command_line(
     assert "revoked" in capsys.readouterr().out
 
 
-def test_serve_starts_the_app_and_the_api_and_ends_both(tmp_path: Path) -> None:
-    process, told = start("serve", home=tmp_path)
-    assert answer(f"{told['api']}/v1/health").json()["status"] == "ok"
+@pytest.mark.parametrize("way", [(), ("--two-processes",)])
+def test_serve_starts_the_app_and_the_api_and_ends_both(way: tuple[str, ...], tmp_path: Path) -> None:
+    process, told = start("serve", *way, home=tmp_path)
+    assert (told["api"] == told["app"]) is (way == ())
+    health = answer(f"{told['api']}/v1/health")
+    assert health.json()["status"] == "ok" and health.headers["cache-control"] == "no-store"
     assert answer(f"{told['app']}/_stcore/health").text == "ok"
+    assert "<title>" in answer(told["app"]).text
+    missing = answer(f"{told['api']}/v1/nothing")
+    assert (missing.status_code, missing.json()["code"]) == (404, "no_such_path")
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=40) == 0
+    _, log = process.communicate(timeout=40)
+    assert process.returncode in (0, -signal.SIGINT)
+    assert "Traceback" not in log and "/v1/health 200" in log
     for address in (told["api"], told["app"]):
         with pytest.raises(httpx.TransportError):
             httpx.get(address)
 
 
-def test_when_the_api_ends_by_itself_serve_ends_the_app_too_and_says_so(tmp_path: Path) -> None:
+def test_one_process_is_for_this_machine_and_has_one_port(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--api-port", "8799", "--home", str(tmp_path)]) == 2
+    assert "--two-processes" in capsys.readouterr().err
+
+
+def test_what_forbids_to_serve_is_told_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "wayline.db").mkdir()  # no database can be opened there
     process, _ = start("serve", home=tmp_path)
+    _, log = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "cannot be used" in log and "Traceback" not in log
+
+
+def test_when_the_api_ends_by_itself_serve_ends_the_app_too_and_says_so(tmp_path: Path) -> None:
+    (tmp_path / "wayline.db").mkdir()  # no database can be opened there
+    process, _ = start("serve", "--two-processes", home=tmp_path)
     _, log = process.communicate(timeout=60)
     assert process.returncode == 1 and "The API ended by itself" in log
     assert "cannot be used" in log and "Traceback" not in log

@@ -1,6 +1,6 @@
 """An exporter killed at any moment leaves whole bundles alone, and the next one starts clean.
 
-`WAYLINE_KILLS=30` kills it that often.
+`WAYLINE_KILLS=30` kills it that often, `python -m tests.benchmarks.kills 30` everything else too.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ import pytest
 
 from engine.cli.main import main
 from engine.exports import audience_verify
+from engine.lake.workspace import Workspace
 from engine.store import Store
-from engine.workflows import export_audience
+from engine.workflows import export_audience, session
 from engine.workflows.export_plan import Wanted
 
-KILLS = int(os.environ.get("WAYLINE_KILLS", "3"))
+KILLS = int(os.environ.get("WAYLINE_KILLS", "2"))
 EVERYBODY = 'audience = "everybody"\nname = "Everybody"\nowner = "ann"\n[rule]\nall = []\n'
 # exports one bundle after the other, acknowledging some, until somebody ends it
 EXPORTER = """
@@ -56,7 +57,7 @@ for number in itertools.count():
 
 
 @pytest.fixture
-def home(small_home: Path, tmp_path: Path) -> Path:
+def home(small_home: Path, own_database: str, tmp_path: Path) -> Path:
     home = tmp_path / "home"
     shutil.copytree(small_home, home)
     (home / "everybody.toml").write_text(EVERYBODY, encoding="utf-8")
@@ -75,7 +76,7 @@ def assert_what_can_be_loaded_is_whole(home: Path) -> None:
                     assert state.name.startswith("_building") or pq.read_table(state).num_rows >= 0
             elif not folder.name.startswith("_building-"):
                 audience_verify.verify(folder)
-    with Store(f"sqlite:///{home}/wayline.db") as store:
+    with Store(session.database_url(Workspace(home))) as store:
         assert store.verify_audit() is None
         on_record = {Path(one.destination).name for one in store.exports()}
     folders = {path.parent.name for path in (home / "exports" / "everybody").rglob("_SUCCESS")}

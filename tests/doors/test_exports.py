@@ -516,3 +516,58 @@ def test_the_same_export_again_gives_the_same_bytes(desk: Desk) -> None:
 
 def test_what_people_are_told_is_in_the_columns_of_the_contract() -> None:
     assert [one.name for one in members.COLUMNS if one.pii != "none"] == ["external_id"]
+
+
+# Taken back
+
+
+def test_an_export_that_was_taken_back_cannot_be_loaded_and_the_next_one_removes_its_members(desk: Desk) -> None:
+    tool = Tool()
+    first = desk.export("--run", desk.earlier)
+    tool.load(first)
+    desk.ack(first)
+    wrong = desk.export("--run", desk.later)
+    tool.load(wrong)  # though it never acknowledged it
+    words = ("export", "revoke", "everybody", "--to", "generic", "--run", desk.later, "--by", "ann")
+    told = desk.ask(*words, "--note", "for C00000001 alone")
+    assert (told["to"], told["folders"], told["next_is_full"]) == ("generic/email", [wrong["folder"]], True)
+    with pytest.raises(CheckFailed, match="was taken back"):
+        audience_verify.verify(Path(wrong["folder"]))
+    assert not (Path(wrong["folder"]) / "_SUCCESS").exists()
+    again = desk.ask(*words)
+    assert again == told | {"folders": []}
+    assert "was taken back by ann" in desk.export("--run", desk.later, code=4)
+
+    assert "max_removed_share" in desk.export("--run", desk.earlier, code=4), "a person says that so many go"
+    following = desk.export("--run", desk.earlier, "--mode", "delta", "--allow-shrink")
+    assert following["mode"] == "full" and "was taken back" in following["resync"]
+    whole = desk.export("--run", desk.earlier, "--allow-shrink")
+    assert ids(whole, "remove") == ids(wrong, "add") - ids(first, "add") != set()
+    tool.load(whole)
+    assert tool.members == ids(first, "add")
+    desk.ack(whole)
+    assert desk.export("--run", desk.earlier, "--mode", "delta")["mode"] == "delta"
+    listed = {(one["run_id"], one["revoked_by"]) for one in desk.ask("export", "list", "everybody")["exports"]}
+    assert listed == {(desk.earlier, None), (desk.later, "ann")}
+    with Store(f"sqlite:///{desk.home}/wayline.db") as store:
+        (entry,) = store.audit_trail(action="export.revoked")
+        assert (entry.actor, entry.subject) == ("ann", "everybody/generic/email")
+        assert "C00000001" not in json.dumps(entry.details)
+        assert store.verify_audit() is None
+
+
+def test_what_was_never_handed_over_cannot_be_taken_back_and_nobody_does_it_namelessly(desk: Desk) -> None:
+    words = ("export", "revoke", "everybody", "--to", "generic", "--run", desk.later)
+    assert "export" in desk.ask(*words, "--by", "ann", code=2)
+    made = desk.export("--run", desk.later)
+    assert "Say who it is" in desk.ask(*words, "--by", " ", code=4)
+    assert "export" in desk.ask(*words, "--channel", "sms", "--by", "ann", code=2)
+    audience_verify.verify(Path(made["folder"]))
+
+
+def test_taking_back_what_a_tool_has_replaced_since_leaves_its_deltas_alone(desk: Desk) -> None:
+    desk.ack(desk.export("--run", desk.earlier))
+    desk.ack(desk.export("--run", desk.later))
+    told = desk.ask("export", "revoke", "everybody", "--to", "generic", "--run", desk.earlier, "--by", "ann")
+    assert told["next_is_full"] is False
+    assert desk.export("--run", desk.later, "--mode", "delta")["mode"] == "delta"

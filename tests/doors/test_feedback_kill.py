@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -11,16 +12,16 @@ from engine.store import Store
 from engine.workflows import session
 from tests.doors.feedback_kills import kill_under_load
 
+KILLS = int(os.environ.get("WAYLINE_KILLS", "1"))
 
-def test_no_feedback_that_was_acknowledged_is_lost_to_a_kill(
-    small_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("WAYLINE_DATABASE_URL", raising=False)
+
+@pytest.mark.usefixtures("own_database")
+def test_no_feedback_that_was_acknowledged_is_lost_to_a_kill(small_home: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     for name in ("curated", "runs"):
         (home / name).symlink_to(small_home / name)
-    told = kill_under_load(home, kills=1)
+    told = kill_under_load(home, kills=KILLS)
     assert_nothing_lost(home, told.events, told.withdrawn)
     assert told.events
 

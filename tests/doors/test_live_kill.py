@@ -1,10 +1,11 @@
 """A server that is killed while it decides loses nothing that it told, and exceeds no cap.
 
-`python -m tests.benchmarks.live_kills 30` does the same thirty times.
+`WAYLINE_KILLS=30` or `python -m tests.benchmarks.live_kills 30` does the same thirty times.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import pytest
 
 from engine.workflows import run as workflow
 from tests.benchmarks import live_kills
+
+KILLS = int(os.environ.get("WAYLINE_KILLS", "2"))
 
 
 @pytest.fixture(scope="module")
@@ -24,13 +27,9 @@ def ready(small_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def test_what_was_told_before_a_kill_is_in_the_ledger_and_no_cap_is_exceeded(
-    ready: Path, database: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if database == "postgresql":
-        monkeypatch.setenv("WAYLINE_DATABASE_URL", request.getfixturevalue("postgres_address"))
-    found = live_kills.run(ready, kills=2)
+@pytest.mark.usefixtures("own_database")
+def test_what_was_told_before_a_kill_is_in_the_ledger_and_no_cap_is_exceeded(ready: Path) -> None:
+    found = live_kills.run(ready, kills=KILLS)
     assert found["told"] >= 16
     assert found["contacts"] >= 1
     assert found["told again alike"] >= 1

@@ -17,6 +17,7 @@ from engine.api.manifests import Manifest
 from engine.api.openapi import documented
 from engine.exports.members import COLUMNS, ID
 from engine.workflows import pull_audiences
+from engine.workflows.pulls import Since
 
 router = APIRouter(tags=["audiences"])
 
@@ -140,6 +141,9 @@ class Differences(paging.Paged):
         str | None,
         Field(max_length=80, pattern="^[A-Za-z0-9_.-]+$", description="the snapshot that the client holds"),
     ] = None
+    allow_shrink: Annotated[
+        bool, Field(description="take more members out at once than the bank's max_removed_share")
+    ] = False
 
 
 @router.get("/v1/audiences", response_model=Audiences, **documented(scope="audiences:read"))
@@ -154,7 +158,14 @@ async def audience(audience: Name, grant: Granted, service: Serving) -> Any:
     return await run_in_threadpool(pull_audiences.one, service, grant, audience)
 
 
-_PULL_FAULTS: Final = ("not_found", "refused_by_policy", "not_available", "row_cap_reached", "run_expired")
+_PULL_FAULTS: Final = (
+    "not_found",
+    "refused_by_policy",
+    "not_available",
+    "row_cap_reached",
+    "run_expired",
+    "run_revoked",
+)
 _PAGE_FAULTS: Final = (*_PULL_FAULTS, "invalid_cursor", "not_acceptable")
 
 
@@ -200,12 +211,14 @@ async def changes(
 
     Load suppressions first, then removes, then adds: whoever withdrew is out before anybody comes in. `snapshot` is
     what the client holds once it loaded all pages. Where the snapshot is kept no longer, the answer is 409 with the
-    code `resync_required`: pull all members instead.
+    code `resync_required`: pull all members instead. Where more members would be removed than the bank allows at once,
+    it is 403 with the code `refused_by_policy`; ask with `allow_shrink=true` if that is meant.
     """
     asked = query.asked(request, desk.service.settings.page_rows)
     path = f"/v1/audiences/{audience}/changes"
+    since = Since(snapshot=query.since, allow_shrink=query.allow_shrink)
     return await paging.answer(
-        request, "changes", path, lambda: desk.changes(grant, audience, query.since, asked, query.channel)
+        request, "changes", path, lambda: desk.changes(grant, audience, since, asked, query.channel)
     )
 
 

@@ -23,6 +23,7 @@ _LISTED: Final = (
     "exported_by",
     "exported_at",
     "acked_by",
+    "revoked_by",
 )
 
 To = Annotated[
@@ -112,6 +113,35 @@ def ack(
     output.result(made, lambda facts: _show(output, facts))
 
 
+def revoke(
+    *,
+    name: Name,
+    to: To,
+    run_id: Annotated[str, typer.Option("--run", help="The run that was exported.")],
+    by: By,
+    note: Annotated[str, typer.Option("--note", help="Why; kept beside the revocation, in no log.")] = "",
+    channel: Annotated[
+        str | None, typer.Option("--channel", help="The channel of the export; by default its only one.")
+    ] = None,
+    home: options.Home = options.HOME,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Take an export back: its bundles cannot be loaded, pulls of it end, the next one is full and removes its members.
+
+    No second person has to agree. A tool that loaded it already holds its members until it loads the next export.
+
+    [bold]Examples[/]
+
+      wayline export revoke mortgage_lookers --to braze_cdi --run 20260630T235959Z-0123456789 --by ann
+    """
+    from engine.workflows import export_revoke
+
+    output = Output(as_json, quiet)
+    wanted = export_revoke.Revocation(audience=name, preset=to, run_id=run_id, channel=channel, note=note)
+    output.result(export_revoke.revoke(home, wanted, by), lambda facts: _show(output, facts))
+
+
 def list_exports(
     *,
     name: Annotated[str | None, typer.Argument(metavar="AUDIENCE", help="One audience; by default all.")] = None,
@@ -155,7 +185,7 @@ def keys(
     output.result(export_acks.keys(home, rotate=rotate, out=out), lambda facts: _show(output, facts))
 
 
-COMMANDS: Final = (approve, ack, keys)
+COMMANDS: Final = (approve, ack, revoke, keys)
 
 
 def _show(output: Output, facts: dict[str, Any]) -> None:

@@ -3,12 +3,15 @@
 # ruff: noqa: PLC0415  the engine is imported when a command runs, so that help answers at once
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from pathlib import Path
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
@@ -23,14 +26,25 @@ AppPort = Annotated[
     int | None, typer.Option("--app-port", min=1, max=65_535, help="Of the app; by default a free one from 8501 on.")
 ]
 ApiPort = Annotated[
-    int | None, typer.Option("--api-port", min=1, max=65_535, help="Of the API; by default a free one from 8700 on.")
+    int | None,
+    typer.Option(
+        "--api-port",
+        min=1,
+        max=65_535,
+        help="Of the API with --two-processes; by default a free one from 8700 on. Else it is at the app's.",
+    ),
 ]
+TwoProcesses = Annotated[
+    bool, typer.Option("--two-processes", help="Serve the API in a process of its own, as for anything real.")
+]
+_FOR_TWO: Final = "--host, --public and --api-port"
 _LOOK_SECONDS: Final = 0.2
 _END_SECONDS: Final = 30  # a little longer than requests under way are given
 
 
 def serve(
     *,
+    two_processes: TwoProcesses = False,
     app_port: AppPort = None,
     api_port: ApiPort = None,
     host: server.Host = server.LOOPBACK,
@@ -39,21 +53,26 @@ def serve(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Serve the app and the API, each in a process of its own; Ctrl-C ends both, and the end of one ends the other.
+    """Serve the app and the API together; Ctrl-C ends both.
 
-    Two processes, since pages that compute would keep the answers of the API waiting. The app listens on this machine
-    alone; --host and --public are for the API.
+    In one process at one address, as on a laptop, pages that compute keep the answers of the API waiting, and both are
+    for this machine alone. With --two-processes each has its own, and the end of one ends the other; the app still
+    listens on this machine alone, --host and --public are for the API.
 
     [bold]Examples[/]
 
       wayline serve
 
-      wayline serve --app-port 8600 --api-port 8800
+      wayline serve --two-processes --app-port 8600 --api-port 8800
     """
     from engine.workflows.service import refuse_public
 
     refuse_public(host, allowed=public)
     output = Output(as_json, quiet)
+    if not two_processes:
+        if host != server.LOOPBACK or public or api_port is not None:
+            raise typer.BadParameter("for an API of its own: add --two-processes", param_hint=_FOR_TWO)
+        _in_one_process(home, free_port(app.ADDRESS, app_port, app.PORTS), output)
     pages, data = free_port(app.ADDRESS, app_port, app.PORTS), free_port(host, api_port, server.PORTS)
     addresses = {"app": f"http://{app.ADDRESS}:{pages}", "api": f"http://{host}:{data}"}
     if as_json:
@@ -67,6 +86,21 @@ def serve(
     )
     if ended is not None:
         raise WaylineError(f"{ended.name} ended by itself, so the other was ended too. Its messages say why.")
+
+
+def _in_one_process(home: Path, port: int, output: Output) -> NoReturn:
+    """Become the server of both: this process is replaced by it and does not return."""
+    address, script = f"http://{app.ADDRESS}:{port}", app.script()
+    if output.as_json:
+        output.result({"app": address, "api": address, "home": home.resolve()}, lambda _: None)
+    output.say(f"The app is at {address}, the API at {address}/v1/openapi.json. Ctrl-C ends both.")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    environment = server.environment(home)
+    os.chdir(script.parent)  # Streamlit reads .streamlit/config.toml from there
+    both = ["--script", str(script), "--other", "engine.api.app:create_app", "--prefix", "/v1/"]
+    command = [sys.executable, "-m", "engine.ui.one_process", "--port", str(port), *both]
+    os.execve(sys.executable, command, environment)
 
 
 @dataclass(frozen=True, slots=True)

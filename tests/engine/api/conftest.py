@@ -43,8 +43,8 @@ def key_of(home: Path, name: str = "crm", **wanted: Any) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace with nothing in it."""
+def empty_home(database: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with nothing in it, on each database in turn."""
     return tmp_path_factory.mktemp("api") / "workspace"
 
 

@@ -160,14 +160,7 @@ def home(small_home: Path, tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The workspace's own SQLite, and PostgreSQL where a server answers."""
-    if request.param == "postgresql":
-        monkeypatch.setenv("WAYLINE_DATABASE_URL", request.getfixturevalue("postgres_address"))
-
-
-@pytest.mark.usefixtures("database")
+@pytest.mark.usefixtures("own_database")
 def test_a_campaign_tool_follows_ten_runs_and_ends_with_exactly_the_members_of_the_last_full_export(home: Path) -> None:
     draw = random.Random(7)
     save(home)

@@ -19,7 +19,7 @@ from tests.engine.workflows.live_homes import RUN_CLOCK, beside
 
 
 @pytest.fixture(scope="module")
-def home(demo_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(demo_home: Path, database: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return beside(demo_home, tmp_path_factory.mktemp("decisions"), RUN_CLOCK + "stale_after_hours = 8000\n")
 
 

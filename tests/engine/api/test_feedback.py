@@ -33,14 +33,7 @@ class Served:
     offers: list[dict[str, Any]]
 
     def item(self, name: str, kind: str, place: int = 0, **more: Any) -> dict[str, Any]:
-        offer = self.offers[place]
-        return {
-            "event_id": name,
-            "type": kind,
-            "external_id": offer["customer_id"],
-            "recommendation_id": offer["decision_id"],
-            "occurred_at": (NOW - timedelta(hours=1)).isoformat(),
-        } | more
+        return item_of(self.offers[place], name, kind) | more
 
     def post(self, items: Any, headers: dict[str, str] | None = None, **more: Any) -> httpx.Response:
         return self.client.post("/v1/feedback", json=items, headers={**self.key, **(headers or {})}, **more)
@@ -49,8 +42,18 @@ class Served:
         return Store(session.database_url(Workspace(self.home)))
 
 
+def item_of(offer: dict[str, Any], name: str, kind: str) -> dict[str, Any]:
+    return {
+        "event_id": name,
+        "type": kind,
+        "external_id": offer["customer_id"],
+        "recommendation_id": offer["decision_id"],
+        "occurred_at": (NOW - timedelta(hours=1)).isoformat(),
+    }
+
+
 @pytest.fixture(scope="module")
-def bank_home(small_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bank_home(small_home: Path, database: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("feedback") / "home"
     home.mkdir()
     for name in ("curated", "runs"):
@@ -193,18 +196,19 @@ def test_nobody_sees_the_jobs_of_another(bank: Served) -> None:
     _problem(bank.client.get("/v1/feedback/jobs/fb_zz", headers=bank.key), 422, "invalid_request")
 
 
-def test_a_job_that_a_dead_server_left_is_done_by_the_next(bank_home: Path, bank: Served, tmp_path: Path) -> None:
+def test_a_job_that_a_dead_server_left_is_done_by_the_next(small_home: Path, own_database: str, tmp_path: Path) -> None:
     from engine.store import NewBatch
     from engine.workflows import feedback_file
 
     home = tmp_path / "home"
     home.mkdir()
     for name in ("curated", "runs"):
-        (home / name).symlink_to((bank_home / name).resolve())
+        (home / name).symlink_to(small_home / name)
     job = "fb_" + "0" * 24
+    offers = open_run(Workspace(home)).read("recommendations", where={"rank": 1}).to_pylist()
     folder = feedback_file.folder_of(Workspace(home), job)
     folder.mkdir(parents=True)
-    (folder / "body.jsonl").write_text(json.dumps(bank.item("d1", "unsubscribed", 4)) + "\n")
+    (folder / "body.jsonl").write_text(json.dumps(item_of(offers[4], "d1", "unsubscribed")) + "\n")
     key = key_of(home)
     with Store(session.database_url(Workspace(home))) as store:
         store.claim_feedback(

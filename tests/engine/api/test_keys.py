@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
@@ -10,9 +9,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import MetaData, select
 
 from engine.domain.errors import RefusedByPolicy, UnknownName
 from engine.store import Keyring, Store
+from engine.store.connection import open_engine
 from engine.workflows import api_keys, session
 from tests.engine.api.conftest import key_of
 
@@ -56,8 +57,13 @@ def test_a_key_opens_as_bearer_and_as_basic_and_is_nowhere_in_the_database(
     for password in (whole, secret):
         assert empty.get("/v1/journal", auth=(key_id, password)).status_code == 200
     refused(empty.get("/v1/journal", auth=("0" * 16, whole)), 401, "key_refused")
-    with sqlite3.connect(empty_home / "wayline.db") as database:
-        assert secret not in "\n".join(database.iterdump())
+    engine = open_engine(session.database_url(session.workspace_at(empty_home)))
+    kept = MetaData()
+    kept.reflect(engine)
+    with engine.connect() as connection:
+        rows = [str(row) for table in kept.sorted_tables for row in connection.execute(select(table))]
+    assert any(key_id in row for row in rows)
+    assert not any(secret in row for row in rows)
 
 
 def test_a_key_without_the_scope_is_refused_and_told_which_it_needs(empty: httpx.Client, empty_home: Path) -> None:

@@ -24,7 +24,7 @@ from engine.workflows import session, suppressed
 from tests.engine.api.conftest import key_of
 from tests.engine.api.test_pulls import save
 
-KILLS: Final = int(os.environ.get("WAYLINE_API_KILLS", "2"))
+KILLS: Final = int(os.environ.get("WAYLINE_KILLS", "2"))
 SERVE: Final = """
 import sys
 from contextlib import suppress
@@ -100,7 +100,7 @@ def killed_again_and_again(home: Path, port: int) -> None:
 
 
 def test_a_killed_server_leaves_no_half_snapshot_and_no_rows_that_left_without_an_entry(
-    small_home: Path, tmp_path: Path, unused_port: int
+    small_home: Path, own_database: str, tmp_path: Path, unused_port: int
 ) -> None:
     home, address = tmp_path / "home", f"http://127.0.0.1:{unused_port}"
     shutil.copytree(small_home, home)

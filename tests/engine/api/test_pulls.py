@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ import pytest
 
 from engine.config.audiences import Audience
 from engine.config.load import validate
-from engine.lake.runs import open_run
+from engine.lake.runs import list_runs, open_run
+from engine.lake.workspace import Workspace
 from engine.store import Store
-from engine.workflows import api_keys, audiences, export_audience, session, suppressed
+from engine.workflows import api_keys, audiences, export_audience, export_revoke, session, suppressed
+from engine.workflows import run as running
 from engine.workflows.export_plan import Wanted
+from engine.workflows.export_revoke import Revocation
 from tests.engine.api.conftest import key_of, served
 from tests.engine.api.test_keys import refused
 
@@ -39,7 +43,7 @@ def save(home: Path, **changed: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def home(small_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(small_home: Path, database: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pulls") / "home"
     shutil.copytree(small_home, folder)
     save(folder)
@@ -267,7 +271,7 @@ def test_a_run_that_is_not_there_a_path_that_climbs_and_an_audience_never_built_
 
 
 def test_a_snapshot_that_is_kept_no_longer_is_gone_with_the_way_to_begin_again(
-    small_home: Path, tmp_path: Path
+    small_home: Path, own_database: str, tmp_path: Path
 ) -> None:
     home = tmp_path / "home"
     shutil.copytree(small_home, home)
@@ -284,6 +288,60 @@ def test_a_snapshot_that_is_kept_no_longer_is_gone_with_the_way_to_begin_again(
         assert client.get("/v1/audiences/everyone/members?limit=5").json()["members"] == page["members"]
         changes = client.get("/v1/audiences/everyone/changes", params={"since": "20200101T000000Z-0000000000-v1"})
         refused(changes, 409, "resync_required")
+
+
+def test_what_was_taken_back_is_gone_for_the_tool_it_was_taken_from_and_for_no_other(
+    small_home: Path, own_database: str, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(small_home, home)
+    earlier = running.run(home, as_of=datetime.fromisoformat("2026-06-20T23:59:59+00:00")).run_id
+    save(home)
+    audiences.build(home, "everyone", earlier)
+    audiences.build(home, "everyone", max(run.run_id for run in list_runs(Workspace(home))))
+    with served(home) as address, httpx.Client(base_url=address, headers=key_of(home)) as client:
+        page = client.get("/v1/audiences/everyone/members?limit=5").json()
+        before = client.get(f"/v1/audiences/everyone/members?limit=5&run={earlier}").json()
+        since = f"/v1/audiences/everyone/changes?since={before['snapshot']}&allow_shrink=true"
+        assert client.get(since).json()["snapshot"] == page["snapshot"]
+        # where the client stands was taken back: it begins anew
+        told = export_revoke.revoke(home, Revocation(audience="everyone", preset="generic", run_id=earlier), "ann")
+        assert (told["to"], told["folders"]) == ("generic/email", [])
+        refused(client.get(since), 409, "resync_required")
+        # what it would get was: nothing of it leaves, not even the next page
+        export_revoke.revoke(home, Revocation(audience="everyone", preset="generic", run_id=page["run_id"]), "ann")
+        manifest = f"/v1/audiences/everyone/runs/{page['run_id']}/manifest"
+        for path in (page["next"], f"/v1/audiences/everyone/members?run={page['run_id']}", manifest, since):
+            answer = client.get(path)
+            refused(answer, 410, "run_revoked")
+            assert "was taken back" in answer.json()["detail"]
+        refused(client.get("/v1/audiences/everyone/members"), 410, "run_revoked")
+        other = key_of(home, "other_tool", destination="braze_cdi")
+        assert client.get("/v1/audiences/everyone/members?limit=5", headers=other).json()["members"]
+
+
+def test_changes_that_would_take_most_members_out_are_refused_unless_that_is_meant(
+    small_home: Path, own_database: str, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(small_home, home)
+    save(home)
+    with served(home) as address, httpx.Client(base_url=address, headers=key_of(home)) as client:
+        before = client.get("/v1/audiences/everyone/members?limit=5").json()
+        since = f"/v1/audiences/everyone/changes?since={before['snapshot']}"
+        # whoever withdraws is no matter of the rule: however many they are, they are taken out
+        for row in before["members"]:
+            suppressed.suppress(home, row["external_id"], "email", "ann", "asked")
+        assert len(client.get(since).raise_for_status().json()["changes"]) == 5
+        save(home, rule={"all": [{"feature": "age_years", "at_least": 70}]})
+        answer = client.get(since)
+        refused(answer, 403, "refused_by_policy")
+        assert "max_removed_share" in answer.json()["detail"]
+        meant = pulled(client, since + "&allow_shrink=true&limit=50", "changes")[0]
+        assert sum(row["op"] == "remove" for row in meant) > 0.2 * before["rows"]
+        # where the bank allows it nobody has to say so
+        (home / "wayline.toml").write_text("[exports]\nmax_removed_share = 1.0\n", encoding="utf-8")
+        assert client.get(since).status_code == 200
 
 
 def test_a_bundle_of_files_is_acknowledged_over_http_and_the_next_delta_follows_it(

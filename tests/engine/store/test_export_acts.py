@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from engine.domain.errors import CheckFailed, RefusedByPolicy, UnknownName
-from engine.store import NewAck, NewApproval, NewBundle, Store
+from engine.store import NewAck, NewApproval, NewBundle, NewRevocation, Store
 from engine.store.connection import open_engine, writing
 
 AS_OF = datetime(2026, 6, 30, 16, tzinfo=UTC)
@@ -67,6 +67,22 @@ def test_the_same_acknowledgement_again_is_the_same_and_another_one_is_refused(s
         store.ack_export(replace(ACK, rejected=["C1"]))
 
 
+def test_what_was_taken_back_is_handed_over_no_more_and_stays_taken_back(store: Store) -> None:
+    hand_over(store)
+    wanted = NewRevocation(audience="stalled", destination="generic/email", run_id="r1", note="the wrong rule")
+    made = store.revoke_export(wanted)
+    assert made.revoked_by == "alice"
+    assert store.revoke_export(replace(wanted, note="another")) == made
+    assert store.export_revocation("stalled", "generic/email", "r1") == made
+    assert store.export_revocation("stalled", "generic/sms", "r1") is None
+    assert store.export_revocations() == [made]
+    with pytest.raises(RefusedByPolicy, match="taken back by alice"):
+        hand_over(store)
+    hand_over(store, destination="generic/sms")
+    assert [entry.subject for entry in store.audit_trail(action="export.revoked")] == ["stalled/generic/email"]
+    assert store.verify_audit() is None
+
+
 def test_an_acknowledgement_of_another_content_or_number_of_rows_is_refused(store: Store) -> None:
     hand_over(store)
     with pytest.raises(UnknownName):
@@ -109,11 +125,12 @@ def test_an_approval_is_a_persons_and_the_newest_comes_first(store: Store) -> No
         store.approve_export(wanted)
 
 
-@pytest.mark.parametrize("table", ["export_bundles", "export_acks", "export_approvals"])
+@pytest.mark.parametrize("table", ["export_bundles", "export_acks", "export_approvals", "export_revocations"])
 def test_what_became_of_an_export_is_never_changed(store: Store, address: str, table: str) -> None:
     hand_over(store)
     store.ack_export(ACK)
     store.approve_export(NewApproval(name="n", definition_sha256="d", members=1, note=""))
+    store.revoke_export(NewRevocation(audience="stalled", destination="generic/email", run_id="r1", note=""))
     engine = open_engine(address)
     with pytest.raises(DBAPIError, match="append-only"), writing(engine).begin() as connection:
         connection.execute(text(f"DELETE FROM {table}"))

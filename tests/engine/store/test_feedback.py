@@ -166,6 +166,32 @@ def test_a_delivery_whose_worker_died_is_taken_over(store: Store) -> None:
     assert store.feedback_batch("b1").status == "running"
 
 
+def test_a_delivery_whose_process_ended_on_this_machine_is_taken_over_at_once(store: Store, address: str) -> None:
+    begin = """
+import sys
+from engine.store import NewBatch, Store
+with Store(sys.argv[1]) as store:
+    print(store.claim_feedback(NewBatch(
+        batch_id="b1", sender="braze", idempotency_key="k1", body_sha256="aa", source="braze")).state, flush=True)
+    sys.stdin.readline()
+"""
+    worker = subprocess.Popen(
+        [sys.executable, "-c", begin, address], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert worker.stdout is not None
+    assert worker.stdout.readline() == "mine\n"
+    assert store.claim_feedback(BATCH).state == "running"
+    assert store.lapsed_feedback() == []
+    worker.kill()
+    worker.communicate()
+    assert [one.batch_id for one in store.lapsed_feedback()] == ["b1"]
+    assert store.claim_feedback(BATCH).state == "mine"
+    # from another machine nobody can tell whether it is at work
+    with store._engine.begin() as connection:
+        connection.execute(text("UPDATE feedback_batches SET worker = 'elsewhere/1/1'"))
+    assert store.claim_feedback(BATCH).state == "running"
+
+
 def test_what_is_received_is_audited_by_counts_and_numbers(store: Store) -> None:
     store.add_feedback([SENT, OUT])
     entry = store.audit_trail(action="feedback.received")[0]

@@ -21,7 +21,7 @@ from sqlmodel import select
 from engine.domain.errors import RefusedByPolicy, SettingsFault, UnknownName
 from engine.lake.workspace import Workspace
 from engine.store import Due, NewSchedule, Store
-from engine.workflows import schedule, scheduler, session
+from engine.workflows import schedule, schedule_jobs, scheduler, session
 from engine.workflows.schedule import Planned
 
 QUICK = "[schedule]\nretries = 1\nretry_seconds = 0.2\nhold_seconds = 1\nlook_seconds = 0.2\ngrace_seconds = 20\n"
@@ -101,6 +101,18 @@ def test_what_was_missed_is_made_once_and_a_failure_is_tried_again_and_then_told
     assert [one["status"] for one in told["turns"]] == ["failed"]
     assert schedule.acknowledge(home, "ann") == 1
     assert schedule.status(home)["alerts"] == []
+
+
+def test_what_a_policy_refuses_is_told_at_once_and_not_tried_again(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Path, __: schedule_jobs.Arguments) -> dict[str, Any]:
+        raise RefusedByPolicy("Nobody may leave.")
+
+    job = schedule_jobs.Job(summary="", needs=(), may=(), check=lambda *_: None, make=refuse)
+    monkeypatch.setitem(schedule_jobs.JOBS, "run", job)  # type: ignore[arg-type]  # the table is read only by its type
+    schedule.add(home, RUN)
+    _since(home, "nightly", timedelta(minutes=2))
+    assert [(one.status, one.attempts) for one in _due(home)] == [("failed", 1)]
+    assert [one["sentence"] for one in schedule.status(home)["alerts"]] == ["Nobody may leave."]
 
 
 def test_webhooks_are_delivered_at_set_times_too(home: Path) -> None:
