@@ -48,6 +48,7 @@ def open_page(name: str) -> Desk:
     words, viewer = state.words(), state.viewer()
     st.title(words.t(f"{name}.title"))
     st.caption(words.t(f"{name}.question"))
+    state.notices()
     if not viewer.opens(name):
         closed(words, viewer)
     try:

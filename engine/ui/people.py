@@ -35,7 +35,7 @@ def drawer(desk: Desk, page: str) -> None:
         one = selection.read(written)
     except WaylineError as fault:
         state.select(page, None)
-        st.warning(words.t("people.bad_link", why=words.sentence(fault)), icon=":material/link_off:")
+        state.notice(words.t("people.bad_link", why=words.sentence(fault)))
         return
     try:
         found: Counted | WaylineError = state.ask(people.counted, desk.workspace, desk.run, one, desk.viewer)

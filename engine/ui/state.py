@@ -20,6 +20,7 @@ from engine.workflows import session
 from engine.workflows.view import access, desk
 
 LANGUAGE: Final = "lang"
+_NOTICES: Final = "place of the notices"
 SELECTED: Final = "_sel"
 """What follows the letter of a page in the key of its selection, as in `j_sel`."""
 NAME: Final = "me_name"
@@ -66,11 +67,32 @@ def bind(key: str, options: Sequence[str] | None, default: str) -> dict[str, Any
     held = st.session_state.get(key)
     if key not in st.session_state or st.session_state.get(seen) != address:
         held = default if address is None else address
+        if address is not None and options is not None and address not in options:
+            st.session_state[f"{key} is unknown"] = address
     if options is not None and held not in options:
         held = default
+    if address is not None and st.session_state.get(f"{key} is unknown") == address:
+        _say_unknown(address)
     st.session_state[key] = held
     st.session_state[seen] = address
     return {"key": key, "on_change": _write_address, "args": (key, default)}
+
+
+def notices() -> None:
+    """Keep a place, here, for what is to be said of the page's address while its controls are drawn."""
+    st.session_state[_NOTICES] = st.container()
+
+
+def notice(told: str) -> None:
+    """Say something of the page's address at the head of the page."""
+    place = st.session_state.get(_NOTICES)
+    if place is not None:
+        place.warning(told.replace("[", r"\["), icon=":material/link_off:")
+
+
+def _say_unknown(address: str) -> None:
+    """Say that the address names what there is not, or is not for this reader; its length is no business of ours."""
+    notice(Words(language=language()).t("head.unknown_in_address", value=address[:60]))
 
 
 def _write_address(key: str, default: str) -> None:
@@ -178,6 +200,12 @@ def choose_next(key: str, value: str) -> None:
     """Set a control that is already drawn: through the address, on a run of the page that begins at once."""
     st.query_params[key] = value
     st.rerun()
+
+
+def addressed(key: str) -> str | None:
+    """Return what stands in the address under a key, whether or not a control is drawn for it."""
+    found: str | None = st.query_params.get(key)
+    return found
 
 
 def selected(page: str) -> str | None:

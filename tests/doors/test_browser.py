@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from engine.lake.runs import latest_run
-from engine.lake.workspace import Workspace
 from engine.ui.navigation import SPECS
 from tests.doors.served import CHROMIUM, NO_CHROMIUM, Watched, serving
 from tests.engine.ui import bank
@@ -57,44 +55,6 @@ def test_limits_are_said_in_words_with_their_price_in_both_languages(watched: Wa
         said.wait_for(timeout=20_000)
         assert watched.page.get_by_text("99.19 %").first.is_visible()
         said.scroll_into_view_if_needed()
-
-
-def test_list_behind_a_bar_is_as_long_as_the_bar_says(watched: Watched, address: str, home: Path) -> None:
-    watched.open(f"{address}/journeys?j_id=credit_card")
-    watched.choose("Step", "Calculator used")
-    watched.choose("What became of them", "Continued")
-    rows = latest_run(Workspace(home)).read("journey_funnels", where={"journey": "credit_card", "breakdown": "all"})
-    bar = rows.to_pylist()[1]
-    shown = watched.page.get_by_text(re.compile(r"^\d+ customers: Continued")).inner_text()
-    assert int(shown.split()[0]) == bar["continued"]
-    assert "j_step=2" in watched.page.url and "j_outcome=continued" in watched.page.url
-
-
-def test_click_on_a_bar_opens_the_customers_behind_it(watched: Watched, address: str, home: Path) -> None:
-    watched.open(f"{address}/journeys?j_id=credit_card&j_step=3")
-    bars = watched.page.locator('[data-testid="stVegaLiteChart"] path[aria-roledescription="bar"]')
-    bars.first.click()
-    watched.settle()
-    shown = watched.page.get_by_text(re.compile(r"^\d+ customers: ")).inner_text()
-    rows = latest_run(Workspace(home)).read("journey_funnels", where={"journey": "credit_card", "breakdown": "all"})
-    first = rows.to_pylist()[0]
-    outcome = {"Continued": "continued", "Dropped off": "dropped", "In progress": "in_progress"}
-    named = shown.split(": ")[1].split(",")[0]
-    assert int(shown.split()[0]) == first[outcome[named]]
-    assert shown.endswith("Product viewed")
-
-
-def test_customer_picked_from_the_list_opens_on_a_page_of_its_own(watched: Watched, address: str, home: Path) -> None:
-    watched.open(f"{address}/journeys?j_id=credit_card&lang=zh")
-    rows = latest_run(Workspace(home)).read("journey_stages", where={"journey": "credit_card", "reached_step": 1})
-    left = [row for row in rows.to_pylist() if row["status"] == "dropped"]
-    customer = max(left, key=lambda row: (row["stage_since"], -int(row["customer_id"][1:])))["customer_id"]
-    watched.choose("客户", customer)
-    watched.page.get_by_role("link", name=f"打开客户 {customer}").click()
-    watched.page.wait_for_url(re.compile(rf"/customer\?.*c_id={customer}"))
-    watched.settle()
-    assert watched.page.locator("h1").inner_text() == "客户"
-    assert watched.page.get_by_role("textbox").first.input_value() == customer
 
 
 def test_language_chosen_on_one_page_holds_on_the_next(watched: Watched, address: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import pandas as pd
 import streamlit as st
 
 from engine.domain.access import Right
@@ -46,6 +47,8 @@ def kept(rows: list[dict[str, Any]]) -> None:
     st.markdown(f"**{views.listing_finding(rows, words)}**")
     sizes = st.column_config.LineChartColumn(words.t("audiences.sizes"), help=words.t("audiences.sizes_help"), y_min=0)
     controls.table(views.listing(rows, words), "a_list", {words.t("audiences.sizes"): sizes})
+    moved = state.ask(audiences.builds, run) if run.has("audience_builds") else pd.DataFrame({"compared_with": []})
+    controls.mark_picker(words, views.member_marks(rows, moved, run.run_id, words), "a_members")
     verifying([row for row in rows if not row["is_verified"] and row["retired_at"] is None])
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from engine.domain.access import Right
+from engine.domain.errors import WaylineError
 from engine.ui import controls, people, state
+from engine.ui.views import audiences as audience_views
 from engine.ui.views import exports as views
 from engine.ui.views import feedback as feedback_views
 from engine.workflows.export_approvals import Waiting
-from engine.workflows.view import exports
+from engine.workflows.export_plan import Wanted
+from engine.workflows.view import audiences, exports
 
 FIRST = "wayline audience save FILE\nwayline export AUDIENCE --to generic --dry-run\n"
 FIRST += "wayline export AUDIENCE --to generic --by NAME"
@@ -42,6 +45,9 @@ def inside(one: exports.Handed) -> None:
         st.write(words.t("exports.no_manifest"))
         return
     controls.show(words, views.inside(one, words), "x_inside")
+    marks = views.member_marks(one, words)
+    if marks:
+        controls.mark_picker(words, marks, "x_members")
     st.caption(controls.plain(views.facts(one, one.manifest, words)))
     why = views.reasons(one.manifest, exports.REASONS, words)
     if len(why):
@@ -115,8 +121,54 @@ def approving(rows: list[Waiting]) -> None:
         st.rerun()
 
 
+def new_export() -> None:
+    """Draw what an export would do, and ask for it."""
+    viewer.require(Right.REQUEST_EXPORT)
+    kept = [row for row in state.ask(audiences.listed, home, audiences.stamp(home)) if row["retired_at"] is None]
+    if not kept:
+        st.write(words.t("exports.none_kept"))
+        return
+    named = {"": words.t("exports.no_audience")} | {row["audience"]: audience_views.named(row, words) for row in kept}
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        audience = controls.choice(words, "audiences.audience", tuple(named), "x_audience", named)
+        if not audience:
+            return
+        places = exports.destinations(viewer, home, audience)
+        if not places:
+            st.write(words.t("exports.no_destination"))
+            return
+        preset = controls.choice(words, "exports.to_preset", tuple(places), "x_to")
+        told = {name: words.label("channel", name) for name in places[preset]}
+        channel = controls.choice(words, "exports.on_channel", places[preset], "x_channel", told)
+    wanted = Wanted(audience=audience, preset=preset, channel=channel, run_id=desk.run.run_id)
+    found = state.ask(exports.dry_run, viewer, home, wanted, stamp)
+    controls.show(words, views.trial(found, words), "x_trial")
+    for why in found["refused"]:
+        st.warning(words.t("exports.refused_so", why=why), icon=":material/front_hand:")
+    if st.button(words.t("exports.ask_now"), type="primary", icon=":material/outbox:"):
+        asking(wanted)
+
+
+def asking(wanted: Wanted) -> None:
+    try:
+        made = exports.request(viewer, home, wanted)
+    except WaylineError as fault:
+        st.error(words.sentence(fault), icon=":material/error:")
+        return
+    rows = words.number(made["counts"]["exported"])
+    st.success(words.t("exports.made", rows=rows, folder=made["folder"]), icon=":material/check_circle:")
+
+
+def asked_for() -> None:
+    with controls.section(words, "exports.head_new", "exports.help_new"):
+        new_export()
+
+
 chosen: exports.Handed | None = None
 stamp = exports.stamp(home)
+begins = bool(state.addressed("x_audience"))  # who comes with an audience comes to export it
+if begins:
+    asked_for()
 with controls.section(words, "exports.head_left", "exports.help_left"):
     total, rows = state.ask(exports.handed, viewer, home, stamp)
     waits = state.ask(exports.waiting, viewer, home, stamp)
@@ -136,6 +188,8 @@ if chosen is not None:
         back(chosen, stamp)
     with controls.section(words, "exports.head_files"):
         files(chosen)
+if not begins:
+    asked_for()
 with controls.section(words, "exports.head_waiting", "exports.help_waiting"):
     waiting(state.ask(exports.waiting, viewer, home, stamp))
 people.drawer(desk, "x")

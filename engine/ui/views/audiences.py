@@ -9,8 +9,9 @@ import altair as alt
 import pandas as pd
 
 from engine.ui.views import waterfall
-from engine.ui.views.figure import CONTINUED, Figure, height_of
+from engine.ui.views.figure import CONTINUED, Figure, Mark, height_of
 from engine.ui.words import UNDEFINED, Words, is_undefined
+from engine.workflows.view import selection
 
 Facts = Mapping[str, Any]
 _CLOSE: Final = 0.25  # lift this far from 1 is worth a word
@@ -35,6 +36,30 @@ def listing(rows: Sequence[Facts], w: Words) -> pd.DataFrame:
             w.t("audiences.built_for"): [w.day(row["as_of"]) for row in rows],
         }
     )
+
+
+def member_marks(rows: Sequence[Mapping[str, Any]], moved: pd.DataFrame, run_id: str, w: Words) -> tuple[Mark, ...]:
+    """Return the marks of who belongs to each audience, and of who entered and left it on a run."""
+    marks = [
+        Mark(
+            selection=selection.of("audience", audience=row["audience"], run=row["run_id"]),
+            label=f"{named(row, w)}, {w.t('audiences.members')}",
+            count=row["members"],
+            at={"audience": row["audience"]},
+        )
+        for row in rows
+        if row["members"]
+    ]
+    names = {row["audience"]: named(row, w) for row in rows}
+    for built in moved[moved["compared_with"].notna()].to_dict("records"):
+        for way in ("entered", "left"):
+            if built["audience"] in names and not is_undefined(built[way]) and built[way] > 0:
+                one = selection.of(
+                    "audience_moved", audience=built["audience"], way=way, run=run_id, against=built["compared_with"]
+                )
+                label = f"{names[built['audience']]}, {w.label('way', way)}"
+                marks.append(Mark(selection=one, label=label, count=int(built[way]), at={"way": way}))
+    return tuple(marks)
 
 
 def builds(rows: pd.DataFrame, names: Mapping[str, str], w: Words) -> pd.DataFrame:

@@ -9,9 +9,10 @@ from typing import Any
 import pandas as pd
 
 from engine.ui.views import waterfall
-from engine.ui.views.figure import Figure
+from engine.ui.views.figure import Figure, Mark
 from engine.ui.words import UNDEFINED, Words, catalogue
 from engine.workflows.export_approvals import Waiting
+from engine.workflows.view import selection
 from engine.workflows.view.exports import Handed
 
 _STEPS = ("holdout", "suppressed", "complaint", "no_consent", "risk_gate", "contact_cap", "not_decided", "withheld")
@@ -89,6 +90,41 @@ def inside(one: Handed, w: Words) -> Figure:
     found = _finding_inside(one, told, w)
     chart = waterfall.chart(bars, w, unit) if counts["selected"] else None
     return Figure(finding=found, chart=chart, alt=found, table=table, note=w.t("exports.chart_note"))
+
+
+def trial(found: Mapping[str, Any], w: Words) -> Figure:
+    """Return who of an audience would leave, and who would stay at which step."""
+    counts, unit = found["counts"], w.t("exports.members")
+    steps = [(w.t(f"export_step.{step['step']}"), step["removed"], "") for step in found["steps"]]
+    bars = waterfall.bars(
+        (w.t("exports.selected"), counts["selected"]), [one for one in steps if one[1]], w.t("exports.would_leave"), w
+    )
+    rows = [(w.t("exports.selected"), counts["selected"]), *((name, removed) for name, removed, _ in steps)]
+    table = pd.DataFrame([*rows, (w.t("exports.would_leave"), counts["exported"])], columns=[w.t("exports.step"), unit])
+    if not counts["selected"]:
+        finding = w.t("exports.finding_nobody")
+        return Figure(finding=finding, chart=None, alt=finding, table=table)
+    finding = w.t(
+        "exports.finding_trial",
+        exported=w.number(counts["exported"]),
+        selected=w.number(counts["selected"]),
+        share=w.share(counts["exported"] / counts["selected"]),
+    )
+    return Figure(finding=finding, chart=waterfall.chart(bars, w, unit), alt=finding, table=table)
+
+
+def member_marks(one: Handed, w: Words) -> tuple[Mark, ...]:
+    """Return the marks of who is at the tool with an export, and whom the tool rejected."""
+    if not one.key.startswith("bundle-") or one.manifest is None:
+        return ()
+    counted = {"exported": one.counts.get("exported", 0), "rejected": one.acked_rejected or 0}
+    return tuple(
+        Mark(
+            selection=selection.of(kind, export=one.key), label=w.t(f"exports.who_{kind}"), count=count, at={"of": kind}
+        )
+        for kind, count in counted.items()
+        if count
+    )
 
 
 def facts(one: Handed, manifest: Mapping[str, Any], w: Words) -> str:

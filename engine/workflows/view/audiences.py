@@ -13,13 +13,14 @@ from engine.config.audiences import Audience
 from engine.config.load import load, validate
 from engine.config.segments import SegmentSettings
 from engine.domain.access import Right, Viewer
+from engine.domain.errors import UnknownName
 from engine.domain.marts import MARTS
 from engine.domain.schema import Kind
 from engine.features.table import FEATURES
 from engine.lake.runs import Run
 from engine.lake.workspace import Workspace
 from engine.workflows import audience_overlap, audience_reach, audiences, held_audiences
-from engine.workflows.view import eligibility, reading
+from engine.workflows.view import eligibility, reading, selection
 
 _MOST_VALUES: Final = 60  # of a column of text, beyond which nobody chooses from a list
 _NAMED: Final = {
@@ -179,6 +180,17 @@ def _may_build(viewer: Viewer, home: Path, draft: Mapping[str, Any]) -> None:
         viewer.require(Right.SEE_RISK)
 
 
+def tells_of_risk(workspace: Workspace, name: str) -> bool:
+    """Return whether who belongs to a kept audience tells how risky they are; of one that is not kept, that it does."""
+    found = held_audiences.kept(workspace)
+    if name not in found:
+        return True
+    kept = {
+        each: one.definition.model_dump(mode="json", by_alias=True, exclude_none=True) for each, one in found.items()
+    }
+    return _tells_of_risk(kept[name].get("rule"), kept, _segmentations_of_risk(workspace), frozenset({name}))
+
+
 def _tells_of_risk(
     rule: Any, kept: Mapping[str, Mapping[str, Any]], by_risk: frozenset[str], seen: frozenset[str]
 ) -> bool:
@@ -188,7 +200,7 @@ def _tells_of_risk(
         return False
     if "risk_tier" in rule or rule.get("segmentation") in by_risk:
         return True
-    if eligibility.tells_of_risk(str(rule.get("feature"))):
+    if eligibility.tells_of_risk(str(rule.get("feature"))) or _list_of_risk(rule):
         return True
     for key in ("audience", "lookalike"):
         named = str(rule.get(key))
@@ -197,6 +209,16 @@ def _tells_of_risk(
             if _tells_of_risk(inner, kept, by_risk, seen | {named}):
                 return True
     return any(_tells_of_risk(one, kept, by_risk, seen) for one in rule.values())
+
+
+def _list_of_risk(rule: Mapping[str, Any]) -> bool:
+    """Return whether a rule is a frozen list of whom somebody chose by their risk; what cannot be told is one."""
+    if "frozen" not in rule:
+        return False
+    try:
+        return Right.SEE_RISK in selection.read(str(rule.get("what", "")).partition(" (")[0]).rights
+    except UnknownName:
+        return True
 
 
 def _segmentations_of_risk(workspace: Workspace) -> frozenset[str]:

@@ -7,7 +7,7 @@ rejected by their ids only how many they are.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -17,12 +17,14 @@ from engine.domain.errors import CheckFailed, NotEnoughData, RefusedByPolicy, Un
 from engine.exports import audience_verify
 from engine.exports import verify as offers_verify
 from engine.exports.manifest import MANIFEST
+from engine.exports.presets import PRESETS
 from engine.lake.files import file_digest
 from engine.lake.workspace import Workspace
 from engine.recommendations import reachable
 from engine.store import AckRecord, BundleRecord, ExportRecord, Store, persons
-from engine.workflows import export, export_approvals, feedback_funnel, held_audiences, session
+from engine.workflows import export, export_approvals, export_audience, feedback_funnel, held_audiences, session
 from engine.workflows.export_approvals import Waiting
+from engine.workflows.export_plan import Wanted
 from engine.workflows.view.guard import needs_one_of
 
 MOST: Final = 200
@@ -154,6 +156,35 @@ def approve(viewer: Viewer, home: Path, one: Waiting, note: str) -> dict[str, An
         )
     preset, channel = one.destination.split("/")
     return export_approvals.approve(home, one.audience, (preset, channel), viewer.name, note, run_id=one.run_id)
+
+
+def destinations(viewer: Viewer, home: Path, audience: str) -> dict[str, tuple[str, ...]]:
+    """Return the presets that an audience can be exported to, each with the channels on which; raises UnknownName."""
+    viewer.require(Right.REQUEST_EXPORT)
+    kept = held_audiences.one_of(held_audiences.kept(Workspace(home.expanduser().resolve())), audience)
+    own = kept.definition.channels
+    found = {name: tuple(one for one in own if one in preset.channels) for name, preset in PRESETS.items()}
+    return {name: channels for name, channels in found.items() if channels}
+
+
+def dry_run(viewer: Viewer, home: Path, wanted: Wanted, _stamp: str = "") -> dict[str, Any]:
+    """Return what an export would do, with a reason for everybody left out; see `export_audience.dry_run`."""
+    viewer.require(Right.REQUEST_EXPORT)
+    return export_audience.dry_run(home, replace(wanted, by=viewer.name))
+
+
+def request(viewer: Viewer, home: Path, wanted: Wanted) -> dict[str, Any]:
+    """Export an audience in the viewer's name; see `export_audience.audience`.
+
+    Raises
+    ------
+    NotAllowed
+    ApprovalNeeded
+        A second person has to agree first: it waits on the page from now on.
+    RefusedByPolicy, UnknownName, NotEnoughData, MartMissing, RunMissing
+    """
+    viewer.require(Right.REQUEST_EXPORT)
+    return export_audience.audience(home, replace(wanted, by=viewer.name))
 
 
 @_SEEN

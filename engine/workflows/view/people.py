@@ -11,7 +11,7 @@ from engine.domain.access import SMALL_GROUP, Right, Viewer
 from engine.domain.errors import GroupTooSmall
 from engine.lake.runs import Run
 from engine.lake.workspace import Workspace
-from engine.workflows.view import reading, selected
+from engine.workflows.view import audiences, reading, selected
 from engine.workflows.view.selection import Selection
 
 ROWS: Final = 25
@@ -42,7 +42,7 @@ def counted(workspace: Workspace, run: Run, one: Selection, viewer: Viewer) -> C
         It is so few that the viewer's role does not see how many.
     MartMissing, NotEnoughData, UnknownName
     """
-    viewer.require(*one.rights)
+    _require(workspace, one, viewer)
     found = selected.read(
         selected.rows(workspace, run, one),
         "SELECT count(*) AS n, count(DISTINCT customer_id) AS customers FROM chosen",
@@ -68,6 +68,15 @@ def page(workspace: Workspace, run: Run, one: Selection, viewer: Viewer, offset:
     return selected.read(
         selected.rows(workspace, run, one), f"SELECT * FROM chosen ORDER BY {order} LIMIT {ROWS:d} OFFSET {offset:d}"
     )
+
+
+def _require(workspace: Workspace, one: Selection, viewer: Viewer) -> None:
+    """Raise NotAllowed where even how many there are tells what the viewer may not know."""
+    viewer.require(*one.rights)
+    if one.kind in ("audience", "audience_moved") and audiences.tells_of_risk(workspace, one["audience"]):
+        viewer.require(Right.SEE_RISK)
+    if one.kind in ("exported", "rejected"):
+        viewer.require_one_of(Right.REQUEST_EXPORT, Right.APPROVE_EXPORT, Right.SEE_AUDIT)
 
 
 def _step(run: Run, one: Selection) -> str | None:
