@@ -17,6 +17,7 @@ from engine.domain.errors import NotAllowed, RunMissing, WaylineError
 from engine.lake.runs import Run
 from engine.lake.workspace import Workspace
 from engine.ui import chart_menu, first_run, state
+from engine.ui import words as speech
 from engine.ui.views import theme
 from engine.ui.views.figure import MARK, Figure, Mark
 from engine.ui.views.flow import Flow
@@ -27,6 +28,7 @@ ROWS_A_PAGE: Final = 25
 STALE_DAYS: Final = 35  # monthly extracts: older than a month and some days of delivery
 _PADDING: Final = {"left": 4, "top": 4, "right": 18, "bottom": 4}  # the last mark of an axis is cut off without
 _SHOWN: Final = "shown on the page"  # under which the workspace and the run are held that figures are of
+plain: Final = speech.plain
 _PAGES: Final = Path(__file__).parent / "pages"
 
 
@@ -297,8 +299,3 @@ def tiles(figures: Sequence[tuple[str, str, str]]) -> None:
 def _address(words: Words, filters: Mapping[str, str]) -> dict[str, str]:
     language = {} if words.language == "en" else {state.LANGUAGE: words.language}
     return {**filters, **language}
-
-
-def plain(text: str) -> str:
-    """Keep names that a bank chose from being read as formatting."""
-    return text.replace("*", r"\*").replace("_", r"\_").replace("$", r"\$").replace("[", r"\[")

@@ -94,7 +94,7 @@ def _deciding(desk: Desk, standing: Standing, viewer: Viewer) -> None:
         st.warning(words.t("policies.stale"), icon=":material/update:")
     if own:
         st.caption(words.t("policies.own"))
-        st.code(f'wayline policy approve {one.number} --by NAME --note "..."', language="bash")
+        st.code(f'wayline policy approve {one.number} --by NAME --note "..."', language=None)
     if not own and not viewer.may(Right.APPROVE_POLICY):
         return
     with st.container(horizontal=True):

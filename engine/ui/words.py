@@ -169,6 +169,11 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def plain(text: str) -> str:
+    """Keep names that a bank chose from being read as formatting."""
+    return text.replace("*", r"\*").replace("_", r"\_").replace("$", r"\$").replace("[", r"\[")
+
+
 def days_between(earlier: datetime, later: datetime) -> int:
     """Return whole days from one instant to another."""
     return (later.astimezone(UTC) - earlier.astimezone(UTC)).days

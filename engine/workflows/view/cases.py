@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
@@ -224,10 +224,18 @@ def timeline(workspace: Workspace, run: Run, viewer: Viewer, customer_id: str) -
     return customer.timeline(workspace, customer_id, run.as_of)
 
 
-def open_of(workspace: Workspace, run: Run, viewer: Viewer) -> dict[str, int]:
-    """Return how many open cases wait for this viewer, and how many alerts of all are late; raises NotAllowed."""
-    told = counts(workspace, run, viewer)
-    return {"mine": told["mine"], "late": told["late"]}
+def at_stake(workspace: Workspace, run: Run, viewer: Viewer) -> int | None:
+    """Return what the customers of late alerts and cases may cost in 12 months, None where nothing is known of it.
+
+    The expected loss, in minor units of the base currency. Raises NotAllowed.
+    """
+    viewer.require(Right.SEE_CASES, Right.SEE_RISK)
+    if not run.has("risk_losses"):
+        return None
+    text = """SELECT sum(expected_loss_12m_minor) AS minor, $me AS me FROM risk_losses
+              WHERE customer_id IN (SELECT customer_id FROM told WHERE is_late)"""
+    minor = _read(workspace, run, viewer, text, also=("risk_losses",))["minor"].iloc[0]
+    return None if pd.isna(minor) else int(minor)
 
 
 def _hits(workspace: Workspace, run: Run, item: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
@@ -244,9 +252,16 @@ def _hits(workspace: Workspace, run: Run, item: Mapping[str, Any]) -> tuple[Mapp
 
 
 def _read(
-    workspace: Workspace, run: Run, viewer: Viewer, text: str, more: Mapping[str, object] | None = None
+    workspace: Workspace,
+    run: Run,
+    viewer: Viewer,
+    text: str,
+    more: Mapping[str, object] | None = None,
+    *,
+    also: Sequence[str] = (),
 ) -> pd.DataFrame:
     found = _facts(workspace, run)
+    found = replace(found, sources={**found.sources, **{mart: run.require(mart) for mart in also}})
     settings = session.settings(workspace, CaseSettings, "cases")
     now = datetime.now(UTC).replace(tzinfo=None)
     parameters = {

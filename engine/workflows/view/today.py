@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import pandas as pd
 
-from engine.lake.runs import Run
+from engine.lake.runs import Run, list_runs
 from engine.lake.workspace import Workspace
 from engine.workflows.view import data, reading, selection
 
@@ -32,13 +32,34 @@ class Headline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attention:
-    """One thing that needs somebody: its kind, how many it concerns, and the page and filters that show it."""
+    """One thing that needs somebody: its kind, how many it concerns, and the page and filters that show it.
+
+    money_minor : what is at stake, in minor units of the base currency; None where nobody can say.
+    """
 
     kind: str
     count: int
     page: str
     filters: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
+    money_minor: int | None = None
+
+    @property
+    def item(self) -> str:
+        """What it is called where somebody puts it off: as soon as its size changes it is another one."""
+        parts = [self.kind, str(self.count), *(f"{name}={self.facts[name]}" for name in sorted(self.facts))]
+        return "/".join(parts)[:500]
+
+
+def by_money(items: Iterable[Attention]) -> tuple[Attention, ...]:
+    """Return what has most money at stake first; what has none that is known stays in its order, behind."""
+    return tuple(sorted(items, key=lambda one: -(one.money_minor or 0)))
+
+
+def earlier(workspace: Workspace, run: Run, most: int = 5) -> tuple[Run, ...]:
+    """Return the runs of earlier data cut-offs, the oldest first: one of each cut-off, the newest made."""
+    of_cutoff = {one.as_of: one for one in list_runs(workspace) if one.as_of < run.as_of}
+    return tuple(of_cutoff[at] for at in sorted(of_cutoff))[-most:]
 
 
 def headline(run: Run) -> Headline:
@@ -99,6 +120,7 @@ def _stalled_journeys(run: Run) -> list[Attention]:
            ORDER BY dropped DESC, journey""",
         "journey_funnels",
     )
+    lost = _lost_at_steps(run)
     return [
         Attention(
             kind="journey_drop",
@@ -106,9 +128,23 @@ def _stalled_journeys(run: Run) -> list[Attention]:
             page="journeys",
             filters={"j_id": row["journey"], "j_sel": _left_at(row["journey"], int(row["step_index"]))},
             facts={"journey": row["journey"], "step": row["step"], "share": row["dropped"] / row["customers"]},
+            money_minor=lost.get((row["journey"], int(row["step_index"]))),
         )
         for row in reading.records(worst)
     ]
+
+
+def _lost_at_steps(run: Run) -> dict[tuple[str, int], int]:
+    """Return what those who left would have brought by journey and step, where it is known and worth anything."""
+    if not run.has("journey_drop_offs"):
+        return {}
+    rows = reading.marts(
+        run,
+        """SELECT journey, step_index, net_minor FROM journey_drop_offs
+           WHERE breakdown = 'all' AND net_minor > 0""",
+        "journey_drop_offs",
+    )
+    return {(row["journey"], int(row["step_index"])): int(row["net_minor"]) for row in reading.records(rows)}
 
 
 def _left_at(journey: str, step: int) -> str:
@@ -118,7 +154,9 @@ def _left_at(journey: str, step: int) -> str:
 
 def _risk_to_review(run: Run) -> list[Attention]:
     held = _held_by_risk(run)
-    return [Attention(kind="risk_held", count=held, page="recommendations")] if held else []
+    if not held:
+        return []
+    return [Attention(kind="risk_held", count=held, page="recommendations", money_minor=_value_held(run))]
 
 
 def _data_to_mend(workspace: Workspace) -> list[Attention]:
@@ -139,13 +177,21 @@ def _held_by_risk(run: Run) -> int | None:
 
     The value gate does not count as another cause: the loss expected of a risky customer is part of the value.
     """
+    where = _by_risk_alone(run)
+    return None if where is None else reading.count(run, "decisions", f"count(DISTINCT customer_id) FILTER ({where})")
+
+
+def _value_held(run: Run) -> int | None:
+    """Return what the products that risk alone holds back would be worth, as far as they are worth anything."""
+    where = _by_risk_alone(run)
+    worth = f"coalesce(sum(expected_value_minor) FILTER ({where} AND expected_value_minor > 0), 0)::BIGINT"
+    return None if where is None else reading.count(run, "decisions", worth)
+
+
+def _by_risk_alone(run: Run) -> str | None:
     if not (run.has("decisions") and run.has("gates")):
         return None
     bits = {gate["gate"]: 1 << gate["bit"] for gate in run.read("gates", columns=["bit", "gate"]).to_pylist()}
     risk = sum(bit for gate, bit in bits.items() if gate.startswith(RISK_GATES))
     other = sum(bits.values()) - risk - bits.get(VALUE_GATE, 0)
-    return reading.count(
-        run,
-        "decisions",
-        f"count(DISTINCT customer_id) FILTER ((refused_mask & {risk:d}) <> 0 AND (refused_mask & {other:d}) = 0)",
-    )
+    return f"(refused_mask & {risk:d}) <> 0 AND (refused_mask & {other:d}) = 0"
