@@ -12,14 +12,14 @@ from engine.lake.runs import latest_run
 from engine.lake.workspace import Workspace
 from engine.ui.words import Words
 from engine.workflows import simulate
-from tests.doors.served import CHROMIUM, Watched, app_on
+from tests.doors.served import CHROMIUM, NO_CHROMIUM, Watched, serving
 
 WORDS = Words()
 MINUTES = 180_000  # milliseconds: a run on a machine that others use too
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="Debian's chromium is not installed: apt-get install chromium"),
+    pytest.mark.skipif(not CHROMIUM.exists(), reason=NO_CHROMIUM),
 ]
 
 
@@ -30,7 +30,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def address(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    yield from app_on(home, tmp_path_factory.mktemp("app") / "app.log")
+    with serving(home, tmp_path_factory.mktemp("app") / "app.log") as found:
+        yield found
 
 
 def press(page: Any, label: str) -> None:
@@ -64,7 +65,7 @@ def test_public_set_is_taken_in_from_its_folder(watched: Watched, real_data: Pat
     if not (real_data / "berka" / "account.asc").is_file():
         pytest.skip("the public set berka is not here")
     page = watched.page
-    for address in app_on(tmp_path / "home", tmp_path / "app.log"):
+    with serving(tmp_path / "home", tmp_path / "app.log") as address:
         page.goto(f"{address}/load")
         page.get_by_role("textbox", name=WORDS.t("load.path")).fill(str(real_data / "berka"), timeout=MINUTES)
         press(page, "load.look")
