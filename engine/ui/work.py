@@ -46,7 +46,13 @@ def _in_sidebar(words: Words) -> None:
             st.markdown(f"**{views.title(job, words)}**")
             st.progress(share or 0.0, text=told)
             st.caption(views.since(job, words, datetime.now(UTC)))
-        st.page_link(_PAGES / "data.py", label=words.t("work.to_data"), icon=":material/arrow_forward:")
+        language = {} if words.language == "en" else {state.LANGUAGE: words.language}
+        st.page_link(
+            _PAGES / "data.py",
+            label=words.t("work.to_data"),
+            icon=":material/arrow_forward:",
+            query_params={"d_part": "runs", **language},
+        )
 
 
 def watch(words: Words, kinds: Sequence[str], key: str) -> Job | None:

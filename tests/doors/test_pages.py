@@ -17,7 +17,7 @@ from engine.lake.workspace import Workspace
 from engine.ui.navigation import SPECS
 from engine.ui.words import LANGUAGES, Language, Words
 from engine.workflows import customer_risk, customer_risk_told, experiment, experiment_review
-from engine.workflows.view import customer, desk, people, risk, selection, today
+from engine.workflows.view import customer, data, desk, people, risk, selection, today
 from tests.conftest import REPOSITORY
 from tests.engine.ui import bank
 from tests.engine.ui.bank import OWNER
@@ -166,6 +166,27 @@ def test_page_without_any_run_names_the_command_that_makes_one(
         assert app.code[0].value == "wayline demo"
         assert Words(language=language).t("first_run.demo_start") in {button.label for button in app.button}
     assert not (tmp_path / "empty").exists(), "looking creates nothing"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("part", ["sources", "drift", "runs", "machine"])
+def test_every_part_of_data_and_health_is_told(
+    monkeypatch: pytest.MonkeyPatch, full: Path, part: str, language: Language
+) -> None:
+    app = opened(monkeypatch, full, "data", d_part=part, lang=language)
+    words = Words(language=language)
+    head = {"sources": "completeness", "drift": "model_drift", "runs": "history", "machine": "machine"}[part]
+    assert words.t(f"data.{head}") in [header.value for header in app.header]
+    assert not app.exception
+    assert not app.info
+
+
+def test_reason_of_refusal_leads_to_the_rows_masked(monkeypatch: pytest.MonkeyPatch, small_home: Path) -> None:
+    refused = data.quarantine(Workspace(small_home)).iloc[0]
+    reason = f"{refused['table']}/{refused['code']}/{refused['column']}"
+    app = opened(monkeypatch, small_home, "data", d_reason=reason)
+    assert Words().t("data.examples") in sentences(app)
+    assert not app.exception
 
 
 def test_tour_offers_itself_once_on_the_demo_bank_and_can_be_taken_again(

@@ -74,26 +74,6 @@ def quarantine(rows: pd.DataFrame, w: Words) -> Figure:
     return Figure(finding=finding, chart=chart, alt=finding, table=table)
 
 
-def freshness(rows: pd.DataFrame, w: Words) -> pd.DataFrame:
-    """Return rows and the latest instant of each curated table."""
-    return pd.DataFrame(
-        {
-            w.t("data.table"): [w.label("table", table) for table in rows["table"]],
-            w.t("data.rows"): rows["rows"],
-            w.t("data.latest"): [w.instant(moment) for moment in rows["latest"]],
-        }
-    )
-
-
-def freshness_finding(rows: pd.DataFrame, w: Words) -> str:
-    """Say which table holds the newest entry."""
-    dated = rows.dropna(subset=["latest"])
-    if dated.empty:
-        return w.t("data.finding_undated")
-    newest = dated.sort_values("latest").iloc[-1]
-    return w.t("data.finding_fresh", latest=w.instant(newest["latest"]), table=w.label("table", newest["table"]))
-
-
 def stages(rows: pd.DataFrame, w: Words) -> pd.DataFrame:
     """Return what the run did, stage by stage."""
     return pd.DataFrame(
