@@ -54,7 +54,7 @@ def test_cases_and_requests_wait_for_who_may_look_at_them_and_not_for_who_asked(
     assert "review_waiting" not in {one.kind for one in waiting.for_viewer(workspace, run, asker)}
     assert waiting.for_viewer(workspace, run, MARKETER) == ()
     late = next(one for one in waiting.for_viewer(workspace, run, ANN) if one.kind == "cases_late")
-    assert late.count == inbox.counts(workspace, run, ANN)["late"]
+    assert late.count == inbox.counts(inbox.summary(workspace, run, ANN))["late"]
 
 
 def test_a_dismissal_is_ones_own_has_a_reason_and_ends_when_the_size_changes(home: Path) -> None:

@@ -41,24 +41,24 @@ def act(step: Callable[[], object]) -> None:
         st.rerun()
 
 
-def pictures() -> None:
+def pictures(found: pd.DataFrame) -> None:
     closed = state.ask(cases.outcomes, workspace, viewer, stamp)
-    controls.tiles(views.tiles(state.ask(cases.counts, workspace, run, viewer, stamp), closed, words))
+    controls.tiles(views.tiles(cases.counts(found), closed, words))
     for fault in alerts.missing(run):
         st.caption(words.sentence(fault))
     left, right = st.columns(2, gap="medium")
     with left, controls.section(words, "cases.ages", "cases.ages_help"):
-        controls.show(words, views.ages(state.ask(cases.ages, workspace, run, viewer, stamp), words), "q_ages")
+        controls.show(words, views.ages(cases.ages(found), words), "q_ages")
     with right, controls.section(words, "cases.outcomes", "cases.outcomes_help"):
         controls.show(words, views.outcomes(closed, words), "q_outcomes")
 
 
-def asked() -> Asked:
+def asked(found: pd.DataFrame) -> Asked:
     """Draw the filters and return what they say."""
-    counts = state.ask(cases.counts, workspace, run, viewer, stamp)
+    counts = cases.counts(found)
     named: dict[str, str] = {one: words.t(f"cases.view_{one}", n=words.number(counts[one])) for one in cases.VIEWS}
     view = controls.switch(words, "cases.view", cases.VIEWS, "q_view", named)
-    kinds = state.ask(cases.kinds, workspace, run, viewer, view, stamp)
+    kinds = cases.kinds(found, view)
     shown = {EVERY: words.t("cases.every_kind", n=words.number(sum(kinds.values())))}
     for kind, n in kinds.items():
         shown[kind] = words.t("cases.of_kind", kind=words.label("alert_kind", kind), n=words.number(n))
@@ -70,9 +70,12 @@ def asked() -> Asked:
     return Asked(view=view, kind=kind_or_none, customer_id=customer, tag=tag.lower())  # type: ignore[arg-type]
 
 
-def inbox() -> None:
-    wanted = asked()
-    total, _ = state.ask(cases.inbox, workspace, run, viewer, wanted, stamp)
+def inbox(counted: pd.DataFrame) -> None:
+    wanted = asked(counted)
+    of_view = cases.kinds(counted, wanted.view)
+    total = sum(of_view.values()) if wanted.kind is None else of_view.get(wanted.kind, 0)
+    if wanted.customer_id or wanted.tag:
+        total, _ = state.ask(cases.inbox, workspace, run, viewer, wanted, stamp)
     if not total:
         st.write(words.t("cases.none"))
         return
@@ -296,6 +299,7 @@ state.bound(ONE, None, "")
 if state.value(ONE):
     one_case(state.value(ONE))
 else:
-    pictures()
+    whole = state.ask(cases.summary, workspace, run, viewer, stamp)
+    pictures(whole)
     with controls.section(words, "cases.list", "cases.list_help"):
-        inbox()
+        inbox(whole)

@@ -9,7 +9,7 @@ import streamlit as st
 from engine.ui import controls, state
 from engine.ui.views import today as views
 from engine.workflows import dismissals
-from engine.workflows.view import today, waiting
+from engine.workflows.view import cases, today, waiting
 from engine.workflows.view.today import Attention
 
 desk = controls.open_page("home")
@@ -56,7 +56,8 @@ def card(item: Attention, place: int) -> None:
 
 
 def attention() -> None:
-    mine = state.ask_freely(waiting.for_viewer, desk.workspace, run, viewer)
+    stamp = cases.stamp(desk.workspace, viewer)
+    mine = state.ask(waiting.for_viewer, desk.workspace, run, viewer, stamp)
     items = today.by_money((*mine, *state.ask(today.attention, desk.workspace, run)))
     gone = state.ask_freely(dismissals.of, home, viewer, run.run_id)
     shown = [one for one in items if one.item not in gone]

@@ -106,12 +106,34 @@ def stamp(workspace: Workspace, viewer: Viewer) -> str:
         return f"{ticks} {store.audit_head().hash}"
 
 
-def counts(workspace: Workspace, run: Run, viewer: Viewer, _stamp: str = "") -> dict[str, int]:
-    """Return how many alerts and cases each view of the inbox holds; raises NotAllowed."""
+def summary(workspace: Workspace, run: Run, viewer: Viewer, _stamp: str = "") -> pd.DataFrame:
+    """Return how many alerts and cases are of each kind, severity and age, and in which views of the inbox they stand.
+
+    Columns: kind, severity, age (of AGES), one of yes and no for each of VIEWS, and items. Raises NotAllowed.
+    """
     viewer.require(Right.SEE_CASES)
-    asked = ", ".join(f"count(*) FILTER ({where}) AS {name}" for name, where in _WHERE.items())
-    row = _read(workspace, run, viewer, f"SELECT {asked}, $me AS me FROM told").iloc[0]
-    return {name: int(row[name]) for name in VIEWS}
+    flags = ", ".join(f"coalesce({where}, false) AS {name}" for name, where in _WHERE.items())
+    text = f"""SELECT kind, severity, CASE WHEN days_open <= 2 THEN '0_2' WHEN days_open <= 10 THEN '3_10'
+                                           WHEN days_open <= 30 THEN '11_30' ELSE 'over_30' END AS age,
+                      {flags}, count(*) AS items, $me AS me
+               FROM told GROUP BY ALL ORDER BY ALL"""
+    return _read(workspace, run, viewer, text).drop(columns="me")
+
+
+def counts(found: pd.DataFrame) -> dict[str, int]:
+    """Return how many of a summary each view of the inbox holds."""
+    return {name: int(found.loc[found[name], "items"].sum()) for name in VIEWS}
+
+
+def kinds(found: pd.DataFrame, view: str) -> dict[str, int]:
+    """Return how many of a summary are in a view by kind, in the order of KINDS."""
+    held = found[found[view]].groupby("kind")["items"].sum()
+    return {kind: int(held[kind]) for kind in KINDS if kind in held.index}
+
+
+def ages(found: pd.DataFrame) -> pd.DataFrame:
+    """Return how many of a summary are open by age and severity: columns age, severity, items."""
+    return found[found["inbox"]].groupby(["age", "severity"])[["items"]].sum().reset_index()
 
 
 def inbox(workspace: Workspace, run: Run, viewer: Viewer, asked: Asked, _stamp: str = "") -> tuple[int, pd.DataFrame]:
@@ -138,27 +160,6 @@ def inbox(workspace: Workspace, run: Run, viewer: Viewer, asked: Asked, _stamp: 
                {_ORDER} LIMIT {asked.limit:d} OFFSET {asked.offset:d}"""
     rows = _read(workspace, run, viewer, text, more)
     return (int(rows["total"].iloc[0]) if len(rows) else 0), rows
-
-
-def kinds(workspace: Workspace, run: Run, viewer: Viewer, view: Shown, _stamp: str = "") -> dict[str, int]:
-    """Return how many alerts and cases of a view are of each kind, in the order of KINDS; raises NotAllowed."""
-    viewer.require(Right.SEE_CASES)
-    text = f"SELECT kind, count(*) AS n, $me AS me FROM told WHERE {_WHERE[view]} GROUP BY kind"
-    found = {row["kind"]: int(row["n"]) for row in reading.records(_read(workspace, run, viewer, text))}
-    return {kind: found[kind] for kind in KINDS if kind in found}
-
-
-def ages(workspace: Workspace, run: Run, viewer: Viewer, _stamp: str = "") -> pd.DataFrame:
-    """Return open alerts and cases by how long they have been open and how urgent they are.
-
-    Columns: age (of AGES), severity, items. Raises NotAllowed.
-    """
-    viewer.require(Right.SEE_CASES)
-    text = f"""SELECT CASE WHEN days_open <= 2 THEN '0_2' WHEN days_open <= 10 THEN '3_10'
-                           WHEN days_open <= 30 THEN '11_30' ELSE 'over_30' END AS age,
-                      severity, count(*) AS items, $me AS me
-               FROM told WHERE {_WHERE["inbox"]} GROUP BY ALL ORDER BY ALL"""
-    return _read(workspace, run, viewer, text).drop(columns="me")
 
 
 def outcomes(workspace: Workspace, viewer: Viewer, _stamp: str = "") -> pd.DataFrame:
@@ -188,17 +189,11 @@ def detail(workspace: Workspace, run: Run, viewer: Viewer, alert_id: str) -> Det
         Neither the run nor the store knows such an alert.
     """
     viewer.require(Right.SEE_CASES)
-    text = "SELECT *, $me AS me FROM told WHERE alert_id = $alert"
+    text = """SELECT *, alert_id IN (SELECT alert_id FROM found) AS still_raised, $me AS me
+              FROM told WHERE alert_id = $alert"""
     rows = reading.records(_read(workspace, run, viewer, text, {"alert": alert_id}))
     if not rows:
         raise UnknownName("alert or case", alert_id, [])
-    found = _facts(workspace, run)
-    raised = reading.joined(
-        found.sources,
-        found.given,
-        f"SELECT count(*) AS n FROM ({found.text}) WHERE alert_id = $alert",
-        {**found.parameters, "alert": alert_id},
-    )
     case: CaseRecord | None = None
     history: tuple[CaseEventRecord, ...] = ()
     comments: tuple[CommentRecord, ...] = ()
@@ -211,7 +206,7 @@ def detail(workspace: Workspace, run: Run, viewer: Viewer, alert_id: str) -> Det
     return Detail(
         item={name: None if pd.isna(value) else value for name, value in rows[0].items()},
         case=case,
-        still_raised=bool(raised["n"].iloc[0]),
+        still_raised=bool(rows[0]["still_raised"]),
         hits=_hits(workspace, run, rows[0]),
         history=history,
         comments=comments,

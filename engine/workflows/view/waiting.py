@@ -11,8 +11,11 @@ from engine.workflows.view import cases
 from engine.workflows.view.today import Attention
 
 
-def for_viewer(workspace: Workspace, run: Run, viewer: Viewer) -> tuple[Attention, ...]:
-    """Return what the viewer's rights let the viewer do now; what is one's own waits for somebody else."""
+def for_viewer(workspace: Workspace, run: Run, viewer: Viewer, _stamp: str = "") -> tuple[Attention, ...]:
+    """Return what the viewer's rights let the viewer do now; what is one's own waits for somebody else.
+
+    `_stamp` is what tells a remembered answer from that of before; see `cases.stamp`.
+    """
     found: list[Attention] = []
     if viewer.may(Right.SEE_CASES):
         found += _cases(workspace, run, viewer)
@@ -58,7 +61,7 @@ def for_viewer(workspace: Workspace, run: Run, viewer: Viewer) -> tuple[Attentio
 
 
 def _cases(workspace: Workspace, run: Run, viewer: Viewer) -> list[Attention]:
-    counted = cases.counts(workspace, run, viewer)
+    counted = cases.counts(cases.summary(workspace, run, viewer))
     found = []
     if counted["mine"]:
         found.append(Attention(kind="cases_mine", count=counted["mine"], page="cases", filters={"q_view": "mine"}))

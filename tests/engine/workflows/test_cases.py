@@ -67,11 +67,11 @@ def test_the_same_fact_is_the_same_alert_in_another_run(home: Path, tmp_path: Pa
 
 def test_an_alert_becomes_one_case_that_keeps_its_place_in_the_inbox(home: Path) -> None:
     workspace, run = newest(home)
-    before = view.counts(workspace, run, ANN)
+    before = view.counts(view.summary(workspace, run, ANN))
     ref = alert(home)
     first, second = cases.begin(home, ANN, ref), cases.begin(home, BOB, ref)
     assert first == second
-    after = view.counts(workspace, run, ANN)
+    after = view.counts(view.summary(workspace, run, ANN))
     assert (after["inbox"], after["unassigned"]) == (before["inbox"], before["unassigned"])
 
 
@@ -80,9 +80,9 @@ def test_a_case_lives_from_assignment_to_an_outcome_that_counts(home: Path) -> N
     one = alert(home)
     mine = cases.assign(home, ANN, Seen(ref=one, version=0), "ann")
     assert (mine.status, mine.assignee) == ("investigating", "ann")
-    assert view.counts(workspace, run, ANN)["mine"] == 1
+    assert view.counts(view.summary(workspace, run, ANN))["mine"] == 1
     put_off = cases.snooze(home, ANN, Seen(ref=one, version=mine.version), NEXT_WEEK, "salary comes")
-    assert view.counts(workspace, run, ANN)["mine"] == 0
+    assert view.counts(view.summary(workspace, run, ANN))["mine"] == 0
     raised = cases.escalate(home, ANN, Seen(ref=one, version=put_off.version), "escalate", "two lenders")
     closed = cases.close(home, BOB, Seen(ref=one, version=raised.version), "false_positive", "another's")
     assert (closed.status, closed.outcome, closed.closed_by) == ("resolved", "false_positive", "bob")
@@ -150,9 +150,7 @@ def test_who_may_not_see_cases_is_refused_where_they_are_read_and_changed(home: 
     ref = alert(home)
     for asked in (
         lambda: view.inbox(workspace, run, MARKETER, Asked()),
-        lambda: view.counts(workspace, run, MARKETER),
-        lambda: view.ages(workspace, run, MARKETER),
-        lambda: view.kinds(workspace, run, MARKETER, "inbox"),
+        lambda: view.summary(workspace, run, MARKETER),
         lambda: view.outcomes(workspace, MARKETER),
         lambda: view.detail(workspace, run, MARKETER, ref),
         lambda: view.timeline(workspace, run, MARKETER, "C00001"),
