@@ -12,7 +12,7 @@ from typing import Any, Final, NoReturn
 import pandas as pd
 import streamlit as st
 
-from engine.domain.access import Viewer
+from engine.domain.access import SMALL_GROUP, Right, Viewer
 from engine.domain.errors import NotAllowed, RunMissing, WaylineError
 from engine.lake.runs import Run
 from engine.lake.workspace import Workspace
@@ -162,7 +162,10 @@ def _flow(chart: Flow, alt: str, key: str) -> Mapping[str, Any] | None:
 def mark_picker(words: Words, marks: Sequence[Mark], key: str) -> None:
     """Draw the picker that opens the customers behind a mark, for whoever does not click."""
     page = key.partition("_")[0]
-    named = {one.selection.written(): f"{one.label}: {words.number(one.count)}" for one in marks}
+    least = 1 if state.viewer().may(Right.SEE_SMALL_GROUPS) else SMALL_GROUP
+    named = {one.selection.written(): f"{one.label}: {words.number(one.count)}" for one in marks if one.count >= least}
+    if not named:
+        return
     picker = f"{key}_mark"
 
     def picked() -> None:

@@ -393,6 +393,6 @@ def test_two_readers_who_ask_at_once_about_two_runs_get_their_own_answers(full: 
     with ThreadPoolExecutor(4) as readers:
         asked = [readers.submit(today.headline, run) for run in (one, other) * 8]
         counts = [answer.result().customers for answer in asked]
-        found = [readers.submit(risk.tiers, one) for _ in range(8)]
+        found = [readers.submit(risk.tiers, OWNER, one) for _ in range(8)]
         assert {int(answer.result()["customers"].sum()) for answer in found} == {bank.CUSTOMERS}
     assert counts == [bank.CUSTOMERS] * 16

@@ -56,9 +56,17 @@ def paths(found: Paths, side: str, w: Words) -> Figure:
         chart=flow if bands else None,
         alt=finding,
         table=table,
-        note=w.t("people.paths_note", places=PLACES) if bands else "",
+        note=_note(found, w) if bands else "",
         uncounted=(w.t("people.paths_place"),),
     )
+
+
+def _note(found: Paths, w: Words) -> str:
+    told = w.t("people.paths_note", places=PLACES)
+    if found.followed == found.customers:
+        return told
+    drawn = w.t("people.paths_drawn", followed=w.number(found.followed), customers=w.number(found.customers))
+    return f"{drawn} {told}"
 
 
 def _joined(nodes: list[Node], w: Words) -> tuple[Node, ...]:

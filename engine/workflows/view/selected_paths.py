@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from engine.domain.access import Viewer
 from engine.domain.errors import NotEnoughData
@@ -21,20 +23,23 @@ PLACES: Final = 4
 """Events shown on each side, the one at the moment itself counted with both."""
 TOP: Final = 5
 """Events of a place that go by their names; the others together are `flows.OTHER`."""
-_TOGETHER: Final = 100_000  # customers whose events are held at once
+MOST: Final = 20_000
+"""Customers who are followed; of more, about so many are drawn evenly by their ids, the same ones each time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paths:
     """Flows up to the moment and from it on, as mappings of nodes and links; a customer counts once in each.
 
-    customers : of the selection. known : those of them with an event up to the moment. is_dated : whether the selection
-    has a moment of its own; else it is the run's date, after which nothing is known.
+    customers : of the selection. followed : how many of them were looked at. known : those of these with an event up to
+    the moment. is_dated : whether the selection has a moment of its own; else it is the run's date, after which nothing
+    is known.
     """
 
     before: dict[str, Any]
     after: dict[str, Any]
     customers: int
+    followed: int
     known: int
     is_dated: bool
 
@@ -53,33 +58,25 @@ def around(workspace: Workspace, run: Run, one: Selection, viewer: Viewer) -> Pa
     if not workspace.curated("events").is_dir():
         raise NotEnoughData("paths", "the workspace has no events", "a table of events in the mapping file")
     found = selected.rows(workspace, run, one)
-    blocks = 1 + counted.customers // _TOGETHER
-    sides: dict[str, list[pa.Table]] = {"before": [], "after": []}
-    known = 0
-    for block in range(blocks):
-        part = f"hash(customer_id) % {blocks:d} = {block:d}"
-        events = _events(workspace, run, one, found, part)
-        if not len(events):
-            continue
-        of = histories.of(events.drop_columns(["anchor"]).rename_columns(["customer", "event", "at", "seq"]))
-        anchors = dict(zip(events["customer"].to_pylist(), events["anchor"].to_pylist(), strict=True))
-        for side, rows in sides.items():
-            cut = _cut(of, anchors, side)
-            rows.append(flows.count(cut, 1 - PLACES if side == "before" else 0, 0 if side == "before" else PLACES - 1))
-            known += len(cut) if side == "before" else 0
-    if not known:
+    part = f"hash(customer_id) % {-(-counted.customers // MOST):d} = 0" if counted.customers > MOST else "true"
+    followed, events = _events(workspace, run, one, found, part)
+    if not len(events):
         raise NotEnoughData("paths", "nobody of the selection has an event", "customers with events")
+    of = histories.of(events.drop_columns(["anchor"]).rename_columns(["customer", "event", "at", "seq"]))
+    moments = _moments(events, of)
+    before, after = _cut(of, moments, "before"), _cut(of, moments, "after")
     return Paths(
-        before=_told(sides["before"]),
-        after=_told(sides["after"]),
+        before=_told(flows.count(before, 1 - PLACES, 0)),
+        after=_told(flows.count(after, 0, PLACES - 1)),
         customers=counted.customers,
-        known=known,
+        followed=followed,
+        known=len(before),
         is_dated=one.told.moment is not None,
     )
 
 
-def _events(workspace: Workspace, run: Run, one: Selection, found: selected.Rows, part: str) -> pa.Table:
-    """Return the events nearest to each customer's moment, with the moment in microseconds, of a part of them."""
+def _events(workspace: Workspace, run: Run, one: Selection, found: selected.Rows, part: str) -> tuple[int, pa.Table]:
+    """Return of how many customers, and their events nearest to each one's moment, with that in microseconds."""
     moment = f"max({one.told.moment})" if one.told.moment else "CAST(NULL AS TIMESTAMP)"
     text = f""", chosen AS ({found.text}),
         asked AS (SELECT customer_id, coalesce({moment}, ?) AS anchor FROM chosen
@@ -96,13 +93,21 @@ def _events(workspace: Workspace, run: Run, one: Selection, found: selected.Rows
                                             CASE WHEN later THEN seq ELSE -seq END) <= {PLACES + 1:d}"""
     sources = {**found.sources, "the_events": workspace.curated("events")}
     as_of = naive_utc(run.as_of)
-    return reading.arrow(sources, text, (*found.values, as_of, as_of))
+    asked = f", chosen AS ({found.text}) SELECT count(DISTINCT customer_id) AS n FROM chosen WHERE {part}"
+    followed = int(reading.arrow(found.sources, asked, found.values)["n"][0].as_py())
+    return followed, reading.arrow(sources, text, (*found.values, as_of, as_of))
 
 
-def _cut(of: histories.Histories, anchors: dict[str, int], side: str) -> paths.Paths:
+def _moments(events: pa.Table, of: histories.Histories) -> NDArray[np.int64]:
+    """Return the moment of each customer of the histories, in microseconds."""
+    each = events.group_by("customer").aggregate([("anchor", "max")])
+    at: NDArray[np.int64] = each["anchor_max"].to_numpy()[pc.index_in(of.ids, value_set=each["customer"]).to_numpy()]
+    return at
+
+
+def _cut(of: histories.Histories, moments: NDArray[np.int64], side: str) -> paths.Paths:
     """Return one path per customer with an event up to the moment: to the last such event, or from it on."""
     begins, ends = of.starts[:-1], of.starts[1:]
-    moments = np.array([anchors[one] for one in of.ids.to_pylist()], dtype=np.int64)
     later = np.zeros(of.n_events + 1, dtype=np.int64)
     later[1:] = np.cumsum(of.at > np.repeat(moments, np.diff(of.starts)))
     anchor = ends - 1 - (later[ends] - later[begins])  # events are sorted, so that the later ones stand last
@@ -119,8 +124,7 @@ def _cut(of: histories.Histories, anchors: dict[str, int], side: str) -> paths.P
     )
 
 
-def _told(blocks: list[pa.Table]) -> dict[str, Any]:
-    counted = pa.concat_tables(blocks)
+def _told(counted: pa.Table) -> dict[str, Any]:
     grouped = counted.add_column(0, paths.GROUP, pa.nulls(len(counted), pa.string()))
     trimmed = flows.trimmed(flows.table(grouped), TOP)
     names = ("place", "event", "next", "paths")
