@@ -1,6 +1,6 @@
 # Short names for the plain lines in README.md and CONTRIBUTING.md.
 PYTHON ?= python3
-.PHONY: demo test check lock bench
+.PHONY: demo test check lock bench looks pictures
 
 demo: .venv/.core
 	.venv/bin/wayline demo
@@ -13,6 +13,16 @@ check: .venv/.dev
 
 bench: .venv/.dev
 	.venv/bin/python -m tests.benchmarks
+
+# the pictures in the README, anew: a demo bank, its pages in Chromium
+pictures: .venv/.dev
+	.venv/bin/wayline demo --no-app --customers 8000 --home artefacts/bank
+	.venv/bin/python -m tests.doors.looks demo=artefacts/bank --pictures data/pictures
+
+# every page in every look, kept in artefacts/looks
+looks: .venv/.dev
+	.venv/bin/wayline demo --no-app --customers 8000 --home artefacts/bank
+	.venv/bin/python -m tests.doors.looks demo=artefacts/bank --out artefacts/looks
 
 .venv/.core: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -18,6 +18,7 @@ from rich.table import Table
 from engine.lake.workspace import Workspace
 from tests.benchmarks import (
     api,
+    app,
     audiences,
     decisions,
     features,
@@ -52,6 +53,8 @@ def main() -> None:
                 features.run(Workspace(bank / "workspace").home / "curated"),
             )
             show(f"{customers:,} customers: one decision in real time", decisions.run(home=bank / "workspace"))
+            show(f"{customers:,} customers: the app in a browser", app.pages(bank / "workspace"))
+            show(f"{customers:,} customers: the app with many readers", [app.readers(bank / "workspace")])
             show("a million customers mapped for live decisions", live_million.run(bank / "workspace"))
         show(f"{chosen.events:,} events: funnels", journeys.run(chosen.events))
         show(f"{chosen.members:,} customers: an audience of five rules", audiences.run(chosen.members))

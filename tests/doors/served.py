@@ -21,13 +21,15 @@ NO_CHROMIUM = "Debian's chromium is not installed: apt-get install chromium"
 
 
 @contextmanager
-def serving(home: Path, log: Path, port: int | None = None, options: Sequence[str] = ()) -> Iterator[str]:
+def serving(
+    home: Path, log: Path, port: int | None = None, options: Sequence[str] = (), script: Path = REPOSITORY / "app.py"
+) -> Iterator[str]:
     """The app on a workspace, at the address that is yielded: on a free port, where none is given."""
     if port is None:
         with socket.socket() as free:
             free.bind((HERE, 0))
             port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", str(REPOSITORY / "app.py"), f"--server.port={port}", *options]
+    command = [sys.executable, "-m", "streamlit", "run", str(script), f"--server.port={port}", *options]
     with log.open("wb") as out:
         app = subprocess.Popen(command, env={**os.environ, "WAYLINE_HOME": str(home)}, stdout=out, stderr=out)
         try:
