@@ -22,7 +22,7 @@ from engine.ui.views import theme
 from engine.ui.views.figure import MARK, Figure, Mark
 from engine.ui.views.flow import Flow
 from engine.ui.words import UNDEFINED, Words, days_between
-from engine.workflows.view import desk, segments
+from engine.workflows.view import desk, segments, small_groups
 
 ROWS_A_PAGE: Final = 25
 STALE_DAYS: Final = 35  # monthly extracts: older than a month and some days of delivery
@@ -181,6 +181,12 @@ def mark_picker(words: Words, marks: Sequence[Mark], key: str) -> None:
         key=picker,
         on_change=picked,
     )
+
+
+def rounding(words: Words, rows: pd.DataFrame) -> None:
+    """Say that counts are rounded, where they are: the viewer's role does not see small groups."""
+    if small_groups.is_rounded(rows):
+        st.caption(f":material/filter_b_and_w: {words.t('head.rounded', least=SMALL_GROUP)}")
 
 
 def table(rows: pd.DataFrame, key: str, columns: Mapping[str, Any] | None = None, height: int | None = None) -> None:

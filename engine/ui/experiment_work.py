@@ -161,7 +161,7 @@ def _sized(desk: Desk, draft: Draft, base: Baseline) -> None:
     if units is None:
         st.warning(plan["why"], icon=":material/warning:")
         return
-    bank = state.ask(today.headline, desk.run).customers
+    bank = state.ask(today.headline, state.viewer(), desk.run).customers
     if bank is not None and units > bank:
         too_many = words.t("experiments.plan_too_many", units=words.number(units), customers=words.number(bank))
         st.warning(too_many, icon=":material/warning:")

@@ -12,7 +12,7 @@ from typing import Final
 import streamlit as st
 
 from engine.domain.access import Right
-from engine.domain.errors import WaylineError
+from engine.domain.errors import GroupTooSmall, WaylineError
 from engine.ui import controls, state
 from engine.ui.controls import Desk
 from engine.ui.views import people as views
@@ -49,7 +49,11 @@ def drawer(desk: Desk, page: str) -> None:
 def opener(desk: Desk, page: str, one: Selection, *, named: bool = True) -> None:
     """Place a button that says how many a selection holds, and what it is where it is `named`, and opens the panel."""
     words = desk.words
-    found = state.ask(people.counted, desk.workspace, desk.run, one, desk.viewer)
+    try:
+        found = state.ask(people.counted, desk.workspace, desk.run, one, desk.viewer)
+    except GroupTooSmall as fault:
+        st.caption(f":material/lock: {words.sentence(fault)}")
+        return
     count = views.how_many(one, found, words)
     label = words.t("people.see", count=count)
     if named:

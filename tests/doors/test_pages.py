@@ -391,7 +391,7 @@ def test_two_readers_who_ask_at_once_about_two_runs_get_their_own_answers(full: 
     other = bank.make(tmp_path, skip=("risk",))
     one = desk.newest(full)[1]
     with ThreadPoolExecutor(4) as readers:
-        asked = [readers.submit(today.headline, run) for run in (one, other) * 8]
+        asked = [readers.submit(today.headline, OWNER, run) for run in (one, other) * 8]
         counts = [answer.result().customers for answer in asked]
         found = [readers.submit(risk.tiers, OWNER, one) for _ in range(8)]
         assert {int(answer.result()["customers"].sum()) for answer in found} == {bank.CUSTOMERS}

@@ -181,7 +181,7 @@ def reaching() -> None:
         return
     named = {row["audience"]: views.named(row, words) for row in rows}
     chosen = controls.choice(words, "audiences.audience", tuple(named), "a_id", named)
-    facts = state.ask(audiences.reach, home, chosen, run, stamp)
+    facts = state.ask(audiences.reach, viewer, home, chosen, run, stamp)
     controls.show(words, views.reach(facts, words), "a_reach")
     for note in facts["notes"]:
         st.caption(note)
@@ -208,7 +208,7 @@ def overlapping() -> None:
     if len(chosen) < 2:
         st.write(words.t("audiences.choose_two"))
         return
-    facts = state.ask(audiences.overlap, home, tuple(chosen), run, stamp)
+    facts = state.ask(audiences.overlap, viewer, home, tuple(chosen), run, stamp)
     controls.show(words, views.overlap(facts, named, words), "a_overlap", unfolded=True)
 
 

@@ -18,8 +18,8 @@ words, run, viewer, home = desk.words, desk.run, desk.viewer, desk.workspace.hom
 
 def tiles() -> None:
     before = state.ask_freely(today.earlier, desk.workspace, run)
-    counted = [state.ask(today.headline, one) for one in before]
-    shown = views.tiles(state.ask(today.headline, run), words, counted)
+    counted = [state.ask(today.headline, desk.viewer, one) for one in before]
+    shown = views.tiles(state.ask(today.headline, desk.viewer, run), words, counted)
     since = words.t("home.since_before", day=words.day(before[-1].as_of)) if before else None
     with st.grid(len(shown), min_column_width=170, gap="small"):
         for one in shown:
@@ -58,7 +58,7 @@ def card(item: Attention, place: int) -> None:
 def attention() -> None:
     stamp = cases.stamp(desk.workspace, viewer)
     mine = state.ask(waiting.for_viewer, desk.workspace, run, viewer, stamp)
-    items = today.by_money((*mine, *state.ask(today.attention, desk.workspace, run)))
+    items = today.by_money((*mine, *state.ask(today.attention, desk.viewer, desk.workspace, run)))
     gone = state.ask_freely(dismissals.of, home, viewer, run.run_id)
     shown = [one for one in items if one.item not in gone]
     if not shown:

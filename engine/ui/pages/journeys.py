@@ -49,10 +49,12 @@ def how_far(journey: str, breakdown: str, group: str, shown: str, as_share: bool
     """Draw the funnel or the flow: of one group, or of all of them."""
     if shown == "flow":
         rows = state.ask(journeys.funnel, viewer, run, journey, breakdown)
+        controls.rounding(words, rows)
         figure = journey_flow.flow(rows, words, journey, group, as_share=as_share)
         controls.show(words, figure, f"j_flow_{journey}_{breakdown}_{group}")
         return
     rows = state.ask(journeys.funnel, viewer, run, journey, ALL if group == ALL else breakdown)
+    controls.rounding(words, rows)
     chosen = rows[rows["group"] == group].reset_index(drop=True)
     controls.show(
         words, views.steps(chosen, words, journey, as_share=as_share), f"j_funnel_{journey}_{breakdown}_{group}"
@@ -62,6 +64,7 @@ def how_far(journey: str, breakdown: str, group: str, shown: str, as_share: bool
 def matrix(journey: str, breakdown: str) -> None:
     rows = state.ask(journeys.funnel, viewer, run, journey, breakdown)
     everybody = state.ask(journeys.funnel, viewer, run, journey, ALL)
+    controls.rounding(words, rows)
     controls.show(words, views.matrix(rows, everybody, words, breakdown), f"j_matrix_{journey}_{breakdown}")
 
 

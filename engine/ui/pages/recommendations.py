@@ -24,13 +24,16 @@ words, run, viewer = desk.words, desk.run, desk.viewer
 def gates() -> None:
     counted = state.ask(recommendations.considered, run)
     controls.tiles(views.tiles(counted, words))
-    controls.show(words, views.gates(state.ask(recommendations.gates, viewer, run), words, counted[0]), "r_gates")
+    rows = state.ask(recommendations.gates, viewer, run)
+    controls.rounding(words, rows)
+    controls.show(words, views.gates(rows, words, counted[0]), "r_gates")
 
 
 def chosen() -> None:
     # asked first: an older run has no such table, and its offers do not say how they were chosen
     apart = state.ask(recommendations.not_contacted, run)
-    rows = state.ask(recommendations.selections, run)
+    rows = state.ask(recommendations.selections, viewer, run)
+    controls.rounding(words, rows)
     told, table = views.selections(rows, apart, words)
     st.markdown(f"**{told}**")
     controls.table(table, "r_chosen")
@@ -139,13 +142,17 @@ def limits() -> None:
         st.write(words.t("limits.none"))
         return
     controls.show(words, offer_limits.limits(rows, measures, words), "r_limits")
-    controls.show(words, offer_limits.changes(state.ask(recommendations.limit_changes, run), words), "r_limit_changes")
+    moved = state.ask(recommendations.limit_changes, viewer, run)
+    controls.rounding(words, moved)
+    controls.show(words, offer_limits.changes(moved, words), "r_limit_changes")
 
 
 with controls.section(words, "recommendations.gates", "recommendations.gates_help"):
     gates()
 with controls.section(words, "recommendations.offers_section"):
-    controls.show(words, views.offers(state.ask(recommendations.offers, viewer, run), words), "r_offers")
+    made = state.ask(recommendations.offers, viewer, run)
+    controls.rounding(words, made)
+    controls.show(words, views.offers(made, words), "r_offers")
 with controls.section(words, "limits.section", "limits.section_help"):
     limits()
 with controls.section(words, "recommendations.groups_section", "recommendations.groups_help"):

@@ -13,7 +13,9 @@ words, run, viewer = desk.words, desk.run, desk.viewer
 
 with controls.section(words, "segments.clusters", "segments.clusters_help"):
     portraits, facts = state.ask(segments.portraits, viewer, run), state.ask(segments.persona_facts, viewer, run)
-    cards = views.cards(state.ask(segments.clusters, run), words, portraits, facts)
+    profiles = state.ask(segments.clusters, viewer, run)
+    controls.rounding(words, profiles)
+    cards = views.cards(profiles, words, portraits, facts)
     if not cards:
         st.info(words.t("segments.finding_no_clusters"), icon=":material/info:")
     with st.grid(3, min_column_width=330, border=True):
@@ -31,7 +33,9 @@ with controls.section(words, "segments.clusters", "segments.clusters_help"):
 
 left, right = st.columns(2, gap="medium")
 with left, controls.section(words, "segments.rfm", "segments.rfm_help"):
-    controls.show(words, views.rfm(state.ask(segments.rfm_cells, run), words), "s_rfm")
+    cells = state.ask(segments.rfm_cells, viewer, run)
+    controls.rounding(words, cells)
+    controls.show(words, views.rfm(cells, words), "s_rfm")
 with right, controls.section(words, "segments.value_risk"):
     controls.show(words, views.value_by_risk(state.ask(segments.value_by_risk, viewer, run), words), "s_value_risk")
 

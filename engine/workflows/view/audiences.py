@@ -20,7 +20,7 @@ from engine.features.table import FEATURES
 from engine.lake.runs import Run
 from engine.lake.workspace import Workspace
 from engine.workflows import audience_overlap, audience_reach, audiences, held_audiences
-from engine.workflows.view import eligibility, reading, selection
+from engine.workflows.view import eligibility, reading, selection, small_groups
 
 _MOST_VALUES: Final = 60  # of a column of text, beyond which nobody chooses from a list
 _NAMED: Final = {
@@ -130,6 +130,7 @@ def tried(viewer: Viewer, home: Path, draft: Mapping[str, Any], run: Run, _stamp
     """
     _may_build(viewer, home, draft)
     counted = audiences.count_definition(home, _audience(draft), run.run_id)
+    small_groups.checked(viewer, counted["members"])
     return {**counted, "sample": [masked(one) for one in counted["sample"]]}
 
 
@@ -140,14 +141,24 @@ def why(viewer: Viewer, home: Path, draft: Mapping[str, Any], customer_id: str) 
     return audiences.explain_definition(home, _audience(draft), customer_id)
 
 
-def reach(home: Path, name: str, run: Run, _stamp: str = "") -> dict[str, Any]:
-    """Return the reach of a kept audience on a run; see `audience_reach.reach`."""
-    return audience_reach.reach(home, name, run_id=run.run_id)
+def reach(viewer: Viewer, home: Path, name: str, run: Run, _stamp: str = "") -> dict[str, Any]:
+    """Return the reach of a kept audience on a run; see `audience_reach.reach`; raises GroupTooSmall too."""
+    found = audience_reach.reach(home, name, run_id=run.run_id)
+    small_groups.checked(viewer, found["members"])
+    return found
 
 
-def overlap(home: Path, names: tuple[str, ...], run: Run, _stamp: str = "") -> dict[str, Any]:
-    """Return what audiences share on a run; see `audience_overlap.shared`."""
-    return audience_overlap.shared(home, names, run.run_id)
+def overlap(viewer: Viewer, home: Path, names: tuple[str, ...], run: Run, _stamp: str = "") -> dict[str, Any]:
+    """Return what audiences share on a run; see `audience_overlap.shared`.
+
+    Raises GroupTooSmall where any of its counts is one that the viewer may not see: the others would tell it.
+    """
+    found = audience_overlap.shared(home, names, run.run_id)
+    counts = [found["in_all"], *(one[name] for one in found["audiences"] for name in ("members", "in_no_other"))]
+    counts += [value for pair in found["pairs"] for value in pair.values() if isinstance(value, int)]
+    for count in counts:
+        small_groups.checked(viewer, count)
+    return found
 
 
 def save(viewer: Viewer, home: Path, draft: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from engine.domain.marts import MARTS
 from engine.domain.words import JourneyStatus
 from engine.lake.engine import identifier
 from engine.lake.runs import Run
-from engine.workflows.view import reading
+from engine.workflows.view import reading, small_groups
 
 
 def listed(run: Run) -> tuple[str, ...]:
@@ -37,10 +37,21 @@ def breakdowns(viewer: Viewer, run: Run, journey: str) -> tuple[str, ...]:
 
 
 def funnel(viewer: Viewer, run: Run, journey: str, breakdown: str = "all") -> pd.DataFrame:
-    """Return the steps of a journey for each group of a breakdown, in the contract's columns; raises NotAllowed."""
+    """Return the steps of a journey for each group of a breakdown, in the contract's columns; raises NotAllowed.
+
+    Counts may be rounded, see `small_groups`; rates are those of the counts that are told.
+    """
     _allowed(viewer, breakdown)
     rows = reading.table(run, "journey_funnels", where={"journey": journey, "breakdown": breakdown})
-    return rows.sort_values(["group", "step_index"], ignore_index=True)
+    rows = rows.sort_values(["group", "step_index"], ignore_index=True)
+    told = small_groups.rounded(viewer, rows, ("customers", "continued", "dropped", "in_progress"))
+    if not small_groups.is_rounded(told):
+        return told
+    by_group = told.groupby("group")["customers"]
+    first, previous = by_group.transform("first"), by_group.shift(1)
+    told["rate_from_first"] = told["customers"] / first.where(first > 0)
+    told["rate_from_previous"] = told["customers"] / previous.where(previous > 0)
+    return told
 
 
 OF_RISK: Final = frozenset({"risk_tier"})

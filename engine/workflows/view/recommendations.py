@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from engine.domain.access import Right, Viewer
+from engine.domain.access import SMALL_GROUP, Right, Viewer
 from engine.lake.runs import Run
 from engine.risk.fairness_words import attribute_name, group_name
-from engine.workflows.view import eligibility, reading
+from engine.workflows.view import eligibility, reading, small_groups
 
 
 def gates(viewer: Viewer, run: Run) -> pd.DataFrame:
     """Return every gate with what it refused, in the order of its bit; see `eligibility.gates`."""
-    return eligibility.gates(viewer, run)
+    rows = eligibility.gates(viewer, run)
+    return small_groups.rounded(viewer, rows, ("refused_pairs", "refused_only_by_this", "customers"))
 
 
 def considered(run: Run) -> tuple[int, int, int]:
@@ -39,21 +40,26 @@ def offers(viewer: Viewer, run: Run) -> pd.DataFrame:
            FROM recommendations GROUP BY ALL ORDER BY product_id, channel""",
         "recommendations",
     )
-    return rows if viewer.may(Right.SEE_RISK) else rows.assign(annual_rate=np.nan, limit_minor=np.nan)
+    told = small_groups.rounded(viewer, rows, ("offers", "first_offers"))
+    if small_groups.is_rounded(told):  # what a few offers are worth or how likely they are is not told either
+        few = rows["offers"] < SMALL_GROUP
+        told[["expected_value_minor", "propensity"]] = told[["expected_value_minor", "propensity"]].mask(few)
+    return told if viewer.may(Right.SEE_RISK) else told.assign(annual_rate=np.nan, limit_minor=np.nan)
 
 
-def selections(run: Run) -> pd.DataFrame:
+def selections(viewer: Viewer, run: Run) -> pd.DataFrame:
     """Return first offers by how they were chosen, with the mean chance that they had (null where none is known).
 
     Columns: selection, offers, chance, and unknown, of how many the chance is not known.
     """
-    return reading.marts(
+    rows = reading.marts(
         run,
         """SELECT selection, count(*) AS offers, avg(selection_probability) AS chance,
                   count(*) FILTER (selection_probability IS NULL) AS unknown
            FROM recommendations WHERE rank = 1 GROUP BY selection ORDER BY offers DESC, selection""",
         "recommendations",
     )
+    return small_groups.rounded(viewer, rows, ("offers", "unknown"))
 
 
 def not_contacted(run: Run) -> tuple[int, int, int]:
@@ -102,15 +108,16 @@ def limits(run: Run) -> tuple[pd.DataFrame, dict[str, float | None]]:
     return rows, values
 
 
-def limit_changes(run: Run) -> pd.DataFrame:
+def limit_changes(viewer: Viewer, run: Run) -> pd.DataFrame:
     """Return for each product how many customers lost its offer to the limits, and how many have it because of them."""
-    return reading.marts(
+    rows = reading.marts(
         run,
         """SELECT product_id, count(*) FILTER (without_limits AND NOT offered) AS gave_way,
                   count(*) FILTER (offered AND NOT without_limits) AS came_in
            FROM allocation_changes GROUP BY product_id ORDER BY gave_way DESC, product_id""",
         "allocation_changes",
     )
+    return small_groups.rounded(viewer, rows, ("gave_way", "came_in"))
 
 
 def models(run: Run) -> pd.DataFrame:

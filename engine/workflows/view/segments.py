@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import pandas as pd
 
-from engine.domain.access import Right, Viewer
+from engine.domain.access import SMALL_GROUP, Right, Viewer
 from engine.lake.runs import Run
-from engine.workflows.view import reading
+from engine.workflows.view import reading, small_groups
 from engine.workflows.view.guard import needs
 
 
-def clusters(run: Run) -> pd.DataFrame:
-    """Return the profile of every behavioural cluster, the largest first and its most telling features first."""
+def clusters(viewer: Viewer, run: Run) -> pd.DataFrame:
+    """Return the profile of every behavioural cluster, the largest first and its most telling features first.
+
+    Counts may be rounded, see `small_groups`.
+    """
     rows = reading.table(run, "segment_profiles")
     rows["strength"] = rows["effect_size"].abs()
     ordered = rows.sort_values(
         ["customers", "cluster_id", "strength", "feature"], ascending=[False, True, False, True], ignore_index=True
     )
-    return ordered.drop(columns="strength")
+    return small_groups.rounded(viewer, ordered.drop(columns="strength"), ("customers",))
 
 
 def portraits(viewer: Viewer, run: Run) -> pd.DataFrame:
@@ -67,15 +70,22 @@ def cluster_choices(run: Run) -> pd.DataFrame:
     return reading.table(run, "segment_choices")
 
 
-def rfm_cells(run: Run) -> pd.DataFrame:
-    """Return customers by recency and frequency score, with the mean money score of each cell."""
-    return reading.marts(
+def rfm_cells(viewer: Viewer, run: Run) -> pd.DataFrame:
+    """Return customers by recency and frequency score, with the mean money score of each cell.
+
+    Counts may be rounded, see `small_groups`; where they are, a cell of fewer than ten tells no mean.
+    """
+    rows = reading.marts(
         run,
         """SELECT recency_score, frequency_score, count(*) AS customers, avg(monetary_score) AS monetary_score
            FROM segments WHERE recency_score IS NOT NULL AND frequency_score IS NOT NULL
            GROUP BY ALL ORDER BY ALL""",
         "segments",
     )
+    told = small_groups.rounded(viewer, rows, ("customers",))
+    if small_groups.is_rounded(told):
+        told["monetary_score"] = told["monetary_score"].where(rows["customers"] >= SMALL_GROUP)
+    return told
 
 
 @needs(Right.SEE_RISK)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import pandas as pd
 
+from engine.domain.access import Viewer
 from engine.lake.runs import Run, list_runs
 from engine.lake.workspace import Workspace
-from engine.workflows.view import data, reading, selection
+from engine.workflows.view import data, reading, selection, small_groups
 
 RISK_GATES: Final = ("risk", "affordability")
 """A gate whose name begins with one of these guards the bank's money, not the customer's wish."""
@@ -62,23 +64,28 @@ def earlier(workspace: Workspace, run: Run, most: int = 5) -> tuple[Run, ...]:
     return tuple(of_cutoff[at] for at in sorted(of_cutoff))[-most:]
 
 
-def headline(run: Run) -> Headline:
-    """Return the counts of the first page."""
+def headline(viewer: Viewer, run: Run) -> Headline:
+    """Return the counts of the first page; None too for one so small that the viewer may not see it."""
+    told = partial(small_groups.number, viewer)
     flagged = _flagged(run)
     return Headline(
-        customers=reading.count(run, "features", "count(*)"),
-        active=reading.count(run, "features", f"count(*) FILTER ({ACTIVE})"),
-        with_offer=reading.count(run, "recommendations", "count(DISTINCT customer_id)"),
-        held_by_risk=_held_by_risk(run),
+        customers=told(reading.count(run, "features", "count(*)")),
+        active=told(reading.count(run, "features", f"count(*) FILTER ({ACTIVE})")),
+        with_offer=told(reading.count(run, "recommendations", "count(DISTINCT customer_id)")),
+        held_by_risk=told(_held_by_risk(run)),
         experiments=reading.count(run, "experiment_results", "count(DISTINCT experiment_id)"),
         experiments_flagged=len(flagged) if run.has("experiment_health") else None,
     )
 
 
-def attention(workspace: Workspace, run: Run) -> tuple[Attention, ...]:
-    """Return what needs somebody today: broken experiments, stalled journeys, risk, refused rows, skipped stages."""
-    found = [*_experiments_to_check(run), *_stalled_journeys(run), *_risk_to_review(run)]
-    return (*found, *_data_to_mend(workspace), *_stages_skipped(run))
+def attention(viewer: Viewer, workspace: Workspace, run: Run) -> tuple[Attention, ...]:
+    """Return what needs somebody today: broken experiments, stalled journeys, risk, refused rows, skipped stages.
+
+    What concerns so few customers that the viewer may not see how many is left out.
+    """
+    of_customers = [*_stalled_journeys(run), *_risk_to_review(run)]
+    seen = [one for one in of_customers if small_groups.number(viewer, one.count) is not None]
+    return (*_experiments_to_check(run), *seen, *_data_to_mend(workspace), *_stages_skipped(run))
 
 
 def _experiments_to_check(run: Run) -> list[Attention]:

@@ -70,16 +70,16 @@ def figures(run: Run, w: Words) -> dict[str, Figure]:
         "matrix": funnel_views.matrix(by_tier, everybody, w, "value_tier"),
         "cost of leaving": drop_off_views.cost(journeys.drop_offs(run, "credit_card"), w, "credit_card"),
         "friction": drop_off_views.friction(journeys.friction(run, "credit_card"), w),
-        "cluster": segment_views.cards(segments.clusters(run), w, portraits, facts)[0].figure,
+        "cluster": segment_views.cards(segments.clusters(OWNER, run), w, portraits, facts)[0].figure,
         "choices": segment_views.choices(segments.cluster_choices(run), w),
-        "rfm": segment_views.rfm(segments.rfm_cells(run), w),
+        "rfm": segment_views.rfm(segments.rfm_cells(OWNER, run), w),
         "value by risk": segment_views.value_by_risk(segments.value_by_risk(OWNER, run), w),
         "timeline": customer_views.timeline(found.timeline, w),
         "explain": customer_views.explain(found.decisions, recommendations.gates(OWNER, run), w),
         "gates": recommendation_views.gates(recommendations.gates(OWNER, run), w, 1_600),
         "offers": recommendation_views.offers(recommendations.offers(OWNER, run), w),
         "limits": offer_limits.limits(*recommendations.limits(run), w),
-        "limit changes": offer_limits.changes(recommendations.limit_changes(run), w),
+        "limit changes": offer_limits.changes(recommendations.limit_changes(OWNER, run), w),
         "forest": experiment_views.forest(report, w),
         "effect by calendar": experiment_days.calendar(activation, w),
         "effect since exposure": experiment_days.since_exposure(activation, report, w),
@@ -301,7 +301,7 @@ def test_shadow_prices_are_said_in_words_and_the_share_of_the_bound_is_never_rou
 
 
 def test_who_gave_way_to_limits_is_counted_by_product(run: Run) -> None:
-    rows = recommendations.limit_changes(run)
+    rows = recommendations.limit_changes(OWNER, run)
     figure = offer_limits.changes(rows, EN)
     assert sorted(zip(rows["gave_way"], rows["came_in"], strict=True)) == [(0, 2), (5, 0)]
     assert figure.finding.startswith("Limits took 5 offers and gave 2 others")

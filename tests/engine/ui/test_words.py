@@ -21,6 +21,7 @@ from engine.recommendations.tracks import REASONS
 from engine.ui.words import UNDEFINED, Words, catalogue
 from engine.workflows.view import desk, today
 from tests.engine.ui import bank
+from tests.engine.ui.bank import OWNER
 
 SOURCES = Path(__file__).parents[3] / "engine" / "ui"
 EN, ZH = Words(language="en"), Words(language="zh")
@@ -142,9 +143,10 @@ def test_customers_held_by_risk_are_those_whom_nothing_else_refused(tmp_path: Pa
     builder.write_rows("decisions", bank.as_table(bank.MARTS["decisions"], decisions))
     listed = [{"bit": bit.bit_length() - 1, "gate": gate} for gate, bit in gates]
     builder.write_rows("gates", bank.as_table(bank.MARTS["gates"], listed))
-    assert today.headline(builder.publish()).held_by_risk == 2
-    assert today.headline(run).active == 180, "the first twenty did nothing in 90 days"
-    assert today.headline(run).with_offer == len(set(run.read("recommendations").column("customer_id").to_pylist()))
+    assert today.headline(OWNER, builder.publish()).held_by_risk == 2
+    assert today.headline(OWNER, run).active == 180, "the first twenty did nothing in 90 days"
+    offered = set(run.read("recommendations").column("customer_id").to_pylist())
+    assert today.headline(OWNER, run).with_offer == len(offered)
 
 
 def test_every_feature_that_clusters_look_at_has_a_name_in_both_languages(tmp_path: Path) -> None:

@@ -8,11 +8,13 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.config.access import AccessSettings
 from engine.config.load import changed, load
-from engine.domain.access import Right, Role, Viewer
-from engine.domain.errors import NotAllowed, NotSignedIn, RefusedByPolicy, SettingsFault, UnknownName
+from engine.domain.access import SMALL_GROUP, Right, Role, Viewer
+from engine.domain.errors import GroupTooSmall, NotAllowed, NotSignedIn, RefusedByPolicy, SettingsFault, UnknownName
 from engine.domain.masks import mask
 from engine.lake.runs import Run
 from engine.lake.workspace import Workspace
@@ -33,6 +35,8 @@ from engine.workflows.view import (
     risk_watch,
     segments,
     selection,
+    small_groups,
+    today,
 )
 from tests.engine.ui import bank
 
@@ -53,17 +57,19 @@ def workspace(run: Run) -> Workspace:
 
 
 @pytest.mark.parametrize("role", Role)
-def test_every_question_about_risk_is_answered_to_who_may_see_risk_and_to_nobody_else(run: Run, role: Role) -> None:
+def test_every_question_about_risk_is_answered_to_who_may_see_risk_and_to_nobody_else(
+    run: Run, workspace: Workspace, role: Role
+) -> None:
     viewer = VIEWERS[role]
     asked: list[Any] = [
         lambda: risk.tiers(viewer, run),
         lambda: risk.scores(viewer, run),
         lambda: risk_lending.answers(viewer, run),
-        lambda: risk_watch.people(viewer, run, "watched"),
+        lambda: risk_watch.severities(viewer, run),
         lambda: segments.value_by_risk(viewer, run),
         lambda: journeys.funnel(viewer, run, "credit_card", "risk_tier"),
         lambda: customer.risk_answers(viewer, run, "C00001"),
-        lambda: recommendations.refused_by(viewer, run, "risk_tier"),
+        lambda: people.counted(workspace, run, selection.of("gate", gate="risk_tier", counted="all"), viewer),
     ]
     for question in asked:
         if role in SEES_RISK:
@@ -113,9 +119,6 @@ def test_the_one_gate_of_risk_counts_whom_any_gate_of_risk_refused(run: Run, wor
     assert one["refused_pairs"] == len(refused)
     assert one["customers"] == refused["customer_id"].nunique()
     assert one["refused_only_by_this"] == int(((refused["refused_mask"] & ~of_risk) == 0).sum())
-    total, page = recommendations.refused_by(viewer, run, "risk", 1_000)
-    assert total == one["customers"] == len(page)
-    assert page["only_by_this"].sum() == one["refused_only_by_this"]
     for counted, column in (("all", "refused_pairs"), ("only", "refused_only_by_this")):
         mark = selection.of("gate", gate="risk", counted=counted)
         assert people.counted(workspace, run, mark, viewer).rows == one[column]
@@ -287,3 +290,51 @@ def test_answers_differ_by_role_alone() -> None:
     frame = pd.DataFrame({"product_id": ["loan"], "expected_value_minor": [5.0], "annual_rate": [0.1], "track": ["x"]})
     told = eligibility.offers(VIEWERS[Role.MARKETING], frame, frozenset({"loan"}))
     assert list(told.columns) == ["product_id", "expected_value_minor"] and told["expected_value_minor"].isna().all()
+
+
+# Small groups
+
+
+def test_where_one_count_is_small_all_are_rounded_and_nothing_follows_from_the_rest() -> None:
+    rows = pd.DataFrame({"group": ["a", "b", "c"], "n": [123, 24, 3], "m": [15, 0, 44]})
+    told = small_groups.rounded(VIEWERS[Role.PRODUCT], rows, ("n", "m"))
+    assert told["n"].tolist() == [120, 20, 0] and told["m"].tolist() == [20, 0, 40]
+    assert small_groups.is_rounded(told) and told["group"].tolist() == ["a", "b", "c"]
+    for role in (Role.OWNER, Role.RISK, Role.AUDITOR):
+        assert small_groups.rounded(VIEWERS[role], rows, ("n", "m")) is rows
+    large = rows.assign(n=[123, 24, 10])
+    assert small_groups.rounded(VIEWERS[Role.PRODUCT], large, ("n", "m")) is large, "nothing small, nothing rounded"
+    assert not small_groups.is_rounded(large)
+
+
+@given(st.lists(st.integers(0, 60), min_size=1, max_size=8))
+def test_no_count_that_is_told_names_a_small_group(counts: list[int]) -> None:
+    rows = pd.DataFrame({"n": counts})
+    told = small_groups.rounded(VIEWERS[Role.MARKETING], rows, ("n",))["n"].tolist()
+    assert not any(0 < count < SMALL_GROUP for count in told)
+    assert all(abs(one - count) <= SMALL_GROUP / 2 for one, count in zip(told, counts, strict=True))
+
+
+def test_funnel_of_small_groups_is_rounded_with_its_rates_for_who_may_not_see_them(run: Run) -> None:
+    counts = ["customers", "continued", "dropped", "in_progress"]
+    whole = journeys.funnel(VIEWERS[Role.OWNER], run, "credit_card", "cluster")
+    assert ((whole[counts] > 0) & (whole[counts] < SMALL_GROUP)).any().any(), "the bank has such a group"
+    told = journeys.funnel(VIEWERS[Role.MARKETING], run, "credit_card", "cluster")
+    assert (told[counts] % SMALL_GROUP == 0).all().all() and small_groups.is_rounded(told)
+    for _, group in told.groupby("group"):
+        first = group["customers"].iloc[0]
+        if first:
+            assert (group["rate_from_first"] == group["customers"] / first).all()
+
+
+def test_small_draft_small_tile_and_small_concern_are_not_told(run: Run, workspace: Workspace) -> None:
+    few = DRAFT | {"rule": {"event": ["login"], "times_at_least": 1_000}}
+    assert audiences.tried(VIEWERS[Role.MARKETING], workspace.home, few, run)["members"] == 0, "none is no small group"
+    for count, told in ((0, 0), (9, None), (10, 10), (None, None)):
+        assert small_groups.number(VIEWERS[Role.ADMIN], count) == told
+        assert small_groups.number(VIEWERS[Role.AUDITOR], count) == count
+    with pytest.raises(GroupTooSmall):
+        small_groups.checked(VIEWERS[Role.MARKETING], 3)
+    small_groups.checked(VIEWERS[Role.RISK], 3)
+    seen = today.attention(VIEWERS[Role.MARKETING], workspace, run)
+    assert not [one for one in seen if one.kind in ("journey_drop", "risk_held") and one.count < SMALL_GROUP]
