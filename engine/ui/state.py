@@ -21,6 +21,7 @@ from engine.workflows.view import access, desk
 
 LANGUAGE: Final = "lang"
 _NOTICES: Final = "place of the notices"
+_BETWEEN: Final = ","  # no id of an audience has one
 SELECTED: Final = "_sel"
 """What follows the letter of a page in the key of its selection, as in `j_sel`."""
 NAME: Final = "me_name"
@@ -76,6 +77,29 @@ def bind(key: str, options: Sequence[str] | None, default: str) -> dict[str, Any
     st.session_state[key] = held
     st.session_state[seen] = address
     return {"key": key, "on_change": _write_address, "args": (key, default)}
+
+
+def bind_many(key: str, options: Sequence[str], default: Sequence[str]) -> dict[str, Any]:
+    """Tie a control of several choices to the address, as `bind` does one; what is not known falls out, and is said."""
+    address, seen = st.query_params.get(key), f"{key} in the address"
+    held = st.session_state.get(key)
+    if key not in st.session_state or st.session_state.get(seen) != address:
+        held = list(default) if address is None else address.split(_BETWEEN)
+        for one in [] if address is None else held:
+            if one not in options:
+                _say_unknown(one)
+    st.session_state[key] = [one for one in held or [] if one in options]
+    st.session_state[seen] = address
+    return {"key": key, "on_change": _write_many, "args": (key, tuple(default))}
+
+
+def _write_many(key: str, default: tuple[str, ...]) -> None:
+    chosen = tuple(st.session_state.get(key) or ())
+    if chosen == default:
+        st.query_params.pop(key, None)
+    else:
+        st.query_params[key] = _BETWEEN.join(chosen)
+    st.session_state[f"{key} in the address"] = st.query_params.get(key)
 
 
 def notices() -> None:

@@ -200,10 +200,10 @@ def overlapping() -> None:
     chosen = st.multiselect(
         words.t("audiences.which"),
         tuple(named),
-        default=begin,
         max_selections=8,
         format_func=lambda one: named[one],
         placeholder=words.t("control.choose"),
+        **state.bind_many("a_with", tuple(named), begin),
     )
     if len(chosen) < 2:
         st.write(words.t("audiences.choose_two"))

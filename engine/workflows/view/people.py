@@ -63,7 +63,9 @@ def page(workspace: Workspace, run: Run, one: Selection, viewer: Viewer, offset:
     GroupTooSmall, MartMissing, NotEnoughData, UnknownName
     """
     viewer.require(Right.SEE_CUSTOMERS)
-    counted(workspace, run, one, viewer)
+    _require(workspace, one, viewer)
+    if not viewer.may(Right.SEE_SMALL_GROUPS):
+        counted(workspace, run, one, viewer)  # raises where they are too few
     order = f"{one.told.order}, customer_id" if one.told.order else "customer_id"
     return selected.read(
         selected.rows(workspace, run, one), f"SELECT * FROM chosen ORDER BY {order} LIMIT {ROWS:d} OFFSET {offset:d}"
