@@ -15,7 +15,7 @@ from engine.ui.controls import Desk
 from engine.workflows import experiment, experiment_planned, experiment_review
 from engine.workflows.experiment_decided import ACTIONS, action_of_rules
 from engine.workflows.experiment_planned import Baseline, Draft
-from engine.workflows.view import today
+from engine.workflows.view import experiment_export, today
 from experiments.report import Report
 
 _TOLD: Final = "e_told"
@@ -83,6 +83,24 @@ def reviews(desk: Desk, report: Report) -> None:
                 answer = partial(experiment_review.answer, home, viewer, one.number, note, agreed=agree)
                 if (agree or refuse) and controls.done(words, answer):
                     st.rerun()
+
+
+def results(desk: Desk, experiment_id: str) -> None:
+    """Place what hands over the whole result with the health of its data, for a tool to read."""
+    words, viewer = desk.words, state.viewer()
+    with st.popover(words.t("experiments.whole"), icon=":material/download:", help=words.t("experiments.whole_help")):
+        for form in experiment_export.FORMS:
+            st.download_button(
+                words.t(f"experiments.whole_{form}"),
+                data=partial(experiment_export.export, desk.workspace, desk.run, experiment_id, form, viewer),
+                file_name=f"wayline-{experiment_id}-{desk.run.run_id}.{form}",
+                mime="text/csv" if form == "csv" else "application/json",
+                key=f"e_whole_{experiment_id}_{form}",
+                on_click="ignore",
+                type="tertiary",
+                icon=":material/csv:" if form == "csv" else ":material/data_object:",
+            )
+        st.caption(words.t("chart.on_record"))
 
 
 def planning(desk: Desk) -> None:

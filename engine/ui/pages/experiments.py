@@ -66,6 +66,7 @@ def the_result(report: Report) -> None:
         else:
             st.markdown(f"**{controls.plain(views.forest(report, words).finding)}**")
             controls.sentences(views.narrow_table(report, words))
+    experiment_work.results(desk, report.experiment)
     controls.tiles(views.arms(report, words))
     controls.mark_picker(words, views.arm_marks(report, words), f"e_arms_{report.experiment}")
     with controls.section(words, "experiments.checks", within=True):
