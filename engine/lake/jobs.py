@@ -70,6 +70,11 @@ class Job:
         return self.state == "running"
 
     @property
+    def went_well(self) -> bool:
+        """Whether it ended with a result, remarks or not."""
+        return self.state in ("done", "found")
+
+    @property
     def error(self) -> str | None:
         """The sentence of the error with which the command ended; None for none."""
         fault = (self.result or {}).get("error")

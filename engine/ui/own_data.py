@@ -24,7 +24,7 @@ from engine.workflows.own_data import Consent, File
 from engine.workflows.view import data
 
 STEPS: Final = ("pick", "map", "check", "consent", "load")
-_FILES, _CONSENT, _CHECKED = "own files", "own consent", "own checked"
+_FILES, _CONSENT, _CHECKED, _CURRENCY = "own files", "own consent", "own checked", "own currency"
 _PICKED: Final = "l_m_"  # keys of the controls that match columns; new files need new ones
 
 
@@ -68,9 +68,17 @@ def _pick(words: Words) -> None:
         path = st.text_input(
             words.t("load.path"), placeholder=words.t("load.path_example"), help=words.t("load.path_help"), key="l_path"
         )
-        asked = st.form_submit_button(words.t("load.look"), type="primary", icon=":material/search:")
+        currency = st.text_input(
+            words.t("load.currency"),
+            value=str(state.held(_CURRENCY, data.currency(state.home()))),
+            help=words.t("load.currency_help"),
+            max_chars=3,
+            key="l_currency",
+        )
+        asked = st.form_submit_button(words.t("load.look"), icon=":material/search:")
     if asked:
         state.hold("own path", path)
+        state.hold(_CURRENCY, currency.strip().upper())
     looked = str(state.held("own path", ""))
     public = own_data.public_set(looked) if looked else None
     if public is not None:
@@ -95,7 +103,8 @@ def _pick(words: Words) -> None:
 
 def _take(path: str) -> None:
     viewer, home = state.viewer(), state.home()
-    files = own_data.propose(viewer, home, own_data.look(viewer, home, path))
+    heads = own_data.look(viewer, home, path)
+    files = own_data.propose(viewer, home, heads, str(state.held(_CURRENCY, "")))
     state.forget(_PICKED)
     state.hold(_FILES, files)
     state.hold(_CONSENT, own_data.suggested_consent(files))
@@ -162,7 +171,7 @@ def _table_of(words: Words, place: int, file: File) -> File:
     )
     table = chosen or None
     if table != file.table:
-        file = own_data.taken_for(file, table, data.currency(state.home()))
+        file = own_data.taken_for(file, table, str(state.held(_CURRENCY, "")) or data.currency(state.home()))
         state.hold(_FILES, tuple(file if here == place else one for here, one in enumerate(_files())))
         st.rerun()  # the picker of files says what each is taken for
     seen = words.t("load.rows_seen", rows=words.number(file.head.rows))
@@ -307,6 +316,13 @@ def _day(words: Words, text: str) -> date | None:
         st.stop()
 
 
+def _save(made: MappingFile) -> None:
+    currency = str(state.held(_CURRENCY, ""))
+    if currency:
+        own_data.keep_currency(state.viewer(), state.home(), currency)
+    own_data.save(state.viewer(), state.home(), made)
+
+
 # 3 check
 
 
@@ -321,7 +337,7 @@ def _check(words: Words) -> None:
         label = "load.check_go" if job is None else "load.check_again"
         if st.button(words.t(label), type="primary", icon=":material/fact_check:"):
             if made is not None:
-                own_data.save(state.viewer(), state.home(), made)
+                _save(made)
             own_data.begin_check(state.viewer(), state.home())
             state.hold(_CHECKED, made)
             st.rerun()
@@ -436,7 +452,7 @@ def _load(words: Words) -> None:
         )
         if go:
             if made is not None:
-                own_data.save(state.viewer(), state.home(), made)
+                _save(made)
             own_data.begin_load(state.viewer(), state.home())
             st.rerun()
     if fresh and job is not None and job.result is not None:

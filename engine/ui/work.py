@@ -17,6 +17,7 @@ from engine.ui.words import Words
 from engine.workflows import jobs
 
 _PAGES: Final = Path(__file__).parent / "pages"
+_SEEN: Final = "work seen under way"
 _EVERY: Final = 2.0  # seconds between looks at work under way
 
 
@@ -30,8 +31,19 @@ def start(words: Words, kind: str, arguments: Sequence[str] = ()) -> Job | None:
 
 
 def sidebar(words: Words) -> None:
-    """Say in the sidebar what is under way; nothing where nothing is."""
-    if jobs.under_way(state.home()):
+    """Say in the sidebar what is under way, nothing where nothing is; and tell once what has ended meanwhile."""
+    found = jobs.under_way(state.home())
+    seen: tuple[str, ...] = state.held(_SEEN, ())
+    now = tuple(job.job_id for job in found)
+    if seen != now:
+        state.hold(_SEEN, now)
+        for job in [job for job in jobs.listed(state.home()) if job.job_id in seen and not job.runs]:
+            told, _ = views.state(job, words)
+            st.toast(
+                f"{views.title(job, words)}: {told}",
+                icon=":material/task_alt:" if job.went_well else ":material/error:",
+            )
+    if found:
         st.fragment(_in_sidebar, run_every=_EVERY)(words)
 
 

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 
 from engine.config.bank import BankSettings
 from engine.config.intake import IntakeSettings
+from engine.config.load import read_toml
 from engine.domain.access import Right, Viewer
 from engine.domain.curated import CURATED
 from engine.domain.errors import SaidInBoth, SettingsFault
@@ -129,10 +130,13 @@ def keep_upload(viewer: Viewer, home: Path, name: str, content: bytes) -> Path:
     return folder / plain
 
 
-def propose(viewer: Viewer, home: Path, heads: Sequence[Head]) -> tuple[File, ...]:
-    """Return what each source is taken for: each table from one source, or from several with the same columns."""
+def propose(viewer: Viewer, home: Path, heads: Sequence[Head], currency: str = "") -> tuple[File, ...]:
+    """Return what each source is taken for: each table from one source, or from several with the same columns.
+
+    `currency` is that of amounts in files that name none; by default the bank's own.
+    """
     viewer.require(Right.LOAD_DATA)
-    currency = session.settings(session.workspace_at(home), BankSettings, "bank").base_currency
+    currency = currency or session.settings(session.workspace_at(home), BankSettings, "bank").base_currency
     grouped: dict[tuple[str, ...], list[Head]] = {}
     for head in heads:
         grouped.setdefault((head.source.kind, head.source.path.suffix, *head.columns), []).append(head)
@@ -374,6 +378,39 @@ def save(viewer: Viewer, home: Path, made: Mapping) -> Path:
     finally:
         aside.unlink(missing_ok=True)
     return target
+
+
+def keep_currency(viewer: Viewer, home: Path, currency: str) -> None:
+    """Make a currency the workspace's base currency; what is the base currency already is left as it is.
+
+    Raises
+    ------
+    NotAllowed
+    SaidInBoth
+        It is no currency code, or the workspace's settings name another on purpose.
+    """
+    viewer.require(Right.LOAD_DATA)
+    workspace = session.workspace_at(home)
+    if currency == session.settings(workspace, BankSettings, "bank").base_currency:
+        return
+    if not re.fullmatch("[A-Z]{3}", currency):
+        raise SaidInBoth(
+            f'"{currency}" is no currency code. Write three capital letters, such as EUR.',
+            f"“{currency}”不是币种代码，请写三个大写字母，如 EUR。",
+        )
+    file = workspace.settings_file
+    if file.is_file() and "bank" in read_toml(file):
+        raise SaidInBoth(
+            f"The settings of this workspace name another base currency. Change it under [bank] in {file.name}.",
+            f"本工作区设置了其他本位币，请在 {file.name} 的 [bank] 中修改。",
+        )
+    before = file.read_text(encoding="utf-8").rstrip() + "\n\n" if file.is_file() else ""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    aside = file.with_name(f"{file.name}.new")
+    aside.write_text(
+        f'{before}[bank]\nbase_currency = "{currency}"\n\n[bank.rates]\n{currency} = 1.0\n', encoding="utf-8"
+    )
+    aside.replace(file)
 
 
 def begin_check(viewer: Viewer, home: Path) -> Job:

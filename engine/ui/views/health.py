@@ -174,7 +174,9 @@ def overlay(rows: pd.DataFrame, feature: str, index: float, before: datetime, w:
         alt.Chart(named)
         .mark_bar()
         .encode(
-            x=alt.X("bin:N", sort=order, title=w.t("data.overlay_value"), axis=alt.Axis(labelAngle=-30)),
+            x=alt.X(
+                "bin:N", sort=order, title=w.t("data.overlay_value"), axis=alt.Axis(labelAngle=-30, labelOverlap=False)
+            ),
             xOffset=alt.XOffset("side:N", sort=list(names.values())),
             y=alt.Y("share:Q", title=w.t("data.overlay_share"), axis=alt.Axis(format="%")),
             color=alt.Color(

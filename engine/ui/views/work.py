@@ -63,7 +63,7 @@ def since(job: Job, w: Words, now: datetime) -> str:
 
 def ending(job: Job, w: Words) -> tuple[str, ...]:
     """Say why a job did not end well, what is safe, and what to do next; nothing of one that did or still runs."""
-    if job.state in ("running", "done", "found"):
+    if job.runs or job.went_well:
         return ()
     return tuple(part for part in (job.error, w.t(f"job_safe.{job.kind}"), w.t(f"job_next.{job.state}")) if part)
 

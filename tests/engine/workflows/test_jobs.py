@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from engine.domain.access import Role, Viewer
@@ -87,6 +89,24 @@ def test_job_that_is_killed_is_known_to_be_dead_and_the_next_one_may_begin(tmp_p
     assert not (home / "curated").exists()
     os.killpg(job.pid, signal.SIGKILL)  # its helpers, which would find out by themselves
     assert until(home, jobs.start(OWNER, home, "load", [str(mapping)]), ended).state == "done"
+
+
+def test_load_that_is_killed_leaves_the_former_tables_or_the_new_ones_whole(tmp_path: Path, mapping: Path) -> None:
+    home = tmp_path / "home"
+    assert until(home, jobs.start(OWNER, home, "load", [str(mapping)]), ended).state == "done"
+    rows = "".join(f"C{number},2020-01-01T00:00:00Z\n" for number in range(200_000))
+    (mapping.parent / "customers.csv").write_text(f"customer_id,joined_at\n{rows}", encoding="utf-8")
+    for seconds in (0.2, 0.8):
+        job = until(home, jobs.start(OWNER, home, "load", [str(mapping)]), lambda job: under_way(job) or ended(job))
+        time.sleep(seconds)
+        assert job.pid is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(job.pid, signal.SIGKILL)
+        until(home, job, ended)
+        kept = sum(pq.read_metadata(part).num_rows for part in (home / "curated" / "customers").rglob("*.parquet"))
+        assert kept in (1, 200_000)
+    assert until(home, jobs.start(OWNER, home, "load", [str(mapping)]), ended).state == "done"
+    assert sorted(path.name for path in home.iterdir() if path.name.startswith("curated")) == ["curated"]
 
 
 def test_job_outlives_the_app_that_started_it(tmp_path: Path, mapping: Path) -> None:

@@ -247,3 +247,19 @@ def test_file_that_cannot_be_read_to_its_end_is_told_by_the_check(tmp_path: Path
     saved = own_data.save(OWNER, tmp_path / "home", own_data.to_mapping(files, Consent(), None, None))
     with pytest.raises(UnreadableSource, match="zip bomb"):
         load.check(saved, tmp_path / "home")
+
+
+def test_currency_of_the_bank_is_kept_once_and_not_against_the_settings(folder: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    for path in folder.iterdir():
+        path.write_bytes(path.read_bytes().replace(b",ccy", b"").replace(b",CNY", b""))
+    own_data.keep_currency(OWNER, home, "CNY")
+    assert not home.exists(), "it is the base currency already"
+    own_data.keep_currency(OWNER, home, "EUR")
+    files = own_data.propose(OWNER, home, own_data.look(OWNER, home, str(folder)), "EUR")
+    saved = own_data.save(OWNER, home, own_data.to_mapping(files, Consent(), None, None))
+    assert load.load(home, saved).table("transactions").kept == 2
+    with pytest.raises(SaidInBoth, match="another base currency"):
+        own_data.keep_currency(OWNER, home, "USD")
+    with pytest.raises(SaidInBoth, match="no currency code"):
+        own_data.keep_currency(OWNER, tmp_path / "other", "euro")
