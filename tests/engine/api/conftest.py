@@ -51,5 +51,5 @@ def empty_home(database: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def empty(empty_home: Path) -> Iterator[httpx.Client]:
     """A client of a server over that workspace; it sends no key of its own."""
-    with served(empty_home) as address, httpx.Client(base_url=address) as client:
+    with served(empty_home) as address, httpx.Client(base_url=address, timeout=60) as client:
         yield client

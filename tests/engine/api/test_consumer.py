@@ -34,7 +34,7 @@ class CampaignTool:
     """Holds the members of an audience by what the API says alone; checks every answer against the description."""
 
     def __init__(self, address: str, key: dict[str, str], page_rows: int) -> None:
-        self.client = httpx.Client(base_url=address, headers=key)
+        self.client = httpx.Client(base_url=address, headers=key, timeout=60)
         self.description = self.client.get("/v1/openapi.json").json()
         self.page_rows = page_rows
         self.held: dict[str, dict[str, Any]] = {}

@@ -26,7 +26,7 @@ def home(demo_home: Path, database: str, tmp_path_factory: pytest.TempPathFactor
 @pytest.fixture(scope="module")
 def api(home: Path) -> Iterator[httpx.Client]:
     key = key_of(home, "site", requests_per_minute=100_000)
-    with served(home) as address, httpx.Client(base_url=address, headers=key) as client:
+    with served(home) as address, httpx.Client(base_url=address, headers=key, timeout=60) as client:
         yield client
 
 

@@ -216,6 +216,6 @@ def test_a_job_that_a_dead_server_left_is_done_by_the_next(small_home: Path, own
         )
         with store._engine.begin() as connection:
             connection.exec_driver_sql("UPDATE feedback_batches SET held_until = '2020-01-01 00:00:00.000000'")
-    with served(home) as address, httpx.Client(base_url=address) as client:
+    with served(home) as address, httpx.Client(base_url=address, timeout=60) as client:
         told = _done(Served(home=home, client=client, key=key, offers=[]), job)
     assert (told["status"], told["accepted"], told["suppressed"]) == ("done", 1, 1)

@@ -69,7 +69,7 @@ def said(answer: httpx.Response) -> str:
 
 
 def test_each_kind_of_problem_is_explained_to_everybody(address: str) -> None:
-    with httpx.Client(base_url=address) as client:
+    with httpx.Client(base_url=address, timeout=60) as client:
         for code, kind in KINDS.items():
             assert client.get(f"/v1/problems/{code}").json()["status"] == kind.status
         assert said(client.get("/v1/problems/none")) == "not_found"
@@ -78,7 +78,7 @@ def test_each_kind_of_problem_is_explained_to_everybody(address: str) -> None:
 def test_an_unknown_path_another_method_and_no_workspace_data_are_problems_too(
     address: str, key: dict[str, str]
 ) -> None:
-    with httpx.Client(base_url=address, headers=key) as client:
+    with httpx.Client(base_url=address, headers=key, timeout=60) as client:
         assert said(client.get("/v2/audiences")) == "no_such_path"
         assert said(client.get("/v1/audiences/")) == "no_such_path"
         answer = client.delete("/v1/audiences")
@@ -126,7 +126,7 @@ def malformed(draw: random.Random) -> Iterator[httpx.Request]:
 
 def test_a_thousand_malformed_requests_are_each_refused_cleanly(address: str, key: dict[str, str]) -> None:
     codes: dict[str, int] = {}
-    with httpx.Client(base_url=address) as client:
+    with httpx.Client(base_url=address, timeout=60) as client:
         for request in itertools.islice(malformed(random.Random(20260630)), 1_000):
             url = request.url.copy_with(scheme="http", host="127.0.0.1", port=httpx.URL(address).port)
             headers = {name: value for name, value in request.headers.items() if name != "host"}
@@ -177,7 +177,7 @@ def test_a_body_of_a_gigabyte_is_refused_at_the_limit_and_the_rest_is_never_read
     assert sent < BODY_BYTES + 16_000_000
     assert time.monotonic() - began < 10
     assert answer == b"" or answer.startswith(b"HTTP/1.1 413")
-    with httpx.Client(base_url=address, headers=key) as client:
+    with httpx.Client(base_url=address, headers=key, timeout=60) as client:
         small = client.post(ACK, content=b" " * (BODY_BYTES + 1), headers={"Content-Type": "application/json"})
         assert said(small) == "body_too_large" and small.headers["connection"] == "close"
         assert client.get("/v1/health").status_code == 200
@@ -186,7 +186,10 @@ def test_a_body_of_a_gigabyte_is_refused_at_the_limit_and_the_rest_is_never_read
 def test_the_log_names_the_route_and_the_key_and_neither_customer_nor_value(
     address: str, key: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level("INFO", logger="wayline.api"), httpx.Client(base_url=address, headers=key) as client:
+    with (
+        caplog.at_level("INFO", logger="wayline.api"),
+        httpx.Client(base_url=address, headers=key, timeout=60) as client,
+    ):
         client.get("/v1/audiences/c00000042/members", params={"run": "C00000042"})
         client.get("/v1/customers/C00000042/anything")
     told = "\n".join(caplog.messages)
@@ -200,7 +203,7 @@ def test_a_logging_set_up_by_others_later_brings_no_path_into_the_log(
 ) -> None:
     # what a library does that configures the server's parent logger: its children report upwards again
     logging.getLogger("uvicorn.access").propagate = True
-    with caplog.at_level("INFO"), httpx.Client(base_url=address, headers=key) as client:
+    with caplog.at_level("INFO"), httpx.Client(base_url=address, headers=key, timeout=60) as client:
         client.get("/v1/customers/C00000042/anything")
     assert not [one for one in caplog.records if one.name.startswith("uvicorn") and "C00000042" in one.getMessage()]
 

@@ -53,7 +53,7 @@ def home(small_home: Path, database: str, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="module")
 def client(home: Path) -> Iterator[httpx.Client]:
-    with served(home) as address, httpx.Client(base_url=address, headers=key_of(home)) as made:
+    with served(home) as address, httpx.Client(base_url=address, headers=key_of(home), timeout=60) as made:
         yield made
 
 
@@ -276,7 +276,7 @@ def test_a_snapshot_that_is_kept_no_longer_is_gone_with_the_way_to_begin_again(
     home = tmp_path / "home"
     shutil.copytree(small_home, home)
     save(home)
-    with served(home) as address, httpx.Client(base_url=address, headers=key_of(home)) as client:
+    with served(home) as address, httpx.Client(base_url=address, headers=key_of(home), timeout=60) as client:
         page = client.get("/v1/audiences/everyone/members?limit=5").json()
         manifest = home / "pulls" / "everyone" / "email" / page["snapshot"] / "manifest.json"
         manifest.write_text(manifest.read_text().replace('"made_at": "20', '"made_at": "19'))
@@ -299,7 +299,7 @@ def test_what_was_taken_back_is_gone_for_the_tool_it_was_taken_from_and_for_no_o
     save(home)
     audiences.build(home, "everyone", earlier)
     audiences.build(home, "everyone", max(run.run_id for run in list_runs(Workspace(home))))
-    with served(home) as address, httpx.Client(base_url=address, headers=key_of(home)) as client:
+    with served(home) as address, httpx.Client(base_url=address, headers=key_of(home), timeout=60) as client:
         page = client.get("/v1/audiences/everyone/members?limit=5").json()
         before = client.get(f"/v1/audiences/everyone/members?limit=5&run={earlier}").json()
         since = f"/v1/audiences/everyone/changes?since={before['snapshot']}&allow_shrink=true"
@@ -326,7 +326,7 @@ def test_changes_that_would_take_most_members_out_are_refused_unless_that_is_mea
     home = tmp_path / "home"
     shutil.copytree(small_home, home)
     save(home)
-    with served(home) as address, httpx.Client(base_url=address, headers=key_of(home)) as client:
+    with served(home) as address, httpx.Client(base_url=address, headers=key_of(home), timeout=60) as client:
         before = client.get("/v1/audiences/everyone/members?limit=5").json()
         since = f"/v1/audiences/everyone/changes?since={before['snapshot']}"
         # whoever withdraws is no matter of the rule: however many they are, they are taken out
