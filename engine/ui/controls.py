@@ -123,7 +123,9 @@ def show(
         clicked = _flow(figure.chart, figure.alt, key)
     elif figure.chart is not None:
         coloured = theme.on_dark(figure.chart) if state.dark() else figure.chart
-        drawn = coloured.configure_text(color=state.ink()).properties(padding=_PADDING)
+        ink = state.ink()
+        drawn = coloured.configure_text(color=ink).configure_axis(labelColor=ink, titleColor=ink)
+        drawn = drawn.configure_legend(labelColor=ink, titleColor=ink).properties(padding=_PADDING)
         options: dict[str, Any] = {} if select is None else {"on_select": "rerun"}
         event: Any = st.altair_chart(drawn, key=key, alt=figure.alt, width="stretch", **options)
         marks = event["selection"].get(select) if select is not None else None

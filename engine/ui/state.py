@@ -152,7 +152,7 @@ def emphasis() -> Literal["primary", "secondary"]:
 
 
 def ink() -> str:
-    """Return the colour of text in charts: charts take every colour of the theme but this one."""
+    """Return the colour of text in charts; the theme's own for axes and legends is too pale to read."""
     return "#E4E9F0" if dark() else "#1B2430"
 
 

@@ -26,7 +26,7 @@ def roles() -> None:
         controls.sentences(views.groups(rules, words))
     with controls.section(words, "settings.head_rights", "settings.help_rights", within=True):
         table = views.rights(state.ask_freely(settings.rights, viewer), words)
-        controls.table(table, "z_rights", height=views.height(table))
+        controls.table(table, "z_rights")
 
 
 def keys() -> None:

@@ -28,6 +28,8 @@ from engine.ui.words import Words, is_undefined
 from engine.workflows.view import selection
 
 FEW: Final = 30  # customers below which a group's drop-off is mostly chance: not coloured
+# a word a line: seven steps beside each other have room on a small screen
+_WRAPPED: Final = {"labelAngle": 0, "labelLimit": 140, "labelOverlap": False, "labelExpr": "split(datum.label, ' ')"}
 OUTCOMES: Final = ("continued", "in_progress", "dropped")
 
 
@@ -41,9 +43,7 @@ def steps(rows: pd.DataFrame, w: Words, journey: str, *, as_share: bool) -> Figu
     order = list(dict.fromkeys(bars["step"]))
     title = w.t("journeys.axis_share") if as_share else w.t("journeys.axis_customers")
     picked = alt.selection_point(name=MARK, fields=["step_index", "outcome"])
-    base = alt.Chart(bars).encode(
-        x=alt.X("step:N", sort=order, title=None, axis=alt.Axis(labelAngle=0, labelLimit=140))
-    )
+    base = alt.Chart(bars).encode(x=alt.X("step:N", sort=order, title=None, axis=alt.Axis(**_WRAPPED)))
     colours = {
         w.label("outcome", "continued"): CONTINUED,
         w.label("outcome", "converted"): GOOD,
@@ -138,7 +138,7 @@ def matrix(rows: pd.DataFrame, everybody: pd.DataFrame, w: Words, breakdown: str
     widest = max(0.05, float(cells["deviation"].abs().max() or 0))
     picked = alt.selection_point(name=MARK, fields=["step_index", "group"])
     base = alt.Chart(cells).encode(
-        x=alt.X("step:N", sort=order, title=None, axis=alt.Axis(labelAngle=0, orient="top", labelLimit=140)),
+        x=alt.X("step:N", sort=order, title=None, axis=alt.Axis(orient="top", **_WRAPPED)),
         y=alt.Y("group_name:N", sort=groups, title=w.label("breakdown", breakdown), axis=alt.Axis(labelLimit=180)),
         detail=["step_index:Q", "group:N"],
     )

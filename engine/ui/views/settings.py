@@ -23,11 +23,6 @@ def rights(held: Mapping[Right, frozenset[Role]], w: Words) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def height(table: pd.DataFrame) -> int:
-    """Return the height at which a table of rights is seen whole, in pixels."""
-    return 40 + 35 * len(table)
-
-
 def groups(rules: AccessSettings, w: Words) -> pd.DataFrame:
     """Return which groups of the sign-in have which role."""
     mapped = [role for role in Role if rules.roles.get(role)]
