@@ -18,6 +18,7 @@ import pyarrow as pa
 from engine.config.cases import CaseSettings
 from engine.domain.errors import MartMissing
 from engine.domain.labels import filled, label
+from engine.domain.text_marts import TOPIC_WORDS
 from engine.lake.runs import Run
 from engine.lake.workspace import Workspace
 from engine.store import OverrideRecord, Store, Webhooks
@@ -78,8 +79,8 @@ SELECT 'complaint/' || interaction_id AS alert_id, 'complaint' AS kind,
        CASE WHEN occurred_at <= $as_of::TIMESTAMP - INTERVAL {late} DAY THEN '{complaint_late}' ELSE '{complaint}' END
            AS severity,
        customer_id, occurred_at AS raised_at, $as_of::TIMESTAMP AS seen_from,
-       replace($complaint_en, '@t', replace(coalesce(topic, '—'), '_', ' ')) AS text_en,
-       replace($complaint_zh, '@t', coalesce(topic, '—')) AS text_zh
+       replace($complaint_en, '@t', {topic_en}) AS text_en,
+       replace($complaint_zh, '@t', {topic_zh}) AS text_zh
 FROM interactions
 WHERE kind = 'complaint' AND resolved_at IS NULL AND occurred_at <= $as_of::TIMESTAMP"""
 _OF_RUN: Final = {
@@ -113,6 +114,8 @@ def facts(workspace: Workspace, run: Run, settings: CaseSettings, now: datetime)
         **settings.severities.model_dump(),
         "late": settings.complaint_days.late,
         "looks_back": settings.drift_looks_back,
+        "topic_en": _topic(0),
+        "topic_zh": _topic(1),
     }
     parts: list[str] = []
     sources: dict[str, Path] = {}
@@ -132,6 +135,12 @@ def facts(workspace: Workspace, run: Run, settings: CaseSettings, now: datetime)
     moment = {"as_of": run.as_of.astimezone(UTC).replace(tzinfo=None)} if "$as_of" in text else {}
     stored = pa.Table.from_pylist(list(_of_store(workspace, settings, now)), schema=SCHEMA)
     return Facts(text=text, sources=sources, parameters={**moment, **used}, given={"alerts_of_the_store": stored})
+
+
+def _topic(language: int) -> str:
+    """Return what tells a topic in a language, in SQL; a topic of the bank's own is told as the bank writes it."""
+    known = " ".join(f"WHEN '{topic}' THEN '{names[language]}'" for topic, names in TOPIC_WORDS.items())
+    return f"CASE topic {known} ELSE replace(coalesce(topic, '—'), '_', ' ') END"
 
 
 def missing(run: Run) -> tuple[MartMissing, ...]:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from engine.domain.access import Right
 from engine.ui import audience_builder as builder
-from engine.ui import controls, people, state, toml_text
+from engine.ui import comments, controls, people, state, toml_text
 from engine.ui.views import audiences as views
 from engine.workflows.view import audiences
 
@@ -50,6 +50,9 @@ def kept(rows: list[dict[str, Any]]) -> None:
     moved = state.ask(audiences.builds, run) if run.has("audience_builds") else pd.DataFrame({"compared_with": []})
     controls.mark_picker(words, views.member_marks(rows, moved, run.run_id, words), "a_members")
     verifying([row for row in rows if not row["is_verified"] and row["retired_at"] is None])
+    named = {row["audience"]: views.named(row, words) for row in rows}
+    of = controls.choice(words, "audiences.comments_on", tuple(named), "a_comments", named)
+    comments.folded(words, "audience", of)
 
 
 def verifying(rows: list[dict[str, Any]]) -> None:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from engine.domain.access import Right
 from engine.domain.errors import WaylineError
-from engine.ui import controls, people, state
+from engine.ui import comments, controls, people, state
 from engine.ui.views import audiences as audience_views
 from engine.ui.views import exports as views
 from engine.ui.views import feedback as feedback_views
@@ -188,6 +188,7 @@ if chosen is not None:
         back(chosen, stamp)
     with controls.section(words, "exports.head_files"):
         files(chosen)
+        comments.folded(words, "export", chosen.key)
 if not begins:
     asked_for()
 with controls.section(words, "exports.head_waiting", "exports.help_waiting"):

@@ -143,12 +143,12 @@ def rows(found: pd.DataFrame, w: Words) -> pd.DataFrame:
             w.t("cases.due"): [due(one, w) for one in items],
             w.t("cases.severity"): [w.label("case_severity", one["severity"]) for one in items],
             w.t("cases.kind"): [w.label("alert_kind", one["kind"]) for one in items],
-            w.t("cases.what"): [w.pick(one["text_en"], one["text_zh"]) for one in items],
             w.t("cases.customer"): [_or_dash(one["customer_id"]) for one in items],
             w.t("cases.status"): [status(one, w) for one in items],
             w.t("cases.assignee"): [
                 w.t("cases.nobody") if is_undefined(one["assignee"]) else one["assignee"] for one in items
             ],
+            w.t("cases.what"): [w.pick(one["text_en"], one["text_zh"]) for one in items],
             w.t("cases.tags"): [one["tags"] or "" for one in items],
         }
     )
