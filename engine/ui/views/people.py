@@ -34,10 +34,12 @@ def sentence(one: Selection, found: Counted | None, w: Words) -> str:
 
 def how_many(one: Selection, found: Counted, w: Words) -> str:
     """Say how many stand behind a mark; where it counts something else than customers, how many of both."""
-    customers = w.number(found.customers)
+    customers, rows = w.number(found.customers), w.number(found.rows)
+    if found.is_rounded:
+        customers, rows = w.t("people.about", n=customers), w.t("people.about", n=rows)
     if one.told.unit == "customers":
         return w.t("people.count", customers=customers)
-    return w.t(f"people.count_{one.told.unit}", n=w.number(found.rows), customers=customers)
+    return w.t(f"people.count_{one.told.unit}", n=rows, customers=customers)
 
 
 def table(one: Selection, rows: pd.DataFrame, w: Words) -> pd.DataFrame:

@@ -7,11 +7,10 @@ from typing import Final
 
 import pandas as pd
 
-from engine.domain.access import SMALL_GROUP, Right, Viewer
-from engine.domain.errors import GroupTooSmall
+from engine.domain.access import Right, Viewer
 from engine.lake.runs import Run
 from engine.lake.workspace import Workspace
-from engine.workflows.view import audiences, reading, selected
+from engine.workflows.view import audiences, reading, selected, small_groups
 from engine.workflows.view.selection import Selection
 
 ROWS: Final = 25
@@ -23,12 +22,14 @@ class Counted:
     """How many stand behind a mark.
 
     rows : what the mark counts, in the unit of its kind. customers : how many different customers they are of.
-    step : the name of the step that a journey's selection is at; None for other kinds.
+    step : the name of the step that a journey's selection is at; None for other kinds. is_rounded : to tens, for who
+    sees neither small groups nor lists: exact counts of a group and of the whole would tell that of the rest.
     """
 
     rows: int
     customers: int
     step: str | None = None
+    is_rounded: bool = False
 
 
 def counted(workspace: Workspace, run: Run, one: Selection, viewer: Viewer) -> Counted:
@@ -48,8 +49,10 @@ def counted(workspace: Workspace, run: Run, one: Selection, viewer: Viewer) -> C
         "SELECT count(*) AS n, count(DISTINCT customer_id) AS customers FROM chosen",
     )
     rows, customers = int(found["n"].iloc[0]), int(found["customers"].iloc[0])
-    if 0 < customers < SMALL_GROUP and not viewer.may(Right.SEE_SMALL_GROUPS):
-        raise GroupTooSmall(SMALL_GROUP)
+    small_groups.checked(viewer, customers)
+    if not viewer.may(Right.SEE_SMALL_GROUPS) and not viewer.may(Right.SEE_CUSTOMERS):
+        rows, customers = small_groups.tens(rows), small_groups.tens(customers)
+        return Counted(rows=rows, customers=customers, step=_step(run, one), is_rounded=True)
     return Counted(rows=rows, customers=customers, step=_step(run, one))
 
 

@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from engine.domain.access import Viewer
+from engine.domain.access import Right, Viewer
 from engine.domain.errors import NotEnoughData
 from engine.lake.runs import Run
 from engine.lake.schema import naive_utc
 from engine.lake.workspace import Workspace
-from engine.workflows.view import people, reading, selected
+from engine.workflows.view import people, reading, selected, small_groups
 from engine.workflows.view.selection import Selection
 from journeys import flows, histories, paths
 
@@ -54,6 +54,7 @@ def around(workspace: Workspace, run: Run, one: Selection, viewer: Viewer) -> Pa
         There are no events, or nobody of the selection has one.
     MartMissing, UnknownName
     """
+    viewer.require(Right.SEE_CUSTOMERS)
     counted = people.counted(workspace, run, one, viewer)
     if not workspace.curated("events").is_dir():
         raise NotEnoughData("paths", "the workspace has no events", "a table of events in the mapping file")
@@ -66,8 +67,8 @@ def around(workspace: Workspace, run: Run, one: Selection, viewer: Viewer) -> Pa
     moments = _moments(events, of)
     before, after = _cut(of, moments, "before"), _cut(of, moments, "after")
     return Paths(
-        before=_told(flows.count(before, 1 - PLACES, 0)),
-        after=_told(flows.count(after, 0, PLACES - 1)),
+        before=_as_seen(viewer, _told(flows.count(before, 1 - PLACES, 0))),
+        after=_as_seen(viewer, _told(flows.count(after, 0, PLACES - 1))),
         customers=counted.customers,
         followed=followed,
         known=len(before),
@@ -133,3 +134,19 @@ def _told(counted: pa.Table) -> dict[str, Any]:
                   for row in flows.nodes(trimmed).to_pylist()],
         "links": [{name: row[name] for name in names} for row in trimmed.to_pylist() if row["fate"] == flows.WENT_ON],
     }  # fmt: skip
+
+
+def _as_seen(viewer: Viewer, told: dict[str, Any]) -> dict[str, Any]:
+    """Return flows as the viewer may see them: counts rounded to tens for who does not see small groups."""
+    if viewer.may(Right.SEE_SMALL_GROUPS):
+        return told
+    counts = ("reached", "went_on", "arrived", "dropped", "paths")
+    rounded = {
+        kind: [{name: small_groups.tens(value) if name in counts else value for name, value in row.items()}
+               for row in rows]
+        for kind, rows in told.items()
+    }  # fmt: skip
+    return {
+        "nodes": [row for row in rounded["nodes"] if row["reached"]],
+        "links": [row for row in rounded["links"] if row["paths"]],
+    }

@@ -48,6 +48,11 @@ def number(viewer: Viewer, count: int | None) -> int | None:
     return None
 
 
+def tens(count: int) -> int:
+    """Return a count rounded to tens, half up."""
+    return SMALL_GROUP * int(count / SMALL_GROUP + 0.5)
+
+
 def checked(viewer: Viewer, customers: int) -> None:
     """Raise GroupTooSmall where so few customers are counted that the viewer may not see how many."""
     if number(viewer, customers) is None:

@@ -38,7 +38,7 @@ def on(run: Run, w: Words) -> Iterator[Mark]:
     considered = offers.considered(run)
     yield from recommendations.gates(offers.gates(OWNER, run), w, considered[0]).marks
     yield from recommendations.offers(offers.offers(OWNER, run), w).marks
-    yield from recommendations.chosen_marks(offers.selections(run), offers.not_contacted(run), w)
+    yield from recommendations.chosen_marks(offers.selections(OWNER, run), offers.not_contacted(run), w)
     yield from of_risk(run, w)
     for name in tests.listed(run)["experiment_id"]:
         report = tests.as_report(run, tests.result(run, name), ())
@@ -62,7 +62,7 @@ def of_journey(run: Run, journey: str, w: Words) -> Iterator[Mark]:
 
 def of_segments(run: Run, w: Words) -> Iterator[Mark]:
     """Yield the marks of the page about segments."""
-    yield from segments.rfm(groups.rfm_cells(run), w).marks
+    yield from segments.rfm(groups.rfm_cells(OWNER, run), w).marks
     yield from segments.value_by_risk(groups.value_by_risk(OWNER, run), w).marks
 
 

@@ -126,10 +126,15 @@ def test_a_selection_about_risk_needs_the_right_to_see_risk(made: Made, role: Ro
                 people.counted(workspace, run, one, viewer)
 
 
-def test_who_may_not_see_customers_gets_no_list_and_no_audience(made: Made) -> None:
+def test_who_may_not_see_customers_gets_a_rounded_count_no_list_and_no_audience(made: Made) -> None:
     workspace, run = made
     product = Viewer(name="kim", role=Role.PRODUCT)
-    one = selection.of("rfm", recency=5, frequency=5)
+    one = selection.of("journey_step", journey="credit_card", step=1, outcome="reached", breakdown="all", group="all")
+    exact, told = (people.counted(workspace, run, one, viewer) for viewer in (OWNER, product))
+    assert told.is_rounded and told.customers % 10 == 0
+    assert abs(told.customers - exact.customers) <= 5
+    with pytest.raises(NotAllowed, match=Right.SEE_CUSTOMERS):
+        selected_paths.around(workspace, run, one, product)
     with pytest.raises(NotAllowed, match=Right.SEE_CUSTOMERS):
         people.page(workspace, run, one, product)
     with pytest.raises(NotAllowed, match=Right.BUILD_AUDIENCE):
