@@ -20,6 +20,8 @@ from engine.workflows.view.audit import Filters
 
 PERIODS: Final = ("all", "today", "7", "30", "90")
 EVERYBODY: Final = "all"
+AT_ONCE: Final = 10_000
+"""Entries of the log that are checked as the page opens: half a second; more are checked when asked for."""
 PARTS: Final = ("acts", "checks", "replay", "subject")
 
 desk = controls.open_page("audit")
@@ -159,7 +161,16 @@ def subject() -> None:
 def chain() -> None:
     if not viewer.may(Right.SEE_AUDIT):
         return
-    told, colour, icon = views.whole(state.ask_freely(audit.whole, viewer, home), words)
+    head = state.ask_freely(audit.newest, viewer, home)
+    if head.seq > AT_ONCE and not st.button(
+        words.t("audit.check_log", n=words.number(head.seq)), icon=":material/verified_user:"
+    ):
+        return
+    # looked at anew when something was done, and every five minutes: somebody may change old entries
+    stamp = f"{head.hash} {int(datetime.now(UTC).timestamp()) // 300}"
+    with st.spinner(words.t("audit.checking")):
+        found = state.ask(audit.whole, viewer, home, stamp)
+    told, colour, icon = views.whole(found, words)
     st.badge(told, color=colour, icon=icon)
 
 

@@ -20,7 +20,8 @@ _LONGEST: Final = 90  # signs of a detail in a table
 def act(action: str, w: Words) -> str:
     """Return what was done in words, such as `Export: approved`."""
     kind, _, done = action.partition(".")
-    return f"{readable(kind)}: {readable(done).lower()}" if done else readable(kind)
+    named = w.label("audit_kind", kind)
+    return w.t("audit.act_of", kind=named, done=w.label("audit_done", done)) if done else named
 
 
 def acts(rows: Sequence[AuditRecord], w: Words) -> pd.DataFrame:

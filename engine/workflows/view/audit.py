@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from engine.compliance.audit import Verification, verify
 from engine.domain.access import Right, Viewer
+from engine.numerics.chain import Head
 from engine.store import AuditRecord, Store
 from engine.store.trail import Sought
 from engine.workflows import replay, session
@@ -86,8 +87,21 @@ def changes(viewer: Viewer, home: Path, entry: AuditRecord) -> list[Change]:
 
 
 @needs(Right.SEE_AUDIT)
-def whole(home: Path) -> Verification | None:
-    """Return whether the chain of the log holds, every entry looked at; None where there is no log yet."""
+def newest(home: Path) -> Head:
+    """Return the number and hash of the newest entry; 0 where there is no log yet."""
+    workspace = session.workspace_at(home)
+    if not session.has_register(workspace):
+        return Head()
+    with Store(session.database_url(workspace)) as store:
+        return store.audit_head()
+
+
+@needs(Right.SEE_AUDIT)
+def whole(home: Path, _stamp: str = "") -> Verification | None:
+    """Return whether the chain of the log holds, every entry looked at; None where there is no log yet.
+
+    `_stamp` is what tells a remembered answer from that of before.
+    """
     workspace = session.workspace_at(home)
     if not session.has_register(workspace):
         return None
