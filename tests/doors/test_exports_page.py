@@ -12,13 +12,16 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.cli.main import main
+from engine.domain.access import Role, Viewer
+from engine.domain.errors import NotAllowed
+from engine.lake.runs import latest_run
 from engine.lake.workspace import Workspace
 from engine.store import Store
 from engine.ui.views import exports as views
 from engine.ui.words import LANGUAGES, Language, Words, catalogue
 from engine.workflows import export_acks, export_approvals, export_audience, session
 from engine.workflows.export_plan import Wanted
-from engine.workflows.view import exports
+from engine.workflows.view import exports, people
 from tests.conftest import REPOSITORY
 from tests.engine.ui.bank import OWNER
 
@@ -219,3 +222,25 @@ def test_what_was_asked_for_by_another_definition_waits_no_more(bank: Path, tmp_
     assert export_approvals.waiting(Workspace(home)) == []
     with Store(session.database_url(Workspace(home))) as store:
         assert store.verify_audit() is None
+
+
+def test_members_of_an_export_are_listed_as_many_as_left(bank: Path) -> None:
+    one = of_everybody(bank)
+    workspace, run = Workspace(bank), latest_run(Workspace(bank))
+    marks = views.member_marks(one, Words())
+    assert [mark.selection.kind for mark in marks] == ["exported"]
+    assert people.counted(workspace, run, marks[0].selection, OWNER).customers == one.counts["exported"]
+    product = Viewer(name="kim", role=Role.PRODUCT)
+    with pytest.raises(NotAllowed):
+        people.counted(workspace, run, marks[0].selection, product)
+
+
+def test_a_new_export_says_first_who_would_leave(monkeypatch: pytest.MonkeyPatch, bank: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(bank, home)
+    app = opened(monkeypatch, home, x_audience="everybody")
+    found = exports.dry_run(OWNER, home, Wanted(audience="everybody", preset="generic", channel="email"))
+    assert f"{found['counts']['exported']:,} of {found['counts']['selected']:,} members would leave" in texts(app)
+    assert not app.exception
+    app = opened(monkeypatch, home, x_audience="nobody_knows")
+    assert any('"nobody_knows"' in one.value for one in app.warning), "a link of old says that its audience is gone"
