@@ -25,6 +25,7 @@ from engine.workflows.view import data
 
 STEPS: Final = ("pick", "map", "check", "consent", "load")
 _FILES, _CONSENT, _CHECKED, _CURRENCY = "own files", "own consent", "own checked", "own currency"
+_LEFT: Final = "own files that cannot be read"
 _PICKED: Final = "l_m_"  # keys of the controls that match columns; new files need new ones
 
 
@@ -101,13 +102,16 @@ def _pick(words: Words) -> None:
         )
 
 
-def _take(path: str) -> None:
+def _take(*paths: str) -> None:
     viewer, home = state.viewer(), state.home()
-    heads = own_data.look(viewer, home, path)
+    heads, faults = own_data.looked_at(viewer, home, *paths)
+    if not heads:
+        raise faults[0]
     files = own_data.propose(viewer, home, heads, str(state.held(_CURRENCY, "")))
     state.forget(_PICKED)
     state.hold(_FILES, files)
     state.hold(_CONSENT, own_data.suggested_consent(files))
+    state.hold(_LEFT, faults)
     state.choose_next("l_step", "map")
 
 
@@ -132,7 +136,7 @@ def _upload(words: Words) -> None:
     )
     if sent and st.button(words.t("load.upload_go"), icon=":material/upload:"):
         kept = [own_data.keep_upload(state.viewer(), state.home(), one.name, one.getvalue()) for one in sent]
-        _take(str(kept[0] if len(kept) == 1 else kept[0].parent))
+        _take(*map(str, kept))
 
 
 # 2 match
@@ -144,6 +148,8 @@ def _map(words: Words) -> None:
         st.info(words.t("load.needs_files"), icon=":material/info:")
         return
     st.markdown(f"**{views.found(files, words)}**")
+    for fault in state.held(_LEFT, ()):
+        st.warning(words.sentence(fault), icon=":material/block:")
     names = {str(place): _told(file, words) for place, file in enumerate(files)}
     place = int(controls.choice(words, "load.file", tuple(names), "l_file", names))
     file = _table_of(words, place, files[place])

@@ -19,7 +19,7 @@ from engine.config.intake import IntakeSettings
 from engine.config.load import read_toml
 from engine.domain.access import Right, Viewer
 from engine.domain.curated import CURATED
-from engine.domain.errors import SaidInBoth, SettingsFault
+from engine.domain.errors import ContractBroken, SaidInBoth, SettingsFault, WaylineError
 from engine.domain.schema import Kind, Table
 from engine.domain.words import CONTACT_CHANNELS, MARKETING
 from engine.intake import dictionary, error_file, importers, mapping, matching, picking, templates
@@ -83,18 +83,34 @@ class Consent:
     """The day on which all answers were recorded, where no column tells."""
 
 
-def look(viewer: Viewer, home: Path, path: str) -> tuple[Head, ...]:
-    """Return the sources at a path with their first rows; sources that cannot be read are a sentence.
+def look(viewer: Viewer, home: Path, *paths: str) -> tuple[Head, ...]:
+    """Return the sources at some paths with their first rows; those that cannot be read are left out.
 
     Raises
     ------
-    NotAllowed, SaidInBoth, UnreadableSource, SettingsFault
+    NotAllowed, SettingsFault
+    SaidInBoth, UnreadableSource
+        Nothing at any of the paths can be read: why the first of it cannot.
     """
+    heads, faults = looked_at(viewer, home, *paths)
+    if not heads and faults:
+        raise faults[0]
+    return heads
+
+
+def looked_at(viewer: Viewer, home: Path, *paths: str) -> tuple[tuple[Head, ...], tuple[WaylineError, ...]]:
+    """Return the sources at some paths with their first rows, and why others cannot be read."""
     viewer.require(Right.LOAD_DATA)
     workspace = session.workspace_at(home)
     rules = session.settings(workspace, IntakeSettings, "intake")
-    found = picking.look(path, allowed=rules.picking.folders, kept_out=workspace.home)
-    return tuple(picking.head(source, rules) for source in found)
+    heads, faults = list[Head](), list[WaylineError]()
+    for path in paths:
+        for source in picking.look(path, allowed=rules.picking.folders, kept_out=workspace.home):
+            try:
+                heads.append(picking.head(source, rules))
+            except (SaidInBoth, ContractBroken) as fault:
+                faults.append(fault)
+    return tuple(heads), tuple(faults)
 
 
 def public_set(path: str) -> str | None:

@@ -263,3 +263,11 @@ def test_currency_of_the_bank_is_kept_once_and_not_against_the_settings(folder: 
         own_data.keep_currency(OWNER, home, "USD")
     with pytest.raises(SaidInBoth, match="no currency code"):
         own_data.keep_currency(OWNER, tmp_path / "other", "euro")
+
+
+def test_file_that_cannot_be_read_does_not_keep_the_others_out(folder: Path, tmp_path: Path) -> None:
+    (folder / "README.txt").write_text("Extract of June.\nAsk Ada.\n", encoding="utf-8")
+    (folder / "empty.csv").write_bytes(b"")
+    heads, faults = own_data.looked_at(OWNER, tmp_path / "home", str(folder))
+    assert [head.source.name for head in heads] == ["bookings.csv", "customers.csv"]
+    assert [fault.sentence.partition(":")[0] for fault in faults] == ["README.txt", "empty.csv"]
