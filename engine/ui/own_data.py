@@ -383,8 +383,11 @@ def _consent(words: Words) -> None:
         st.warning(words.t("load.consent_no_customers"), icon=":material/warning:")
     else:
         state.hold(_CONSENT, _channels(words, customers, state.held(_CONSENT, Consent())))
-        open_to = own_data.exportable(files, state.held(_CONSENT, Consent()))
-        if open_to:
+        chosen: Consent = state.held(_CONSENT, Consent())
+        open_to = own_data.exportable(files, chosen)
+        if open_to and chosen.recorded_at is None and chosen.recorded_on is None:
+            st.warning(words.t("load.consent_undated"), icon=":material/event:")
+        elif open_to:
             named = words.t("word.comma").join(words.t(f"load_channel.{one}") for one in open_to)
             st.success(words.t("load.consent_some", channels=named), icon=":material/check:")
         else:

@@ -219,7 +219,7 @@ def rematched(file: File, columns: Values[str, str], constants: Values[str, str]
 
 
 def suggested_consent(files: Sequence[File]) -> Consent:
-    """Return the columns of the customers' file that look like a yes or no to a channel."""
+    """Return the columns of the customers' file that look like a yes or no to a channel, and like the day of it."""
     customers = next((file for file in files if file.table == "customers"), None)
     if customers is None:
         return Consent()
@@ -235,7 +235,12 @@ def suggested_consent(files: Sequence[File]) -> Consent:
         for source in customers.head.columns:
             if any(word in source.lower() for word in words) and is_answer(customers, source):
                 found.setdefault(channel, source)
-    return Consent(per_channel=found)
+    if not found:
+        return Consent()
+    left = {name: values for name, values in customers.head.columns.items() if name not in customers.columns.values()}
+    dated = [match for match in matching.columns(CURATED["consents"], left) if match.column == "recorded_at"]
+    told = dated[0].source if dated and "name" in dated[0].by else None
+    return Consent(per_channel=found, recorded_at=told)
 
 
 def is_answer(file: File, source: str) -> bool:

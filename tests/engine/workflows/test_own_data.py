@@ -271,3 +271,11 @@ def test_file_that_cannot_be_read_does_not_keep_the_others_out(folder: Path, tmp
     heads, faults = own_data.looked_at(OWNER, tmp_path / "home", str(folder))
     assert [head.source.name for head in heads] == ["bookings.csv", "customers.csv"]
     assert [fault.sentence.partition(":")[0] for fault in faults] == ["README.txt", "empty.csv"]
+
+
+def test_day_of_consent_is_found_by_its_name_alone(folder: Path, tmp_path: Path) -> None:
+    for column, found in (("consent date", "consent date"), ("last visit", None)):
+        text = f"customer_id,joined_at,email ok,{column}\nC1,2020-01-01,yes,2024-01-01\n"
+        (folder / "customers.csv").write_text(text, encoding="utf-8")
+        files = own_data.propose(OWNER, tmp_path, own_data.look(OWNER, tmp_path / "home", str(folder)))
+        assert own_data.suggested_consent(files).recorded_at == found
