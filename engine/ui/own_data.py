@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, date
 from pathlib import Path
 from typing import Any, Final, cast
@@ -12,11 +11,9 @@ import streamlit as st
 
 from engine.domain.curated import CURATED
 from engine.domain.errors import WaylineError
-from engine.domain.schema import Kind
 from engine.domain.words import CONTACT_CHANNELS
-from engine.intake import matching
 from engine.intake.mapping import Mapping as MappingFile
-from engine.ui import controls, state, work
+from engine.ui import controls, own_columns, state, work
 from engine.ui.views import load as views
 from engine.ui.words import Words
 from engine.workflows import own_data
@@ -26,7 +23,7 @@ from engine.workflows.view import data
 STEPS: Final = ("pick", "map", "check", "consent", "load")
 _FILES, _CONSENT, _CHECKED, _CURRENCY = "own files", "own consent", "own checked", "own currency"
 _LEFT: Final = "own files that cannot be read"
-_PICKED: Final = "l_m_"  # keys of the controls that match columns; new files need new ones
+_PICKED: Final = own_columns.PICKED
 
 
 def draw(words: Words) -> None:
@@ -154,7 +151,7 @@ def _map(words: Words) -> None:
     place = int(controls.choice(words, "load.file", tuple(names), "l_file", names))
     file = _table_of(words, place, files[place])
     if file.table is not None:
-        file = _columns(words, place, file)
+        file = own_columns.draw(words, place, file)
     changed = tuple(file if here == place else one for here, one in enumerate(files))
     state.hold(_FILES, changed)
     _whole(words)
@@ -183,96 +180,6 @@ def _table_of(words: Words, place: int, file: File) -> File:
     seen = words.t("load.rows_seen", rows=words.number(file.head.rows))
     st.caption(f"{views.meaning(table, words)} {seen}" if table else seen)
     return file
-
-
-def _columns(words: Words, place: int, file: File) -> File:
-    contract = CURATED[str(file.table)]
-    shown = [
-        c.name for c in contract.source_columns if c.required or c.name in file.columns or c.name in file.constants
-    ]
-    rest = [c.name for c in contract.source_columns if c.name not in shown]
-    chosen = {name: _column(words, place, file, name) for name in shown}
-    if rest:
-        with st.expander(words.t("load.others", count=words.number(len(rest)))):
-            chosen |= {name: _column(words, place, file, name) for name in rest}
-    columns = {name: source for name, (source, _) in chosen.items() if source}
-    constants = {name: constant for name, (_, constant) in chosen.items() if constant}
-    changed = own_data.rematched(file, columns, constants)
-    changed = _written(words, place, replace(changed, matches=file.matches), file)
-    unused = [name for name in file.head.columns if name not in columns.values()]
-    if unused:
-        st.caption(words.t("load.unused", columns=words.t("word.comma").join(map(controls.plain, unused))))
-    return changed
-
-
-def _column(words: Words, place: int, file: File, name: str) -> tuple[str, str]:
-    """Draw one column of the table, and return the source column and the one value that are chosen for it, if any."""
-    constant = ""
-    column = CURATED[str(file.table)].column(name)
-    with st.container(border=True):
-        left, middle, right = st.columns((3, 3, 4), gap="medium", vertical_alignment="center")
-        with left:
-            st.markdown(
-                f"**{controls.plain(name)}**" + (f" :red-badge[{words.t('load.needed')}]" if column.required else "")
-            )
-            st.caption(controls.plain(words.pick(column.meaning, column.meaning_zh)))
-        key = f"{_PICKED}{place}_{file.table}_{name}"
-        with middle:
-            options = ("", *file.head.columns)
-            source = st.selectbox(
-                f"{words.t('load.from_column')}: {name}",
-                options,
-                index=options.index(file.columns.get(name, "")),
-                format_func=lambda one: one or words.t("load.none"),
-                key=key,
-                label_visibility="collapsed",
-                placeholder=words.t("control.choose"),
-            )
-            if not source and column.required:
-                constant = st.text_input(
-                    f"{words.t('load.constant')}: {name}",
-                    value=file.constants.get(name, ""),
-                    placeholder=words.t("load.constant"),
-                    label_visibility="collapsed",
-                    key=f"{key}_constant",
-                ).strip()
-        with right:
-            told, colour = views.confidence(file, name, source or None, words)
-            st.badge(told, color=colour)  # type: ignore[arg-type]
-            if source:
-                values = own_data.sample_values(file, name, source)
-                st.caption(" · ".join(map(controls.plain, values)) or words.t("load.no_values"))
-                if column.kind in (Kind.DATE, Kind.INSTANT) and matching.ambiguous(file.head.columns[source]):
-                    st.warning(words.t("load.ambiguous", column=source), icon=":material/event:")
-    return str(source), constant
-
-
-def _written(words: Words, place: int, changed: File, before: File) -> File:
-    with st.expander(words.t("load.written"), icon=":material/edit:"), st.container(horizontal=True):
-        money = st.segmented_control(
-            words.t("load.money"),
-            ("major", "minor"),
-            default=before.money,
-            required=True,
-            format_func=lambda one: words.t(f"load.money_{one}"),
-            key=f"{_PICKED}{place}_{before.table}_money",
-        )
-        decimal = st.segmented_control(
-            words.t("load.decimal"),
-            (".", ","),
-            default=before.decimal,
-            required=True,
-            key=f"{_PICKED}{place}_{before.table}_decimal",
-        )
-        written = st.text_input(
-            words.t("load.formats"),
-            value=" | ".join(changed.date_formats),
-            help=words.t("load.formats_help"),
-            # other columns may be written otherwise: the field begins anew with them
-            key=f"{_PICKED}{place}_{before.table}_formats_{'_'.join(changed.date_formats)}",
-        )
-    formats = tuple(one.strip() for one in written.split("|") if one.strip())
-    return replace(changed, money=money, decimal=decimal, date_formats=formats)
 
 
 def _whole(words: Words) -> None:
