@@ -1,4 +1,4 @@
-"""From nothing to a bank on the screen: simulate, load, run."""
+"""From nothing to a bank on the screen: simulate, load, run, and let colleagues have worked on it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.domain.errors import RefusedByPolicy
-from engine.workflows import load, run, session, simulate
+from engine.workflows import demo_colleagues, load, run, session, simulate
 
 Progress = Callable[[str, int, int], None]
 
@@ -35,8 +35,12 @@ class DemoResult:
     timings: dict[str, float]
 
 
-def prepare(home: Path, customers: int, seed: int | None = None, progress: Progress | None = None) -> DemoResult:
+def prepare(
+    home: Path, customers: int, seed: int | None = None, progress: Progress | None = None, *, colleagues: bool = False
+) -> DemoResult:
     """Simulate a bank into the workspace, load it and run everything; what is there already is not done again.
+
+    With `colleagues`, two of them have kept audiences, handed one over and taken up cases, as anybody could.
 
     Raises
     ------
@@ -63,6 +67,9 @@ def prepare(home: Path, customers: int, seed: int | None = None, progress: Progr
         mark.write_text(json.dumps(wanted), encoding="utf-8")
     with _timed(timings, "run"):
         made = run.run(home, seed=seed, progress=progress)
+    if colleagues:
+        with _timed(timings, "colleagues"):
+            demo_colleagues.furnish(home)
     return DemoResult(home=workspace.home, run_id=made.run_id, results=made.results, timings=timings)
 
 

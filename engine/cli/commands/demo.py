@@ -27,6 +27,8 @@ def demo(
 ) -> None:
     """Simulate a bank, load it, run everything, and open the app on it. --json implies --no-app.
 
+    Two colleagues, ann and bob, have worked on it: they kept audiences, handed one over and took up cases.
+
     [bold]Examples[/]
 
       wayline demo
@@ -39,7 +41,7 @@ def demo(
 
     output = Output(as_json, quiet)
     with output.progress("Preparing the demo bank") as progress:
-        prepared = workflow.prepare(home, customers, seed, progress)
+        prepared = workflow.prepare(home, customers, seed, progress, colleagues=True)
     output.result(prepared, lambda facts: _show(output, facts))
     if no_app or as_json:
         output.say(f"Open it with `wayline app --home {home}`.")
