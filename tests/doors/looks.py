@@ -58,6 +58,11 @@ EVERY: Final = tuple(
     for language, theme, width in itertools.product(("en", "zh"), ("light", "dark"), (1440, 1024))
 )
 
+# half of them, in which every pair of language, theme and width occurs
+PAIRED: Final = tuple(
+    look for look in EVERY if (look.language == "zh") ^ (look.theme == "dark") ^ (look.width == 1024) ^ True
+)
+
 
 def addresses(home: Path) -> dict[str, str]:
     """Return what stands behind the name of each page in the address, so that it shows the most."""
