@@ -186,9 +186,11 @@ def mark_picker(words: Words, marks: Sequence[Mark], key: str) -> None:
 
 
 def rounding(words: Words, rows: pd.DataFrame) -> None:
-    """Say that counts are rounded, where they are: the viewer's role does not see small groups."""
+    """Say that counts are rounded or rows left out, where they are: the viewer's role does not see small groups."""
     if small_groups.is_rounded(rows):
         st.caption(f":material/filter_b_and_w: {words.t('head.rounded', least=SMALL_GROUP)}")
+    if count := small_groups.left_out(rows):
+        st.caption(f":material/filter_b_and_w: {words.t('head.left_out', n=words.number(count), least=SMALL_GROUP)}")
 
 
 def table(rows: pd.DataFrame, key: str, columns: Mapping[str, Any] | None = None, height: int | None = None) -> None:

@@ -38,6 +38,10 @@ MORE: Final = (
     *(("settings", {"z_part": part}) for part in ("keys", "rules", "jobs")),
     ("recommendations", {"r_gate": "risk_tier"}),
     ("recommendations", {"r_sel": "gate/risk_tier/all"}),
+    ("recommendations", {"r_sel": "gate/risk/all"}),
+    ("recommendations", {"r_sel": "gate/consent/all"}),
+    ("journeys", {"j_sel": "journey_step/credit_card/1/reached/all/all"}),
+    ("journeys", {"j_sel": "journey_step/credit_card/1/reached/risk_tier/high"}),
     ("risk", {"k_sel": "tier/high"}),
     ("segments", {"s_sel": "value_risk/top/high"}),
 )
@@ -113,3 +117,20 @@ def test_browser_of_a_role_is_sent_nothing_that_the_role_may_not_see(
     if Right.SEE_RISK in RIGHTS[role]:
         assert words.share(own["default_probability"], 2) in seen.text(), "who may see it is sent it: the test can fail"
     assert (r"P\*\*\*" in seen.text()) == (Right.SEE_NAMES in RIGHTS[role])
+
+
+def test_who_takes_another_role_begins_anew_and_sees_what_that_role_sees(
+    monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    monkeypatch.setenv("WAYLINE_HOME", str(home))
+    app = opened(home, Role.OWNER)
+    app.run()
+    app.session_state["r_compared"] = "what an owner asked for"
+    app.selectbox(key="me_role").set_value("marketing").run()
+    assert not app.exception
+    assert "r_compared" not in app.session_state, "what one role asked for is not another's"
+    app.switch_page("engine/ui/pages/risk.py").run()
+    assert Words().t("head.closed", role="Marketing") in [one.value for one in app.info]
+    app.text_input(key="me_name").set_value("  Bo ").run()
+    assert "what an owner asked for" not in [str(app.session_state[key]) for key in ("me_name", "me_role")]
+    assert app.session_state["me_role"] == "marketing", "a name changes no role"

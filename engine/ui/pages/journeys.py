@@ -81,10 +81,12 @@ with controls.section(words, "journeys.funnel", "journeys.funnel_help"):
         with controls.section(words, "journeys.matrix", "journeys.matrix_help", within=True):
             matrix(journey, breakdown)
     with controls.section(words, "journeys.cost", "journeys.cost_help", within=True):
-        rows = state.ask(journeys.drop_offs, run, journey)
+        rows = state.ask(journeys.drop_offs, viewer, run, journey)
+        controls.rounding(words, rows)
         controls.show(words, drop_offs.cost(rows, words, journey), f"j_cost_{journey}")
     with controls.section(words, "journeys.friction", "journeys.friction_help", within=True):
-        signs = state.ask(journeys.friction, run, journey)
+        signs = state.ask(journeys.friction, viewer, run, journey)
+        controls.rounding(words, signs)
         controls.show(words, drop_offs.friction(signs, words), f"j_friction_{journey}")
     with controls.section(words, "journeys.open", "journeys.open_help", within=True):
         on_the_way(journey)

@@ -115,14 +115,16 @@ def standing_behind(run: Run, bar: Bar) -> tuple[list[str], str, list[object]]:
     return marts, f"FROM journey_stages {join} WHERE {condition}", values
 
 
-def drop_offs(run: Run, journey: str) -> pd.DataFrame:
-    """Return what leaving costs at each step of a journey, all customers together."""
-    return reading.table(run, "journey_drop_offs", where={"journey": journey, "breakdown": "all"})
+def drop_offs(viewer: Viewer, run: Run, journey: str) -> pd.DataFrame:
+    """Return what leaving costs at each step of a journey, all customers together; steps of too few are left out."""
+    rows = reading.table(run, "journey_drop_offs", where={"journey": journey, "breakdown": "all"})
+    return small_groups.without(viewer, rows, ("customers", "dropped", "settled"))
 
 
-def friction(run: Run, journey: str) -> pd.DataFrame:
-    """Return the signs of friction at the steps of a journey."""
-    return reading.table(run, "journey_friction", where={"journey": journey})
+def friction(viewer: Viewer, run: Run, journey: str) -> pd.DataFrame:
+    """Return the signs of friction at the steps of a journey; those that too few met are left out."""
+    rows = reading.table(run, "journey_friction", where={"journey": journey})
+    return small_groups.without(viewer, rows, ("met", "compared"))
 
 
 def forecasts(run: Run, journey: str) -> pd.DataFrame:

@@ -17,6 +17,8 @@ from engine.domain.errors import GroupTooSmall
 
 ROUNDED: Final = "rounded"
 """The mark of a table whose counts are rounded, in its `attrs`."""
+LEFT_OUT: Final = "left_out"
+"""Under which its `attrs` tell how many rows were left out."""
 
 
 def are_hidden(viewer: Viewer, rows: pd.DataFrame, counts: Sequence[str]) -> bool:
@@ -34,6 +36,21 @@ def rounded(viewer: Viewer, rows: pd.DataFrame, counts: Sequence[str]) -> pd.Dat
     told = rows.assign(**{name: _tens(rows[name]) for name in counts})
     told.attrs[ROUNDED] = True
     return told
+
+
+def without(viewer: Viewer, rows: pd.DataFrame, counts: Sequence[str]) -> pd.DataFrame:
+    """Return a table without the rows of a count that the viewer may not see: for rows that add up to nothing."""
+    if not are_hidden(viewer, rows, counts):
+        return rows
+    values = rows[list(counts)]
+    told = rows[~((values > 0) & (values < SMALL_GROUP)).any(axis=1)].reset_index(drop=True)
+    told.attrs[LEFT_OUT] = len(rows) - len(told)
+    return told
+
+
+def left_out(rows: Any) -> int:
+    """Return how many rows of a table were left out."""
+    return int(getattr(rows, "attrs", {}).get(LEFT_OUT, 0))
 
 
 def is_rounded(rows: Any) -> bool:

@@ -57,7 +57,7 @@ def of_journey(run: Run, journey: str, w: Words) -> Iterator[Mark]:
         if breakdown != "all":
             yield from funnel.matrix(rows, everybody, w, breakdown).marks
             yield from journey_flow.flow(rows, w, journey, "all", as_share=True).marks
-    yield from drop_offs.cost(journeys.drop_offs(run, journey), w, journey).marks
+    yield from drop_offs.cost(journeys.drop_offs(OWNER, run, journey), w, journey).marks
 
 
 def of_segments(run: Run, w: Words) -> Iterator[Mark]:

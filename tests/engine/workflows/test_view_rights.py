@@ -338,3 +338,10 @@ def test_small_draft_small_tile_and_small_concern_are_not_told(run: Run, workspa
     small_groups.checked(VIEWERS[Role.RISK], 3)
     seen = today.attention(VIEWERS[Role.MARKETING], workspace, run)
     assert not [one for one in seen if one.kind in ("journey_drop", "risk_held") and one.count < SMALL_GROUP]
+
+
+def test_rows_that_too_few_stand_behind_are_left_out_and_that_is_told() -> None:
+    rows = pd.DataFrame({"step": ["a", "b", "c"], "met": [40, 9, 0]})
+    told = small_groups.without(VIEWERS[Role.MARKETING], rows, ("met",))
+    assert told["step"].tolist() == ["a", "c"] and small_groups.left_out(told) == 1
+    assert small_groups.without(VIEWERS[Role.RISK], rows, ("met",)) is rows and small_groups.left_out(rows) == 0
