@@ -7,7 +7,7 @@ from typing import Any, Final
 import altair as alt
 import pandas as pd
 
-from engine.ui.views.figure import BAD, BAND, CONTINUED, Figure, axis, height_of, legend, scale
+from engine.ui.views.figure import BAD, BAND, CONTINUED, Figure, axis, clickable, height_of, legend, marked, scale
 from engine.ui.words import Words
 
 _SHARE: Final = "min_share"
@@ -126,7 +126,7 @@ def changes(rows: pd.DataFrame, w: Words) -> Figure:
     named = named[(named["gave_way"] > 0) | (named["came_in"] > 0)]
     tidy = pd.concat(
         [
-            named.assign(kind=kind, count=sign * named[column])
+            named.assign(kind=kind, change=column, moved=named[column], count=sign * named[column])
             for kind, column, sign in ((lost, "gave_way", -1), (gained, "came_in", 1))
         ]
     )
@@ -159,4 +159,9 @@ def changes(rows: pd.DataFrame, w: Words) -> Figure:
     table = pd.DataFrame(
         {w.t("recommendations.product"): named["product"], lost: named["gave_way"], gained: named["came_in"]}
     )
-    return Figure(finding=finding, chart=chart if len(named) else None, alt=finding, table=table)
+    marks = marked(
+        tidy, "limit_change", label=("product", "kind"), count="moved", at=("product_id", "change"),
+        product="product_id", change="change",
+    )  # fmt: skip
+    drawn = clickable(chart, "product_id", "change") if len(named) else None
+    return Figure(finding=finding, chart=drawn, alt=finding, table=table, marks=marks)

@@ -11,6 +11,7 @@ from engine.ui.views import (
     experiments,
     funnel,
     journey_flow,
+    offer_limits,
     recommendations,
     risk,
     risk_attention,
@@ -39,6 +40,7 @@ def on(run: Run, w: Words) -> Iterator[Mark]:
     yield from recommendations.gates(offers.gates(OWNER, run), w, considered[0]).marks
     yield from recommendations.offers(offers.offers(OWNER, run), w).marks
     yield from recommendations.chosen_marks(offers.selections(OWNER, run), offers.not_contacted(run), w)
+    yield from offer_limits.changes(offers.limit_changes(OWNER, run), w).marks
     yield from of_risk(run, w)
     for name in tests.listed(run)["experiment_id"]:
         report = tests.as_report(run, tests.result(run, name), ())
