@@ -19,7 +19,7 @@ from engine.lake.workspace import Workspace
 from engine.store import CaseEventRecord, CaseRecord, Cases, CommentRecord, Comments, Store
 from engine.workflows import alerts, session
 from engine.workflows.alerts import KINDS, Facts
-from engine.workflows.view import customer, reading
+from engine.workflows.view import reading
 
 Shown = Literal["inbox", "mine", "unassigned", "late", "snoozed", "closed"]
 VIEWS: Final[tuple[Shown, ...]] = ("inbox", "mine", "unassigned", "late", "snoozed", "closed")
@@ -216,6 +216,8 @@ def detail(workspace: Workspace, run: Run, viewer: Viewer, alert_id: str) -> Det
 def timeline(workspace: Workspace, run: Run, viewer: Viewer, customer_id: str) -> pd.DataFrame:
     """Return what happened to the customer of a case; raises NotAllowed."""
     viewer.require(Right.SEE_CASES, Right.SEE_CUSTOMERS)
+    from engine.workflows.view import customer  # noqa: PLC0415  seconds to import, and most look at the list
+
     return customer.timeline(workspace, customer_id, run.as_of)
 
 

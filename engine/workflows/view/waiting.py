@@ -5,8 +5,9 @@ from __future__ import annotations
 from engine.domain.access import Right, Viewer
 from engine.lake.runs import Run
 from engine.lake.workspace import Workspace
+from engine.store import Store
 from engine.store.persons import same
-from engine.workflows import experiment_review, export_approvals, policy_approvals
+from engine.workflows import experiment_review, policy_approvals, session
 from engine.workflows.view import cases
 from engine.workflows.view.today import Attention
 
@@ -35,16 +36,7 @@ def for_viewer(workspace: Workspace, run: Run, viewer: Viewer, _stamp: str = "")
                     )
                 )
     if viewer.may(Right.APPROVE_EXPORT):
-        found += [
-            Attention(
-                kind="export_waiting",
-                count=one.members,
-                page="exports",
-                facts={"name": one.name, "name_zh": one.name_zh or "", "author": one.asked_by},
-            )
-            for one in export_approvals.waiting(workspace)
-            if one.approved_by is None and not same(one.asked_by, viewer.name)
-        ]
+        found += _exports(workspace, viewer)
     if viewer.may(Right.REVIEW_EXPERIMENT):
         found += [
             Attention(
@@ -58,6 +50,26 @@ def for_viewer(workspace: Workspace, run: Run, viewer: Viewer, _stamp: str = "")
             if one.agreed is None and one.run_id == run.run_id and not same(one.asked_by, viewer.name)
         ]
     return tuple(found)
+
+
+def _exports(workspace: Workspace, viewer: Viewer) -> list[Attention]:
+    if not session.has_register(workspace):
+        return []
+    with Store(session.database_url(workspace)) as store:
+        if not store.audit_trail(1, action="export.refused"):
+            return []
+    from engine.workflows import export_approvals  # noqa: PLC0415  seconds to import, and most banks wait for none
+
+    return [
+        Attention(
+            kind="export_waiting",
+            count=one.members,
+            page="exports",
+            facts={"name": one.name, "name_zh": one.name_zh or "", "author": one.asked_by},
+        )
+        for one in export_approvals.waiting(workspace)
+        if one.approved_by is None and not same(one.asked_by, viewer.name)
+    ]
 
 
 def _cases(workspace: Workspace, run: Run, viewer: Viewer) -> list[Attention]:
