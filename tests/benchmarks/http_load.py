@@ -201,7 +201,7 @@ def throughput(port: int, make: Request, *, connections: int = 64, seconds: floa
         script, whole = Path(folder) / "ask.lua", Path(folder) / "requests"
         whole.write_bytes(b"".join(b"%8d%s" % (len(one), one) for one in map(make, range(int(seconds * _MOST)))))
         script.write_text(_LUA, encoding="utf-8")
-        flags = ["-t1", f"-c{connections}", f"-d{seconds:g}s", "-s", str(script)]
+        flags = ["-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "30s", "-s", str(script)]
         told = subprocess.run(
             ["wrk", *flags, f"http://127.0.0.1:{port}", str(whole)], capture_output=True, text=True, check=True
         ).stdout
