@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -151,6 +152,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("artefacts/looks"), help="where the pictures go")
     parser.add_argument("--pictures", type=Path, help="make only the README's pictures of the first workspace, here")
     asked = parser.parse_args()
+    os.environ["LOGNAME"] = "ann"  # whose machine it is stands on every page
     wrong = 0
     for named in asked.homes:
         name, _, home = named.partition("=")
