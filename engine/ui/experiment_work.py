@@ -78,7 +78,7 @@ def reviews(desk: Desk, report: Report) -> None:
                 with st.form(f"e_review_{one.number}", border=False):
                     note = st.text_input(words.t("experiments.decide_note"), key=f"e_review_note_{one.number}")
                     with st.container(horizontal=True):
-                        agree = st.form_submit_button(words.t("experiments.review_agree"), type="primary")
+                        agree = st.form_submit_button(words.t("experiments.review_agree"), type=state.emphasis())
                         refuse = st.form_submit_button(words.t("experiments.review_refuse"))
                 answer = partial(experiment_review.answer, home, viewer, one.number, note, agreed=agree)
                 if (agree or refuse) and controls.done(words, answer):

@@ -52,7 +52,7 @@ def _saved() -> Path | None:
 
 
 def _next(words: Words, step: str, key: str) -> None:
-    if st.button(words.t("load.next"), type="primary", icon=":material/arrow_forward:", key=key):
+    if st.button(words.t("load.next"), type=state.emphasis(), icon=":material/arrow_forward:", key=key):
         state.choose_next("l_step", step)
 
 
@@ -116,7 +116,7 @@ def _public(words: Words, name: str, folder: str) -> None:
     with st.container(border=True):
         st.write(words.t("load.public", name=name))
         assumed = st.checkbox(words.t("load.public_consent"), key="l_assume")
-        begin = st.button(words.t("load.public_go", name=name), type="primary", icon=":material/play_arrow:")
+        begin = st.button(words.t("load.public_go", name=name), type=state.emphasis(), icon=":material/play_arrow:")
     arguments = ("--from", name, str(Path(folder.strip())), *(("--assume-consent",) if assumed else ()))
     if begin and work.start(words, "init", arguments):
         st.rerun()
@@ -248,7 +248,7 @@ def _check(words: Words) -> None:
     job = work.watch(words, ("check",), "l_check")
     if job is None or not job.runs:
         label = "load.check_go" if job is None else "load.check_again"
-        if st.button(words.t(label), type="primary", icon=":material/fact_check:"):
+        if st.button(words.t(label), type=state.emphasis(), icon=":material/fact_check:"):
             if made is not None:
                 _save(made)
             own_data.begin_check(state.viewer(), state.home())
@@ -388,7 +388,7 @@ def _work_out(words: Words) -> None:
     if run is not None and run.runs:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button(words.t("load.run_go"), type="primary", icon=":material/play_arrow:", key="l_run_go"):
+        if st.button(words.t("load.run_go"), type=state.emphasis(), icon=":material/play_arrow:", key="l_run_go"):
             work.start(words, "run")
             st.rerun()
         if run is not None and run.state == "done":

@@ -100,7 +100,7 @@ def _deciding(desk: Desk, standing: Standing, viewer: Viewer) -> None:
     with st.container(horizontal=True):
         if not own and how == "waiting":
             with (
-                st.popover(words.t("policies.approve"), icon=":material/check:", type="primary"),
+                st.popover(words.t("policies.approve"), icon=":material/check:", type=state.emphasis()),
                 st.form(f"policies_approve_{one.number}", border=False),
             ):
                 day = st.date_input(

@@ -22,7 +22,7 @@ def ask(words: Words, fault: WaylineError) -> NoReturn:
         st.stop()
     st.write(words.t(f"sign_in.why_{fault.reason}"))
     if fault.reason in WITHOUT:
-        st.button(words.t("sign_in.enter"), type="primary", icon=WITHOUT[fault.reason], on_click=st.login)
+        st.button(words.t("sign_in.enter"), type=state.emphasis(), icon=WITHOUT[fault.reason], on_click=st.login)
     else:
         st.button(words.t("sign_in.leave"), icon=":material/logout:", on_click=st.logout)
     st.stop()

@@ -185,7 +185,7 @@ class _Desk:
             return known
         run = latest_run(self.workspace)
         found = view.detail(self.workspace, run, self.viewer, alert_id)
-        return Cases(self.store).open(_new(found, run.run_id, self.settings))
+        return Cases(self.store).open(_new(found, run.run_id))
 
     def take(self, case: CaseRecord, seen: Seen, step: Step) -> CaseRecord:
         """Do a step; what was seen as an alert without a case (version 0) is meant as it was opened just now."""
@@ -205,7 +205,8 @@ def _desk(home: Path, viewer: Viewer) -> Iterator[_Desk]:
         yield _Desk(workspace=workspace, store=store, settings=settings, viewer=viewer)
 
 
-def _new(found: Detail, run_id: str, settings: CaseSettings) -> NewCase:
+def _new(found: Detail, run_id: str) -> NewCase:
+    """Make a case of an alert: the time that was left stays left, and who is late stays late."""
     item = found.item
     return NewCase(
         alert_id=item["alert_id"],
@@ -216,7 +217,7 @@ def _new(found: Detail, run_id: str, settings: CaseSettings) -> NewCase:
         text_zh=item["text_zh"],
         run_id=run_id,
         raised_at=item["since"].to_pydatetime().replace(tzinfo=UTC),
-        due_at=view.due(datetime.now(UTC), item["severity"], settings),
+        due_at=datetime.now(UTC) + (item["due_at"] - item["seen_from"]).to_pytimedelta(),
     )
 
 

@@ -102,7 +102,7 @@ def revealing(customer_id: str) -> None:
             max_chars=personal.MOST_OF_A_NOTE,
             help=words.t("customer.reveal_note_help"),
         )
-        asked = st.form_submit_button(words.t("customer.reveal"), type="primary", icon=":material/visibility:")
+        asked = st.form_submit_button(words.t("customer.reveal"), type=state.emphasis(), icon=":material/visibility:")
     if not asked or reason is None:
         return
     try:

@@ -145,7 +145,7 @@ def new_export() -> None:
     controls.show(words, views.trial(found, words), "x_trial")
     for why in found["refused"]:
         st.warning(words.t("exports.refused_so", why=why), icon=":material/front_hand:")
-    if st.button(words.t("exports.ask_now"), type="primary", icon=":material/outbox:"):
+    if st.button(words.t("exports.ask_now"), type=state.emphasis(), icon=":material/outbox:"):
         asking(wanted)
 
 

@@ -51,7 +51,7 @@ def making() -> None:
         )
         destination = st.text_input(words.t("settings.destination"), help=words.t("settings.destination_help"))
         days = st.number_input(words.t("settings.days"), min_value=1, max_value=730, value=365, step=1)
-        asked = st.form_submit_button(words.t("settings.make_now"), type="primary", icon=":material/key:")
+        asked = st.form_submit_button(words.t("settings.make_now"), type=state.emphasis(), icon=":material/key:")
     if asked:
         told_once(
             lambda: settings.create_key(
