@@ -212,6 +212,28 @@ def test_a_second_person_approves_on_the_page_and_the_one_who_asked_cannot(
     assert export_approvals.waiting(Workspace(home)) == [], "what has left waits no more"
 
 
+def test_an_export_is_taken_back_on_the_page_with_a_reason_by_whom_it_is_for(
+    monkeypatch: pytest.MonkeyPatch, bank: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(bank, home)
+    one = of_everybody(home)
+    for role in (Role.MARKETING, Role.AUDITOR):
+        with pytest.raises(NotAllowed):
+            exports.revoke(Viewer(name="eve", role=role), home, one, "why not")
+    app = opened(monkeypatch, home, x_id=one.key)
+    take = Words().t("exports.take_back")
+    next(button for button in app.button if button.label == take).click().run()
+    assert "needs a note" in app.error[0].value
+    app.text_input(key="x_revoke_note").set_value("The wrong list was meant.")
+    next(button for button in app.button if button.label == take).click().run()
+    assert not app.exception and not app.error, [one.value for one in app.error]
+    gone = of_everybody(home)
+    assert (gone.key, gone.revoked_by is None, gone.manifest) == (one.key, False, None)
+    assert f"{gone.revoked_by} took this export back" in texts(app)
+    assert not [button for button in app.button if button.label == take]
+
+
 def test_what_was_asked_for_by_another_definition_waits_no_more(bank: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     shutil.copytree(bank, home)

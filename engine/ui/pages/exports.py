@@ -42,7 +42,7 @@ def listing(total: int, rows: tuple[exports.Handed, ...]) -> exports.Handed:
 
 def inside(one: exports.Handed) -> None:
     if one.manifest is None:
-        st.write(words.t("exports.no_manifest"))
+        st.write(views.unread(one, words))
         return
     controls.show(words, views.inside(one, words), "x_inside")
     marks = views.member_marks(one, words)
@@ -61,6 +61,18 @@ def files(one: exports.Handed) -> None:
         checking(one)
     st.subheader(words.t("exports.command"))
     st.code(views.commands(one), language=None, wrap_lines=True)
+
+
+def taking_back(one: exports.Handed) -> None:
+    may = viewer.may(Right.APPROVE_EXPORT) and one.revoked_by is None
+    if not may or not one.is_of_audience or one.to is None or "/" not in one.to:
+        return
+    with st.expander(words.t("exports.take_back"), icon=":material/undo:"), st.form("x_revoke", border=False):
+        st.write(words.t("exports.take_back_text"))
+        note = st.text_input(words.t("exports.note"), key="x_revoke_note")
+        asked = st.form_submit_button(words.t("exports.take_back"), icon=":material/undo:")
+    if asked and controls.done(words, lambda: exports.revoke(viewer, home, one, note)):
+        st.rerun()
 
 
 def checking(one: exports.Handed) -> None:
@@ -188,6 +200,7 @@ if chosen is not None:
         back(chosen, stamp)
     with controls.section(words, "exports.head_files"):
         files(chosen)
+        taking_back(chosen)
         comments.folded(words, "export", chosen.key)
 if not begins:
     asked_for()

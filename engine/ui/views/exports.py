@@ -68,9 +68,20 @@ def listing(rows: Sequence[Handed], w: Words) -> pd.DataFrame:
             w.t("exports.acked"): [_acked(one, w) for one in rows],
             w.t("exports.when"): [w.instant(one.exported_at) for one in rows],
             w.t("exports.by"): [one.exported_by for one in rows],
-            w.t("exports.state"): [w.t("exports.here" if one.manifest else "exports.gone") for one in rows],
+            w.t("exports.state"): [_state(one, w) for one in rows],
         }
     )
+
+
+def _state(one: Handed, w: Words) -> str:
+    return w.t("exports.back" if one.revoked_by else "exports.here" if one.manifest else "exports.gone")
+
+
+def unread(one: Handed, w: Words) -> str:
+    """Say why there is no manifest to look at."""
+    if one.revoked_by is None:
+        return w.t("exports.no_manifest")
+    return w.t("exports.taken_back", by=one.revoked_by, when=w.instant(one.revoked_at))
 
 
 def inside(one: Handed, w: Words) -> Figure:

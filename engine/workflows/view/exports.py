@@ -22,9 +22,18 @@ from engine.lake.files import file_digest
 from engine.lake.workspace import Workspace
 from engine.recommendations import reachable
 from engine.store import AckRecord, BundleRecord, ExportRecord, Store, persons
-from engine.workflows import export, export_approvals, export_audience, feedback_funnel, held_audiences, session
+from engine.workflows import (
+    export,
+    export_approvals,
+    export_audience,
+    export_revoke,
+    feedback_funnel,
+    held_audiences,
+    session,
+)
 from engine.workflows.export_approvals import Waiting
 from engine.workflows.export_plan import Wanted
+from engine.workflows.export_revoke import Revocation
 from engine.workflows.view.guard import needs_one_of
 
 MOST: Final = 200
@@ -64,6 +73,8 @@ class Handed:
     acked_rejected: int | None
     signed_by: str | None
     manifest: Mapping[str, Any] | None
+    revoked_by: str | None = None
+    revoked_at: datetime | None = None
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -118,6 +129,7 @@ def handed(home: Path, _stamp: str = "") -> tuple[int, tuple[Handed, ...]]:
     with Store(session.database_url(workspace)) as store:
         records, bundles = store.exports(), store.export_bundles()
         acks = {one.bundle.number: one for one in store.export_acks()}
+        gone = {(one.audience, one.destination, one.run_id): one for one in store.export_revocations()}
     alone = [one for one in records if one.audience == export.AUDIENCE or one.file_format == "csv_spreadsheet"]
     listed: list[BundleRecord | ExportRecord] = sorted(
         [*bundles, *alone], key=lambda one: one.exported_at, reverse=True
@@ -130,7 +142,9 @@ def handed(home: Path, _stamp: str = "") -> tuple[int, tuple[Handed, ...]]:
         if isinstance(one, ExportRecord):
             told.append(_alone(one, read.get(one.export_id), name))
         else:
-            told.append(_bundle(one, _of(one, read), acks.get(one.number), name))
+            made = _bundle(one, _of(one, read), acks.get(one.number), name)
+            back = gone.get((one.audience, one.destination, one.run_id))
+            told.append(replace(made, revoked_by=back.revoked_by, revoked_at=back.revoked_at) if back else made)
     return len(listed), tuple(told)
 
 
@@ -185,6 +199,28 @@ def request(viewer: Viewer, home: Path, wanted: Wanted) -> dict[str, Any]:
     """
     viewer.require(Right.REQUEST_EXPORT)
     return export_audience.audience(home, replace(wanted, by=viewer.name))
+
+
+def revoke(viewer: Viewer, home: Path, one: Handed, note: str) -> dict[str, Any]:
+    """Take an audience's export back in the viewer's name; see `export_revoke.revoke`.
+
+    Raises
+    ------
+    NotAllowed
+    RefusedByPolicy
+        Nothing says why, or it is no audience's bundle for a tool.
+    UnknownName, CheckFailed
+    """
+    viewer.require(Right.APPROVE_EXPORT)
+    if not note.strip():
+        raise RefusedByPolicy("Taking an export back needs a note that says why.")
+    if not one.is_of_audience or one.to is None or "/" not in one.to:
+        raise RefusedByPolicy(
+            "Only an audience's bundle for a campaign tool is taken back; this one is read by people."
+        )
+    preset, channel = one.to.split("/")
+    wanted = Revocation(audience=one.audience, preset=preset, channel=channel, run_id=one.run_id, note=note.strip())
+    return export_revoke.revoke(home, wanted, viewer.name)
 
 
 @_SEEN
