@@ -78,9 +78,12 @@ def _catalogue(held: InForce, run: Run, bundle: Bundle) -> Iterator[Change]:
 def _by_product(products: Catalogue) -> dict[str, dict[str, Any]]:
     """Return all that a catalogue says of each product; NaN is None, and a product needed first is named."""
     told: dict[str, dict[str, Any]] = {product: {} for product in products.product_ids}
-    columns = {field.name: getattr(products, field.name) for field in fields(products) if field.name not in _OF_RUN}
+    own = [field.name for field in fields(products) if field.init and field.name not in _OF_RUN]
+    columns = {name: getattr(products, name) for name in own}  # what follows from these is not told beside them
     if products.offers is not None:
-        columns |= {f"offer.{field.name}": getattr(products.offers, field.name) for field in fields(Offers)}
+        columns |= {
+            f"offer.{field.name}": getattr(products.offers, field.name) for field in fields(Offers) if field.init
+        }
     for name, column in columns.items():
         for product, value in zip(products.product_ids, column, strict=True):
             plain = value.tolist() if isinstance(value, (np.generic, np.ndarray)) else value

@@ -35,7 +35,11 @@ def address(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
 
 
 def press(page: Any, label: str) -> None:
-    page.get_by_role("button", name=WORDS.t(label), exact=True).click(timeout=MINUTES)
+    from playwright.sync_api import expect
+
+    button = page.get_by_role("button", name=WORDS.t(label), exact=True)
+    expect(button).to_have_count(1, timeout=MINUTES)  # that of the step before may still be there for a moment
+    button.click(timeout=MINUTES)
 
 
 def test_own_files_become_a_bank_with_its_run(watched: Watched, address: str, home: Path, tmp_path: Path) -> None:
