@@ -59,10 +59,8 @@ EVERY: Final = tuple(
     for language, theme, width in itertools.product(("en", "zh"), ("light", "dark"), (1440, 1024))
 )
 
-# half of them, in which every pair of language, theme and width occurs
-PAIRED: Final = tuple(
-    look for look in EVERY if (look.language == "zh") ^ (look.theme == "dark") ^ (look.width == 1024) ^ True
-)
+# two in which everything differs, for the suite
+OPPOSITE: Final = (EVERY[0], EVERY[-1])
 
 
 def addresses(home: Path) -> dict[str, str]:

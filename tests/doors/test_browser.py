@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from engine.ui.navigation import SPECS
 from tests.doors.served import CHROMIUM, NO_CHROMIUM, Watched, serving
 from tests.engine.ui import bank
 
@@ -36,16 +35,6 @@ def address_of_a_run(small_home: Path, tmp_path_factory: pytest.TempPathFactory)
     """The app on a bank that was really run, so that its decisions can be made again."""
     with serving(small_home, tmp_path_factory.mktemp("app") / "app.log") as served:
         yield served
-
-
-@pytest.mark.parametrize("name", [spec.name for spec in SPECS])
-def test_page_shows_no_error_and_asks_no_other_host(watched: Watched, address: str, name: str) -> None:
-    path = "" if name == "home" else name
-    watched.open(f"{address}/{path}?c_id=C00001&j_by=value_tier&e_id=card_onboarding")
-    assert watched.page.locator('[data-testid="stException"]').count() == 0
-    assert watched.page.locator('[data-testid="stVegaLiteChart"] [role="alert"]').count() == 0
-    assert watched.errors == []
-    assert watched.outside == []
 
 
 def test_limits_are_said_in_words_with_their_price_in_both_languages(watched: Watched, address: str) -> None:

@@ -26,7 +26,6 @@ PAGES = {
     "recommendations": "r",
     "experiments": "e",
     "risk": "k",
-    "risk?r_part=losses": "k",
     "risk?r_part=attention": "k",
 }
 """Pages with a figure behind which customers are, and the letter of each."""
