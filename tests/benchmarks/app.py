@@ -20,7 +20,7 @@ from tests.doors.looks import addresses, open_page
 from tests.doors.served import HERE, Watched, chromium, serving
 
 READERS: Final = 20
-THINKING_SECONDS: Final = 5.0  # between one page and the next of a reader
+THINKING_SECONDS: Final = 20.0  # between one page and the next of a reader
 VISITS: Final = 4  # pages that each reader looks at
 _ANSWER: Final = 120.0  # seconds that a page may take before the benchmark gives up
 _PAINTED: Final = "[data-testid=stMain] [data-testid=stElementContainer] >> nth=4"  # the first thing below the head
