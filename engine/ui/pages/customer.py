@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 import streamlit as st
 
 from engine.domain.access import Right
 from engine.domain.errors import WaylineError
+from engine.domain.words import CONTACT_CHANNELS
 from engine.ui import controls, state
 from engine.ui.views import customer as views
 from engine.workflows import customer_risk_told, offer_words, personal
@@ -115,6 +117,34 @@ def revealing(customer_id: str) -> None:
         st.caption(words.t("customer.reveal_kept"))
 
 
+def contact(found: Customer) -> None:
+    held = state.ask_freely(customer.not_contacted, desk.workspace, found.customer_id)
+    if held:
+        controls.table(views.not_contacted(held, words), "c_held")
+    else:
+        st.write(words.t("customer.may_contact"))
+    if viewer.may(Right.SUPPRESS):
+        with st.expander(words.t("customer.stop"), icon=":material/do_not_disturb_on:"):
+            stopping(found.customer_id)
+
+
+def stopping(customer_id: str) -> None:
+    with st.form("c_stop", border=False):
+        st.write(words.t("customer.stop_text"))
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            channel = st.selectbox(
+                words.t("customer.stop_channel"),
+                (None, *CONTACT_CHANNELS),
+                format_func=lambda one: words.label("channel", one) if one else words.t("customer.every_channel"),
+                key="c_stop_channel",
+            )
+            note = st.text_input(words.t("customer.stop_why"), key="c_stop_note")
+            asked = st.form_submit_button(words.t("customer.stop"), icon=":material/do_not_disturb_on:")
+    act = partial(customer.stop_contacting, viewer, desk.workspace, customer_id, channel, note)
+    if asked and controls.done(words, act):
+        st.rerun()
+
+
 def stages(found: Customer) -> None:
     run.require("journey_stages")
     if found.stages is not None:
@@ -128,6 +158,8 @@ def show(found: Customer) -> None:
         personal_data(found)
     with controls.section(words, "customer.offers"):
         offers(found)
+    with controls.section(words, "customer.contact", "customer.contact_help"):
+        contact(found)
     with controls.section(words, "customer.risk", "customer.risk_help"):
         risk(found)
     with controls.section(words, "customer.explain"):

@@ -8,6 +8,7 @@ from typing import Any, Final
 import altair as alt
 import pandas as pd
 
+from engine.store import SuppressionRecord
 from engine.ui.views.figure import INK_ON_PALE, Figure, height_of, scale
 from engine.ui.words import UNDEFINED, Words, is_undefined
 from engine.workflows import offer_words
@@ -123,6 +124,19 @@ def stages(rows: pd.DataFrame, w: Words) -> pd.DataFrame:
             w.t("customer.next"): [w.label("step", step) for step in rows["next_step"]],
             w.t("customer.status"): [w.label("status", status) for status in rows["status"]],
             w.t("customer.stage_since"): [w.day(moment) for moment in rows["stage_since"]],
+        }
+    )
+
+
+def not_contacted(held: Sequence[SuppressionRecord], w: Words) -> pd.DataFrame:
+    """Return what forbids to contact the customer, a row for each channel and cause."""
+    return pd.DataFrame(
+        {
+            w.t("customer.via"): [
+                w.label("channel", one.channel) if one.channel else w.t("customer.every_channel") for one in held
+            ],
+            w.t("customer.held_by"): [w.t(f"customer.held_{one.reason}") for one in held],
+            w.t("customer.held_since"): [w.instant(one.since) for one in held],
         }
     )
 

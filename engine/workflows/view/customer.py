@@ -15,7 +15,8 @@ from engine.lake.engine import identifier
 from engine.lake.runs import Run
 from engine.lake.schema import naive_utc
 from engine.lake.workspace import Workspace
-from engine.workflows import customer_risk, personal
+from engine.store import Store, SuppressionRecord
+from engine.workflows import customer_risk, personal, session, suppressed
 from engine.workflows.customer_risk import RiskAnswers
 from engine.workflows.personal import Masked
 from engine.workflows.view import eligibility, reading
@@ -96,6 +97,29 @@ def exists(workspace: Workspace, customer_id: str) -> bool:
         return False
     text = "SELECT customer_id FROM customers WHERE customer_id = ?"
     return len(reading.sql({"customers": workspace.curated("customers")}, text, (customer_id,))) > 0
+
+
+def not_contacted(workspace: Workspace, customer_id: str) -> tuple[SuppressionRecord, ...]:
+    """Return what forbids to contact a customer now, by channel; looking makes no database."""
+    if not session.has_register(workspace):
+        return ()
+    with Store(session.database_url(workspace)) as store:
+        return tuple(store.suppressions(customer_id=customer_id))
+
+
+def stop_contacting(viewer: Viewer, workspace: Workspace, customer_id: str, channel: str | None, note: str) -> None:
+    """Enter in the viewer's name that a customer is not contacted on a channel, on every channel where it is None.
+
+    Raises
+    ------
+    NotAllowed
+    UnknownName
+        There is no such channel.
+    RefusedByPolicy
+        No reason is given.
+    """
+    viewer.require(Right.SUPPRESS)
+    suppressed.suppress(workspace.home, customer_id, channel, viewer.name, note)
 
 
 @needs(Right.SEE_CUSTOMERS)
