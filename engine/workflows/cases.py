@@ -16,7 +16,7 @@ from engine.domain.access import Right, Viewer
 from engine.domain.errors import RefusedByPolicy, UnknownName, WaylineError
 from engine.lake.runs import latest_run
 from engine.lake.workspace import Workspace
-from engine.store import CaseRecord, Cases, Comments, NewCase, Step, Store
+from engine.store import CaseRecord, Cases, Comments, NewCase, Step, Store, persons
 from engine.workflows import session
 from engine.workflows.view import cases as view
 from engine.workflows.view.cases import Asked, Detail
@@ -64,7 +64,7 @@ def begin(home: Path, viewer: Viewer, alert_id: str) -> CaseRecord:
 
 def assign(home: Path, viewer: Viewer, seen: Seen, to: str | None) -> CaseRecord:
     """Give a case to a person, or to nobody; what was pending is then being investigated."""
-    name = None if to is None else " ".join(to.split())
+    name = None if to is None else persons.name(to)
     if name == "":
         raise RefusedByPolicy("A case is given to a person. Give a name.")
     with _desk(home, viewer) as desk:

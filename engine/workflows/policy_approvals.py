@@ -20,7 +20,7 @@ from engine.lake.runs import Run, latest_run, open_run
 from engine.lake.workspace import Workspace
 from engine.numerics.chain import canonical, digest
 from engine.recommendations import offers
-from engine.store import NewCatalogue, NewChange, PolicyChangeRecord, PolicyChanges, Store
+from engine.store import NewCatalogue, NewChange, PolicyChangeRecord, PolicyChanges, Store, persons
 from engine.workflows import held_catalogue, session
 from engine.workflows.held_catalogue import InForce
 
@@ -133,7 +133,7 @@ def refuse(home: Path, viewer: Viewer, number: int, note: str) -> PolicyChangeRe
     _needs(viewer, note)
     with Store(session.database_url(session.workspace_at(home)), actor=viewer.name) as store:
         changes = PolicyChanges(store)
-        own = changes.one(number).author.casefold() == " ".join(viewer.name.split()).casefold()
+        own = persons.same(changes.one(number).author, viewer.name)
         viewer.require(Right.PROPOSE_POLICY if own else Right.APPROVE_POLICY)
         return changes.refuse(number, note.strip())
 

@@ -19,7 +19,7 @@ from engine.lake.runs import SUCCESS
 from engine.lake.workspace import Workspace
 from engine.risk.model import RiskModel
 from engine.risk.scorecard import NAME as SCORECARD
-from engine.store import ModelRecord, NewModel, Store
+from engine.store import ModelRecord, NewModel, Store, persons
 from engine.workflows import session
 from engine.workflows.risk_score import open_model
 
@@ -181,7 +181,7 @@ def _store(home: Path, person: str, note: str, option: str) -> Store:
         raise RefusedByPolicy(
             f"Whoever answers for a model needs a name, and the step a reason. Give them with {option} and --note."
         )
-    return Store(session.database_url(session.workspace_at(home)), actor=" ".join(person.split()))
+    return Store(session.database_url(session.workspace_at(home)), actor=persons.name(person))
 
 
 def _read(workspace: Workspace, where: Path, note: str) -> NewModel:

@@ -66,8 +66,7 @@ OPPOSITE: Final = (EVERY[0], EVERY[-1])
 def addresses(home: Path) -> dict[str, str]:
     """Return what stands behind the name of each page in the address, so that it shows the most."""
     some = customer.some(Viewer(name="reader", role=Role.OWNER), latest_run(Workspace(home)), limit=1)
-    told = {"customer": f"c_id={some[0]}" if some else "", "experiments": "", "journeys": ""}
-    return {spec.name: told.get(spec.name, "") for spec in SPECS}
+    return {spec.name: f"c_id={some[0]}" if spec.name == "customer" and some else "" for spec in SPECS}
 
 
 def open_page(watched: Watched, address: str, page: str, query: str, language: str) -> None:

@@ -16,7 +16,7 @@ from engine.domain.access import Right, Viewer
 from engine.domain.errors import UnknownName
 from engine.lake.runs import Run
 from engine.lake.workspace import Workspace
-from engine.store import CaseEventRecord, CaseRecord, Cases, CommentRecord, Comments, Store
+from engine.store import CaseEventRecord, CaseRecord, Cases, CommentRecord, Comments, Store, persons
 from engine.workflows import alerts, session
 from engine.workflows.alerts import KINDS, Facts
 from engine.workflows.view import reading
@@ -265,7 +265,7 @@ def _read(
         **found.parameters,
         **settings.sla_days.model_dump(),
         "now": now,
-        "me": " ".join(viewer.name.split()),
+        "me": persons.name(viewer.name),
         **(more or {}),
     }
     given = {**found.given, "cases_of_the_store": _cases(workspace)}
